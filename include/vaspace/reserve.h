@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vaspace/reserve.h - own one span of this process's address space.
+ *
+ *	reserve		find a free range under limits and claim it: nobody
+ *			else can map there, nothing can be read or written
+ *	commit		give a part of it memory
+ *	release		hand the whole span back to the process
+ *
+ * A claim never overwrites anyone's mapping: it is made with
+ * MAP_FIXED_NOREPLACE, and by hint, comparison and munmap where the kernel or
+ * a sandbox does not honour that flag. What other threads map meanwhile is
+ * theirs; the claim is retried elsewhere a bounded number of times.
+ */
+#ifndef VASPACE_RESERVE_H
+#define VASPACE_RESERVE_H
+
+#include <vaspace/base.h>
+#include <vaspace/limits.h>
+#include <vaspace/report.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Where in the free space a span is put. */
+enum vas_place {
+	/* Beside the last one where that is free, so that reservations merge; else anywhere. */
+	VAS_PLACE_ANY = 0,
+	/* Towards the low end: cheap probes at growing distances, so not the exact lowest. */
+	VAS_PLACE_LOW,
+	/* Towards the high end, likewise. */
+	VAS_PLACE_HIGH,
+	/* Nearest to opts.address, entirely within opts.reach of it. */
+	VAS_PLACE_NEAR,
+	/* Chosen by opts.key alone: the same place in every process whose space allows it. */
+	VAS_PLACE_SCATTER,
+	/* At opts.address or not at all. */
+	VAS_PLACE_EXACT
+};
+
+/* For VAS_PLACE_NEAR: which side of the anchor. */
+enum vas_side {
+	VAS_SIDE_EITHER = 0, /* whichever is nearer */
+	VAS_SIDE_BELOW, /* below if there is room, else above */
+	VAS_SIDE_ABOVE /* above if there is room, else below */
+};
+
+/* LOW and HIGH: the exact lowest or highest place; reads the layout when it must. */
+#define VAS_RESERVE_STRICT 0x01u
+/* Try opts.address first; if it is taken, place as opts.place says. Not with EXACT or NEAR. */
+#define VAS_RESERVE_PREFER 0x02u
+/* Allow addresses above the kernel's default window (x86-64: 2^47, arm64: 2^48). */
+#define VAS_RESERVE_HIGH_WINDOW 0x04u
+/* Keep the span out of core dumps (MADV_DONTDUMP). */
+#define VAS_RESERVE_NODUMP 0x08u
+/* Keep the span out of forked children (MADV_DONTFORK). */
+#define VAS_RESERVE_NOFORK 0x10u
+#define VAS_RESERVE_ALL 0x1fu
+
+/* One place that was tried and why it was refused; see vas_reserve_opts.candidates. */
+struct vas_candidate {
+	struct vas_span span;
+	int32_t error; /* what the kernel answered, a negative errno; 0 = claimed */
+	enum vas_why why;
+};
+
+struct vas_reserve_opts {
+	size_t size;
+	const struct vas_limits *const *limits; /* all must be satisfied; see vaspace/limits.h */
+	size_t limit_count;
+	uint64_t min; /* a further lower limit, bytes; 0 = none */
+	uint64_t max; /* a further upper limit, exclusive, bytes; 0 = none */
+	uint64_t alignment; /* of the start, bytes; 0 = page size, or 2 MiB for 2 MiB and more */
+	uint64_t phase; /* start is congruent to phase modulo alignment; below alignment, page multiple */
+	uint64_t min_size; /* "at least": accept less than asked, down to this; 0 = exactly the size */
+	enum vas_place place;
+	enum vas_side side;
+	uint64_t address; /* EXACT, PREFER: the start; NEAR: the anchor, any byte */
+	uint64_t reach; /* NEAR: every byte of the span lies within [address - reach, address + reach] */
+	uint64_t key; /* SCATTER: the same key gives the same choice */
+	uint64_t brk_margin; /* bytes kept free above the program break; 0 = the default, 64 MiB */
+	uint32_t flags; /* VAS_RESERVE_ bits */
+	const char *name; /* for the ledger; copied, at most 31 bytes; NULL = "anonymous" */
+	struct vas_candidate *candidates; /* the places tried, in order; owned by the caller */
+	size_t candidate_capacity;
+	size_t *candidate_count; /* how many were tried, may exceed the capacity; also on failure */
+};
+
+/*
+ * Reserves size bytes (rounded up to the page and to the limits' granule) and
+ * writes the claimed span to *span. The memory is inaccessible (PROT_NONE), is
+ * not charged against overcommit, and belongs to the caller until vas_release.
+ *
+ * Errors; in each case nothing is reserved and *span is untouched:
+ *  -EINVAL	span is NULL; size 0, or so large that rounding wraps; an
+ *		unknown flag or place; an alignment that is no multiple of the page size
+ *		(unless it divides it); a phase not below the alignment or not
+ *		page aligned; EXACT or PREFER at an unaligned address; min_size
+ *		above size; PREFER with EXACT or NEAR; malformed limits
+ *  -E2BIG	opts or one of its limits is larger than known, non-zero tail
+ *  -ERANGE	impossible under these limits even in an empty address space:
+ *		limits that conflict, a window smaller than size, an address
+ *		beyond the width or in the kernel's half
+ *  -EEXIST	EXACT: something is mapped there (or within a margin that
+ *		protects a stack or the program break)
+ *  -ENOSPC	no free range of that size under these limits
+ *  -ENOMEM	the kernel refused: RLIMIT_AS, the VMA limit, overcommit, or no
+ *		memory for the library's own books; see vas_report_get
+ *  -EAGAIN	memory is locked by mlockall(MCL_FUTURE) beyond RLIMIT_MEMLOCK
+ *  -EPERM	the kernel or a sandbox forbids mapping there, or at all
+ *  -ENOSYS	a sandbox denies mmap itself
+ *  -EBUSY	every candidate was lost to another thread, a bounded number of times
+ *
+ * Thread-safe. Not signal-safe. See vas_report_format for a line that tells
+ * what happened.
+ */
+VAS_API int vas_reserve(uint64_t size, const struct vas_reserve_opts *opts, struct vas_span *span);
+
+/* Protection of committed memory: the PROT_ bits of <sys/mman.h>. 0 in options means read-write. */
+struct vas_commit_opts {
+	size_t size;
+	int32_t prot; /* PROT_READ | PROT_WRITE | PROT_EXEC bits; 0 = PROT_READ | PROT_WRITE */
+	uint32_t flags; /* VAS_COMMIT_ bits */
+};
+
+/* Have every page present before returning, or fail with an errno instead of a later signal. */
+#define VAS_COMMIT_POPULATE 0x01u
+/* Ask for transparent huge pages (MADV_HUGEPAGE). Advice: no error where the kernel has none. */
+#define VAS_COMMIT_HUGE 0x02u
+/* Ask for none (MADV_NOHUGEPAGE). */
+#define VAS_COMMIT_NOHUGE 0x04u
+#define VAS_COMMIT_ALL 0x07u
+
+/*
+ * Gives [start, start + size) private anonymous memory that reads as zeroes.
+ * The range must lie inside one reserved span; start and size are page
+ * multiples. Pages of the range that are committed already keep their contents
+ * and their protection: committing twice is no error.
+ *
+ * Errors; in each case every page is as it was before the call:
+ *  -EINVAL	unaligned start or size, size 0, a range that wraps, unknown bits
+ *  -E2BIG	opts is larger than known, with a non-zero tail
+ *  -ENOENT	the range does not lie inside one span that is owned here
+ *  -EBUSY	the span is being released, or is held (see vas_release)
+ *  -ENOMEM	the kernel refused: overcommit, the VMA limit, or with POPULATE
+ *		no memory, or no room under a memory cgroup
+ *  -EAGAIN	memory is locked by mlockall(MCL_FUTURE) beyond RLIMIT_MEMLOCK
+ *  -EPERM	the kernel or a sandbox forbids the mapping or the protection
+ *  -EACCES	the same, for protections refused by a security module
+ *  -EOPNOTSUPP	POPULATE on a kernel without MADV_POPULATE_WRITE (before 5.14),
+ *		when the pages cannot be touched by hand either
+ *  -ENOSYS	a sandbox denies mmap or madvise
+ *
+ * Thread-safe, also with commits of other parts of the same span. Not
+ * signal-safe.
+ */
+VAS_API int vas_commit(void *start, uint64_t size, const struct vas_commit_opts *opts);
+
+/* What became of a span that was released. */
+enum vas_release_state {
+	VAS_RELEASED_GONE = 0, /* unmapped: the addresses belong to the process again */
+	VAS_RELEASED_HELD = 1 /* the kernel refused for now; kept out of use, retried by later calls */
+};
+
+/*
+ * Releases the whole span that starts at start, with all that was committed in
+ * it. After the call nothing in it may be touched, whatever the state.
+ *
+ * At vm.max_map_count, munmap of a range that merged with its neighbours is
+ * refused by the kernel. Such a span is HELD: it stays owned and counted, is
+ * never handed out, and every later reserve and release tries again. *state (may be NULL) tells which.
+ *
+ * Errors:
+ *  -ENOENT	no owned span starts there (never reserved, released already, or
+ *		an address inside a span); nothing is changed
+ *
+ * Allocates nothing and cannot fail for a valid span. Thread-safe. Not
+ * signal-safe.
+ */
+VAS_API int vas_release(void *start, enum vas_release_state *state);
+
+/* Who owns an address: a value, true at some moment during the call. */
+struct vas_owner {
+	uint64_t id; /* of the owner; never used again for another one */
+	struct vas_span span; /* all that this owner holds around the address */
+};
+
+/*
+ * Looks up the owner of one address among the spans that this copy of the
+ * library reserved.
+ *
+ * Errors:
+ *  -ENOENT	the address is not owned here
+ *
+ * Wait-free: a fixed number of steps, no lock, no retry, no thread-local
+ * storage. Thread-safe; signal-safe.
+ */
+VAS_API int vas_owner_at(const void *address, struct vas_owner *owner);
+
+/* More about one owner. */
+struct vas_owner_details {
+	size_t size; /* set by the caller: sizeof(struct vas_owner_details) */
+	struct vas_span span;
+	uint64_t committed; /* bytes committed in it */
+	uint32_t vmas; /* how many kernel mappings its layout asks for, neighbours not counted in */
+	uint32_t held; /* 1 when a release could not be carried out yet */
+	char name[32]; /* as given to vas_reserve, NUL-terminated */
+};
+
+/*
+ * Details of the owner that vas_owner_at named.
+ *
+ * Errors, with *details untouched:
+ *  -EINVAL	details is NULL or its size field is below the first version's
+ *  -ESTALE	that owner has released its span since
+ *
+ * Thread-safe. Not signal-safe (takes a lock).
+ */
+VAS_API int vas_owner_details(uint64_t id, struct vas_owner_details *details);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

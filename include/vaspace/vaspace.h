@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* vaspace/vaspace.h - the whole interface of vaspace. */
+#ifndef VASPACE_VASPACE_H
+#define VASPACE_VASPACE_H
+
+#include <vaspace/base.h>
+#include <vaspace/limits.h>
+#include <vaspace/report.h>
+#include <vaspace/reserve.h>
+#include <vaspace/layout.h>
+#include <vaspace/stats.h>
+#include <vaspace/system.h>
+#include <vaspace/topology.h>
+
+#endif
