@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Names of codes: errno values and reasons, as words for reports. */
+#ifndef VAS_BASE_CODE_H
+#define VAS_BASE_CODE_H
+
+#include <stddef.h>
+
+#include <vaspace/report.h>
+
+/* "ENOMEM" for 12 or -12; "E?" when unknown. Never NULL. */
+const char *vas_errno_name(int error);
+const char *vas_operation_name(enum vas_operation operation);
+/* One sentence: what the reason means, and what to do about it. Never NULL. */
+const char *vas_why_sentence(enum vas_why why);
+const char *vas_why_remedy(enum vas_why why);
+/* (vas_why_name is public.) */
+
+/*
+ * Loads a caller's options struct, whose first field is its size, into known
+ * (known_size bytes, zero-filled beyond what the caller gave; its size field
+ * set to known_size). NULL options give all zeroes. -EINVAL: size below
+ * minimum; -E2BIG: a non-zero byte beyond known_size.
+ */
+int vas_options_load(const void *options, void *known, size_t known_size, size_t minimum);
+/*
+ * The other way: copies min(size field of out, known_size) bytes of a filled
+ * struct to the caller's out, zeroing its unknown tail and keeping its size field.
+ * -EINVAL: out is NULL or its size is below minimum.
+ */
+int vas_options_store(void *out, const void *known, size_t known_size, size_t minimum);
+
+#endif
