@@ -43,6 +43,11 @@ struct vas_sys_limit {
 struct vas_sys {
 	const char *name;
 	uint64_t page_size;
+	/*
+	 * An address in the topmost mapping part of the main thread's stack, which
+	 * never moves; 0 = not known. Real: AT_EXECFN; simulated: its [stack].
+	 */
+	uint64_t stack_address;
 
 	/*
 	 * mmap(2). Claims (without MAP_FIXED) go by raw system call, so that
