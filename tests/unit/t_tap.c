@@ -254,6 +254,7 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		return run_named(argv[1]);
 	tap_plan(2 * PROGRAMS + 3);
+	setenv("VASPACE_TEST_SLOWDOWN", "1", 1);
 	for (size_t i = 0; i < PROGRAMS; i++) {
 		if (programs[i].counts_memory && (tap_under_sanitizer() || tap_under_valgrind()))
 			tap_skip(2, "checker-memory", "%s: the checker's own memory is in the counts",
