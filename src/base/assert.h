@@ -3,8 +3,10 @@
  * Three tiers of assertions.
  *
  *  VAS_ASSERT		in every build: cheap, and going on would harm the process
- *  VAS_ASSERT_DEBUG	unless NDEBUG: invariants of this library, a few ns each
+ *  VAS_ASSERT_DEBUG	with VASPACE_DEBUG_ASSERTS: invariants of this library, a few ns each
  *  VAS_ASSERT_EXPENSIVE	with VASPACE_EXPENSIVE_ASSERTS: whole-structure checkers
+ *
+ * The build decides by these two switches alone; NDEBUG means nothing here.
  *
  * A broken assertion calls vas_assert_failed, which hands the text to the hook
  * (the lowest layer cannot write by itself) and traps.
@@ -19,14 +21,14 @@
 #include <stdbool.h>
 
 __attribute__((noreturn, cold)) void vas_assert_failed(const char *expression, const char *file,
-							int line);
+						       int line);
 /* Called with one line before the trap; sys sets one that writes to standard error. */
 void vas_assert_set_hook(void (*hook)(const char *line));
 
-#define VAS_ASSERT(x)                                                                              \
+#define VAS_ASSERT(x) \
 	(__builtin_expect(!!(x), 1) ? (void)0 : vas_assert_failed(#x, __FILE__, __LINE__))
 
-#ifndef NDEBUG
+#ifdef VASPACE_DEBUG_ASSERTS
 #define VAS_ASSERT_DEBUG(x) VAS_ASSERT(x)
 #else
 #define VAS_ASSERT_DEBUG(x) ((void)sizeof(!!(x)))
@@ -40,13 +42,14 @@ void vas_assert_set_hook(void (*hook)(const char *line));
 
 #if defined(VASPACE_COVERAGE)
 #define VAS_ALWAYS(x) (true)
-#define VAS_NEVER(x) (false)
-#elif !defined(NDEBUG)
+#define VAS_NEVER(x)  (false)
+#elif defined(VASPACE_DEBUG_ASSERTS)
 #define VAS_ALWAYS(x) (__builtin_expect(!!(x), 1) || (vas_assert_failed(#x, __FILE__, __LINE__), 0))
-#define VAS_NEVER(x) (__builtin_expect(!!(x), 0) && (vas_assert_failed("never: " #x, __FILE__, __LINE__), 1))
+#define VAS_NEVER(x) \
+	(__builtin_expect(!!(x), 0) && (vas_assert_failed("never: " #x, __FILE__, __LINE__), 1))
 #else
 #define VAS_ALWAYS(x) (__builtin_expect(!!(x), 1))
-#define VAS_NEVER(x) (__builtin_expect(!!(x), 0))
+#define VAS_NEVER(x)  (__builtin_expect(!!(x), 0))
 #endif
 
 #endif

@@ -15,17 +15,22 @@ const char *vas_why_sentence(enum vas_why why);
 const char *vas_why_remedy(enum vas_why why);
 /* (vas_why_name is public.) */
 
+/* A struct that says it is larger than this was not initialised. */
+#define VAS_OPTIONS_SIZE_MAX 4096
+
 /*
  * Loads a caller's options struct, whose first field is its size, into known
  * (known_size bytes, zero-filled beyond what the caller gave; its size field
  * set to known_size). NULL options give all zeroes. -EINVAL: size below
- * minimum; -E2BIG: a non-zero byte beyond known_size.
+ * minimum; -E2BIG: a non-zero byte beyond known_size, or a size beyond belief.
+ * known is untouched on failure.
  */
 int vas_options_load(const void *options, void *known, size_t known_size, size_t minimum);
 /*
  * The other way: copies min(size field of out, known_size) bytes of a filled
  * struct to the caller's out, zeroing its unknown tail and keeping its size field.
- * -EINVAL: out is NULL or its size is below minimum.
+ * -EINVAL, out untouched: out is NULL, or its size is below minimum or beyond belief.
+ * minimum is at least the size of the size field.
  */
 int vas_options_store(void *out, const void *known, size_t known_size, size_t minimum);
 

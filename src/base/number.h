@@ -11,15 +11,25 @@ static inline bool vas_is_power_of_two(uint64_t x)
 	return x != 0 && (x & (x - 1)) == 0;
 }
 
-/* Each writes *result and returns true, or returns false when it does not fit 64 bits. */
+/* Each writes *result and returns true, or returns false and leaves it when it does not fit 64 bits. */
 static inline bool vas_add(uint64_t a, uint64_t b, uint64_t *result)
 {
-	return !__builtin_add_overflow(a, b, result);
+	uint64_t sum;
+
+	if (__builtin_add_overflow(a, b, &sum))
+		return false;
+	*result = sum;
+	return true;
 }
 
 static inline bool vas_multiply(uint64_t a, uint64_t b, uint64_t *result)
 {
-	return !__builtin_mul_overflow(a, b, result);
+	uint64_t product;
+
+	if (__builtin_mul_overflow(a, b, &product))
+		return false;
+	*result = product;
+	return true;
 }
 
 /* Alignment is any positive number; powers of two take the short way. */

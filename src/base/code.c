@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Codes as words, and options structs across versions.
+ *
+ * The words are tables, so that each stands once and none can be missing: the
+ * reasons' table is indexed by the enum and a test walks it.
+ *
+ * An options struct crosses the library's edge by copy. What the caller did
+ * not know is zero; what the library does not know must be zero. The size that a
+ * caller states is believed up to VAS_OPTIONS_SIZE_MAX only: a larger one is
+ * an uninitialised field, and looking for its tail would leave the struct.
+ */
+#include "base/code.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const struct {
+	int error;
+	const char *name;
+} errno_names[] = {
+	{0, "0"},
+	{EPERM, "EPERM"},
+	{ENOENT, "ENOENT"},
+	{ESRCH, "ESRCH"},
+	{EINTR, "EINTR"},
+	{EIO, "EIO"},
+	{ENXIO, "ENXIO"},
+	{E2BIG, "E2BIG"},
+	{EBADF, "EBADF"},
+	{EAGAIN, "EAGAIN"},
+	{ENOMEM, "ENOMEM"},
+	{EACCES, "EACCES"},
+	{EFAULT, "EFAULT"},
+	{EBUSY, "EBUSY"},
+	{EEXIST, "EEXIST"},
+	{ENODEV, "ENODEV"},
+	{ENOTDIR, "ENOTDIR"},
+	{EISDIR, "EISDIR"},
+	{EINVAL, "EINVAL"},
+	{ENFILE, "ENFILE"},
+	{EMFILE, "EMFILE"},
+	{ENOTTY, "ENOTTY"},
+	{ETXTBSY, "ETXTBSY"},
+	{EFBIG, "EFBIG"},
+	{ENOSPC, "ENOSPC"},
+	{ESPIPE, "ESPIPE"},
+	{EROFS, "EROFS"},
+	{ERANGE, "ERANGE"},
+	{EDEADLK, "EDEADLK"},
+	{ENAMETOOLONG, "ENAMETOOLONG"},
+	{ENOSYS, "ENOSYS"},
+	{ELOOP, "ELOOP"},
+	{EPROTO, "EPROTO"},
+	{EBADMSG, "EBADMSG"},
+	{EOVERFLOW, "EOVERFLOW"},
+	{EOPNOTSUPP, "EOPNOTSUPP"},
+	{ETIMEDOUT, "ETIMEDOUT"},
+	{ESTALE, "ESTALE"},
+	{EDQUOT, "EDQUOT"},
+	{ECANCELED, "ECANCELED"},
+	{EOWNERDEAD, "EOWNERDEAD"},
+	{EHWPOISON, "EHWPOISON"},
+};
+
+const char *vas_errno_name(int error)
+{
+	for (size_t i = 0; i < sizeof(errno_names) / sizeof(errno_names[0]); i++) {
+		if (errno_names[i].error == error || errno_names[i].error == -error)
+			return errno_names[i].name;
+	}
+	return "E?";
+}
+
+const char *vas_operation_name(enum vas_operation operation)
+{
+	switch (operation) {
+	case VAS_OPERATION_NONE:
+		return "none";
+	case VAS_OPERATION_RESERVE:
+		return "reserve";
+	case VAS_OPERATION_COMMIT:
+		return "commit";
+	case VAS_OPERATION_RELEASE:
+		return "release";
+	case VAS_OPERATION_FIND:
+		return "find";
+	case VAS_OPERATION_READ:
+		return "read";
+	}
+	return "unknown";
+}
+
+struct why_words {
+	const char *name;
+	const char *sentence;
+	const char *remedy;
+};
+
+static const struct why_words why_table[VAS_WHY_COUNT] = {
+	[VAS_WHY_NONE] = {"none", "nothing failed", "nothing to do"},
+	[VAS_WHY_ARGUMENT] = {"argument", "an argument is malformed",
+			      "compare the call with the errno table in its header"},
+	[VAS_WHY_LIMITS] = {"limits", "the limits exclude each other",
+			    "drop or widen one of the two limits that are named"},
+	[VAS_WHY_WINDOW] = {"window", "the window that the limits leave is smaller than the size",
+			    "ask for less, or widen min and max"},
+	[VAS_WHY_WIDTH] =
+		{"width", "the address is beyond what this kernel gives user space",
+		 "use lower addresses, or allow the high window where the machine has one"},
+	[VAS_WHY_TAKEN] = {"taken", "something is mapped there",
+			   "choose another address, or let the library place the span"},
+	[VAS_WHY_MARGIN] = {"margin",
+			    "too close to a stack, the program break or the lowest address",
+			    "choose an address farther away, or set a smaller margin"},
+	[VAS_WHY_FRAGMENTED] =
+		{"fragmented", "enough is free, but not in one piece",
+		 "ask for less, accept a smaller span with min_size, or widen the limits"},
+	[VAS_WHY_FULL] = {"full", "less than the size is free under these limits",
+			  "release something there, or widen the limits"},
+	[VAS_WHY_ADDRESS_LIMIT] = {"address-limit", "RLIMIT_AS leaves no room",
+				   "raise it with ulimit -v, or ask for less"},
+	[VAS_WHY_VMA_LIMIT] = {"vma-limit", "the process has as many mappings as it may have",
+			       "raise vm.max_map_count, or release spans"},
+	[VAS_WHY_OVERCOMMIT] = {"overcommit", "the kernel's overcommit policy refuses it",
+				"commit less at once, or change vm.overcommit_memory"},
+	[VAS_WHY_LOCKED] = {"locked",
+			    "mlockall(MCL_FUTURE) would lock more than RLIMIT_MEMLOCK allows",
+			    "raise it with ulimit -l, or end the locking of new mappings"},
+	[VAS_WHY_CGROUP] = {"cgroup", "a memory cgroup has no room for it",
+			    "raise the memory limit of the group, or populate less"},
+	[VAS_WHY_MEMORY] = {"memory", "no memory for the pages", "free memory, or populate less"},
+	[VAS_WHY_BOOKS] = {"books", "no memory for the library's own books",
+			   "release spans, or raise the limit that stops the process"},
+	[VAS_WHY_BARRED] = {"barred", "the kernel, a sandbox or a sanitizer forbids that address",
+			    "choose another address"},
+	[VAS_WHY_DENIED] = {"denied", "the kernel or a sandbox forbids the call",
+			    "allow the call in the sandbox's filter"},
+	[VAS_WHY_RACE] = {"race", "other threads took each place between looking and claiming",
+			  "try again, or widen the limits"},
+	[VAS_WHY_NOT_OWNED] = {"not-owned", "the range is not owned here",
+			       "pass addresses inside one span that was reserved and not released"},
+	[VAS_WHY_HELD] = {"held", "the span is being released, or its release is still to be done",
+			  "do not use a span after its release"},
+	[VAS_WHY_CAP] = {"cap", "a limit caps the size or the number of spans",
+			 "ask for less, or raise max_size, max_total or max_count"},
+	[VAS_WHY_KERNEL] = {"kernel", "the kernel refused, and no known reason explains it",
+			    "see the system log"},
+};
+
+static const struct why_words *why_find(enum vas_why why)
+{
+	static const struct why_words unknown = {"unknown",
+						 "a reason that this version does not know",
+						 "see the header of the version that gave it"};
+
+	return (unsigned int)why < VAS_WHY_COUNT ? &why_table[why] : &unknown;
+}
+
+const char *vas_why_name(enum vas_why why)
+{
+	return why_find(why)->name;
+}
+
+const char *vas_why_sentence(enum vas_why why)
+{
+	return why_find(why)->sentence;
+}
+
+const char *vas_why_remedy(enum vas_why why)
+{
+	return why_find(why)->remedy;
+}
+
+/* The size field that every options struct begins with. */
+static size_t stated_size(const void *options)
+{
+	size_t size;
+
+	memcpy(&size, options, sizeof(size));
+	return size;
+}
+
+int vas_options_load(const void *options, void *known, size_t known_size, size_t minimum)
+{
+	const unsigned char *bytes = options;
+	size_t size;
+
+	if (!options) {
+		memset(known, 0, known_size);
+		memcpy(known, &known_size, sizeof(known_size));
+		return 0;
+	}
+	size = stated_size(options);
+	if (size < minimum)
+		return -EINVAL;
+	if (size > VAS_OPTIONS_SIZE_MAX)
+		return -E2BIG;
+	for (size_t i = known_size; i < size; i++) {
+		if (bytes[i] != 0)
+			return -E2BIG;
+	}
+	if (size > known_size)
+		size = known_size;
+	memcpy(known, options, size);
+	memset((char *)known + size, 0, known_size - size);
+	memcpy(known, &known_size, sizeof(known_size));
+	return 0;
+}
+
+int vas_options_store(void *out, const void *known, size_t known_size, size_t minimum)
+{
+	size_t size;
+	size_t copied;
+
+	if (!out)
+		return -EINVAL;
+	size = stated_size(out);
+	if (size < minimum || size > VAS_OPTIONS_SIZE_MAX)
+		return -EINVAL;
+	copied = size < known_size ? size : known_size;
+	memcpy((char *)out + sizeof(size), (const char *)known + sizeof(size),
+	       copied - sizeof(size));
+	memset((char *)out + copied, 0, size - copied);
+	return 0;
+}
