@@ -33,7 +33,7 @@ extern "C" {
 #define VAS_OBLIGE_PIN 0x01u /* pages must be pinned before the device uses them */
 #define VAS_OBLIGE_NOTIFY 0x02u /* the device must hear of a change of backing before it happens */
 #define VAS_OBLIGE_NOFORK 0x04u /* * a forked child must not inherit the span */
-#define VAS_OBLIGE_POPULATE 0x08u /* * pages must be there before use: no fault from the device */
+#define VAS_OBLIGE_POPULATE 0x08u /* pages must be there before use: no fault from the device */
 #define VAS_OBLIGE_WHOLE 0x10u /* what was attached at once is detached at once, never in part */
 #define VAS_OBLIGE_NODUMP 0x20u /* * the span must stay out of core dumps */
 #define VAS_OBLIGE_NOHUGE 0x40u /* * no transparent huge pages */

@@ -124,13 +124,11 @@ struct vas_commit_opts {
 	uint32_t flags; /* VAS_COMMIT_ bits */
 };
 
-/* Have every page present before returning, or fail with an errno instead of a later signal. */
-#define VAS_COMMIT_POPULATE 0x01u
 /* Ask for transparent huge pages (MADV_HUGEPAGE). Advice: no error where the kernel has none. */
-#define VAS_COMMIT_HUGE 0x02u
+#define VAS_COMMIT_HUGE 0x01u
 /* Ask for none (MADV_NOHUGEPAGE). */
-#define VAS_COMMIT_NOHUGE 0x04u
-#define VAS_COMMIT_ALL 0x07u
+#define VAS_COMMIT_NOHUGE 0x02u
+#define VAS_COMMIT_ALL 0x03u
 
 /*
  * Gives [start, start + size) private anonymous memory that reads as zeroes.
@@ -143,13 +141,11 @@ struct vas_commit_opts {
  *  -E2BIG	opts is larger than known, with a non-zero tail
  *  -ENOENT	the range does not lie inside one span that is owned here
  *  -EBUSY	the span is being released, or is held (see vas_release)
- *  -ENOMEM	the kernel refused: overcommit, the VMA limit, or with POPULATE
- *		no memory, or no room under a memory cgroup
+ *  -ENOMEM	the kernel refused: overcommit or the VMA limit; or no memory for
+ *		the library's own books
  *  -EAGAIN	memory is locked by mlockall(MCL_FUTURE) beyond RLIMIT_MEMLOCK
  *  -EPERM	the kernel or a sandbox forbids the mapping or the protection
  *  -EACCES	the same, for protections refused by a security module
- *  -EOPNOTSUPP	POPULATE on a kernel without MADV_POPULATE_WRITE (before 5.14),
- *		when the pages cannot be touched by hand either
  *  -ENOSYS	a sandbox denies mmap or madvise
  *
  * Thread-safe, also with commits of other parts of the same span. Not

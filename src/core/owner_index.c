@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The owner index.
+ *
+ * WHAT FOR. Fault handlers, profilers, allocators' free(addr) and device
+ * drivers ask "whose address is this?" at any moment, also inside a signal
+ * handler that interrupted this very file. So a look-up takes no lock, retries
+ * nothing and reads a fixed number of words.
+ *
+ * STRATEGY. Addresses are looked up by page number in a radix tree of fixed
+ * depth: a root array over 512 GiB each (with 4 KiB pages), then up to three
+ * levels of nodes with 512 slots. A slot holds one word: nothing, a node, or
+ * the number and generation of an owner. An owner word in a slot means only
+ * "the one owner that has bytes here, if any, is this"; the look-up then
+ * compares the address with the owner's own start and size. So a span that is
+ * alone in its 512 GiB costs one store however it is aligned, and a span of
+ * 64 TiB costs 128. A slot is split into a node when a second owner moves in,
+ * and the node is taken away again when its last owner leaves.
+ *
+ * STRUCTURE. Slot words, by their two low bits:
+ *
+ *	0			nobody
+ *	...00 (non-zero)	address of a struct vas_index_node
+ *	....1			generation << 32 | owner number << 1 | 1
+ *	...10			link of the list of free nodes; reads as nobody
+ *
+ * Owners are entries in chunks that never move or go away. An entry is a small
+ * sequence lock without the retry: generation odd, start, size, the same
+ * generation again, or else the owner was withdrawn while we looked.
+ *
+ * CONCURRENCY. One writer at a time (the caller's lock). Publishing writes the
+ * slots first, while the entry's generation is still even, so that look-ups
+ * that find the word find it dead; one release store of the odd generation
+ * then makes the whole span appear at once. Withdrawing starts with one store
+ * of an even generation and clears the slots afterwards.
+ *
+ * Why "nobody" is always a true answer, at some moment during the call:
+ *  - The slot was empty, or named an owner that does not cover the address:
+ *    then no published owner covered it when the slot was read, because a slot
+ *    that two owners share is a node.
+ *  - The generation had changed: that owner was withdrawn during the call, and
+ *    right after its withdrawal nobody owned the address.
+ *  - The reader stood in a node that was emptied and given another place in
+ *    the tree: the node had been empty in between, so nobody owned any of the
+ *    addresses below it at that moment.
+ * And an owner is answered only when its own entry covers the address.
+ * Nodes are never unmapped nor used for anything else, so a late reader reads
+ * slots, never other data; and it counts levels down, so it ends.
+ *
+ * WHAT IT DOES NOT DO. It allocates nothing: nodes and chunks are fed by the
+ * caller before a claim, so that recording a claim cannot fail. It does not
+ * know blocks inside a region.
+ */
+#include "core/owner_index.h"
+
+#include <errno.h>
+
+#include "base/assert.h"
+
+#define SLOT_OWNER 1u
+#define SLOT_FREE_LINK 2u
+#define SLOT_TAGS 3u
+
+#define NODE_BITS 9u
+#define GENERATION_LAST 0xfffffff0u /* an entry that got this far is not used again */
+
+/* Which pages a slot array covers, while walking down. */
+struct level {
+	uint64_t *slots;
+	uint64_t first_page; /* of slots[0] */
+	uint32_t count;
+	uint32_t shift; /* log2 of the pages that one slot covers */
+};
+
+static uint64_t slot_load(const uint64_t *slot)
+{
+	return __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+}
+
+static void slot_store(uint64_t *slot, uint64_t word)
+{
+	__atomic_store_n(slot, word, __ATOMIC_RELEASE);
+}
+
+static bool slot_is_node(uint64_t word)
+{
+	return word != 0 && (word & SLOT_TAGS) == 0;
+}
+
+static bool slot_is_owner(uint64_t word)
+{
+	return (word & SLOT_OWNER) != 0;
+}
+
+static struct vas_index_node *slot_node(uint64_t word)
+{
+	return (struct vas_index_node *)(uintptr_t)word;
+}
+
+static uint64_t owner_word(const struct vas_owner_entry *entry, uint32_t generation)
+{
+	return (uint64_t)generation << 32 | (uint64_t)entry->id << 1 | SLOT_OWNER;
+}
+
+static struct vas_owner_entry *word_entry(const struct vas_owner_index *index, uint64_t word)
+{
+	uint32_t id = (uint32_t)word >> 1;
+	struct vas_owner_chunk *chunk;
+
+	chunk = __atomic_load_n(&index->chunks[id >> VAS_OWNER_CHUNK_BITS], __ATOMIC_ACQUIRE);
+	return &chunk->entries[id & (VAS_OWNER_CHUNK - 1)];
+}
+
+static uint32_t root_bits_for(uint64_t page_size)
+{
+	return VAS_INDEX_ADDRESS_BITS - (uint32_t)__builtin_ctzll(page_size) -
+	       VAS_INDEX_LEVELS * NODE_BITS;
+}
+
+size_t vas_owner_index_root_size(uint64_t page_size)
+{
+	return sizeof(uint64_t) << root_bits_for(page_size);
+}
+
+size_t vas_owner_index_chunks_size(void)
+{
+	return sizeof(struct vas_owner_chunk *) * VAS_OWNER_CHUNKS;
+}
+
+void vas_owner_index_init(struct vas_owner_index *index, uint64_t page_size, void *root,
+			  void *chunks)
+{
+	VAS_ASSERT(page_size >= 4096 && page_size <= 65536);
+	*index = (struct vas_owner_index){
+		.root = root,
+		.root_bits = root_bits_for(page_size),
+		.page_shift = (uint32_t)__builtin_ctzll(page_size),
+		.chunks = chunks,
+	};
+}
+
+bool vas_owner_index_wants_node(const struct vas_owner_index *index)
+{
+	return index->node_free_count < VAS_INDEX_NODES_FOR_ONE;
+}
+
+bool vas_owner_index_wants_chunk(const struct vas_owner_index *index)
+{
+	return !index->entry_free && index->entry_next == index->chunk_count * VAS_OWNER_CHUNK;
+}
+
+static void node_give(struct vas_index_node **list, uint32_t *count, struct vas_index_node *node)
+{
+	uint64_t next = (uint64_t)(uintptr_t)*list;
+
+	slot_store(&node->slots[0], next | SLOT_FREE_LINK);
+	*list = node;
+	(*count)++;
+}
+
+void vas_owner_index_feed_node(struct vas_owner_index *index, struct vas_index_node *zeroed)
+{
+	node_give(&index->node_free, &index->node_free_count, zeroed);
+	index->node_count++;
+}
+
+int vas_owner_index_feed_chunk(struct vas_owner_index *index, struct vas_owner_chunk *zeroed)
+{
+	uint32_t number = index->chunk_count;
+
+	if (number == VAS_OWNER_CHUNKS)
+		return -ENOSPC;
+	for (uint32_t i = 0; i < VAS_OWNER_CHUNK; i++)
+		zeroed->entries[i].id = (number << VAS_OWNER_CHUNK_BITS) + i;
+	__atomic_store_n(&index->chunks[number], zeroed, __ATOMIC_RELEASE);
+	index->chunk_count++;
+	return 0;
+}
+
+static struct vas_index_node *node_take(struct vas_owner_index *index)
+{
+	struct vas_index_node *node = index->node_free;
+
+	VAS_ASSERT(node);
+	index->node_free = slot_node(slot_load(&node->slots[0]) & ~(uint64_t)SLOT_TAGS);
+	index->node_free_count--;
+	slot_store(&node->slots[0], 0);
+	return node;
+}
+
+struct vas_owner_entry *vas_owner_index_take(struct vas_owner_index *index)
+{
+	struct vas_owner_entry *entry = index->entry_free;
+	uint32_t id;
+
+	if (entry) {
+		index->entry_free = entry->record;
+		entry->record = NULL;
+		return entry;
+	}
+	VAS_ASSERT(index->entry_next < index->chunk_count * VAS_OWNER_CHUNK);
+	id = index->entry_next++;
+	return word_entry(index, (uint64_t)id << 1);
+}
+
+void vas_owner_index_give(struct vas_owner_index *index, struct vas_owner_entry *entry)
+{
+	VAS_ASSERT_DEBUG((entry->generation & 1) == 0);
+	entry->record = NULL;
+	if (entry->generation >= GENERATION_LAST)
+		return; /* its numbers are used up; 2^31 owners passed through it */
+	entry->record = index->entry_free;
+	index->entry_free = entry;
+}
+
+/* The part of pages [first, last] that lies in the level's slots, as slot numbers. */
+static void level_range(const struct level *level, uint64_t first, uint64_t last, uint32_t *from,
+			uint32_t *to)
+{
+	uint64_t end = level->first_page + ((uint64_t)level->count << level->shift) - 1;
+
+	if (first < level->first_page)
+		first = level->first_page;
+	if (last > end)
+		last = end;
+	*from = (uint32_t)((first - level->first_page) >> level->shift);
+	*to = (uint32_t)((last - level->first_page) >> level->shift);
+}
+
+static struct level root_level(const struct vas_owner_index *index)
+{
+	return (struct level){ index->root, 0, 1u << index->root_bits,
+			       VAS_INDEX_LEVELS * NODE_BITS };
+}
+
+static struct level child_level(const struct level *parent, uint32_t slot,
+				struct vas_index_node *node)
+{
+	return (struct level){ node->slots,
+			       parent->first_page + ((uint64_t)slot << parent->shift),
+			       VAS_INDEX_FANOUT, parent->shift - NODE_BITS };
+}
+
+static void entry_pages(const struct vas_owner_index *index, const struct vas_owner_entry *entry,
+			uint64_t *first, uint64_t *last)
+{
+	*first = entry->start >> index->page_shift;
+	*last = ((entry->start + entry->size) >> index->page_shift) - 1;
+}
+
+static void level_put(struct vas_owner_index *index, const struct level *level, uint64_t word,
+		      uint64_t first, uint64_t last);
+
+/* A second owner moves into a slot: a node takes over, filled before it is seen. */
+static void slot_split(struct vas_owner_index *index, const struct level *level, uint32_t slot,
+		       uint64_t word, uint64_t first, uint64_t last)
+{
+	struct vas_index_node *node = node_take(index);
+	struct level child = child_level(level, slot, node);
+	uint64_t other = level->slots[slot];
+	uint64_t other_first, other_last;
+
+	VAS_ASSERT(level->shift >= NODE_BITS);
+	entry_pages(index, word_entry(index, other), &other_first, &other_last);
+	level_put(index, &child, other, other_first, other_last);
+	level_put(index, &child, word, first, last);
+	slot_store(&level->slots[slot], (uint64_t)(uintptr_t)node);
+}
+
+/* Recursion depth is at most VAS_INDEX_LEVELS. */
+static void level_put(struct vas_owner_index *index, const struct level *level, uint64_t word,
+		      uint64_t first, uint64_t last)
+{
+	struct level child;
+	uint32_t from, to;
+
+	level_range(level, first, last, &from, &to);
+	for (uint32_t slot = from; slot <= to; slot++) {
+		uint64_t old = level->slots[slot];
+
+		if (old == 0) {
+			slot_store(&level->slots[slot], word);
+		} else if (slot_is_node(old)) {
+			child = child_level(level, slot, slot_node(old));
+			level_put(index, &child, word, first, last);
+		} else {
+			slot_split(index, level, slot, word, first, last);
+		}
+	}
+}
+
+static bool node_is_empty(const struct vas_index_node *node)
+{
+	for (uint32_t i = 0; i < VAS_INDEX_FANOUT; i++)
+		if (node->slots[i])
+			return false;
+	return true;
+}
+
+static void level_clear(struct vas_owner_index *index, const struct level *level, uint64_t word,
+			uint64_t first, uint64_t last)
+{
+	struct vas_index_node *node;
+	struct level child;
+	uint32_t from, to;
+
+	level_range(level, first, last, &from, &to);
+	for (uint32_t slot = from; slot <= to; slot++) {
+		uint64_t old = level->slots[slot];
+
+		if (old == word) {
+			slot_store(&level->slots[slot], 0);
+		} else if (VAS_ALWAYS(slot_is_node(old))) {
+			node = slot_node(old);
+			child = child_level(level, slot, node);
+			level_clear(index, &child, word, first, last);
+			if (!node_is_empty(node))
+				continue;
+			slot_store(&level->slots[slot], 0);
+			node_give(&index->node_free, &index->node_free_count, node);
+		}
+	}
+}
+
+void vas_owner_index_publish(struct vas_owner_index *index, struct vas_owner_entry *entry,
+			     uint64_t start, uint64_t size)
+{
+	uint32_t generation = entry->generation;
+	struct level root = root_level(index);
+	uint64_t first, last;
+
+	VAS_ASSERT_DEBUG((generation & 1) == 0 && size > 0);
+	VAS_ASSERT(start + size <= 1ull << VAS_INDEX_ADDRESS_BITS);
+	/* Readers that still hold the last generation must see it gone before new numbers. */
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	__atomic_store_n(&entry->start, start, __ATOMIC_RELAXED);
+	__atomic_store_n(&entry->size, size, __ATOMIC_RELAXED);
+	entry_pages(index, entry, &first, &last);
+	level_put(index, &root, owner_word(entry, generation + 1), first, last);
+	__atomic_store_n(&entry->generation, generation + 1, __ATOMIC_RELEASE);
+	VAS_ASSERT_EXPENSIVE(vas_owner_index_check(index));
+}
+
+void vas_owner_index_withdraw(struct vas_owner_index *index, struct vas_owner_entry *entry)
+{
+	uint32_t generation = entry->generation;
+	struct level root = root_level(index);
+	uint64_t first, last;
+
+	VAS_ASSERT_DEBUG(generation & 1);
+	__atomic_store_n(&entry->generation, generation + 1, __ATOMIC_RELEASE);
+	entry_pages(index, entry, &first, &last);
+	level_clear(index, &root, owner_word(entry, generation), first, last);
+	VAS_ASSERT_EXPENSIVE(vas_owner_index_check(index));
+}
+
+/* The owner word for a page, or 0. At most VAS_INDEX_LEVELS + 1 loads. */
+static inline uint64_t index_word(const struct vas_owner_index *index, uint64_t page)
+{
+	uint32_t shift = VAS_INDEX_LEVELS * NODE_BITS;
+	uint64_t word;
+
+	if (page >> shift >> index->root_bits)
+		return 0;
+	word = slot_load(&index->root[page >> shift]);
+	for (uint32_t level = 0; level < VAS_INDEX_LEVELS && slot_is_node(word); level++) {
+		shift -= NODE_BITS;
+		word = slot_load(&slot_node(word)->slots[page >> shift & (VAS_INDEX_FANOUT - 1)]);
+	}
+	return slot_is_owner(word) ? word : 0;
+}
+
+bool vas_owner_index_find(const struct vas_owner_index *index, uint64_t address,
+			  struct vas_owner *owner)
+{
+	uint64_t word = index_word(index, address >> index->page_shift);
+	const struct vas_owner_entry *entry;
+	uint32_t generation = (uint32_t)(word >> 32);
+	uint64_t start, size;
+
+	if (!word)
+		return false;
+	entry = word_entry(index, word);
+	if (__atomic_load_n(&entry->generation, __ATOMIC_ACQUIRE) != generation)
+		return false;
+	start = __atomic_load_n(&entry->start, __ATOMIC_RELAXED);
+	size = __atomic_load_n(&entry->size, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	if (__atomic_load_n(&entry->generation, __ATOMIC_RELAXED) != generation)
+		return false;
+	if (address - start >= size)
+		return false;
+	owner->id = (uint64_t)generation << 32 | entry->id;
+	owner->span = (struct vas_span){ start, size };
+	return true;
+}
+
+struct vas_owner_entry *vas_owner_index_entry(const struct vas_owner_index *index,
+					      uint64_t address)
+{
+	uint64_t word = index_word(index, address >> index->page_shift);
+	struct vas_owner_entry *entry;
+
+	if (!word)
+		return NULL;
+	entry = word_entry(index, word);
+	return address - entry->start < entry->size ? entry : NULL;
+}
+
+uint64_t vas_owner_id(const struct vas_owner_entry *entry)
+{
+	return (uint64_t)entry->generation << 32 | entry->id;
+}
+
+struct vas_owner_entry *vas_owner_index_by_id(const struct vas_owner_index *index, uint64_t id)
+{
+	struct vas_owner_entry *entry;
+
+	if ((uint32_t)id >= index->entry_next || (id >> 32 & 1) == 0)
+		return NULL;
+	entry = word_entry(index, (uint64_t)(uint32_t)id << 1);
+	return vas_owner_id(entry) == id ? entry : NULL;
+}
+
+/* Every word below a level belongs to a published owner that has pages there. */
+static bool level_check(const struct vas_owner_index *index, const struct level *level)
+{
+	for (uint32_t slot = 0; slot < level->count; slot++) {
+		uint64_t word = level->slots[slot], first, last, page;
+		const struct vas_owner_entry *entry;
+		struct level child;
+
+		if (word == 0)
+			continue;
+		page = level->first_page + ((uint64_t)slot << level->shift);
+		if (slot_is_node(word)) {
+			child = child_level(level, slot, slot_node(word));
+			if (level->shift < NODE_BITS || node_is_empty(slot_node(word)) ||
+			    !level_check(index, &child))
+				return false;
+			continue;
+		}
+		if (!slot_is_owner(word))
+			return false;
+		entry = word_entry(index, word);
+		if (entry->generation != (uint32_t)(word >> 32))
+			return false;
+		entry_pages(index, entry, &first, &last);
+		if (last < page || first > page + ((uint64_t)1 << level->shift) - 1)
+			return false;
+	}
+	return true;
+}
+
+bool vas_owner_index_check(const struct vas_owner_index *index)
+{
+	struct level root = root_level(index);
+	struct vas_owner owner;
+
+	if (!level_check(index, &root))
+		return false;
+	for (uint32_t id = 0; id < index->entry_next; id++) {
+		const struct vas_owner_entry *entry = word_entry(index, (uint64_t)id << 1);
+		uint64_t last = entry->start + entry->size - 1;
+
+		if ((entry->generation & 1) == 0)
+			continue;
+		if (!vas_owner_index_find(index, entry->start, &owner) ||
+		    owner.span.start != entry->start || owner.span.size != entry->size ||
+		    !vas_owner_index_find(index, last, &owner) ||
+		    owner.span.start != entry->start)
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Who owns an address: a radix tree of fixed depth over page numbers, read
+ * without locks and in a bounded number of steps.
+ *
+ * Writers are serialised by the caller; readers need nothing. Memory is fed in
+ * by the caller beforehand, so that publishing and withdrawing cannot fail.
+ */
+#ifndef VAS_CORE_OWNER_INDEX_H
+#define VAS_CORE_OWNER_INDEX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <vaspace/reserve.h>
+
+#define VAS_INDEX_FANOUT 512u
+#define VAS_INDEX_LEVELS 3u /* levels of nodes below the root */
+#define VAS_INDEX_ADDRESS_BITS 57u
+#define VAS_INDEX_NODES_FOR_ONE 6u /* nodes that publishing one span can need: 2 edges, 3 levels */
+
+#define VAS_OWNER_CHUNK_BITS 9u
+#define VAS_OWNER_CHUNK (1u << VAS_OWNER_CHUNK_BITS) /* entries in one chunk */
+#define VAS_OWNER_CHUNKS 8192u /* chunks at most: 4 million owners */
+
+/* Interior node. Once fed to an index it is a node for ever: readers may look at it at any time. */
+struct vas_index_node {
+	uint64_t slots[VAS_INDEX_FANOUT]; /* atomic; see owner_index.c for the encoding */
+};
+
+/* One owner. Readers trust start and size only between two equal odd generations. */
+struct vas_owner_entry {
+	uint64_t start; /* atomic */
+	uint64_t size; /* atomic */
+	uint32_t generation; /* atomic; odd = published, even = not. I: never wraps (see take) */
+	uint32_t id; /* constant */
+	void *record; /* the writer's own book about this owner */
+};
+
+struct vas_owner_chunk {
+	struct vas_owner_entry entries[VAS_OWNER_CHUNK];
+};
+
+struct vas_owner_index {
+	uint64_t *root; /* atomic slots; 2^root_bits of them, zeroed, lent for ever */
+	uint32_t root_bits;
+	uint32_t page_shift;
+	struct vas_owner_chunk **chunks; /* atomic pointers; VAS_OWNER_CHUNKS of them, zeroed, lent for ever */
+	uint32_t chunk_count; /* I: <= VAS_OWNER_CHUNKS */
+	uint32_t entry_next; /* entries handed out at least once; I: <= chunk_count * VAS_OWNER_CHUNK */
+	struct vas_owner_entry *entry_free; /* linked through record */
+	struct vas_index_node *node_free; /* linked through slots[0], tagged */
+	uint32_t node_free_count;
+	uint32_t node_count; /* nodes fed in all */
+};
+
+/* Bytes of root that init wants for a page size. */
+size_t vas_owner_index_root_size(uint64_t page_size);
+size_t vas_owner_index_chunks_size(void);
+/* root and chunks: zeroed memory of the sizes above, which must stay mapped for ever. */
+void vas_owner_index_init(struct vas_owner_index *index, uint64_t page_size, void *root,
+			  void *chunks);
+
+/* Whether the next take and publish would run dry; feed until not. */
+bool vas_owner_index_wants_node(const struct vas_owner_index *index);
+bool vas_owner_index_wants_chunk(const struct vas_owner_index *index);
+void vas_owner_index_feed_node(struct vas_owner_index *index, struct vas_index_node *zeroed);
+/* -ENOSPC when there are VAS_OWNER_CHUNKS already. */
+int vas_owner_index_feed_chunk(struct vas_owner_index *index, struct vas_owner_chunk *zeroed);
+
+/* An entry for a new owner, not yet published. I: !wants_chunk. Cannot fail. */
+struct vas_owner_entry *vas_owner_index_take(struct vas_owner_index *index);
+/* Gives back an entry that is not published (any more). */
+void vas_owner_index_give(struct vas_owner_index *index, struct vas_owner_entry *entry);
+
+/*
+ * Makes [start, start + size) findable, by one store at the end: before it no
+ * look-up finds any of it, after it all look-ups find all of it.
+ * I: page aligned, disjoint from every published span, !wants_node, below 2^57.
+ */
+void vas_owner_index_publish(struct vas_owner_index *index, struct vas_owner_entry *entry,
+			     uint64_t start, uint64_t size);
+/* The reverse, by one store at the beginning. */
+void vas_owner_index_withdraw(struct vas_owner_index *index, struct vas_owner_entry *entry);
+
+/* Wait-free, async-signal-safe: at most VAS_INDEX_LEVELS + 1 slots and one entry are read. */
+bool vas_owner_index_find(const struct vas_owner_index *index, uint64_t address,
+			  struct vas_owner *owner);
+
+/* For writers (lock held): the entry that covers an address, or NULL. */
+struct vas_owner_entry *vas_owner_index_entry(const struct vas_owner_index *index,
+					      uint64_t address);
+/* The entry of an id from struct vas_owner, NULL when it has been withdrawn since. */
+struct vas_owner_entry *vas_owner_index_by_id(const struct vas_owner_index *index, uint64_t id);
+uint64_t vas_owner_id(const struct vas_owner_entry *entry);
+
+/* Walks the tree: every published span is findable at its edges, no slot names a dead owner. */
+bool vas_owner_index_check(const struct vas_owner_index *index);
+
+#endif
