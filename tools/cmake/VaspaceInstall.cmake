@@ -35,6 +35,8 @@ write_basic_package_version_file("${PROJECT_BINARY_DIR}/vaspace-config-version.c
 install(FILES "${PROJECT_BINARY_DIR}/vaspace-config.cmake" "${PROJECT_BINARY_DIR}/vaspace-config-version.cmake"
     DESTINATION "${package_dir}")
 
+# Relative to the file itself, so that an installed tree can be moved.
+file(RELATIVE_PATH VASPACE_PC_PREFIX "/prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/prefix")
 configure_file("${CMAKE_CURRENT_LIST_DIR}/vaspace.pc.in" "${PROJECT_BINARY_DIR}/vaspace.pc" @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/vaspace.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 
