@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A space: everything the library knows about the spans it owns in one address
+ * space. The process has one (vas_space_default); tests make others over
+ * simulated kernels.
+ *
+ * LOCK ORDER, written once:
+ *
+ *	1. holding->lock	one span's commits; held over kernel calls
+ *	2. space->lock		all books; never held over a kernel call, except
+ *				those that map memory for the books themselves
+ *
+ * vas_owner_at takes none. Per-thread failure reports take none.
+ */
+#ifndef VAS_SPACE_SPACE_H
+#define VAS_SPACE_SPACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <vaspace/reserve.h>
+#include <vaspace/stats.h>
+
+#include "core/owner_index.h"
+#include "core/placement.h"
+#include "layout/bounds.h"
+#include "layout/search.h"
+#include "record/ledger.h"
+#include "record/report.h"
+#include "space/extents.h"
+#include "sys/lock.h"
+#include "sys/pages.h"
+#include "sys/probe.h"
+#include "sys/sys.h"
+
+/* How a reservation is made and made again: whatever replaces a part of it repeats all of this. */
+#define VAS_RECIPE_NODUMP 0x1u
+#define VAS_RECIPE_NOFORK 0x2u
+#define VAS_RECIPE_NOHUGE 0x4u
+#define VAS_RECIPE_BITS 3u
+
+enum vas_holding_state {
+	VAS_HOLDING_LIVE,
+	VAS_HOLDING_RELEASING, /* vas_release is at work: no new commits */
+	VAS_HOLDING_HELD /* the kernel refused to unmap it so far */
+};
+
+/* One reserved span and its book. */
+struct vas_holding {
+	struct vas_lock lock; /* guards extents, and the kernel calls that change the span */
+	/* Guarded by space->lock: */
+	enum vas_holding_state state;
+	uint32_t pins; /* callers that use this struct without space->lock */
+	struct vas_owner_entry *entry; /* I: entry->record == this while published */
+	struct vas_ledger_line *line;
+	struct vas_holding *held_next; /* I: in space->held exactly when state is HELD */
+	/* Constant while published: */
+	struct vas_span span;
+	uint32_t recipe; /* VAS_RECIPE_ bits */
+	/* Guarded by lock; committed bytes also summed in line: */
+	struct vas_extents extents; /* I: inside span */
+};
+
+/* Where the last claims and releases under one window were: the next one is tried there first. */
+struct vas_remembered {
+	uint64_t start, end, alignment; /* the window asked for */
+	uint64_t beside; /* low end of the last claim: the next goes right below; 0 = none */
+	struct vas_span freed; /* the last span released in it, if any */
+};
+#define VAS_REMEMBERED 4u
+
+struct vas_space {
+	struct vas_sys *sys;
+	struct vas_lock lock;
+	struct vas_probes probes; /* atomic fields */
+	struct vas_bounds bounds; /* constant */
+	struct vas_search_memory search_memory; /* atomic fields */
+	struct vas_owner_index index; /* readers need no lock */
+	struct vas_spanset shadow; /* constant: windows that a sanitizer bars */
+	struct vas_span shadow_items[VAS_SHADOW_SPANS];
+	/* Guarded by lock: */
+	struct vas_pages pages;
+	struct vas_ledger ledger;
+	struct vas_holding *held;
+	struct vas_remembered remembered[VAS_REMEMBERED];
+	uint32_t remembered_next;
+	uint64_t random;
+	uint64_t brk_seen; /* the break when it was read last */
+	uint32_t pins; /* sum over holdings */
+	struct vas_stats stats; /* I: spans, reserved, committed, held match the holdings */
+};
+
+/* Makes a space over a kernel; books come from meta (the real kernel). -errno. */
+int vas_space_init(struct vas_space *space, struct vas_sys *sys, struct vas_sys *meta);
+/* This process's space, made at first use. -errno with *space untouched. */
+int vas_space_default(struct vas_space **space);
+/* The same if it was made already, else NULL. Signal-safe. */
+struct vas_space *vas_space_if_made(void);
+/* For tests: forget the process's space (its spans stay mapped and are nobody's). */
+void vas_space_forget(void);
+
+/*
+ * One raw claim at exactly this address: PROT_NONE, NORESERVE, with the recipe
+ * applied, compared, nothing left behind on failure. 0, -EEXIST (taken, or
+ * the hint was not taken), -EPERM or -EINVAL (barred), -ENOMEM, -EAGAIN,
+ * -ENOSYS, -EACCES. *stray (size 0 = none) is memory that the kernel gave at
+ * another address and would not take back: the caller must own it.
+ */
+int vas_space_claim(struct vas_space *space, uint64_t address, uint64_t size, uint32_t recipe,
+		    struct vas_span *stray);
+/* Puts the span's recipe on a part of it that was replaced. 0 or -errno. */
+int vas_space_apply_recipe(struct vas_space *space, uint64_t start, uint64_t size, uint32_t recipe);
+
+/*
+ * The operations behind the public functions, on loaded options. failure is
+ * filled (not published) when they fail, and on a shortfall.
+ */
+int vas_space_reserve(struct vas_space *space, uint64_t size, const struct vas_reserve_opts *opts,
+		      struct vas_failure *failure, struct vas_span *span);
+int vas_space_commit(struct vas_space *space, uint64_t start, uint64_t size,
+		     const struct vas_commit_opts *opts, struct vas_failure *failure);
+int vas_space_release(struct vas_space *space, uint64_t start, struct vas_failure *failure,
+		      enum vas_release_state *state);
+/* Tries held spans again; lock not held. Returns how many remain. */
+int vas_space_retry_held(struct vas_space *space);
+int vas_space_details(struct vas_space *space, uint64_t id, struct vas_owner_details *details);
+void vas_space_stats(struct vas_space *space, struct vas_stats *stats);
+/* As vas_sync_check: books against maps. */
+int vas_space_check(struct vas_space *space, uint64_t *where);
+
+/* Books, lock held. */
+struct vas_holding *vas_space_find(struct vas_space *space, uint64_t address);
+int vas_space_prepare(struct vas_space *space, const char *name, struct vas_holding **holding);
+void vas_space_unprepare(struct vas_space *space, struct vas_holding *holding);
+void vas_space_publish(struct vas_space *space, struct vas_holding *holding, struct vas_span span,
+		       uint32_t recipe);
+void vas_space_withdraw(struct vas_space *space, struct vas_holding *holding);
+void vas_space_unpin(struct vas_space *space, struct vas_holding *holding);
+
+/* Remembered places, lock held. */
+bool vas_remembered_propose(const struct vas_space *space, const struct vas_request *request,
+			    uint32_t attempt, uint64_t *address);
+void vas_remembered_claimed(struct vas_space *space, const struct vas_request *request,
+			    struct vas_span span);
+void vas_remembered_freed(struct vas_space *space, struct vas_span span);
+
+#endif
