@@ -2,7 +2,7 @@
 #
 # Compiler flags shared by the library, the tools and the tests.
 
-if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
 	set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
 endif()
 # NDEBUG follows VASPACE_DEBUG_ASSERTS, not the build type.
