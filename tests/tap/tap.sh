@@ -12,17 +12,17 @@ trap 'rm -rf "$tap_folder"' EXIT
 # ok NAME COMMAND...: a point that holds when the command succeeds. Its output is shown when it does not.
 ok()
 {
-	local name=${1//#/\\#} output
+	local tap_name=${1//#/\\#} tap_output
 	shift
 	tap_points=$((tap_points + 1))
-	if output=$("$@" 2>&1); then
-		echo "ok $tap_points - $name"
+	if tap_output=$("$@" 2>&1); then
+		echo "ok $tap_points - $tap_name"
 		return 0
 	fi
 	tap_failed=$((tap_failed + 1))
-	echo "not ok $tap_points - $name"
+	echo "not ok $tap_points - $tap_name"
 	echo "#   failed: $*"
-	[[ -z $output ]] || head -n 40 <<<"$output" | sed 's/^/#   /'
+	[[ -z $tap_output ]] || head -n 40 <<<"$tap_output" | sed 's/^/#   /'
 	return 1
 }
 

@@ -17,7 +17,7 @@ endfunction()
 
 # vaspace_backend_module(NAME SOURCES file.c ... PACKAGES pkg-config-name ...)
 #
-# Makes the module ${libdir}/vaspace/vaspace_NAME.so, opened by the library at run time, and
+# Makes the module ${libdir}/vaspace/vaspace-NAME.so, opened by the library at run time, and
 # libvaspace_NAME.a for programs that link statically.
 function(vaspace_backend_module name)
 	cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;PACKAGES")
@@ -44,7 +44,7 @@ function(vaspace_backend_module name)
 	add_library(vaspace_${name} MODULE $<TARGET_OBJECTS:vaspace_${name}_objects>)
 	target_link_libraries(vaspace_${name} PRIVATE PkgConfig::VASPACE_${upper})
 	target_link_options(vaspace_${name} PRIVATE ${VASPACE_LINK_OPTIONS} -Wl,-z,relro,-z,now,-z,nodelete)
-	set_target_properties(vaspace_${name} PROPERTIES PREFIX "" LINKER_LANGUAGE C
+	set_target_properties(vaspace_${name} PROPERTIES PREFIX "" OUTPUT_NAME vaspace-${name} LINKER_LANGUAGE C
 	    LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/lib/vaspace")
 	install(TARGETS vaspace_${name} LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}/vaspace")
 	if(VASPACE_BUILD_STATIC)
