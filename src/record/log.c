@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The log hook.
+ *
+ * What for: embedders see what the library decided, in their own log.
+ *
+ * Strategy: silence costs one load. The level that is listened to stands in
+ * one word, below every level when nobody listens; callers ask vas_log_wanted
+ * before they build a line.
+ *
+ * Concurrency: hook and context belong together but are two words. Writers
+ * take a lock and make `sequence` odd while they change them; readers take no
+ * lock (a hook may log from anywhere, also in a child forked while somebody was
+ * setting it), look at the sequence before and after, and after a few vain
+ * tries drop the line rather than wait.
+ *
+ * Not here: formatting, time stamps, rate limits: those are the hook's.
+ */
+#include "record/log.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sys/lock.h"
+
+#define LOG_SILENT (-1)
+#define LOG_TRIES  64
+
+static struct {
+	struct vas_lock lock; /* serialises writers */
+	uint32_t sequence;    /* atomic; odd while hook and context change */
+	int level;	      /* atomic; LOG_SILENT exactly when hook is NULL */
+	vas_log_hook *hook;   /* atomic */
+	void *context;	      /* atomic */
+} log_state = {VAS_LOCK_INIT, 0, LOG_SILENT, NULL, NULL};
+
+void vas_log_hook_set(vas_log_hook *hook, void *context, enum vas_log_level level)
+{
+	uint32_t sequence;
+
+	vas_lock_take(&log_state.lock);
+	sequence = __atomic_load_n(&log_state.sequence, __ATOMIC_RELAXED);
+	__atomic_store_n(&log_state.sequence, sequence + 1, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&log_state.hook, hook, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&log_state.context, context, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&log_state.level, hook ? (int)level : LOG_SILENT, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&log_state.sequence, sequence + 2, __ATOMIC_SEQ_CST);
+	vas_lock_drop(&log_state.lock);
+}
+
+bool vas_log_wanted(enum vas_log_level level)
+{
+	return (int)level <= __atomic_load_n(&log_state.level, __ATOMIC_RELAXED);
+}
+
+/* The hook that wants this level with its context, as they were at one moment; NULL when none does. */
+static vas_log_hook *log_listener(enum vas_log_level level, void **context)
+{
+	for (int i = 0; i < LOG_TRIES; i++) {
+		uint32_t before = __atomic_load_n(&log_state.sequence, __ATOMIC_SEQ_CST);
+		vas_log_hook *hook = __atomic_load_n(&log_state.hook, __ATOMIC_SEQ_CST);
+		void *found = __atomic_load_n(&log_state.context, __ATOMIC_SEQ_CST);
+		int wanted = __atomic_load_n(&log_state.level, __ATOMIC_SEQ_CST);
+
+		if (before % 2 != 0 ||
+		    __atomic_load_n(&log_state.sequence, __ATOMIC_SEQ_CST) != before)
+			continue;
+		if ((int)level > wanted)
+			return NULL;
+		*context = found;
+		return hook;
+	}
+	return NULL;
+}
+
+void vas_log_line(enum vas_log_level level, const char *line)
+{
+	void *context = NULL;
+	vas_log_hook *hook = log_listener(level, &context);
+
+	if (hook)
+		hook(context, level, line);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The last failure of each thread.
+ *
+ * What for: a call answers one errno; this remembers the numbers behind it, so
+ * that whoever catches the error can ask why, later, in the same thread.
+ *
+ * Strategy: a failing call fills a struct vas_failure on its own stack and
+ * publishes it by one copy when it is about to return. Calls that succeed
+ * write nothing here.
+ *
+ * Structure: one struct per thread, in thread-local storage of the
+ * initial-exec model: it is laid out when the thread starts, so the first use
+ * allocates nothing, even below malloc. That storage is scarce for libraries
+ * opened late, hence the size is capped here. It is all that the library has.
+ *
+ * Concurrency: none is needed; each thread sees its own. A forked child keeps
+ * the failure of the thread that forked.
+ *
+ * Not here: finding out what the kernel did not tell (space/explain.c), and
+ * the text of a report (api/report.c).
+ */
+#include "record/report.h"
+
+/* What all copies of libraries in a process share of static TLS is small: 256 bytes are ours. */
+_Static_assert(sizeof(struct vas_failure) <= 256, "thread-local storage is limited");
+_Static_assert(VAS_WHY_COUNT <= UINT8_MAX, "reasons are kept in a byte");
+
+static __thread struct vas_failure thread_failure __attribute__((tls_model("initial-exec")));
+
+struct vas_failure *vas_failure_current(void)
+{
+	return &thread_failure;
+}
+
+void vas_failure_begin(struct vas_failure *failure, enum vas_operation operation, uint64_t asked)
+{
+	*failure = (struct vas_failure){
+		.operation = (uint8_t)operation,
+		.asked = asked,
+		.largest_gap = UINT64_MAX,
+		.largest_gap_start = UINT64_MAX,
+		.free_total = UINT64_MAX,
+		.limit_first = UINT32_MAX,
+		.limit_second = UINT32_MAX,
+	};
+}
+
+void vas_failure_publish(const struct vas_failure *failure)
+{
+	thread_failure = *failure;
+}
