@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* labels: msan valgrind */
+/* labels: threaded msan valgrind */
 /* budget: 10 */
 /*
  * The TAP kit itself: a wrong test must fail. Each wrong program below is this program, started again
