@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Inside module "cpu": the machine as it was read, and the files of sysfs and
+ * procfs that are read again at each question.
+ */
+#ifndef VAS_BACKENDS_CPU_H
+#define VAS_BACKENDS_CPU_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <hwloc.h>
+
+#include <vaspace/topology.h>
+
+/* Never changes once it was published. */
+struct vas_cpu_machine {
+	bool live; /* false: hwloc was told to describe another machine, see topology.c */
+	struct vas_topology topology;
+	struct vas_node nodes[]; /* topology.node_count of them, by the kernel's number */
+};
+
+/* topology.c */
+/* -ENOMEM, -EIO, -EPERM, with *why one constant line. */
+int vas_cpu_machine_get(const struct vas_cpu_machine **machine, const char **why);
+
+/* nodes.c */
+/* What stays: everything but the free memory and the free huge pages. */
+int vas_cpu_node_read(hwloc_topology_t hwloc, hwloc_obj_t object, bool live, struct vas_node *node);
+/* What changes; nothing of it is known of a machine that is not this one. */
+void vas_cpu_node_refresh(const struct vas_cpu_machine *machine, struct vas_node *node);
+
+/* pages.c */
+/* Adds the sizes of pages that hwloc told, ascending, each once. */
+void vas_cpu_page_sizes(hwloc_topology_t hwloc, struct vas_topology *topology);
+/* Free huge pages of one size on a node, 0 where it is not knowable. */
+uint64_t vas_cpu_huge_free(const struct vas_cpu_machine *machine, uint32_t node, uint64_t page_size);
+
+/* width.c */
+/* The widths of addresses in bits, 0 where the processor does not tell. */
+void vas_cpu_widths(const char *path, uint32_t *physical, uint32_t *virtual);
+
+/* address.c */
+int vas_cpu_node_at(const void *address, uint32_t *node_id);
+
+#endif
