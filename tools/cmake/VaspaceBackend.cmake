@@ -13,6 +13,10 @@ function(vaspace_backend name text)
 	if(NOT VASPACE_WITH_${upper} STREQUAL "OFF")
 		vaspace_add_if_present(backends/${name})
 	endif()
+	# Tests link it where it is built, and find out at run time.
+	if(NOT TARGET vaspace_${name}_static)
+		add_library(vaspace_${name}_static INTERFACE)
+	endif()
 endfunction()
 
 # vaspace_backend_module(NAME SOURCES file.c ... PACKAGES pkg-config-name ...)
@@ -51,6 +55,9 @@ function(vaspace_backend_module name)
 		add_library(vaspace_${name}_static STATIC $<TARGET_OBJECTS:vaspace_${name}_objects>)
 		set_target_properties(vaspace_${name}_static PROPERTIES OUTPUT_NAME vaspace_${name} LINKER_LANGUAGE C
 		    ARCHIVE_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/lib")
-		install(TARGETS vaspace_${name}_static ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+		# The library refers to the table weakly, which alone would not pull it out of an archive.
+		target_link_options(vaspace_${name}_static INTERFACE "LINKER:-u,vas_module_${name}")
+		target_link_libraries(vaspace_${name}_static INTERFACE ${VASPACE_${upper}_LIBRARIES})
+		install(TARGETS vaspace_${name}_static EXPORT vaspace-targets ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 	endif()
 endfunction()
