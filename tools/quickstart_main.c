@@ -116,7 +116,8 @@ static int show_refusal(void)
 
 	VAS_OPTS(vas_reserve_opts, opts);
 	opts.max = 4 * GIB;
-	if (vas_reserve(64 * GIB, &opts, &span) != -ERANGE || vas_report_format(line, sizeof(line)) <= 0)
+	if (vas_reserve(64 * GIB, &opts, &span) != -ERANGE ||
+	    vas_report_format(line, sizeof(line)) <= 0)
 		return 1;
 	printf("\nA request that cannot be met: 64 GiB below 4 GiB.\n  %s\n", line);
 	return 0;
@@ -125,12 +126,15 @@ static int show_refusal(void)
 int main(int argc, char **argv)
 {
 	struct request requests[] = {
-		{ .words = "64 GiB that the GPU and the IOMMU both reach: below 2^39, 2 MiB aligned, no MSI window",
+		{ .words = "64 GiB for GPU and IOMMU: below 2^39, 2 MiB aligned, no MSI window",
 		  .size = 64 * GIB,
 		  .opts = { .limits = devices, .limit_count = 2, .name = "heap" } },
 		{ .words = "256 MiB for code, within 2 GiB of main()",
 		  .size = 256 * MIB,
-		  .opts = { .place = VAS_PLACE_NEAR, .address = (uintptr_t)&main, .reach = 2 * GIB, .name = "code" } },
+		  .opts = { .place = VAS_PLACE_NEAR,
+			    .address = (uintptr_t)&main,
+			    .reach = 2 * GIB,
+			    .name = "code" } },
 		{ .words = "1 GiB at a place chosen by a key, the same in each process",
 		  .size = GIB,
 		  .opts = { .place = VAS_PLACE_SCATTER, .key = 42, .name = "shared" } },

@@ -95,7 +95,7 @@ static size_t mutate(uint8_t *data, size_t size, size_t room, uint64_t *state)
 			data[at] ^= (uint8_t)(1u << next_random(state) % 8);
 			break;
 		case 1:
-			data[at] = (uint8_t)"0f-: \n\\r"[next_random(state) % 8];
+			data[at] = (uint8_t) "0f-: \n\\r"[next_random(state) % 8];
 			break;
 		case 2:
 			memmove(data + at, data + at + length, size - at - length);

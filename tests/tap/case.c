@@ -216,8 +216,8 @@ static unsigned tap_time_factor(void)
 	return value ? value : 1;
 }
 
-static void tap_report_case(const char *name, const struct tap_outcome *outcome, int status, bool in_time,
-			    unsigned seconds)
+static void tap_report_case(const char *name, const struct tap_outcome *outcome, int status,
+			    bool in_time, unsigned seconds)
 {
 	bool exited = WIFEXITED(status);
 	bool held = in_time && exited && WEXITSTATUS(status) == 0 && outcome->finished &&
@@ -236,7 +236,8 @@ static void tap_report_case(const char *name, const struct tap_outcome *outcome,
 	else if (!outcome->finished)
 		printf("#   the case did not return: exit status %d\n", WEXITSTATUS(status));
 	else if (outcome->failed)
-		printf("#   %u of %u points failed or leaks were found\n", outcome->failed, outcome->points);
+		printf("#   %u of %u points failed or leaks were found\n", outcome->failed,
+		       outcome->points);
 	else if (!outcome->points)
 		printf("#   the case made no point\n");
 	else if (!held)
@@ -253,7 +254,8 @@ void tap_case(const char *name, void (*case_fn)(void *arg), void *arg, unsigned 
 
 	tap_start();
 	seconds = (seconds ? seconds : 60) * tap_time_factor();
-	outcome = mmap(NULL, sizeof(*outcome), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	outcome = mmap(NULL, sizeof(*outcome), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		       -1, 0);
 	if (outcome == MAP_FAILED || pipe2(ends, O_CLOEXEC) != 0)
 		tap_bail("no page or pipe for the case %s: %m", name);
 	fflush(stdout);

@@ -20,7 +20,8 @@
 #include <unistd.h>
 
 #if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
+	__has_feature(memory_sanitizer)
 #define TAP_SANITIZED 1
 #endif
 #endif
@@ -55,7 +56,8 @@ static void tap_at_exit(void)
 {
 	if (getpid() != tap.pid || tap.done)
 		return;
-	printf("# tap_done() was not reached: %u points made, %u planned\n", tap.points, tap.planned);
+	printf("# tap_done() was not reached: %u points made, %u planned\n", tap.points,
+	       tap.planned);
 	fflush(stdout);
 	_exit(255);
 }
@@ -301,4 +303,3 @@ uint64_t tap_seed(void)
 	tap_diag("seed 0x%" PRIx64 " (VASPACE_TEST_SEED repeats it)", seed);
 	return seed;
 }
-

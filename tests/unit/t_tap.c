@@ -210,7 +210,8 @@ static const struct {
 	{ "case: mapping", NULL, case_leaks_vma, 1, "leaked: 1 mappings", true },
 	{ "case: heap", NULL, case_leaks_heap, 1, "bytes of heap", true },
 	{ "case: heap ignored", NULL, case_ignores_heap, 0, "ok 1 - the case\n", false },
-	{ "case: skipped", NULL, case_skips, 0, "ok 1 - the case # SKIP [some-key] not here\n", false },
+	{ "case: skipped", NULL, case_skips, 0, "ok 1 - the case # SKIP [some-key] not here\n",
+	  false },
 };
 enum { PROGRAMS = sizeof(programs) / sizeof(programs[0]) };
 
@@ -243,8 +244,8 @@ static void try_program(const char *self, size_t i)
 	length = fread(output, 1, sizeof(output) - 1, pipe);
 	output[length] = '\0';
 	status = pclose(pipe);
-	ok(WIFEXITED(status) && WEXITSTATUS(status) == programs[i].status, "%s: exit status %d, is %d",
-	   programs[i].name, programs[i].status, WEXITSTATUS(status));
+	ok(WIFEXITED(status) && WEXITSTATUS(status) == programs[i].status,
+	   "%s: exit status %d, is %d", programs[i].name, programs[i].status, WEXITSTATUS(status));
 	if (!ok(strstr(output, programs[i].prints) != NULL, "%s: output", programs[i].name))
 		tap_diag("%s", output);
 }
@@ -257,8 +258,8 @@ int main(int argc, char **argv)
 	setenv("VASPACE_TEST_SLOWDOWN", "1", 1);
 	for (size_t i = 0; i < PROGRAMS; i++) {
 		if (programs[i].counts_memory && (tap_under_sanitizer() || tap_under_valgrind()))
-			tap_skip(2, "checker-memory", "%s: the checker's own memory is in the counts",
-				 programs[i].name);
+			tap_skip(2, "checker-memory",
+				 "%s: the checker's own memory is in the counts", programs[i].name);
 		else
 			try_program(argv[0], i);
 	}
