@@ -50,3 +50,11 @@ sudo apt-get update && sudo apt-get install -y --no-install-recommends ${missing
 # What building needs: quickstart installs these, check more.
 # shellcheck disable=SC2034 # used by the scripts that source this
 build_packages=(gcc libc6-dev cmake ninja-build pkg-config libhwloc-dev libnuma-dev)
+
+# configure FOLDER OPTION...: with Ninja where it is
+configure()
+{
+	local generator=()
+	[[ -e $1/CMakeCache.txt ]] || ! command -v ninja >/dev/null || generator=(-G Ninja)
+	cmake -S . -B "$1" "${generator[@]}" "${@:2}"
+}

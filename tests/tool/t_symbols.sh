@@ -26,4 +26,19 @@ ok "the stack is not executable" bash -c "readelf -lW '$library' | grep GNU_STAC
 ok "thread-local storage is initial-exec" bash -c "! readelf -rW '$library' | grep -qE 'DTPMOD|TLSDESC'"
 tls=$(readelf -lW "$library" | awk '$1 == "TLS" { print $6 }')
 ok "at most 256 bytes of it ($((${tls:-0})))" test $((${tls:-0})) -le 256
+
+needed()
+{
+	readelf -dW "$1" | sed -nE 's/.*NEEDED.*\[(.*)\]/\1/p' | grep -vE '^ld-linux' | sort | tr '\n' ' '
+}
+same "vasmap needs libc alone" "$(needed "$VASPACE_BUILD/bin/vasmap")" "libc.so.6 "
+if [[ -f $VASPACE_BUILD/lib/vaspace/vaspace-cpu.so ]]; then
+	same "hwloc and libnuma are needed by the module" "$(needed "$VASPACE_BUILD/lib/vaspace/vaspace-cpu.so")" \
+		"libc.so.6 libhwloc.so.15 libnuma.so.1 "
+	same "which exports its table alone" \
+		"$(nm -D --defined-only "$VASPACE_BUILD/lib/vaspace/vaspace-cpu.so" | awk '{ print $3 }')" "vas_module_cpu"
+else
+	tap_skip no-hwloc "the module of backends/cpu is not built"
+	tap_skip no-hwloc "the module of backends/cpu is not built"
+fi
 tap_done
