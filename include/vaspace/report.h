@@ -40,7 +40,8 @@ enum vas_why {
 	VAS_WHY_NOT_OWNED, /* the range is not owned here */
 	VAS_WHY_HELD, /* the span is held or being released */
 	VAS_WHY_CAP, /* a limit's own max_size, max_total or max_count */
-	VAS_WHY_KERNEL, /* refused, and none of the above could be found to explain it */
+	VAS_WHY_KERNEL, /* refused, and none of the others could be found to explain it */
+	VAS_WHY_DATA_LIMIT, /* RLIMIT_DATA: private writable memory */
 	VAS_WHY_COUNT
 };
 
@@ -71,7 +72,7 @@ struct vas_report {
 	uint32_t taken; /* of these: found taken */
 	uint32_t barred; /* of these: forbidden */
 	uint32_t line; /* READ: the line that is malformed, from 1; 0 = none */
-	/* Filled by vas_report_explain only; UINT64_MAX = not knowable here. */
+	/* Filled by vas_report_explain only; UINT64_MAX = not knowable here, and of a limit also: none. */
 	uint64_t largest_gap; /* the largest free range under the limits, bytes */
 	uint64_t largest_gap_start;
 	uint64_t free_total; /* bytes free under the limits */

@@ -146,6 +146,8 @@ static const struct why_words why_table[VAS_WHY_COUNT] = {
 			 "ask for less, or raise max_size, max_total or max_count"},
 	[VAS_WHY_KERNEL] = {"kernel", "the kernel refused, and no known reason explains it",
 			    "see the system log"},
+	[VAS_WHY_DATA_LIMIT] = {"data-limit", "RLIMIT_DATA leaves no room",
+				"raise it with ulimit -d, or commit less"},
 };
 
 static const struct why_words *why_find(enum vas_why why)

@@ -46,6 +46,39 @@ void vas_failure_begin(struct vas_failure *failure, enum vas_operation operation
 	};
 }
 
+void vas_failure_tell(const struct vas_failure *failure, struct vas_report *report)
+{
+	*report = (struct vas_report){
+		.size = sizeof(*report),
+		.operation = (enum vas_operation)failure->operation,
+		.error = failure->error,
+		.why = (enum vas_why)failure->why,
+		.shortfall = (enum vas_why)failure->shortfall,
+		.asked = failure->asked,
+		.got = failure->got,
+		.min = failure->min,
+		.max = failure->max,
+		.alignment = failure->alignment,
+		.address = failure->address,
+		.limit_first = failure->limit_first,
+		.limit_second = failure->limit_second,
+		.probes = failure->probes,
+		.taken = failure->taken,
+		.barred = failure->barred,
+		.line = failure->line,
+		.largest_gap = failure->largest_gap,
+		.largest_gap_start = failure->largest_gap_start,
+		.free_total = failure->free_total,
+		.vmas_used = UINT64_MAX,
+		.vmas_limit = UINT64_MAX,
+		.address_used = UINT64_MAX,
+		.address_limit = UINT64_MAX,
+		.locked_limit = UINT64_MAX,
+		.cgroup_room = UINT64_MAX,
+		.overcommit_mode = UINT32_MAX,
+	};
+}
+
 void vas_failure_publish(const struct vas_failure *failure)
 {
 	thread_failure = *failure;

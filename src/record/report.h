@@ -41,6 +41,8 @@ struct vas_failure {
 struct vas_failure *vas_failure_current(void);
 /* Starts a fresh one for an operation; the caller then fills in what it knows. */
 void vas_failure_begin(struct vas_failure *failure, enum vas_operation operation, uint64_t asked);
+/* What it says, as a report; all that only an explanation tells is "not knowable". */
+void vas_failure_tell(const struct vas_failure *failure, struct vas_report *report);
 /* Makes it this thread's last one. */
 void vas_failure_publish(const struct vas_failure *failure);
 
