@@ -31,8 +31,12 @@
  * CONCURRENCY. One writer at a time (the caller's lock). Publishing writes the
  * slots first, while the entry's generation is still even, so that look-ups
  * that find the word find it dead; one release store of the odd generation
- * then makes the whole span appear at once. Withdrawing starts with one store
- * of an even generation and clears the slots afterwards.
+ * then makes the whole span appear at once. Withdrawing is two steps with the
+ * kernel call between them: hide stores an even generation, so the whole span
+ * disappears at once; clear removes the words. When the kernel would not unmap
+ * the span, unhide stores the old generation again: start and size did not
+ * change meanwhile, so a look-up that saw both is not deceived. A claim that
+ * lands on a hidden span proves that it is gone, and takes its slots.
  *
  * Why "nobody" is always a true answer, at some moment during the call:
  *  - The slot was empty, or named an owner that does not cover the address:
@@ -141,7 +145,7 @@ void vas_owner_index_init(struct vas_owner_index *index, uint64_t page_size, voi
 
 bool vas_owner_index_wants_node(const struct vas_owner_index *index)
 {
-	return index->node_free_count < VAS_INDEX_NODES_FOR_ONE;
+	return index->node_free_count < (index->claims + 1) * VAS_INDEX_NODES_FOR_ONE;
 }
 
 bool vas_owner_index_wants_chunk(const struct vas_owner_index *index)
@@ -193,6 +197,7 @@ struct vas_owner_entry *vas_owner_index_take(struct vas_owner_index *index)
 	struct vas_owner_entry *entry = index->entry_free;
 	uint32_t id;
 
+	index->claims++;
 	if (entry) {
 		index->entry_free = entry->record;
 		entry->record = NULL;
@@ -201,6 +206,13 @@ struct vas_owner_entry *vas_owner_index_take(struct vas_owner_index *index)
 	VAS_ASSERT(index->entry_next < index->chunk_count * VAS_OWNER_CHUNK);
 	id = index->entry_next++;
 	return word_entry(index, (uint64_t)id << 1);
+}
+
+void vas_owner_index_untake(struct vas_owner_index *index, struct vas_owner_entry *entry)
+{
+	VAS_ASSERT(index->claims > 0);
+	index->claims--;
+	vas_owner_index_give(index, entry);
 }
 
 void vas_owner_index_give(struct vas_owner_index *index, struct vas_owner_entry *entry)
@@ -251,6 +263,22 @@ static void entry_pages(const struct vas_owner_index *index, const struct vas_ow
 static void level_put(struct vas_owner_index *index, const struct level *level, uint64_t word,
 		      uint64_t first, uint64_t last);
 
+/* Whether a word belongs to a hidden owner whose pages are being claimed anew. */
+static bool word_is_overrun(const struct vas_owner_index *index, uint64_t word, uint64_t first,
+			    uint64_t last)
+{
+	const struct vas_owner_entry *entry;
+	uint64_t other_first, other_last;
+
+	if (!slot_is_owner(word))
+		return false;
+	entry = word_entry(index, word);
+	if (entry->generation == (uint32_t)(word >> 32))
+		return false;
+	entry_pages(index, entry, &other_first, &other_last);
+	return other_first <= last && first <= other_last;
+}
+
 /* A second owner moves into a slot: a node takes over, filled before it is seen. */
 static void slot_split(struct vas_owner_index *index, const struct level *level, uint32_t slot,
 		       uint64_t word, uint64_t first, uint64_t last)
@@ -278,7 +306,7 @@ static void level_put(struct vas_owner_index *index, const struct level *level, 
 	for (uint32_t slot = from; slot <= to; slot++) {
 		uint64_t old = level->slots[slot];
 
-		if (old == 0) {
+		if (old == 0 || word_is_overrun(index, old, first, last)) {
 			slot_store(&level->slots[slot], word);
 		} else if (slot_is_node(old)) {
 			child = child_level(level, slot, slot_node(old));
@@ -310,7 +338,7 @@ static void level_clear(struct vas_owner_index *index, const struct level *level
 
 		if (old == word) {
 			slot_store(&level->slots[slot], 0);
-		} else if (VAS_ALWAYS(slot_is_node(old))) {
+		} else if (slot_is_node(old)) {
 			node = slot_node(old);
 			child = child_level(level, slot, node);
 			level_clear(index, &child, word, first, last);
@@ -318,7 +346,7 @@ static void level_clear(struct vas_owner_index *index, const struct level *level
 				continue;
 			slot_store(&level->slots[slot], 0);
 			node_give(&index->node_free, &index->node_free_count, node);
-		}
+		} /* else: overrun by a later claim */
 	}
 }
 
@@ -336,21 +364,35 @@ void vas_owner_index_publish(struct vas_owner_index *index, struct vas_owner_ent
 	__atomic_store_n(&entry->start, start, __ATOMIC_RELAXED);
 	__atomic_store_n(&entry->size, size, __ATOMIC_RELAXED);
 	entry_pages(index, entry, &first, &last);
+	VAS_ASSERT(index->claims > 0);
+	index->claims--;
 	level_put(index, &root, owner_word(entry, generation + 1), first, last);
 	__atomic_store_n(&entry->generation, generation + 1, __ATOMIC_RELEASE);
 	VAS_ASSERT_EXPENSIVE(vas_owner_index_check(index));
 }
 
-void vas_owner_index_withdraw(struct vas_owner_index *index, struct vas_owner_entry *entry)
+void vas_owner_index_hide(struct vas_owner_index *index, struct vas_owner_entry *entry)
 {
-	uint32_t generation = entry->generation;
+	(void)index;
+	VAS_ASSERT_DEBUG(entry->generation & 1);
+	__atomic_store_n(&entry->generation, entry->generation + 1, __ATOMIC_RELEASE);
+}
+
+void vas_owner_index_unhide(struct vas_owner_index *index, struct vas_owner_entry *entry)
+{
+	(void)index;
+	VAS_ASSERT_DEBUG((entry->generation & 1) == 0);
+	__atomic_store_n(&entry->generation, entry->generation - 1, __ATOMIC_RELEASE);
+}
+
+void vas_owner_index_clear(struct vas_owner_index *index, struct vas_owner_entry *entry)
+{
 	struct level root = root_level(index);
 	uint64_t first, last;
 
-	VAS_ASSERT_DEBUG(generation & 1);
-	__atomic_store_n(&entry->generation, generation + 1, __ATOMIC_RELEASE);
+	VAS_ASSERT_DEBUG((entry->generation & 1) == 0 && entry->generation > 0);
 	entry_pages(index, entry, &first, &last);
-	level_clear(index, &root, owner_word(entry, generation), first, last);
+	level_clear(index, &root, owner_word(entry, entry->generation - 1), first, last);
 	VAS_ASSERT_EXPENSIVE(vas_owner_index_check(index));
 }
 
@@ -407,6 +449,12 @@ struct vas_owner_entry *vas_owner_index_entry(const struct vas_owner_index *inde
 	return address - entry->start < entry->size ? entry : NULL;
 }
 
+struct vas_owner_entry *vas_owner_index_number(const struct vas_owner_index *index, uint32_t id)
+{
+	VAS_ASSERT_DEBUG(id < index->entry_next);
+	return word_entry(index, (uint64_t)id << 1);
+}
+
 uint64_t vas_owner_id(const struct vas_owner_entry *entry)
 {
 	return (uint64_t)entry->generation << 32 | entry->id;
@@ -422,7 +470,7 @@ struct vas_owner_entry *vas_owner_index_by_id(const struct vas_owner_index *inde
 	return vas_owner_id(entry) == id ? entry : NULL;
 }
 
-/* Every word below a level belongs to a published owner that has pages there. */
+/* Every word below a level belongs to a published or hidden owner that has pages there. */
 static bool level_check(const struct vas_owner_index *index, const struct level *level)
 {
 	for (uint32_t slot = 0; slot < level->count; slot++) {
@@ -443,7 +491,7 @@ static bool level_check(const struct vas_owner_index *index, const struct level 
 		if (!slot_is_owner(word))
 			return false;
 		entry = word_entry(index, word);
-		if (entry->generation != (uint32_t)(word >> 32))
+		if (entry->generation - (uint32_t)(word >> 32) > 1) /* hidden ones may linger */
 			return false;
 		entry_pages(index, entry, &first, &last);
 		if (last < page || first > page + ((uint64_t)1 << level->shift) - 1)

@@ -53,6 +53,7 @@ struct vas_owner_index {
 	struct vas_index_node *node_free; /* linked through slots[0], tagged */
 	uint32_t node_free_count;
 	uint32_t node_count; /* nodes fed in all */
+	uint32_t claims; /* entries taken and not yet published: each may need NODES_FOR_ONE */
 };
 
 /* Bytes of root that init wants for a page size. */
@@ -71,18 +72,27 @@ int vas_owner_index_feed_chunk(struct vas_owner_index *index, struct vas_owner_c
 
 /* An entry for a new owner, not yet published. I: !wants_chunk. Cannot fail. */
 struct vas_owner_entry *vas_owner_index_take(struct vas_owner_index *index);
-/* Gives back an entry that is not published (any more). */
+/* Gives back an entry that was taken and never published. */
+void vas_owner_index_untake(struct vas_owner_index *index, struct vas_owner_entry *entry);
+/* Gives back an entry that was published and withdrawn. */
 void vas_owner_index_give(struct vas_owner_index *index, struct vas_owner_entry *entry);
 
 /*
  * Makes [start, start + size) findable, by one store at the end: before it no
  * look-up finds any of it, after it all look-ups find all of it.
- * I: page aligned, disjoint from every published span, !wants_node, below 2^57.
+ * I: page aligned, disjoint from every published span, below 2^57. May overlap
+ * hidden ones, which then can only be cleared.
  */
 void vas_owner_index_publish(struct vas_owner_index *index, struct vas_owner_entry *entry,
 			     uint64_t start, uint64_t size);
-/* The reverse, by one store at the beginning. */
-void vas_owner_index_withdraw(struct vas_owner_index *index, struct vas_owner_entry *entry);
+/*
+ * The reverse, in two steps. hide is one store: no look-up finds the span any
+ * more. Then either clear removes its traces, or unhide, one store again,
+ * makes the same owner findable as before. Neither needs memory.
+ */
+void vas_owner_index_hide(struct vas_owner_index *index, struct vas_owner_entry *entry);
+void vas_owner_index_clear(struct vas_owner_index *index, struct vas_owner_entry *entry);
+void vas_owner_index_unhide(struct vas_owner_index *index, struct vas_owner_entry *entry);
 
 /* Wait-free, async-signal-safe: at most VAS_INDEX_LEVELS + 1 slots and one entry are read. */
 bool vas_owner_index_find(const struct vas_owner_index *index, uint64_t address,
@@ -93,6 +103,8 @@ struct vas_owner_entry *vas_owner_index_entry(const struct vas_owner_index *inde
 					      uint64_t address);
 /* The entry of an id from struct vas_owner, NULL when it has been withdrawn since. */
 struct vas_owner_entry *vas_owner_index_by_id(const struct vas_owner_index *index, uint64_t id);
+/* Entry number id, below entry_next. */
+struct vas_owner_entry *vas_owner_index_number(const struct vas_owner_index *index, uint32_t id);
 uint64_t vas_owner_id(const struct vas_owner_entry *entry);
 
 /* Walks the tree: every published span is findable at its edges, no slot names a dead owner. */

@@ -9,6 +9,7 @@
  *	1. holding->lock	one span's commits; held over kernel calls
  *	2. space->lock		all books; never held over a kernel call, except
  *				those that map memory for the books themselves
+ *				and the reading of vas_sync_check
  *
  * vas_owner_at takes none. Per-thread failure reports take none.
  */
@@ -42,7 +43,8 @@
 enum vas_holding_state {
 	VAS_HOLDING_LIVE,
 	VAS_HOLDING_RELEASING, /* vas_release is at work: no new commits */
-	VAS_HOLDING_HELD /* the kernel refused to unmap it so far */
+	VAS_HOLDING_HELD, /* the kernel refused to unmap it so far */
+	VAS_HOLDING_GONE /* removed; only pins keep this struct */
 };
 
 /* One reserved span and its book. */
@@ -86,7 +88,7 @@ struct vas_space {
 	uint32_t remembered_next;
 	uint64_t random;
 	uint64_t brk_seen; /* the break when it was read last */
-	uint32_t pins; /* sum over holdings */
+	uint32_t pins; /* sum over holdings, and claims in flight */
 	struct vas_stats stats; /* I: spans, reserved, committed, held match the holdings */
 };
 
@@ -128,13 +130,23 @@ void vas_space_stats(struct vas_space *space, struct vas_stats *stats);
 /* As vas_sync_check: books against maps. */
 int vas_space_check(struct vas_space *space, uint64_t *where);
 
+/*
+ * Takes the space's lock at a moment when nobody is between a kernel call and
+ * its record. The caller drops the lock.
+ */
+void vas_space_quiesce(struct vas_space *space);
+
 /* Books, lock held. */
 struct vas_holding *vas_space_find(struct vas_space *space, uint64_t address);
 int vas_space_prepare(struct vas_space *space, const char *name, struct vas_holding **holding);
 void vas_space_unprepare(struct vas_space *space, struct vas_holding *holding);
 void vas_space_publish(struct vas_space *space, struct vas_holding *holding, struct vas_span span,
 		       uint32_t recipe);
-void vas_space_withdraw(struct vas_space *space, struct vas_holding *holding);
+/* After vas_owner_index_hide: forget the span, or show it again as held. Neither can fail. */
+void vas_space_remove(struct vas_space *space, struct vas_holding *holding);
+void vas_space_hold(struct vas_space *space, struct vas_holding *holding);
+/* In a forked child: forget the spans that were not inherited. */
+void vas_space_forget_absent(struct vas_space *space);
 void vas_space_unpin(struct vas_space *space, struct vas_holding *holding);
 
 /* Remembered places, lock held. */

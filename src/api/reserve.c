@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The edge of vaspace/reserve.h: addresses and sizes that come from a caller
+ * are not trusted until they were checked here; then one call down.
+ */
+#include <vaspace/reserve.h>
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "base/code.h"
+#include "space/space.h"
+
+#define ALL_PROT (PROT_READ | PROT_WRITE | PROT_EXEC)
+
+/* The first versions' sizes: what older callers may pass. */
+#define RESERVE_OPTS_MIN sizeof(struct vas_reserve_opts)
+#define COMMIT_OPTS_MIN sizeof(struct vas_commit_opts)
+#define DETAILS_MIN sizeof(struct vas_owner_details)
+
+static int fail(struct vas_failure *failure, enum vas_why why, int err)
+{
+	failure->error = err;
+	if (failure->why == VAS_WHY_NONE)
+		failure->why = (uint8_t)why;
+	vas_failure_publish(failure);
+	return err;
+}
+
+int vas_reserve(uint64_t size, const struct vas_reserve_opts *opts, struct vas_span *span)
+{
+	struct vas_reserve_opts known;
+	struct vas_failure failure;
+	struct vas_space *space;
+	int err;
+
+	vas_failure_begin(&failure, VAS_OPERATION_RESERVE, size);
+	err = vas_options_load(opts, &known, sizeof(known), RESERVE_OPTS_MIN);
+	if (err)
+		return fail(&failure, VAS_WHY_ARGUMENT, err);
+	if (!span)
+		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	err = vas_space_default(&space);
+	if (err)
+		return fail(&failure, VAS_WHY_BOOKS, err);
+	err = vas_space_reserve(space, size, &known, &failure, span);
+	if (err)
+		return fail(&failure, VAS_WHY_KERNEL, err);
+	if (failure.shortfall != VAS_WHY_NONE)
+		vas_failure_publish(&failure);
+	return 0;
+}
+
+/* A page-aligned, non-empty range that does not wrap. */
+static bool range_is_sound(const struct vas_space *space, uint64_t start, uint64_t size)
+{
+	uint64_t page = space->sys->page_size, end;
+
+	if (size == 0 || (start | size) % page)
+		return false;
+	return !__builtin_add_overflow(start, size, &end);
+}
+
+int vas_commit(void *start, uint64_t size, const struct vas_commit_opts *opts)
+{
+	struct vas_commit_opts known;
+	struct vas_failure failure;
+	struct vas_space *space;
+	uint64_t address = (uint64_t)(uintptr_t)start;
+	int err;
+
+	vas_failure_begin(&failure, VAS_OPERATION_COMMIT, size);
+	failure.address = address;
+	err = vas_options_load(opts, &known, sizeof(known), COMMIT_OPTS_MIN);
+	if (err)
+		return fail(&failure, VAS_WHY_ARGUMENT, err);
+	err = vas_space_default(&space);
+	if (err)
+		return fail(&failure, VAS_WHY_BOOKS, err);
+	if (!range_is_sound(space, address, size) || (known.prot & ~ALL_PROT) ||
+	    (known.flags & ~VAS_COMMIT_ALL) ||
+	    (known.flags & VAS_COMMIT_ALL) == (VAS_COMMIT_HUGE | VAS_COMMIT_NOHUGE))
+		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	err = vas_space_commit(space, address, size, &known, &failure);
+	return err ? fail(&failure, VAS_WHY_KERNEL, err) : 0;
+}
+
+int vas_release(void *start, enum vas_release_state *state)
+{
+	enum vas_release_state reached;
+	struct vas_failure failure;
+	struct vas_space *space = vas_space_if_made();
+	int err = -ENOENT;
+
+	vas_failure_begin(&failure, VAS_OPERATION_RELEASE, 0);
+	failure.address = (uint64_t)(uintptr_t)start;
+	if (space)
+		err = vas_space_release(space, failure.address, &failure, &reached);
+	if (err)
+		return fail(&failure, VAS_WHY_NOT_OWNED, err);
+	if (state)
+		*state = reached;
+	return 0;
+}
+
+int vas_owner_at(const void *address, struct vas_owner *owner)
+{
+	const struct vas_space *space = vas_space_if_made();
+	struct vas_owner found;
+
+	if (!space || !vas_owner_index_find(&space->index, (uint64_t)(uintptr_t)address, &found))
+		return -ENOENT;
+	*owner = found;
+	return 0;
+}
+
+int vas_owner_details(uint64_t id, struct vas_owner_details *details)
+{
+	struct vas_owner_details known = { .size = sizeof(known) };
+	struct vas_space *space = vas_space_if_made();
+	int err;
+
+	if (!details || details->size < DETAILS_MIN)
+		return -EINVAL;
+	err = space ? vas_space_details(space, id, &known) : -ESTALE;
+	return err ? err : vas_options_store(details, &known, sizeof(known), DETAILS_MIN);
+}

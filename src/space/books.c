@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The books: holdings, from prepared to published to removed.
+ *
+ * WHAT FOR. All or nothing: everything that recording a claim could need is
+ * taken before the kernel is called, so that recording cannot fail; releasing
+ * takes nothing at all.
+ *
+ * STRATEGY. prepare feeds the owner index, takes an entry, a holding and the
+ * ledger's line. publish fills them and makes the span findable with one
+ * store. A release hides the span first, so that nobody finds it while it is
+ * unmapped; then remove forgets it, or hold, when the kernel refused, shows it again
+ * as held. A holding that somebody still uses without the lock is pinned; its
+ * memory goes back with the last pin.
+ *
+ * CONCURRENCY. Every function here is called with the space's lock held.
+ *
+ * WHAT IT DOES NOT DO. It calls the kernel for the books' own memory only.
+ */
+#include <errno.h>
+#include <stddef.h>
+
+#include "base/assert.h"
+#include "base/code.h"
+#include "space/space.h"
+
+void vas_space_quiesce(struct vas_space *space)
+{
+	vas_lock_take(&space->lock);
+	/* Pins are waited for with the lock dropped, so that their holders can finish. */
+	while (space->pins) {
+		vas_lock_drop(&space->lock);
+		vas_lock_pause();
+		vas_lock_take(&space->lock);
+	}
+}
+
+static int books_feed(struct vas_space *space)
+{
+	void *memory;
+	int err;
+
+	while (vas_owner_index_wants_node(&space->index)) {
+		err = vas_pages_take(&space->pages, sizeof(struct vas_index_node), &memory);
+		if (err)
+			return err;
+		vas_owner_index_feed_node(&space->index, memory);
+	}
+	if (!vas_owner_index_wants_chunk(&space->index))
+		return 0;
+	if (space->index.chunk_count == VAS_OWNER_CHUNKS)
+		return -ENOMEM;
+	err = vas_pages_take(&space->pages, sizeof(struct vas_owner_chunk), &memory);
+	if (err)
+		return err;
+	return vas_owner_index_feed_chunk(&space->index, memory);
+}
+
+int vas_space_prepare(struct vas_space *space, const char *name, struct vas_holding **holding)
+{
+	struct vas_ledger_line *line;
+	struct vas_holding *made;
+	void *memory;
+	int err;
+
+	VAS_ASSERT_DEBUG(vas_lock_held(&space->lock));
+	err = books_feed(space);
+	if (err)
+		return err;
+	err = vas_ledger_line(&space->ledger, &space->pages, name, &line);
+	if (err)
+		return err;
+	err = vas_pages_take(&space->pages, sizeof(*made), &memory);
+	if (err)
+		return err;
+	made = memory;
+	made->line = line;
+	made->entry = vas_owner_index_take(&space->index);
+	*holding = made;
+	return 0;
+}
+
+void vas_space_unprepare(struct vas_space *space, struct vas_holding *holding)
+{
+	vas_owner_index_untake(&space->index, holding->entry);
+	vas_pages_give(&space->pages, holding, sizeof(*holding));
+}
+
+void vas_space_publish(struct vas_space *space, struct vas_holding *holding, struct vas_span span,
+		       uint32_t recipe)
+{
+	VAS_ASSERT_DEBUG(vas_lock_held(&space->lock));
+	holding->span = span;
+	holding->recipe = recipe;
+	holding->state = VAS_HOLDING_LIVE;
+	holding->entry->record = holding;
+	vas_owner_index_publish(&space->index, holding->entry, span.start, span.size);
+	vas_ledger_reserve(holding->line, span.size);
+	space->stats.spans++;
+	space->stats.reserved += span.size;
+	space->stats.vmas++;
+	space->stats.vma_delta = 1;
+}
+
+static void books_free(struct vas_space *space, struct vas_holding *holding)
+{
+	vas_extents_free(&holding->extents, &space->pages);
+	vas_owner_index_give(&space->index, holding->entry);
+	vas_pages_give(&space->pages, holding, sizeof(*holding));
+}
+
+void vas_space_unpin(struct vas_space *space, struct vas_holding *holding)
+{
+	VAS_ASSERT(holding->pins > 0 && space->pins > 0);
+	space->pins--;
+	if (--holding->pins == 0 && holding->state == VAS_HOLDING_GONE)
+		books_free(space, holding);
+}
+
+/* Takes the span out of the ledger and the sums. */
+static void books_subtract(struct vas_space *space, const struct vas_holding *holding)
+{
+	uint64_t committed = vas_extents_bytes(&holding->extents);
+	int64_t vmas = vas_extents_runs(&holding->extents, holding->span);
+
+	vas_ledger_release(holding->line, holding->span.size, committed);
+	if (holding->state == VAS_HOLDING_HELD) {
+		space->stats.held--;
+		space->stats.held_bytes -= holding->span.size;
+	} else {
+		space->stats.spans--;
+		space->stats.reserved -= holding->span.size;
+		space->stats.committed -= committed;
+	}
+	space->stats.vmas -= vmas;
+	space->stats.vma_delta = -vmas;
+}
+
+void vas_space_remove(struct vas_space *space, struct vas_holding *holding)
+{
+	VAS_ASSERT_DEBUG(vas_lock_held(&space->lock));
+	books_subtract(space, holding);
+	vas_owner_index_clear(&space->index, holding->entry);
+	holding->state = VAS_HOLDING_GONE;
+	if (holding->pins == 0)
+		books_free(space, holding);
+}
+
+void vas_space_hold(struct vas_space *space, struct vas_holding *holding)
+{
+	VAS_ASSERT_DEBUG(vas_lock_held(&space->lock));
+	vas_owner_index_unhide(&space->index, holding->entry);
+	if (holding->state == VAS_HOLDING_HELD)
+		return;
+	space->stats.spans--;
+	space->stats.reserved -= holding->span.size;
+	space->stats.committed -= vas_extents_bytes(&holding->extents);
+	space->stats.held++;
+	space->stats.held_bytes += holding->span.size;
+	holding->state = VAS_HOLDING_HELD;
+	holding->held_next = space->held;
+	__atomic_store_n(&space->held, holding, __ATOMIC_RELAXED);
+}
+
+struct vas_holding *vas_space_find(struct vas_space *space, uint64_t address)
+{
+	struct vas_owner_entry *entry = vas_owner_index_entry(&space->index, address);
+
+	return entry ? entry->record : NULL;
+}
+
+int vas_space_details(struct vas_space *space, uint64_t id, struct vas_owner_details *details)
+{
+	struct vas_owner_entry *entry;
+	struct vas_holding *holding;
+
+	vas_lock_take(&space->lock);
+	entry = vas_owner_index_by_id(&space->index, id);
+	if (!entry) {
+		vas_lock_drop(&space->lock);
+		return -ESTALE;
+	}
+	holding = entry->record;
+	holding->pins++;
+	space->pins++;
+	vas_lock_drop(&space->lock);
+
+	/* The extents are guarded by the holding's lock, which comes before the space's. */
+	vas_lock_take(&holding->lock);
+	vas_lock_take(&space->lock);
+	details->span = holding->span;
+	details->committed = vas_extents_bytes(&holding->extents);
+	details->vmas = vas_extents_runs(&holding->extents, holding->span);
+	details->held = holding->state == VAS_HOLDING_HELD;
+	memcpy(details->name, holding->line->name, sizeof(details->name));
+	vas_lock_drop(&holding->lock);
+	vas_space_unpin(space, holding);
+	vas_lock_drop(&space->lock);
+	return 0;
+}
+
+void vas_space_stats(struct vas_space *space, struct vas_stats *stats)
+{
+	vas_lock_take(&space->lock);
+	*stats = space->stats;
+	stats->books = space->pages.mapped;
+	vas_lock_drop(&space->lock);
+	stats->size = sizeof(*stats);
+}
+
+void vas_space_forget_absent(struct vas_space *space)
+{
+	for (uint32_t id = 0; id < space->index.entry_next; id++) {
+		struct vas_owner_entry *entry = vas_owner_index_number(&space->index, id);
+		struct vas_holding *holding = entry->record;
+
+		if (!(entry->generation & 1) || !(holding->recipe & VAS_RECIPE_NOFORK))
+			continue;
+		vas_owner_index_hide(&space->index, entry);
+		vas_space_remove(space, holding);
+	}
+}

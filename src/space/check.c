@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Books against maps.
+ *
+ * WHAT FOR. Tests, and users who suspect that somebody unmapped or replaced
+ * what they own, want one call that compares.
+ *
+ * STRATEGY. All holdings are sorted by address, then the maps are read once
+ * beside them: each owned byte must be mapped, private, anonymous, and with the
+ * protection that the books say; the books' own checkers run too.
+ *
+ * CONCURRENCY. The space is quiet and its lock held for the whole of it.
+ *
+ * WHAT IT DOES NOT DO. It repairs nothing.
+ */
+#include <errno.h>
+
+#include "base/assert.h"
+#include "space/space.h"
+
+#define CHECK_BUFFER 16384
+
+struct check {
+	struct vas_space *space;
+	struct vas_holding **holdings; /* sorted by start */
+	size_t count;
+	size_t current; /* the holding that is being covered */
+	uint64_t position; /* covered up to here */
+};
+
+static void sift_down(struct vas_holding **items, size_t root, size_t count)
+{
+	for (size_t child = 2 * root + 1; child < count; child = 2 * root + 1) {
+		struct vas_holding *item = items[root];
+
+		if (child + 1 < count && items[child]->span.start < items[child + 1]->span.start)
+			child++;
+		if (item->span.start >= items[child]->span.start)
+			return;
+		items[root] = items[child];
+		items[child] = item;
+		root = child;
+	}
+}
+
+/* Heap sort: no memory, no recursion. */
+static void sort_holdings(struct vas_holding **items, size_t count)
+{
+	for (size_t i = count / 2; i-- > 0;)
+		sift_down(items, i, count);
+	for (size_t i = count; i-- > 1;) {
+		struct vas_holding *last = items[i];
+
+		items[i] = items[0];
+		items[0] = last;
+		sift_down(items, 0, i);
+	}
+}
+
+static size_t collect(struct vas_space *space, struct vas_holding **items)
+{
+	size_t count = 0;
+
+	for (uint32_t id = 0; id < space->index.entry_next; id++) {
+		struct vas_owner_entry *entry = vas_owner_index_number(&space->index, id);
+
+		if (entry->generation & 1)
+			items[count++] = entry->record;
+	}
+	sort_holdings(items, count);
+	return count;
+}
+
+/* What the books say about the bytes from position on: the protection, and up to where it holds. */
+static uint32_t expected_prot(const struct vas_holding *holding, uint64_t position, uint64_t *until)
+{
+	const struct vas_extents *extents = &holding->extents;
+
+	*until = holding->span.start + holding->span.size;
+	for (uint32_t i = 0; i < extents->count; i++) {
+		if (extents->items[i].end <= position)
+			continue;
+		if (extents->items[i].start > position) {
+			*until = extents->items[i].start;
+			return 0;
+		}
+		*until = extents->items[i].end;
+		return extents->items[i].prot;
+	}
+	return 0;
+}
+
+/* One mapping of the kernel's against the holdings it overlaps. */
+static int check_mapping(struct check *check, const struct vas_mapping *mapping)
+{
+	while (check->current < check->count) {
+		const struct vas_holding *holding = check->holdings[check->current];
+		uint64_t end = holding->span.start + holding->span.size, until;
+
+		if (check->position < holding->span.start)
+			check->position = holding->span.start;
+		if (mapping->end <= check->position)
+			return 0;
+		if (mapping->start > check->position)
+			return -EBADMSG; /* a hole in what we own */
+		if (mapping->inode || (mapping->flags & VAS_MAPPING_SHARED) ||
+		    mapping->prot != expected_prot(holding, check->position, &until))
+			return -EBADMSG;
+		check->position = until < mapping->end ? until : mapping->end;
+		if (check->position == end)
+			check->current++;
+	}
+	return 0;
+}
+
+static bool check_books(const struct check *check, uint64_t *where)
+{
+	uint64_t reserved = 0, spans = 0, committed = 0;
+
+	for (size_t i = 0; i < check->count; i++) {
+		const struct vas_holding *holding = check->holdings[i];
+
+		*where = holding->span.start;
+		if (!vas_extents_check(&holding->extents, holding->span))
+			return false;
+		if (i > 0 && check->holdings[i - 1]->span.start +
+					     check->holdings[i - 1]->span.size >
+				     holding->span.start)
+			return false;
+		if (holding->state == VAS_HOLDING_HELD)
+			continue;
+		spans++;
+		reserved += holding->span.size;
+		committed += vas_extents_bytes(&holding->extents);
+	}
+	return spans == check->space->stats.spans && reserved == check->space->stats.reserved &&
+	       committed == check->space->stats.committed &&
+	       vas_owner_index_check(&check->space->index);
+}
+
+static int check_maps(struct check *check)
+{
+	char buffer[CHECK_BUFFER];
+	struct vas_mapping mapping;
+	struct vas_reader reader;
+	int err, more;
+
+	err = vas_reader_open_process(&reader, check->space->sys, 0, buffer, sizeof(buffer));
+	if (err)
+		return err;
+	do {
+		more = vas_reader_next(&reader, &mapping);
+		err = more > 0 ? check_mapping(check, &mapping) : more;
+	} while (more > 0 && !err);
+	vas_reader_close(&reader);
+	if (!err && check->current < check->count)
+		err = -EBADMSG;
+	return err;
+}
+
+int vas_space_check(struct vas_space *space, uint64_t *where)
+{
+	struct check check = { .space = space };
+	uint64_t place = 0;
+	void *memory;
+	size_t size;
+	int err;
+
+	vas_space_quiesce(space);
+	size = ((size_t)space->index.entry_next + 1) * sizeof(struct vas_holding *);
+	err = vas_pages_map(&space->pages, size, &memory);
+	if (err) {
+		vas_lock_drop(&space->lock);
+		return err;
+	}
+	check.holdings = memory;
+	check.count = collect(space, check.holdings);
+	if (!check_books(&check, &place)) {
+		err = -EBADMSG;
+	} else {
+		err = check_maps(&check);
+		place = check.position;
+	}
+	vas_pages_unmap(&space->pages, memory, size);
+	vas_lock_drop(&space->lock);
+	if (err == -EBADMSG && where)
+		*where = place;
+	return err;
+}

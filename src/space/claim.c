@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Claiming: the one place where a reservation is made.
+ *
+ * WHAT FOR. Everything that looks at maps only proposes; the claim decides. It
+ * must never overwrite what somebody else mapped, on no kernel and in no
+ * sandbox.
+ *
+ * STRATEGY. MAP_FIXED_NOREPLACE where a start-up self-test saw it refuse whole
+ * and partial overlaps; the address that comes back is compared all the same.
+ * Elsewhere a plain hint: the kernel takes it when the range is free and gives
+ * another address when not, which is then unmapped at once. A hint that was
+ * not taken is no proof that something is there (near a stack the kernel moves
+ * hints away), so it only means "try elsewhere", and is never answered with
+ * MAP_FIXED.
+ *
+ * Under ThreadSanitizer and MemorySanitizer both bits are passed when the
+ * kernel passed the self-test: their interceptors rewrite an address outside
+ * their windows to 0 unless the MAP_FIXED bit is there. Claims go by raw system call
+ * anyway; the second bit is for the case that libc's route is forced.
+ *
+ * CONCURRENCY. No lock is held or needed: the kernel serialises.
+ *
+ * WHAT IT DOES NOT DO. It records nothing.
+ */
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "base/assert.h"
+#include "space/space.h"
+#include "sys/definitions.h"
+#include "sys/environment.h"
+
+#define CLAIM_FLAGS (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
+
+static int claim_flags(struct vas_space *space)
+{
+	const struct vas_environment *environment = vas_environment_get();
+
+	if (environment->claim == VAS_CLAIM_HINT ||
+	    !vas_probe_has(&space->probes, space->sys, VAS_PROBE_NOREPLACE))
+		return CLAIM_FLAGS;
+	if (vas_environment_sanitizer() >= VAS_SANITIZER_THREAD &&
+	    vas_probe_has(&space->probes, space->sys, VAS_PROBE_BOTH_BITS))
+		return CLAIM_FLAGS | MAP_FIXED_NOREPLACE | MAP_FIXED;
+	return CLAIM_FLAGS | MAP_FIXED_NOREPLACE;
+}
+
+int vas_space_apply_recipe(struct vas_space *space, uint64_t start, uint64_t size, uint32_t recipe)
+{
+	static const int advice[VAS_RECIPE_BITS] = { MADV_DONTDUMP, MADV_DONTFORK,
+						     MADV_NOHUGEPAGE };
+	int64_t err;
+
+	for (uint32_t bit = 0; bit < VAS_RECIPE_BITS; bit++) {
+		if (!(recipe & 1u << bit))
+			continue;
+		err = VAS_CALL(space->sys, advise, start, size, advice[bit]);
+		/* A kernel without huge pages has nothing to be told about them. */
+		if (err == -EINVAL && advice[bit] == MADV_NOHUGEPAGE)
+			continue;
+		if (err < 0)
+			return (int)err;
+	}
+	return 0;
+}
+
+/* Gives back what was just mapped; what the kernel will not take back is a stray. */
+static void claim_undo(struct vas_space *space, uint64_t address, uint64_t size,
+		       struct vas_span *stray)
+{
+	if (VAS_CALL(space->sys, unmap, address, size) < 0)
+		*stray = (struct vas_span){ address, size };
+}
+
+int vas_space_claim(struct vas_space *space, uint64_t address, uint64_t size, uint32_t recipe,
+		    struct vas_span *stray)
+{
+	int64_t got;
+	int err;
+
+	VAS_ASSERT_DEBUG(address && size && (address | size) % space->sys->page_size == 0);
+	*stray = (struct vas_span){ 0, 0 };
+	got = VAS_CALL(space->sys, map, address, size, PROT_NONE, claim_flags(space), -1, 0);
+	if (got < 0)
+		return (int)got;
+	if ((uint64_t)got != address) {
+		claim_undo(space, (uint64_t)got, size, stray);
+		return -EEXIST;
+	}
+	err = recipe ? vas_space_apply_recipe(space, address, size, recipe) : 0;
+	if (err)
+		claim_undo(space, address, size, stray);
+	return err;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Fork.
+ *
+ * WHAT FOR. A child has a copy of the books, taken at a moment when another
+ * thread of the parent may have been changing them.
+ *
+ * STRATEGY. Handlers registered once, by a constructor (registering late can
+ * allocate, and deadlocks under an allocator that forks above us). Before the
+ * fork, wait until no commit or release is between its kernel call and its
+ * record, and hold the books; after it, let go in both. In the child, spans
+ * that do not exist there (MADV_DONTFORK) are forgotten, since the child's own
+ * mmap may land in their place.
+ *
+ * CONCURRENCY. Lock order: making, then the space's lock.
+ *
+ * WHAT IT DOES NOT DO. It does not run after _Fork or a raw clone.
+ */
+#include "space/fork.h"
+
+#include <pthread.h>
+#include <stddef.h>
+
+#include "space/space.h"
+
+static void fork_prepare(void)
+{
+	struct vas_space *space;
+
+	vas_space_lock_making();
+	space = vas_space_if_made();
+	if (space)
+		vas_space_quiesce(space);
+}
+
+static void fork_parent(void)
+{
+	struct vas_space *space = vas_space_if_made();
+
+	if (space)
+		vas_lock_drop(&space->lock);
+	vas_space_unlock_making();
+}
+
+static void fork_child(void)
+{
+	struct vas_space *space = vas_space_if_made();
+
+	if (space) {
+		vas_space_forget_absent(space);
+		vas_lock_drop(&space->lock);
+	}
+	vas_space_unlock_making();
+}
+
+__attribute__((constructor)) static void fork_register(void)
+{
+	/* Without handlers the library still works in programs that do not fork from threads. */
+	(void)pthread_atfork(fork_prepare, fork_parent, fork_child);
+}

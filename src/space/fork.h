@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Keeping the books whole over fork(). */
+#ifndef VAS_SPACE_FORK_H
+#define VAS_SPACE_FORK_H
+
+/* The lock under which the process's space is made; for the fork handlers. */
+void vas_space_lock_making(void);
+void vas_space_unlock_making(void);
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Release: a span goes back to the process.
+ *
+ * WHAT FOR. It takes the span out of use, always, with no memory of its own
+ * and no failure for a valid span.
+ *
+ * STRATEGY. The span is hidden from look-ups first, because right after munmap
+ * the addresses may be anybody's. Then one munmap. At vm.max_map_count the
+ * kernel refuses it for a range that merged with its neighbours; the span is
+ * then held: owned, counted, never handed out, and tried again by every later
+ * reserve and release.
+ *
+ * CONCURRENCY. The holding's lock waits for commits in flight; later ones see
+ * the state RELEASING. Only one release of a span can find it LIVE.
+ *
+ * WHAT IT DOES NOT DO. It does not empty or guard a held span's memory.
+ */
+#include <errno.h>
+
+#include "base/assert.h"
+#include "space/space.h"
+
+/* The span starts here and is live: pinned and marked as being released. */
+static struct vas_holding *release_begin(struct vas_space *space, uint64_t start)
+{
+	struct vas_holding *holding;
+
+	vas_lock_take(&space->lock);
+	holding = vas_space_find(space, start);
+	if (holding && (holding->span.start != start || holding->state != VAS_HOLDING_LIVE))
+		holding = NULL;
+	if (holding) {
+		holding->state = VAS_HOLDING_RELEASING;
+		holding->pins++;
+		space->pins++;
+	}
+	vas_lock_drop(&space->lock);
+	return holding;
+}
+
+/* Unmaps a span that is owned and in nobody's use. 0 when it is gone. */
+static int release_unmap(struct vas_space *space, struct vas_holding *holding)
+{
+	int64_t err;
+
+	vas_lock_take(&space->lock);
+	vas_owner_index_hide(&space->index, holding->entry);
+	vas_lock_drop(&space->lock);
+	err = VAS_CALL(space->sys, unmap, holding->span.start, holding->span.size);
+	return (int)err;
+}
+
+int vas_space_release(struct vas_space *space, uint64_t start, struct vas_failure *failure,
+		      enum vas_release_state *state)
+{
+	struct vas_holding *holding = release_begin(space, start);
+	int err;
+
+	if (!holding) {
+		failure->why = VAS_WHY_NOT_OWNED;
+		failure->address = start;
+		return -ENOENT;
+	}
+	vas_lock_take(&holding->lock);
+	vas_lock_drop(&holding->lock);
+	err = release_unmap(space, holding);
+
+	vas_lock_take(&space->lock);
+	if (err) {
+		vas_space_hold(space, holding);
+	} else {
+		vas_remembered_freed(space, holding->span);
+		vas_space_remove(space, holding);
+	}
+	space->stats.releases++;
+	vas_space_unpin(space, holding);
+	vas_lock_drop(&space->lock);
+	*state = err ? VAS_RELEASED_HELD : VAS_RELEASED_GONE;
+	return 0;
+}
+
+/* Takes the whole list of held spans, pinned; they go back one by one. */
+static struct vas_holding *held_take(struct vas_space *space)
+{
+	struct vas_holding *list;
+
+	vas_lock_take(&space->lock);
+	list = space->held;
+	__atomic_store_n(&space->held, NULL, __ATOMIC_RELAXED);
+	for (struct vas_holding *holding = list; holding; holding = holding->held_next) {
+		holding->pins++;
+		space->pins++;
+	}
+	vas_lock_drop(&space->lock);
+	return list;
+}
+
+int vas_space_retry_held(struct vas_space *space)
+{
+	struct vas_holding *list = held_take(space), *next;
+	int err, remain = 0;
+
+	for (struct vas_holding *holding = list; holding; holding = next) {
+		next = holding->held_next;
+		err = release_unmap(space, holding);
+		vas_lock_take(&space->lock);
+		if (err) {
+			vas_owner_index_unhide(&space->index, holding->entry);
+			holding->held_next = space->held;
+			__atomic_store_n(&space->held, holding, __ATOMIC_RELAXED);
+			remain++;
+		} else {
+			vas_space_remove(space, holding);
+		}
+		vas_space_unpin(space, holding);
+		vas_lock_drop(&space->lock);
+	}
+	return remain;
+}

@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Reserve: from a wish to an owned span.
+ *
+ * WHAT FOR. "64 GiB, 2 MiB aligned, below 2^39, clear of these holes" is
+ * answered with a span nobody else can map into, or with the reason why not.
+ *
+ * STRATEGY. A request is built once from limits, options and the bounds of the
+ * address space (core/placement). Then places are tried, cheapest first:
+ *
+ *	1. remembered places (beside the last claim, where one was released)
+ *	2. blind proposals of the policy, at most VAS_TRIALS_MAX: random,
+ *	   galloping or by key; no look at the mappings
+ *	3. the mappings are searched (layout/search), the find is claimed, and
+ *	   on a lost race they are searched again, a bounded number of times
+ *
+ * NEAR and the strict policies start with 3, since only looking tells which
+ * place is the nearest or lowest; without /proc they fall back to 2. The claim
+ * is the truth at every step. Only EEXIST means "taken"; EPERM and EINVAL mean
+ * "barred there"; anything else ends the search, because it would be the same
+ * everywhere. An "at least" request then tries smaller sizes.
+ *
+ * The margins around the stack and above the program break cost system calls
+ * to know, so they are asked for only when a candidate comes near either.
+ *
+ * CONCURRENCY. The space's lock is held to prepare and to publish, not while
+ * the kernel is called; claims run side by side. What is in flight counts as a
+ * pin, so that fork waits for it.
+ *
+ * WHAT IT DOES NOT DO. It does not count spans over several calls: max_total
+ * and max_count of a limit are checked against this one span.
+ */
+#include "space/reserve.h"
+
+#include <errno.h>
+
+#include "base/assert.h"
+#include "base/number.h"
+#include "space/explain.h"
+
+#define SEARCH_ROUNDS 12u /* searches of one request: each may lose a race */
+#define SHRINK_ROUNDS 64u /* sizes that an "at least" request tries */
+#define MARGIN_NEAR (1ull << 40) /* candidates this near to stack or break are checked exactly */
+
+/* Notes one tried place for the caller and for the report. */
+static void note_candidate(struct reserve *work, uint64_t address, int error, enum vas_why why)
+{
+	const struct vas_reserve_opts *opts = work->opts;
+	uint32_t i = work->failure->probes++;
+
+	if (why == VAS_WHY_TAKEN || why == VAS_WHY_MARGIN)
+		work->failure->taken++;
+	else if (why == VAS_WHY_BARRED)
+		work->failure->barred++;
+	if (i < opts->candidate_capacity && opts->candidates)
+		opts->candidates[i] = (struct vas_candidate){
+			{ address, work->request.size }, error, why
+		};
+	if (opts->candidate_count)
+		*opts->candidate_count = i + 1;
+}
+
+static enum vas_why claim_why(int err)
+{
+	switch (err) {
+	case 0:
+		return VAS_WHY_NONE;
+	case -EEXIST:
+		return VAS_WHY_TAKEN;
+	case -EPERM:
+	case -EINVAL:
+	case -EACCES:
+		return VAS_WHY_BARRED;
+	case -ENOSYS:
+		return VAS_WHY_DENIED;
+	case -EAGAIN:
+		return VAS_WHY_LOCKED;
+	default:
+		return VAS_WHY_KERNEL;
+	}
+}
+
+static bool claim_is_local(int err)
+{
+	enum vas_why why = claim_why(err);
+
+	return why == VAS_WHY_TAKEN || why == VAS_WHY_BARRED;
+}
+
+/* The spans of stack and break, known exactly from here on. */
+static int margins_load(struct reserve *work)
+{
+	struct vas_space *space = work->space;
+	int err;
+
+	if (work->margins_known)
+		return 0;
+	vas_margins_find(space->sys, 0, work->opts->brk_margin, &work->margins);
+	vas_spanset_init(&work->margin_set, work->margin_items, MARGIN_SPANS);
+	err = vas_bounds_avoid(space->sys, &space->bounds, &work->margins, &work->margin_set);
+	if (err)
+		return err;
+	work->margins_known = true;
+	if (work->margin_set.count)
+		__atomic_store_n(&space->brk_seen, work->margin_set.items[0].start,
+				 __ATOMIC_RELAXED);
+	return 0;
+}
+
+static bool near_edge(uint64_t start, uint64_t size, uint64_t edge)
+{
+	uint64_t low = edge > MARGIN_NEAR ? edge - MARGIN_NEAR : 0;
+
+	return start < edge + MARGIN_NEAR && start + size > low;
+}
+
+/* Whether a claim there would take room that a stack or the break needs. */
+static bool in_margin(struct reserve *work, uint64_t address, uint64_t size)
+{
+	struct vas_space *space = work->space;
+	uint64_t brk = __atomic_load_n(&space->brk_seen, __ATOMIC_RELAXED);
+	uint64_t stack = space->bounds.stack_top;
+
+	if (brk && !near_edge(address, size, brk) && !(stack && near_edge(address, size, stack)))
+		return false;
+	if (margins_load(work))
+		return false; /* cannot be known here: the kernel's own guards remain */
+	return vas_spanset_overlaps(&work->margin_set, address, address + size);
+}
+
+/* The kernel gave memory elsewhere and will not take it back: the prepared holding owns it. */
+static void hold_stray(struct reserve *work, struct vas_span stray)
+{
+	struct vas_space *space = work->space;
+
+	vas_lock_take(&space->lock);
+	vas_space_publish(space, work->holding, stray, work->recipe);
+	vas_owner_index_hide(&space->index, work->holding->entry);
+	vas_space_hold(space, work->holding);
+	vas_lock_drop(&space->lock);
+	work->holding = NULL;
+}
+
+/* Claims one place. */
+static int try_place(struct reserve *work, uint64_t address)
+{
+	struct vas_span stray;
+	int err;
+
+	if (in_margin(work, address, work->request.size)) {
+		note_candidate(work, address, -EEXIST, VAS_WHY_MARGIN);
+		return -EEXIST;
+	}
+	err = vas_space_claim(work->space, address, work->request.size, work->recipe, &stray);
+	note_candidate(work, address, err, claim_why(err));
+	if (stray.size) {
+		hold_stray(work, stray);
+		return -ENOMEM;
+	}
+	work->last_error = err;
+	if (!err)
+		work->span = (struct vas_span){ address, work->request.size };
+	return err;
+}
+
+/* Remembered places, gathered when the books were locked. */
+static int try_remembered(struct reserve *work)
+{
+	int err = -EEXIST;
+
+	for (uint32_t i = 0; i < work->remembered_count; i++) {
+		if (!vas_request_accepts(&work->request, work->remembered[i], work->request.size))
+			continue;
+		err = try_place(work, work->remembered[i]);
+		if (!claim_is_local(err))
+			return err;
+	}
+	return err;
+}
+
+static int try_blind(struct reserve *work)
+{
+	struct vas_trial trial;
+	uint64_t address;
+	int err = -ENOSPC;
+
+	vas_trial_begin(&trial, &work->request);
+	while (vas_trial_next(&trial, &address)) {
+		err = try_place(work, address);
+		if (!claim_is_local(err))
+			return err;
+	}
+	return err == 0 ? 0 : -ENOSPC;
+}
+
+/* The request with margins among what it must avoid. */
+static int request_with_margins(struct reserve *work, struct vas_request *request,
+				struct vas_span *items)
+{
+	struct vas_spanset set;
+	int err;
+
+	*request = work->request;
+	err = margins_load(work);
+	if (err || work->margin_set.count == 0)
+		return 0;
+	if (request->avoid.count + MARGIN_SPANS > AVOID_SPANS)
+		return 0; /* a very long list of holes: the claim checks margins itself */
+	vas_spanset_init(&set, items, AVOID_SPANS);
+	memcpy(items, request->avoid.items, request->avoid.count * sizeof(*items));
+	set.count = request->avoid.count;
+	for (size_t i = 0; i < work->margin_set.count; i++) {
+		struct vas_span span = work->margin_set.items[i];
+
+		err = vas_spanset_add(&set, span.start, span.start + span.size);
+		if (err)
+			return err;
+	}
+	request->avoid = set;
+	return 0;
+}
+
+static void note_search(struct reserve *work, const struct vas_search_result *result)
+{
+	struct vas_space *space = work->space;
+
+	if (result->exact_largest) {
+		work->failure->largest_gap = result->largest;
+		work->failure->largest_gap_start = result->largest_start;
+		work->failure->free_total = result->total;
+	}
+	__atomic_fetch_add(&space->stats.queries, result->queries, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&space->stats.readings, result->readings, __ATOMIC_RELAXED);
+}
+
+/* Looks, claims, and looks again when the claim lost a race. */
+static int try_search(struct reserve *work)
+{
+	struct vas_span avoid_items[AVOID_SPANS], black_items[SEARCH_ROUNDS];
+	struct vas_spanset blacklist;
+	struct vas_search_result result;
+	struct vas_request request;
+	uint64_t last = 0;
+	int err;
+
+	vas_spanset_init(&blacklist, black_items, SEARCH_ROUNDS);
+	err = request_with_margins(work, &request, avoid_items);
+	if (err)
+		return err;
+	struct vas_search search = {
+		.sys = work->space->sys,
+		.probes = &work->space->probes,
+		.memory = &work->space->search_memory,
+		.bounds = &work->space->bounds,
+		.margins = work->margins,
+		.survey = work->request.min_size < work->request.size,
+		.blacklist = &blacklist,
+	};
+	for (uint32_t round = 0; round < SEARCH_ROUNDS; round++) {
+		err = vas_search_run(&search, &request, &result);
+		if (err) {
+			work->search_error = err;
+			return -ENODATA;
+		}
+		note_search(work, &result);
+		if (!result.found)
+			return -ENOSPC;
+		err = try_place(work, result.address);
+		if (!claim_is_local(err))
+			return err;
+		/* Not visible as taken, or barred: leave the whole of it out. */
+		if ((result.address == last || claim_why(err) == VAS_WHY_BARRED) &&
+		    vas_spanset_add(&blacklist, result.address, result.address + request.size))
+			break;
+		last = result.address;
+	}
+	return -EBUSY;
+}
+
+static bool wants_look_first(const struct vas_request *request)
+{
+	return request->place == VAS_PLACE_NEAR ||
+	       (request->strict && (request->place == VAS_PLACE_LOW ||
+				    request->place == VAS_PLACE_HIGH));
+}
+
+/* The whole ladder for the size that the request has now. */
+static int reserve_place(struct reserve *work)
+{
+	struct vas_request *request = &work->request;
+	int err;
+
+	if (request->place == VAS_PLACE_EXACT)
+		return try_place(work, request->address);
+	if (work->preferred && vas_request_accepts(request, request->address, request->size)) {
+		err = try_place(work, request->address);
+		if (!claim_is_local(err))
+			return err;
+	}
+	if (wants_look_first(request)) {
+		err = try_search(work);
+		return err == -ENODATA ? try_blind(work) : err;
+	}
+	err = try_remembered(work);
+	if (!claim_is_local(err))
+		return err;
+	err = try_blind(work);
+	if (err != -ENOSPC)
+		return err;
+	err = try_search(work);
+	return err == -ENODATA ? -ENOSPC : err;
+}
+
+/* The next smaller size worth trying, or 0. */
+static uint64_t shrink(struct reserve *work, int err)
+{
+	struct vas_request *request = &work->request;
+	struct vas_failure *failure = work->failure;
+	uint64_t next = request->size - request->size / 8, attainable = UINT64_MAX;
+
+	if (request->size == request->min_size)
+		return 0;
+	if (err == -ENOSPC) {
+		failure->shortfall = VAS_WHY_FRAGMENTED;
+		if (failure->largest_gap < request->size)
+			next = failure->largest_gap;
+	} else if (err == -ENOMEM || err == -EAGAIN) {
+		failure->shortfall =
+			vas_explain_shortfall(work->space, request->size, err, &attainable);
+		if (attainable < request->size)
+			next = attainable;
+	} else {
+		return 0;
+	}
+	if (next >= request->size)
+		next = request->size - request->granule;
+	next = vas_align_down(next, request->granule);
+	return next < request->min_size ? request->min_size : next;
+}
+
+static int reserve_sizes(struct reserve *work)
+{
+	uint64_t asked = work->request.size, next;
+	int err = -ENOSPC;
+
+	for (uint32_t round = 0; round < SHRINK_ROUNDS; round++) {
+		err = reserve_place(work);
+		if (!err)
+			break;
+		if (!work->holding)
+			break;
+		/* The last round goes straight to what would be enough. */
+		next = shrink(work, err);
+		if (!next)
+			break;
+		work->request.size = round + 2 < SHRINK_ROUNDS ? next : work->request.min_size;
+	}
+	if (err)
+		work->failure->shortfall = VAS_WHY_NONE;
+	else if (work->request.size == asked)
+		work->failure->shortfall = VAS_WHY_NONE;
+	return err;
+}
+
+/* The errno table of vas_reserve, from what the ladder ended with. */
+static int reserve_classify(struct reserve *work, int err)
+{
+	struct vas_failure *failure = work->failure;
+
+	if (failure->why != VAS_WHY_NONE)
+		return err;
+	switch (err) {
+	case -EEXIST:
+		failure->why = failure->taken && work->last_error == 0 ? VAS_WHY_MARGIN : VAS_WHY_TAKEN;
+		return err;
+	case -ENOSPC:
+		if (failure->barred && failure->barred == failure->probes) {
+			failure->why = VAS_WHY_DENIED;
+			return -EPERM;
+		}
+		if (failure->largest_gap == UINT64_MAX)
+			failure->why = VAS_WHY_TAKEN;
+		else if (failure->free_total >= failure->asked)
+			failure->why = VAS_WHY_FRAGMENTED;
+		else
+			failure->why = VAS_WHY_FULL;
+		return err;
+	case -EBUSY:
+		failure->why = VAS_WHY_RACE;
+		return err;
+	case -EPERM:
+	case -EINVAL:
+	case -EACCES:
+		failure->why = VAS_WHY_BARRED;
+		return -EPERM;
+	case -EAGAIN:
+		failure->why = VAS_WHY_LOCKED;
+		return err;
+	case -ENOSYS:
+		failure->why = VAS_WHY_DENIED;
+		return err;
+	case -ENOMEM:
+		failure->why = VAS_WHY_KERNEL; /* which limit: inferred when asked for */
+		return err;
+	default:
+		failure->why = VAS_WHY_KERNEL;
+		return -ENOMEM;
+	}
+}
+
+/* Everything that recording could need, and the remembered places. Space's lock taken here. */
+static int reserve_prepare(struct reserve *work)
+{
+	struct vas_space *space = work->space;
+	uint64_t address;
+	int err;
+
+	vas_lock_take(&space->lock);
+	err = vas_space_prepare(space, work->opts->name, &work->holding);
+	if (err) {
+		space->stats.reserve_failures++;
+		vas_lock_drop(&space->lock);
+		work->failure->why = VAS_WHY_BOOKS;
+		return -ENOMEM;
+	}
+	space->pins++;
+	if (work->request.place == VAS_PLACE_ANY) {
+		work->request.key = vas_random_next(&space->random);
+		for (uint32_t attempt = 0; attempt < REMEMBERED_TRIES; attempt++)
+			if (vas_remembered_propose(space, &work->request, attempt, &address))
+				work->remembered[work->remembered_count++] = address;
+	}
+	vas_lock_drop(&space->lock);
+	return 0;
+}
+
+static void reserve_finish(struct reserve *work, int err)
+{
+	struct vas_space *space = work->space;
+
+	vas_lock_take(&space->lock);
+	space->pins--;
+	space->stats.probes += work->failure->probes;
+	space->stats.taken += work->failure->taken;
+	if (err) {
+		space->stats.reserve_failures++;
+		if (work->holding)
+			vas_space_unprepare(space, work->holding);
+	} else {
+		space->stats.reserves++;
+		vas_space_publish(space, work->holding, work->span, work->recipe);
+		if (work->request.place == VAS_PLACE_ANY)
+			vas_remembered_claimed(space, &work->request, work->span);
+	}
+	vas_lock_drop(&space->lock);
+}
+
+int vas_space_reserve(struct vas_space *space, uint64_t size, const struct vas_reserve_opts *opts,
+		      struct vas_failure *failure, struct vas_span *span)
+{
+	struct reserve work;
+	int err;
+
+	if (__atomic_load_n(&space->held, __ATOMIC_RELAXED))
+		vas_space_retry_held(space);
+	work.space = space;
+	work.opts = opts;
+	work.failure = failure;
+	err = vas_reserve_request(&work, size);
+	if (err) {
+		vas_lock_take(&space->lock);
+		space->stats.reserve_failures++;
+		vas_lock_drop(&space->lock);
+		return err;
+	}
+	err = reserve_prepare(&work);
+	if (!err) {
+		err = reserve_sizes(&work);
+		if (err)
+			err = reserve_classify(&work, err);
+		reserve_finish(&work, err);
+	}
+	vas_reserve_request_end(&work);
+	if (err)
+		return err;
+	failure->got = work.span.size;
+	*span = work.span;
+	return 0;
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The space of this process, and how one is made.
+ *
+ * WHAT FOR. One object holds all books, so that tests can have several over
+ * simulated kernels while the public functions use the process's own.
+ *
+ * STRATEGY. The process's space is made at the first call that needs it: its
+ * bounds are found by trying, and the owner index gets its root, which is
+ * mapped but costs no memory until touched. Making it can fail and is then
+ * tried again by the next call. Once made it is never unmade.
+ *
+ * CONCURRENCY. The pointer is published with release order under a lock of its
+ * own, so that look-ups from signal handlers see a finished space or none.
+ *
+ * WHAT IT DOES NOT DO. It claims nothing.
+ */
+#include "space/space.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+#include "base/assert.h"
+#include "space/fork.h"
+#include "sys/environment.h"
+
+static struct vas_lock default_lock = VAS_LOCK_INIT;
+static struct vas_space default_space;
+static struct vas_space *default_made; /* atomic */
+
+static int space_index_init(struct vas_space *space)
+{
+	uint64_t page = space->sys->page_size;
+	size_t root_size = vas_owner_index_root_size(page);
+	void *root, *chunks;
+	int err;
+
+	err = vas_pages_map(&space->pages, root_size, &root);
+	if (err)
+		return err;
+	err = vas_pages_map(&space->pages, vas_owner_index_chunks_size(), &chunks);
+	if (err) {
+		vas_pages_unmap(&space->pages, root, root_size);
+		return err;
+	}
+	vas_owner_index_init(&space->index, page, root, chunks);
+	return 0;
+}
+
+int vas_space_init(struct vas_space *space, struct vas_sys *sys, struct vas_sys *meta)
+{
+	int err;
+
+	memset(space, 0, sizeof(*space));
+	space->sys = sys;
+	vas_pages_init(&space->pages, meta);
+	err = vas_bounds_find(sys, &space->probes, &space->bounds);
+	if (err)
+		return err;
+	vas_spanset_init(&space->shadow, space->shadow_items, VAS_SHADOW_SPANS);
+	if (sys == vas_sys_real()) {
+		err = vas_shadow_avoid(sys, &space->shadow);
+		if (err)
+			return err;
+	}
+	space->random = vas_environment_seed((uint64_t)(uintptr_t)space);
+	return space_index_init(space);
+}
+
+struct vas_space *vas_space_if_made(void)
+{
+	return __atomic_load_n(&default_made, __ATOMIC_ACQUIRE);
+}
+
+int vas_space_default(struct vas_space **space)
+{
+	struct vas_space *made = vas_space_if_made();
+	int err = 0;
+
+	if (__builtin_expect(made != NULL, 1)) {
+		*space = made;
+		return 0;
+	}
+	vas_lock_take(&default_lock);
+	if (!default_made) {
+		err = vas_space_init(&default_space, vas_sys_current(), vas_sys_current());
+		if (!err)
+			__atomic_store_n(&default_made, &default_space, __ATOMIC_RELEASE);
+	}
+	if (!err)
+		*space = default_made;
+	vas_lock_drop(&default_lock);
+	return err;
+}
+
+void vas_space_forget(void)
+{
+	vas_lock_take(&default_lock);
+	__atomic_store_n(&default_made, NULL, __ATOMIC_RELEASE);
+	vas_lock_drop(&default_lock);
+}
+
+void vas_space_lock_making(void)
+{
+	vas_lock_take(&default_lock);
+}
+
+void vas_space_unlock_making(void)
+{
+	vas_lock_drop(&default_lock);
+}
