@@ -189,7 +189,7 @@ int vas_bounds_find(struct vas_sys *sys, struct vas_probes *probes, struct vas_b
 void vas_margins_find(struct vas_sys *sys, uint64_t stack, uint64_t brk, struct vas_margins *margins)
 {
 	const struct vas_environment *environment = vas_environment_get();
-	uint64_t guard = VAS_STACK_GUARD_GAP_PAGES * sys->page_size;
+	uint64_t guard = VAS_STACK_GUARD_PAGES * sys->page_size;
 	struct vas_sys_limit limit;
 
 	margins->brk = brk ? brk : environment->brk_margin;

@@ -15,7 +15,6 @@
 
 #define VAS_BRK_MARGIN (64ull << 20)
 #define VAS_STACK_MARGIN_MAX (16ull << 30) /* also for an unlimited RLIMIT_STACK */
-#define VAS_STACK_GUARD_GAP_PAGES 256u /* the kernel's own, unless booted with stack_guard_gap= */
 
 struct vas_bounds {
 	uint64_t min; /* lowest mappable: mmap_min_addr (read, else probed), 64 KiB at least */
