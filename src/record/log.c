@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The log hook.
+ * Log lines: to the hook, and to standard error when VASPACE_LOG asks for it.
  *
- * What for: embedders see what the library decided, in their own log.
+ * What for: embedders see what the library decided in their own log, and
+ * whoever has only the environment sees it too.
  *
- * Strategy: silence costs one load. The level that is listened to stands in
+ * Strategy: silence costs two loads. The level that each listens to stands in
  * one word, below every level when nobody listens; callers ask vas_log_wanted
  * before they build a line.
  *
@@ -21,18 +22,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/text.h"
+#include "sys/environment.h"
 #include "sys/lock.h"
+#include "sys/sys.h"
 
-#define LOG_SILENT (-1)
-#define LOG_TRIES  64
+#define STANDARD_ERROR 2
+#define LINE_ROOM      1024 /* of one line on standard error; longer ones are cut */
+#define LOG_SILENT     (-1)
+#define LOG_TRIES      64
 
 static struct {
 	struct vas_lock lock; /* serialises writers */
-	uint32_t sequence;    /* atomic; odd while hook and context change */
-	int level;	      /* atomic; LOG_SILENT exactly when hook is NULL */
-	vas_log_hook *hook;   /* atomic */
-	void *context;	      /* atomic */
-} log_state = {VAS_LOCK_INIT, 0, LOG_SILENT, NULL, NULL};
+	uint32_t sequence; /* atomic; odd while hook and context change */
+	int level; /* atomic; LOG_SILENT exactly when hook is NULL */
+	vas_log_hook *hook; /* atomic */
+	void *context; /* atomic */
+} log_state = { VAS_LOCK_INIT, 0, LOG_SILENT, NULL, NULL };
 
 void vas_log_hook_set(vas_log_hook *hook, void *context, enum vas_log_level level)
 {
@@ -50,7 +56,8 @@ void vas_log_hook_set(vas_log_hook *hook, void *context, enum vas_log_level leve
 
 bool vas_log_wanted(enum vas_log_level level)
 {
-	return (int)level <= __atomic_load_n(&log_state.level, __ATOMIC_RELAXED);
+	return (int)level <= __atomic_load_n(&log_state.level, __ATOMIC_RELAXED) ||
+	       (int)level <= vas_environment_get()->log_level;
 }
 
 /* The hook that wants this level with its context, as they were at one moment; NULL when none does. */
@@ -73,6 +80,23 @@ static vas_log_hook *log_listener(enum vas_log_level level, void **context)
 	return NULL;
 }
 
+/* One write a line, so that lines of several threads do not mix. */
+static void log_print(enum vas_log_level level, const char *line)
+{
+	static const char *const words[] = { "error: ", "warning: ", "info: ", "debug: " };
+	char buffer[LINE_ROOM];
+	struct vas_text text;
+	size_t length;
+
+	vas_text_init(&text, buffer, sizeof(buffer) - 1);
+	vas_text_add(&text, "vaspace: ");
+	vas_text_add(&text, words[level]);
+	vas_text_add(&text, line);
+	length = text.length < sizeof(buffer) - 2 ? text.length : sizeof(buffer) - 2;
+	buffer[length++] = '\n';
+	vas_sys_print(STANDARD_ERROR, buffer, length);
+}
+
 void vas_log_line(enum vas_log_level level, const char *line)
 {
 	void *context = NULL;
@@ -80,4 +104,6 @@ void vas_log_line(enum vas_log_level level, const char *line)
 
 	if (hook)
 		hook(context, level, line);
+	if ((int)level <= vas_environment_get()->log_level)
+		log_print(level, line);
 }

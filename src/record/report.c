@@ -17,10 +17,15 @@
  * Concurrency: none is needed; each thread sees its own. A forked child keeps
  * the failure of the thread that forked.
  *
+ * Whoever listens to the log at the level "info" gets a line for each.
+ *
  * Not here: finding out what the kernel did not tell (space/explain.c), and
- * the text of a report (api/report.c).
+ * the words of a report (record/report_text.c).
  */
 #include "record/report.h"
+
+#include "record/log.h"
+#include "record/report_text.h"
 
 /* What all copies of libraries in a process share of static TLS is small: 256 bytes are ours. */
 _Static_assert(sizeof(struct vas_failure) <= 256, "thread-local storage is limited");
@@ -79,7 +84,22 @@ void vas_failure_tell(const struct vas_failure *failure, struct vas_report *repo
 	};
 }
 
+/* What is known without asking the kernel, as a log line. */
+static void log_failure(const struct vas_failure *failure)
+{
+	struct vas_report report;
+	struct vas_text text;
+	char line[512];
+
+	vas_failure_tell(failure, &report);
+	vas_text_init(&text, line, sizeof(line));
+	vas_report_text(&report, &text);
+	vas_log_line(VAS_LOG_INFO, line);
+}
+
 void vas_failure_publish(const struct vas_failure *failure)
 {
 	thread_failure = *failure;
+	if (vas_log_wanted(VAS_LOG_INFO))
+		log_failure(failure);
 }

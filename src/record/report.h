@@ -43,7 +43,7 @@ struct vas_failure *vas_failure_current(void);
 void vas_failure_begin(struct vas_failure *failure, enum vas_operation operation, uint64_t asked);
 /* What it says, as a report; all that only an explanation tells is "not knowable". */
 void vas_failure_tell(const struct vas_failure *failure, struct vas_report *report);
-/* Makes it this thread's last one. */
+/* Makes it this thread's last one, and logs it when somebody listens. No lock held. */
 void vas_failure_publish(const struct vas_failure *failure);
 
 #endif
