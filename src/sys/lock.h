@@ -22,6 +22,8 @@ struct vas_lock {
 
 void vas_lock_wait(struct vas_lock *lock); /* the slow half of take */
 void vas_lock_wake(struct vas_lock *lock); /* the slow half of drop */
+/* Lets another thread run: for the rare wait on something that is not a lock. */
+void vas_lock_pause(void);
 
 static inline void vas_lock_take(struct vas_lock *lock)
 {

@@ -21,7 +21,7 @@
 
 struct vas_pages {
 	struct vas_sys *sys; /* maps the chunks; the real kernel even over a simulated space */
-	uint64_t mapped; /* bytes in chunks; I: never falls */
+	uint64_t mapped; /* bytes in chunks and in mappings of their own */
 	uint8_t *chunk_next; /* I: chunk_next <= chunk_end */
 	uint8_t *chunk_end;
 	void *free_list[VAS_PAGES_CLASSES];

@@ -37,6 +37,9 @@ struct vas_probes {
 
 /* Whether the feature is there, trying it when it was not tried. Concurrent first tries are harmless. */
 bool vas_probe_has(struct vas_probes *probes, struct vas_sys *sys, enum vas_probe probe);
+/* The name that VASPACE_DISABLE and reports use; and the probe of a name of length bytes, or -1. */
+const char *vas_probe_name(enum vas_probe probe);
+int vas_probe_find(const char *name, size_t length);
 void vas_probe_forget(struct vas_probes *probes);
 /* Fills name, what, since, state and error; -ENOENT past the last. */
 int vas_probe_describe(struct vas_probes *probes, struct vas_sys *sys, size_t index,

@@ -16,6 +16,7 @@
 #ifndef VAS_SYS_SYS_H
 #define VAS_SYS_SYS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -66,7 +67,7 @@ struct vas_sys {
 	int64_t (*set_name)(struct vas_sys *sys, uint64_t address, uint64_t size, const char *name);
 	/* brk(0): the current program break. */
 	int64_t (*get_brk)(struct vas_sys *sys);
-	/* getrlimit(2). */
+	/* getrlimit(2) of a resource whose unit is bytes. */
 	int64_t (*get_limit)(struct vas_sys *sys, int resource, struct vas_sys_limit *limit);
 	/* openat(AT_FDCWD, path, flags | O_CLOEXEC). */
 	int64_t (*open)(struct vas_sys *sys, const char *path, int flags);
@@ -90,6 +91,11 @@ struct vas_sys *vas_sys_real(void);
  */
 struct vas_sys *vas_sys_current(void);
 void vas_sys_replace(struct vas_sys *sys); /* NULL: back to the default */
+/* Whether the default prints a trace. The environment decides it once, before threads. */
+void vas_sys_set_trace(bool on);
+
+/* Writes bytes to a descriptor at once (a log line, a trace line). Past the table: no test fails it. */
+void vas_sys_print(int fd, const char *bytes, size_t count);
 
 /*
  * VAS_CALL(sys, op, ...) is sys->op(sys, ...). In builds with

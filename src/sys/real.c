@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The real kernel.
+ *
+ * Every operation is one system call, made in one of two ways:
+ *
+ *  - raw, through libc's syscall(2). That is not a cancellation point, unlike
+ *    libc's open, read, close and msync, and no interceptor sees it.
+ *  - through libc's own symbol: mmap, munmap, mprotect and madvise, none of
+ *    them a cancellation point. Sanitizers and memory hooks interpose these.
+ *
+ * Claims (mmap without MAP_FIXED, or with MAP_FIXED_NOREPLACE) go raw: the
+ * interceptors of ThreadSanitizer and MemorySanitizer replace an address that
+ * they do not like by 0, which turns "here or nowhere" into "at zero". What
+ * changes or removes contents (MAP_FIXED, munmap, mprotect, madvise) goes
+ * through libc, so that shadows follow. VASPACE_ROUTE forces one way for all
+ * four.
+ *
+ * errno belongs to the caller: it is saved before and put back after a
+ * failure. EINTR is retried, but not for close, which has closed by then.
+ *
+ * Concurrency: stateless, but for the page size and the route, which are
+ * written by the constructor and hold the same values ever after.
+ *
+ * Not here: which calls are there at all (probe.c), and what a failure means
+ * (the layers above).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "sys/definitions.h"
+#include "sys/environment.h"
+#include "sys/real.h"
+#include "sys/sys.h"
+#include "sys/watcher.h"
+
+_Static_assert(sizeof(void *) == 8 && sizeof(long) == 8, "addresses are 64 bits");
+
+static enum vas_route real_route;
+
+static __attribute__((cold, noinline)) int64_t real_failed(int saved)
+{
+	int error = errno;
+
+	errno = saved;
+	return -(int64_t)error;
+}
+
+/* The value of a call that answers -1 and errno, with errno put back; again while EINTR. */
+#define REAL_CALL(call)                                                                            \
+	({                                                                                         \
+		int saved_ = errno;                                                                \
+		int64_t value_;                                                                    \
+		do                                                                                 \
+			value_ = (int64_t)(call);                                                  \
+		while (__builtin_expect(value_ == -1, 0) && errno == EINTR);                       \
+		__builtin_expect(value_ == -1, 0) ? real_failed(saved_) : value_;                  \
+	})
+
+static inline void *real_pointer(uint64_t address)
+{
+	return (void *)(uintptr_t)address;
+}
+
+static int64_t real_map(struct vas_sys *sys, uint64_t address, uint64_t size, int prot, int flags,
+			int fd, uint64_t offset)
+{
+	bool replaces = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED;
+	bool raw = real_route == VAS_ROUTE_AUTO ? !replaces : real_route == VAS_ROUTE_RAW;
+	int64_t got;
+
+	(void)sys;
+	if (raw)
+		got = REAL_CALL(syscall(SYS_mmap, address, size, (long)prot, (long)flags, (long)fd,
+					offset));
+	else
+		got = REAL_CALL((intptr_t)mmap(real_pointer(address), size, prot, flags, fd,
+					       (off_t)offset));
+	if (got >= 0)
+		vas_watcher_mapped((uint64_t)got, size);
+	return got;
+}
+
+static int64_t real_unmap(struct vas_sys *sys, uint64_t address, uint64_t size)
+{
+	(void)sys;
+	if (real_route == VAS_ROUTE_RAW)
+		return REAL_CALL(syscall(SYS_munmap, address, size));
+	return REAL_CALL(munmap(real_pointer(address), size));
+}
+
+static int64_t real_protect(struct vas_sys *sys, uint64_t address, uint64_t size, int prot)
+{
+	(void)sys;
+	if (real_route == VAS_ROUTE_RAW)
+		return REAL_CALL(syscall(SYS_mprotect, address, size, (long)prot));
+	return REAL_CALL(mprotect(real_pointer(address), size, prot));
+}
+
+static int64_t real_advise(struct vas_sys *sys, uint64_t address, uint64_t size, int advice)
+{
+	(void)sys;
+	if (real_route == VAS_ROUTE_RAW)
+		return REAL_CALL(syscall(SYS_madvise, address, size, (long)advice));
+	return REAL_CALL(madvise(real_pointer(address), size, advice));
+}
+
+static int64_t real_sync(struct vas_sys *sys, uint64_t address, uint64_t size, int flags)
+{
+	(void)sys;
+	return REAL_CALL(syscall(SYS_msync, address, size, (long)flags));
+}
+
+static int64_t real_set_name(struct vas_sys *sys, uint64_t address, uint64_t size,
+			     const char *name)
+{
+	(void)sys;
+	return REAL_CALL(syscall(SYS_prctl, (long)PR_SET_VMA, (long)PR_SET_VMA_ANON_NAME, address,
+				 size, name));
+}
+
+static int64_t real_get_brk(struct vas_sys *sys)
+{
+	(void)sys;
+	return REAL_CALL(syscall(SYS_brk, 0L));
+}
+
+static uint64_t real_limit_value(uint64_t value)
+{
+	return value == (uint64_t)RLIM_INFINITY ? UINT64_MAX : value;
+}
+
+static int64_t real_get_limit(struct vas_sys *sys, int resource, struct vas_sys_limit *limit)
+{
+	uint64_t pair[2] = { 0, 0 };
+	int64_t got = REAL_CALL(syscall(SYS_prlimit64, 0L, (long)resource, NULL, pair));
+
+	(void)sys;
+	if (got < 0)
+		return got;
+	limit->current = real_limit_value(pair[0]);
+	limit->maximum = real_limit_value(pair[1]);
+	return 0;
+}
+
+static int64_t real_open(struct vas_sys *sys, const char *path, int flags)
+{
+	(void)sys;
+	return REAL_CALL(syscall(SYS_openat, (long)AT_FDCWD, path, (long)(flags | O_CLOEXEC), 0L));
+}
+
+static int64_t real_close(struct vas_sys *sys, int fd)
+{
+	int saved = errno;
+	int64_t got = syscall(SYS_close, (long)fd);
+
+	(void)sys;
+	if (got == 0)
+		return 0;
+	got = real_failed(saved);
+	/* The descriptor is gone then, and trying again could close somebody else's. */
+	return got == -EINTR ? 0 : got;
+}
+
+static int64_t real_read(struct vas_sys *sys, int fd, void *buffer, uint64_t size)
+{
+	int64_t got = REAL_CALL(syscall(SYS_read, (long)fd, buffer, size));
+
+	(void)sys;
+	if (got > 0)
+		vas_watcher_written(buffer, (size_t)got);
+	return got;
+}
+
+static int64_t real_seek(struct vas_sys *sys, int fd, uint64_t offset)
+{
+	(void)sys;
+	return REAL_CALL(syscall(SYS_lseek, (long)fd, offset, (long)SEEK_SET));
+}
+
+static uint32_t real_query_prot(uint64_t flags)
+{
+	uint32_t prot = 0;
+
+	if (flags & VAS_PROCMAP_READABLE)
+		prot |= PROT_READ;
+	if (flags & VAS_PROCMAP_WRITABLE)
+		prot |= PROT_WRITE;
+	if (flags & VAS_PROCMAP_EXECUTABLE)
+		prot |= PROT_EXEC;
+	return prot;
+}
+
+static int64_t real_query(struct vas_sys *sys, int fd, uint64_t address, uint32_t flags,
+			  struct vas_sys_query *result)
+{
+	struct vas_procmap_query query = { .size = sizeof(query), .query_addr = address };
+	int64_t got;
+
+	(void)sys;
+	if (flags & VAS_QUERY_COVERING_OR_NEXT)
+		query.query_flags = VAS_PROCMAP_COVERING_OR_NEXT;
+	if (result->name) {
+		query.vma_name_addr = (uintptr_t)result->name;
+		query.vma_name_size = result->name_size;
+	}
+	got = REAL_CALL(syscall(SYS_ioctl, (long)fd, VAS_PROCMAP_QUERY, &query));
+	if (got < 0)
+		return got;
+	result->start = query.vma_start;
+	result->end = query.vma_end;
+	result->offset = query.vma_offset;
+	result->inode = query.inode;
+	result->device_major = query.dev_major;
+	result->device_minor = query.dev_minor;
+	result->prot = real_query_prot(query.vma_flags);
+	result->shared = (query.vma_flags & VAS_PROCMAP_SHARED) ? 1 : 0;
+	result->name_size = result->name ? query.vma_name_size : 0;
+	if (result->name)
+		vas_watcher_written(result->name, result->name_size);
+	return 0;
+}
+
+static struct vas_sys real = {
+	.name = "real",
+	.map = real_map,
+	.unmap = real_unmap,
+	.protect = real_protect,
+	.advise = real_advise,
+	.sync = real_sync,
+	.set_name = real_set_name,
+	.get_brk = real_get_brk,
+	.get_limit = real_get_limit,
+	.open = real_open,
+	.close = real_close,
+	.read = real_read,
+	.seek = real_seek,
+	.query = real_query,
+};
+
+void vas_real_set_route(enum vas_route route)
+{
+	real_route = route;
+}
+
+struct vas_sys *vas_sys_real(void)
+{
+	/* Also right before the constructors have run: another library's may call us first. */
+	if (__builtin_expect(__atomic_load_n(&real.page_size, __ATOMIC_RELAXED) == 0, 0))
+		__atomic_store_n(&real.page_size, getauxval(AT_PAGESZ), __ATOMIC_RELAXED);
+	return &real;
+}
+
+void vas_sys_print(int fd, const char *bytes, size_t count)
+{
+	int saved = errno;
+
+	while (count > 0) {
+		int64_t got = REAL_CALL(syscall(SYS_write, (long)fd, bytes, count));
+
+		if (got <= 0)
+			break;
+		bytes += got;
+		count -= (size_t)got;
+	}
+	errno = saved;
+}
+
+int64_t vas_real_futex(uint32_t *word, int operation, uint32_t value)
+{
+	int saved = errno;
+	int64_t got = syscall(SYS_futex, word, (long)operation, (long)value, NULL, NULL, 0L);
+
+	/* EINTR goes up: a waiter looks at the word again anyway. */
+	return got == -1 ? real_failed(saved) : got;
+}
+
+void vas_real_yield(void)
+{
+	int saved = errno;
+
+	(void)syscall(SYS_sched_yield);
+	errno = saved;
+}

@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The tracing table: hands every call on to the next table, counts it, and
+ * prints one line as strace would, after the call:
+ *
+ *	vaspace: mmap(0x10000000, 4096, PROT_NONE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x10000000
+ *
+ * A line is put together on the stack and written by one write, so that lines
+ * of several threads do not mix. No stdio, no allocation.
+ *
+ * Concurrency: counters are atomic, everything else is fixed by init.
+ */
+#include "sys/trace.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include "base/code.h"
+#include "base/text.h"
+#include "sys/definitions.h"
+
+/* Long enough for the longest path and flags; what is longer is cut. */
+#define LINE_SIZE 512
+
+struct word {
+	uint32_t value;
+	const char *name;
+};
+
+static const struct word prot_words[] = {
+	{ PROT_READ, "PROT_READ" }, { PROT_WRITE, "PROT_WRITE" }, { PROT_EXEC, "PROT_EXEC" }, { 0, NULL }
+};
+static const struct word map_words[] = {
+	{ MAP_SHARED, "MAP_SHARED" }, { MAP_PRIVATE, "MAP_PRIVATE" },
+	{ MAP_FIXED, "MAP_FIXED" }, { MAP_ANONYMOUS, "MAP_ANONYMOUS" },
+	{ MAP_GROWSDOWN, "MAP_GROWSDOWN" }, { MAP_LOCKED, "MAP_LOCKED" },
+	{ MAP_NORESERVE, "MAP_NORESERVE" }, { MAP_POPULATE, "MAP_POPULATE" },
+	{ MAP_STACK, "MAP_STACK" }, { MAP_HUGETLB, "MAP_HUGETLB" },
+	{ MAP_FIXED_NOREPLACE, "MAP_FIXED_NOREPLACE" }, { 0, NULL }
+};
+static const struct word sync_words[] = {
+	{ MS_ASYNC, "MS_ASYNC" }, { MS_INVALIDATE, "MS_INVALIDATE" }, { MS_SYNC, "MS_SYNC" }, { 0, NULL }
+};
+/* Values, not bits. */
+static const struct word advice_words[] = {
+	{ MADV_NORMAL, "MADV_NORMAL" }, { MADV_RANDOM, "MADV_RANDOM" },
+	{ MADV_SEQUENTIAL, "MADV_SEQUENTIAL" }, { MADV_WILLNEED, "MADV_WILLNEED" },
+	{ MADV_DONTNEED, "MADV_DONTNEED" }, { MADV_FREE, "MADV_FREE" },
+	{ MADV_REMOVE, "MADV_REMOVE" }, { MADV_DONTFORK, "MADV_DONTFORK" },
+	{ MADV_DOFORK, "MADV_DOFORK" }, { MADV_HUGEPAGE, "MADV_HUGEPAGE" },
+	{ MADV_NOHUGEPAGE, "MADV_NOHUGEPAGE" }, { MADV_DONTDUMP, "MADV_DONTDUMP" },
+	{ MADV_DODUMP, "MADV_DODUMP" }, { MADV_WIPEONFORK, "MADV_WIPEONFORK" },
+	{ MADV_KEEPONFORK, "MADV_KEEPONFORK" }, { MADV_POPULATE_READ, "MADV_POPULATE_READ" },
+	{ MADV_POPULATE_WRITE, "MADV_POPULATE_WRITE" }, { MADV_GUARD_INSTALL, "MADV_GUARD_INSTALL" },
+	{ MADV_GUARD_REMOVE, "MADV_GUARD_REMOVE" }, { 0, NULL }
+};
+static const struct word limit_words[] = {
+	{ RLIMIT_AS, "RLIMIT_AS" }, { RLIMIT_STACK, "RLIMIT_STACK" }, { RLIMIT_DATA, "RLIMIT_DATA" },
+	{ RLIMIT_MEMLOCK, "RLIMIT_MEMLOCK" }, { 0, NULL }
+};
+
+static const char *const operation_names[VAS_SYS_OPERATION_COUNT] = {
+	[VAS_SYS_MAP] = "mmap",		[VAS_SYS_UNMAP] = "munmap",
+	[VAS_SYS_PROTECT] = "mprotect", [VAS_SYS_ADVISE] = "madvise",
+	[VAS_SYS_SYNC] = "msync",	[VAS_SYS_SET_NAME] = "set_name",
+	[VAS_SYS_GET_BRK] = "brk",	[VAS_SYS_GET_LIMIT] = "getrlimit",
+	[VAS_SYS_OPEN] = "open",	[VAS_SYS_CLOSE] = "close",
+	[VAS_SYS_READ] = "read",	[VAS_SYS_SEEK] = "lseek",
+	[VAS_SYS_QUERY] = "procmap_query",
+};
+
+struct trace_line {
+	struct vas_text text;
+	bool comma;
+	char buffer[LINE_SIZE];
+};
+
+const char *vas_sys_operation_name(enum vas_sys_operation operation)
+{
+	return (unsigned int)operation < VAS_SYS_OPERATION_COUNT ? operation_names[operation] : "?";
+}
+
+static struct vas_sys_trace *trace_of(struct vas_sys *sys)
+{
+	return (struct vas_sys_trace *)((char *)sys - offsetof(struct vas_sys_trace, sys));
+}
+
+/* Arguments. */
+
+static void line_begin(struct trace_line *line, enum vas_sys_operation operation)
+{
+	vas_text_init(&line->text, line->buffer, sizeof(line->buffer) - 1);
+	line->comma = false;
+	vas_text_add(&line->text, "vaspace: ");
+	vas_text_add(&line->text, operation_names[operation]);
+	vas_text_add(&line->text, "(");
+}
+
+static struct vas_text *line_next(struct trace_line *line)
+{
+	if (line->comma)
+		vas_text_add(&line->text, ", ");
+	line->comma = true;
+	return &line->text;
+}
+
+static void text_address(struct vas_text *text, uint64_t address)
+{
+	vas_text_add(text, "0x");
+	vas_text_add_hex(text, address, 1);
+}
+
+static void line_address(struct trace_line *line, uint64_t address)
+{
+	text_address(line_next(line), address);
+}
+
+static void line_number(struct trace_line *line, int64_t number)
+{
+	vas_text_add_signed(line_next(line), number);
+}
+
+static void line_size(struct trace_line *line, uint64_t size)
+{
+	vas_text_add_decimal(line_next(line), size);
+}
+
+static void line_string(struct trace_line *line, const char *string)
+{
+	struct vas_text *text = line_next(line);
+
+	vas_text_add(text, string ? "\"" : "NULL");
+	if (string) {
+		vas_text_add(text, string);
+		vas_text_add(text, "\"");
+	}
+}
+
+static void line_bits(struct trace_line *line, const struct word *words, uint32_t bits,
+		      const char *none)
+{
+	struct vas_text *text = line_next(line);
+	const char *bar = "";
+
+	if (!bits)
+		vas_text_add(text, none);
+	for (; words->name; words++) {
+		if (!(bits & words->value))
+			continue;
+		vas_text_add(text, bar);
+		vas_text_add(text, words->name);
+		bits &= ~words->value;
+		bar = "|";
+	}
+	if (bits) {
+		vas_text_add(text, bar);
+		text_address(text, bits);
+	}
+}
+
+static void line_value(struct trace_line *line, const struct word *words, uint32_t value)
+{
+	for (; words->name; words++) {
+		if (words->value == value) {
+			vas_text_add(line_next(line), words->name);
+			return;
+		}
+	}
+	line_number(line, (int32_t)value);
+}
+
+/* Counts, and finishes and writes the line. Returns result. */
+static int64_t trace_end(struct vas_sys_trace *trace, struct trace_line *line,
+			 enum vas_sys_operation operation, int64_t result)
+{
+	size_t length;
+
+	__atomic_fetch_add(&trace->calls[operation], 1, __ATOMIC_RELAXED);
+	if (result < 0)
+		__atomic_fetch_add(&trace->errors[operation], 1, __ATOMIC_RELAXED);
+	if (trace->fd < 0)
+		return result;
+	vas_text_add(&line->text, ") = ");
+	if (result < 0) {
+		vas_text_add(&line->text, "-1 ");
+		vas_text_add(&line->text, vas_errno_name((int)result));
+	} else if (operation == VAS_SYS_MAP || operation == VAS_SYS_GET_BRK) {
+		text_address(&line->text, (uint64_t)result);
+	} else {
+		vas_text_add_signed(&line->text, result);
+	}
+	length = line->text.length < LINE_SIZE - 2 ? line->text.length : LINE_SIZE - 2;
+	line->buffer[length] = '\n';
+	vas_sys_print(trace->fd, line->buffer, length + 1);
+	return result;
+}
+
+/* The operations. */
+
+static int64_t trace_map(struct vas_sys *sys, uint64_t address, uint64_t size, int prot, int flags,
+			 int fd, uint64_t offset)
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->map(trace->next, address, size, prot, flags, fd, offset);
+	struct trace_line line;
+
+	if (trace->fd >= 0) {
+		line_begin(&line, VAS_SYS_MAP);
+		line_address(&line, address);
+		line_size(&line, size);
+		line_bits(&line, prot_words, (uint32_t)prot, "PROT_NONE");
+		line_bits(&line, map_words, (uint32_t)flags, "0");
+		line_number(&line, fd);
+		line_size(&line, offset);
+	}
+	return trace_end(trace, &line, VAS_SYS_MAP, got);
+}
+
+static int64_t trace_unmap(struct vas_sys *sys, uint64_t address, uint64_t size)
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->unmap(trace->next, address, size);
+	struct trace_line line;
+
+	if (trace->fd >= 0) {
+		line_begin(&line, VAS_SYS_UNMAP);
+		line_address(&line, address);
+		line_size(&line, size);
+	}
+	return trace_end(trace, &line, VAS_SYS_UNMAP, got);
+}
+
+static int64_t trace_protect(struct vas_sys *sys, uint64_t address, uint64_t size, int prot)
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->protect(trace->next, address, size, prot);
+	struct trace_line line;
+
+	if (trace->fd >= 0) {
+		line_begin(&line, VAS_SYS_PROTECT);
+		line_address(&line, address);
+		line_size(&line, size);
+		line_bits(&line, prot_words, (uint32_t)prot, "PROT_NONE");
+	}
+	return trace_end(trace, &line, VAS_SYS_PROTECT, got);
+}
+
+static int64_t trace_advise(struct vas_sys *sys, uint64_t address, uint64_t size, int advice)
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->advise(trace->next, address, size, advice);
+	struct trace_line line;
+
+	if (trace->fd >= 0) {
+		line_begin(&line, VAS_SYS_ADVISE);
+		line_address(&line, address);
+		line_size(&line, size);
+		line_value(&line, advice_words, (uint32_t)advice);
+	}
+	return trace_end(trace, &line, VAS_SYS_ADVISE, got);
+}
+
+static int64_t trace_sync(struct vas_sys *sys, uint64_t address, uint64_t size, int flags)
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->sync(trace->next, address, size, flags);
+	struct trace_line line;
+
+	if (trace->fd >= 0) {
+		line_begin(&line, VAS_SYS_SYNC);
+		line_address(&line, address);
+		line_size(&line, size);
+		line_bits(&line, sync_words, (uint32_t)flags, "0");
+	}
+	return trace_end(trace, &line, VAS_SYS_SYNC, got);
+}
+
+static int64_t trace_set_name(struct vas_sys *sys, uint64_t address, uint64_t size,
+			      const char *name)
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->set_name(trace->next, address, size, name);
+	struct trace_line line;
+
+	if (trace->fd >= 0) {
+		line_begin(&line, VAS_SYS_SET_NAME);
+		line_address(&line, address);
+		line_size(&line, size);
+		line_string(&line, name);
+	}
+	return trace_end(trace, &line, VAS_SYS_SET_NAME, got);
+}
+
+static int64_t trace_get_brk(struct vas_sys *sys)
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->get_brk(trace->next);
+	struct trace_line line;
+
+	if (trace->fd >= 0) {
+		line_begin(&line, VAS_SYS_GET_BRK);
+		line_number(&line, 0);
+	}
+	return trace_end(trace, &line, VAS_SYS_GET_BRK, got);
+}
+
+static int64_t trace_get_limit(struct vas_sys *sys, int resource, struct vas_sys_limit *limit)
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->get_limit(trace->next, resource, limit);
+	struct trace_line line;
+
+	if (trace->fd >= 0) {
+		line_begin(&line, VAS_SYS_GET_LIMIT);
+		line_value(&line, limit_words, (uint32_t)resource);
+		if (got >= 0)
+			line_size(&line, limit->current);
+	}
+	return trace_end(trace, &line, VAS_SYS_GET_LIMIT, got);
+}
+
+static int64_t trace_open(struct vas_sys *sys, const char *path, int flags)
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->open(trace->next, path, flags);
+	struct trace_line line;
+
+	if (trace->fd >= 0) {
+		line_begin(&line, VAS_SYS_OPEN);
+		line_string(&line, path);
+		line_address(&line, (uint32_t)flags);
+	}
+	return trace_end(trace, &line, VAS_SYS_OPEN, got);
+}
+
+static int64_t trace_close(struct vas_sys *sys, int fd)
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->close(trace->next, fd);
+	struct trace_line line;
+
+	if (trace->fd >= 0) {
+		line_begin(&line, VAS_SYS_CLOSE);
+		line_number(&line, fd);
+	}
+	return trace_end(trace, &line, VAS_SYS_CLOSE, got);
+}
+
+static int64_t trace_read(struct vas_sys *sys, int fd, void *buffer, uint64_t size)
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->read(trace->next, fd, buffer, size);
+	struct trace_line line;
+
+	if (trace->fd >= 0) {
+		line_begin(&line, VAS_SYS_READ);
+		line_number(&line, fd);
+		line_size(&line, size);
+	}
+	return trace_end(trace, &line, VAS_SYS_READ, got);
+}
+
+static int64_t trace_seek(struct vas_sys *sys, int fd, uint64_t offset)
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->seek(trace->next, fd, offset);
+	struct trace_line line;
+
+	if (trace->fd >= 0) {
+		line_begin(&line, VAS_SYS_SEEK);
+		line_number(&line, fd);
+		line_size(&line, offset);
+	}
+	return trace_end(trace, &line, VAS_SYS_SEEK, got);
+}
+
+static int64_t trace_query(struct vas_sys *sys, int fd, uint64_t address, uint32_t flags,
+			   struct vas_sys_query *result)
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->query(trace->next, fd, address, flags, result);
+	struct trace_line line;
+
+	if (trace->fd >= 0) {
+		line_begin(&line, VAS_SYS_QUERY);
+		line_number(&line, fd);
+		line_address(&line, address);
+		if (flags & VAS_QUERY_COVERING_OR_NEXT)
+			vas_text_add(line_next(&line), "COVERING_OR_NEXT");
+		if (got >= 0) {
+			line_address(&line, result->start);
+			line_address(&line, result->end);
+		}
+	}
+	return trace_end(trace, &line, VAS_SYS_QUERY, got);
+}
+
+void vas_sys_trace_init(struct vas_sys_trace *trace, struct vas_sys *next, int fd)
+{
+	memset(trace, 0, sizeof(*trace));
+	trace->next = next;
+	trace->fd = fd;
+	trace->sys = (struct vas_sys){
+		.name = "trace",
+		.page_size = next->page_size,
+		.map = trace_map,
+		.unmap = trace_unmap,
+		.protect = trace_protect,
+		.advise = trace_advise,
+		.sync = trace_sync,
+		.set_name = trace_set_name,
+		.get_brk = trace_get_brk,
+		.get_limit = trace_get_limit,
+		.open = trace_open,
+		.close = trace_close,
+		.read = trace_read,
+		.seek = trace_seek,
+		.query = trace_query,
+	};
+}

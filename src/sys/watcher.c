@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Sanitizers keep a shadow of memory: AddressSanitizer of what may be touched,
+ * MemorySanitizer of what was written. Their interceptors of mmap and read keep
+ * it right. Claims and reads go by raw system call (see real.c), past the
+ * interceptors, so the shadow is set right here: what was poisoned by the
+ * addresses' previous owner becomes clean again.
+ *
+ * Both runtimes clear a large range by mapping fresh shadow pages, so this
+ * costs about one system call even for terabytes. ThreadSanitizer needs
+ * nothing: its shadow of a range is dropped by the munmap before, which goes
+ * through libc.
+ *
+ * All symbols are weak: without a sanitizer each function is one load and one
+ * branch.
+ */
+#include "sys/watcher.h"
+
+#include "sys/environment.h"
+
+/* NOLINTBEGIN: the names are those of the runtimes. */
+void __asan_unpoison_memory_region(const volatile void *memory, size_t size)
+	__attribute__((weak));
+void __asan_init(void) __attribute__((weak));
+void __msan_unpoison(const volatile void *memory, size_t size) __attribute__((weak));
+void __msan_init(void) __attribute__((weak));
+void __tsan_init(void) __attribute__((weak));
+/* NOLINTEND */
+
+void vas_watcher_mapped(uint64_t address, uint64_t size)
+{
+	if (__asan_unpoison_memory_region)
+		__asan_unpoison_memory_region((void *)(uintptr_t)address, size);
+	if (__msan_unpoison)
+		__msan_unpoison((void *)(uintptr_t)address, size);
+}
+
+void vas_watcher_written(void *memory, size_t size)
+{
+	if (__msan_unpoison)
+		__msan_unpoison(memory, size);
+}
+
+enum vas_sanitizer vas_environment_sanitizer(void)
+{
+	if (__asan_init)
+		return VAS_SANITIZER_ADDRESS;
+	if (__tsan_init)
+		return VAS_SANITIZER_THREAD;
+	if (__msan_init)
+		return VAS_SANITIZER_MEMORY;
+	return VAS_SANITIZER_NONE;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What watches this process's memory besides the kernel: the runtimes of
+ * sanitizers, found through weak symbols, so that nothing links with them.
+ */
+#ifndef VAS_SYS_WATCHER_H
+#define VAS_SYS_WATCHER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Tells the shadows that [address, address + size) was mapped afresh and may be touched. */
+void vas_watcher_mapped(uint64_t address, uint64_t size);
+/* Tells them that the kernel wrote these bytes, where no interceptor saw it. */
+void vas_watcher_written(void *memory, size_t size);
+
+#endif
