@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One row of a listing, as text and as JSON.
+ *
+ * Widths are fixed, so that rows can be printed as they come, and sorted and searched afterwards. The name is the
+ * last column and the only one of variable width; it is cut in the middle on a terminal and nowhere else. The
+ * colour repeats what the word says.
+ */
+#include "row.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "number.h"
+
+#define MAP_SIZE_WIDTH 8
+#define MAP_SIZE_WIDTH_EXACT 16
+#define MAP_COLUMNS_BEFORE_NAME 58 /* with MAP_SIZE_WIDTH */
+
+static size_t map_size_width(const struct map_out *out)
+{
+	return out->exact ? MAP_SIZE_WIDTH_EXACT : MAP_SIZE_WIDTH;
+}
+
+void map_row_titles(struct map_out *out)
+{
+	map_out_print(out, "START        - END          %*s PROT KIND        N  NAME\n",
+		      (int)map_size_width(out), "SIZE");
+}
+
+static char *map_put_kind(char *at, const struct map_out *out, enum map_kind kind)
+{
+	const char *colour = out->colour ? map_kind_colour(kind) : "";
+	char *word;
+
+	at = stpcpy(at, colour);
+	word = at;
+	at = stpcpy(at, map_kind_word(kind));
+	if (*colour) {
+		size_t length = (size_t)(at - word);
+
+		at = stpcpy(at, "\033[0m");
+		return map_pad_right(at, at, length < 7 ? 7 - length : 0);
+	}
+	return map_pad_right(word, at, 7);
+}
+
+static char *map_put_name_column(char *at, const struct map_out *out, const struct map_row *row)
+{
+	size_t before = MAP_COLUMNS_BEFORE_NAME - MAP_SIZE_WIDTH + map_size_width(out);
+	char *name = at;
+
+	at = map_put_label(name, row);
+	if (out->columns)
+		at = map_cut_middle(name, at, out->columns > before + 8 ? out->columns - before : 8);
+	return at;
+}
+
+void map_row_print(struct map_out *out, const struct map_row *row)
+{
+	char *at = map_out_room(out, MAP_NAME_TEXT_MAX + 256), *field;
+
+	at = map_put_address(at, row->start);
+	memcpy(at, " - ", 3);
+	at = map_put_address(at + 3, row->end);
+	*at++ = ' ';
+	field = at;
+	at = map_pad_left(field, map_put_size(at, row->size, out->exact), map_size_width(out));
+	*at++ = ' ';
+	at = map_put_prot(at, row);
+	*at++ = ' ';
+	at = map_put_kind(at, out, row->kind);
+	*at++ = ' ';
+	field = at;
+	at = map_pad_left(field, map_put_decimal(at, row->vmas), 5);
+	*at++ = ' ';
+	*at++ = ' ';
+	field = at;
+	at = map_put_name_column(at, out, row);
+	if (at == field)
+		at -= 2;
+	*at++ = '\n';
+	map_out_done(out, at);
+}
+
+void map_row_json(struct map_json *json, const char *key, const struct map_row *row)
+{
+	bool single = row->vmas == 1, file = single && (row->first.flags & VAS_MAPPING_FILE);
+	char prot[4], text[2 * MAP_NUMBER_MAX];
+
+	map_put_prot(prot, row);
+	map_json_open(json, key, '{');
+	map_json_hex(json, "start", row->start);
+	map_json_hex(json, "end", row->end);
+	map_json_number(json, "size", row->size);
+	map_json_string(json, "prot", row->mixed ? NULL : prot, sizeof(prot));
+	map_json_text(json, "kind", map_kind_word(row->kind));
+	map_json_number(json, "vmas", row->vmas);
+	map_json_string(json, "name", row->name_length ? row->name : NULL, row->name_length);
+	map_json_number(json, "names", row->names);
+	map_json_number(json, "thread_stacks", row->threads);
+	if (file) {
+		map_json_bool(json, "deleted", row->first.flags & VAS_MAPPING_DELETED);
+		map_json_hex(json, "offset", row->first.offset);
+		*map_put_decimal(text, row->first.inode) = 0;
+		map_json_text(json, "inode", text);
+		sprintf(text, "%u:%u", row->first.device_major, row->first.device_minor);
+		map_json_text(json, "device", text);
+	} else {
+		map_json_null(json, "deleted");
+		map_json_null(json, "offset");
+		map_json_null(json, "inode");
+		map_json_null(json, "device");
+	}
+	map_json_close(json, '}');
+}
