@@ -172,12 +172,13 @@ int vas_reserve_request(struct reserve *work, uint64_t size)
 		err = vas_request_build(size, work->opts, &combined, &host, &work->request, &why);
 		if (err)
 			work->failure->why = why;
+		else
+			work->failure->shortfall = why;
 	}
 	if (err) {
 		vas_reserve_request_end(work);
 		return err;
 	}
-	work->preferred = (work->opts->flags & VAS_RESERVE_PREFER) != 0;
 	work->recipe = request_recipe(work->opts->flags, combined.obligations);
 	note_request(work->failure, &work->request, work->opts);
 	return 0;

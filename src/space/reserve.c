@@ -14,8 +14,9 @@
  *	3. the mappings are searched (layout/search), the find is claimed, and
  *	   on a lost race they are searched again, a bounded number of times
  *
- * NEAR and the strict policies start with 3, since only looking tells which
- * place is the nearest or lowest; without /proc they fall back to 2. The claim
+ * NEAR, SCATTER and the strict policies start with 3, since only looking tells
+ * which place is the nearest, the lowest, or clear of the middle of a gap;
+ * without /proc they fall back to 2. The claim
  * is the truth at every step. Only EEXIST means "taken"; EPERM and EINVAL mean
  * "barred there"; anything else ends the search, because it would be the same
  * everywhere. An "at least" request then tries smaller sizes.
@@ -279,7 +280,7 @@ static int try_search(struct reserve *work)
 
 static bool wants_look_first(const struct vas_request *request)
 {
-	return request->place == VAS_PLACE_NEAR ||
+	return request->place == VAS_PLACE_NEAR || request->place == VAS_PLACE_SCATTER ||
 	       (request->strict && (request->place == VAS_PLACE_LOW ||
 				    request->place == VAS_PLACE_HIGH));
 }
@@ -292,11 +293,12 @@ static int reserve_place(struct reserve *work)
 
 	if (request->place == VAS_PLACE_EXACT)
 		return try_place(work, request->address);
-	if (work->preferred && vas_request_accepts(request, request->address, request->size)) {
+	if (request->prefer && vas_request_accepts(request, request->address, request->size)) {
 		err = try_place(work, request->address);
 		if (!claim_is_local(err))
 			return err;
 	}
+	request->prefer = false; /* the blind trial need not propose it again */
 	if (wants_look_first(request)) {
 		err = try_search(work);
 		return err == -ENODATA ? try_blind(work) : err;
@@ -340,6 +342,7 @@ static uint64_t shrink(struct reserve *work, int err)
 
 static int reserve_sizes(struct reserve *work)
 {
+	enum vas_why reduced = work->failure->shortfall; /* by the limits, before anything was tried */
 	uint64_t asked = work->request.size, next;
 	int err = -ENOSPC;
 
@@ -358,7 +361,7 @@ static int reserve_sizes(struct reserve *work)
 	if (err)
 		work->failure->shortfall = VAS_WHY_NONE;
 	else if (work->request.size == asked)
-		work->failure->shortfall = VAS_WHY_NONE;
+		work->failure->shortfall = reduced;
 	return err;
 }
 

@@ -16,7 +16,6 @@ struct reserve {
 	const struct vas_reserve_opts *opts;
 	struct vas_failure *failure;
 	struct vas_request request;
-	bool preferred; /* VAS_RESERVE_PREFER */
 	uint32_t recipe;
 	struct vas_holding *holding;
 	struct vas_span span; /* claimed */
