@@ -25,12 +25,14 @@ struct vas_cpu_machine {
 int vas_cpu_machine_get(const struct vas_cpu_machine **machine, const char **why);
 
 /* nodes.c */
-/* What stays: everything but the free memory and the free huge pages. */
+/* What stays: everything but the memory and the free huge pages. */
 int vas_cpu_node_read(hwloc_topology_t hwloc, hwloc_obj_t object, bool live, struct vas_node *node);
 /* What changes; nothing of it is known of a machine that is not this one. */
 void vas_cpu_node_refresh(const struct vas_cpu_machine *machine, struct vas_node *node);
 
 /* pages.c */
+extern const char *vas_cpu_sysfs; /* "/sys"; tests put a folder of theirs here */
+#define VAS_CPU_PATH_SIZE 256
 /* Adds the sizes of pages that hwloc told, ascending, each once. */
 void vas_cpu_page_sizes(hwloc_topology_t hwloc, struct vas_topology *topology);
 /* Free huge pages of one size on a node, 0 where it is not knowable. */

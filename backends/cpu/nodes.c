@@ -45,9 +45,9 @@ static void vas_cpu_own_by_closeness(hwloc_topology_t hwloc, hwloc_obj_t node, h
 
 static bool vas_cpu_own_by_kernel(uint32_t id, hwloc_bitmap_t own)
 {
-	char path[64];
+	char path[VAS_CPU_PATH_SIZE];
 
-	snprintf(path, sizeof(path), "/sys/devices/system/node/node%u/cpumap", id);
+	snprintf(path, sizeof(path), "%s/devices/system/node/node%u/cpumap", vas_cpu_sysfs, id);
 	return hwloc_linux_read_path_as_cpumask(path, own) == 0;
 }
 
@@ -98,25 +98,28 @@ int vas_cpu_node_read(hwloc_topology_t hwloc, hwloc_obj_t object, bool live, str
 	return 0;
 }
 
-/* A kernel without NUMA has no files of nodes, and one node, which is the machine. */
-static uint64_t vas_cpu_available(const struct vas_cpu_machine *machine, uint32_t id)
+/* Memory comes and goes too: virtual machines are resized. */
+static void vas_cpu_refresh_memory(const struct vas_cpu_machine *machine, struct vas_node *node)
 {
-	long long available;
+	long long available, total = numa_node_size64((int)node->id, &available);
 	long pages;
 
-	if (numa_node_size64((int)id, &available) >= 0 && available >= 0)
-		return (uint64_t)available;
+	if (total >= 0 && available >= 0) {
+		node->memory = (uint64_t)total;
+		node->available = (uint64_t)available;
+		return;
+	}
+	/* A kernel without NUMA has no files of nodes, and one node, which is the machine. */
 	pages = sysconf(_SC_AVPHYS_PAGES);
-	if (machine->topology.node_count > 1 || pages < 0)
-		return UINT64_MAX;
-	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+	if (machine->topology.node_count == 1 && pages >= 0)
+		node->available = (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 void vas_cpu_node_refresh(const struct vas_cpu_machine *machine, struct vas_node *node)
 {
 	if (!machine->live)
 		return;
-	node->available = vas_cpu_available(machine, node->id);
+	vas_cpu_refresh_memory(machine, node);
 	for (uint32_t i = 1; i < machine->topology.page_size_count; i++)
 		node->huge_free[i] =
 			vas_cpu_huge_free(machine, node->id, machine->topology.page_sizes[i]);

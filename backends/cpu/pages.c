@@ -20,6 +20,8 @@
 
 #include "cpu.h"
 
+const char *vas_cpu_sysfs = "/sys";
+
 static void vas_cpu_add_size(struct vas_topology *topology, uint64_t size)
 {
 	uint32_t at = 0;
@@ -75,14 +77,15 @@ uint64_t vas_cpu_huge_free(const struct vas_cpu_machine *machine, uint32_t node,
 {
 	unsigned long long kib = page_size / 1024;
 	uint64_t count;
-	char path[128];
+	char path[VAS_CPU_PATH_SIZE];
 
 	snprintf(path, sizeof(path),
-		 "/sys/devices/system/node/node%u/hugepages/hugepages-%llukB/free_hugepages", node,
-		 kib);
+		 "%s/devices/system/node/node%u/hugepages/hugepages-%llukB/free_hugepages",
+		 vas_cpu_sysfs, node, kib);
 	if (vas_cpu_read_number(path, &count))
 		return count;
-	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%llukB/free_hugepages", kib);
+	snprintf(path, sizeof(path), "%s/kernel/mm/hugepages/hugepages-%llukB/free_hugepages",
+		 vas_cpu_sysfs, kib);
 	if (machine->topology.node_count == 1 && vas_cpu_read_number(path, &count))
 		return count;
 	return 0;
