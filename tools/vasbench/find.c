@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#define _GNU_SOURCE
+#include "find.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "claims.h"
+#include "layouts.h"
+
+struct child {
+	int (*function)(void *context);
+	void *context;
+	struct output *output;
+	struct output *shared;
+};
+
+static int child_run(void *context)
+{
+	struct child *child = context;
+	int err = child->function(child->context);
+
+	*child->shared = *child->output;
+	return err;
+}
+
+int group_in_child(struct group_context *group, int (*function)(void *), void *context)
+{
+	struct output *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct child child = { function, context, group->output, shared };
+	int err;
+
+	if (shared == MAP_FAILED)
+		return -errno;
+	err = in_child(child_run, &child);
+	if (!err)
+		*group->output = *shared;
+	munmap(shared, sizeof(*shared));
+	return err;
+}
+
+int bench_find(struct output *output, unsigned int rounds)
+{
+	struct group_context group = { output, rounds };
+	int (*const groups[])(struct group_context *) = { bench_claims, bench_near, bench_lookup,
+							  bench_vasmap };
+	int err = 0;
+
+	output_begin(output, "find", rounds);
+	for (unsigned int i = 0; i < sizeof(groups) / sizeof(groups[0]) && !err; i++)
+		err = groups[i](&group);
+	output_end(output);
+	return err;
+}

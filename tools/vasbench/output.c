@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "output.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+static void machine(char *model, size_t size)
+{
+	char line[256];
+	FILE *file = fopen("/proc/cpuinfo", "re");
+
+	snprintf(model, size, "unknown processor");
+	if (!file)
+		return;
+	while (fgets(line, sizeof(line), file)) {
+		const char *colon = strchr(line, ':');
+
+		if (strncmp(line, "model name", 10) != 0 || !colon)
+			continue;
+		snprintf(model, size, "%s", colon + 2);
+		model[strcspn(model, "\n")] = '\0';
+		break;
+	}
+	fclose(file);
+}
+
+void output_begin(struct output *output, const char *name, unsigned int rounds)
+{
+	struct utsname system;
+	char model[128];
+
+	machine(model, sizeof(model));
+	uname(&system);
+	if (output->json) {
+		printf("{\"schema\":\"vas.bench/1\",\"benchmark\":\"%s\",\"kernel\":\"%s\","
+		       "\"processor\":\"%s\",\"rounds\":%u,\"rows\":[",
+		       name, system.release, model, rounds);
+		return;
+	}
+	printf("vasbench %s: Linux %.16s %s, %s\n", name, system.release, system.machine, model);
+	printf("medians of %u interleaved rounds; ratio = median of per-round ratios to the first "
+	       "row of a group\n",
+	       rounds);
+}
+
+static bool within(const struct contender *row)
+{
+	if (row->bound > 0 && row->ratio > row->bound)
+		return false;
+	return !(row->bound_ns > 0 && row->ns > row->bound_ns);
+}
+
+static void row_json(struct output *output, const char *group, const struct contender *row)
+{
+	printf("%s\n{\"group\":\"%s\",\"name\":\"%s\",\"ns\":%.1f,\"low\":%.1f,\"high\":%.1f,"
+	       "\"ratio\":%.6g,\"bound\":",
+	       output->rows ? "," : "", group, row->name, row->ns, row->low, row->high, row->ratio);
+	if (row->bound > 0)
+		printf("%g", row->bound);
+	else
+		printf("null");
+	printf(",\"bound_ns\":");
+	if (row->bound_ns > 0)
+		printf("%g", row->bound_ns);
+	else
+		printf("null");
+	printf(",\"within\":%s}", within(row) ? "true" : "false");
+}
+
+static void row_text(const struct contender *row)
+{
+	printf("  %-44s %12.1f ns  %9.4g", row->name, row->ns, row->ratio);
+	if (row->bound > 0)
+		printf("  at most %g: %s", row->bound, within(row) ? "yes" : "NO");
+	if (row->bound_ns > 0)
+		printf("  at most %g ns: %s", row->bound_ns, within(row) ? "yes" : "NO");
+	printf("\n");
+}
+
+void output_group(struct output *output, const char *group, const struct contender *contenders,
+		  unsigned int count)
+{
+	if (!output->json)
+		printf("%s\n", group);
+	for (unsigned int i = 0; i < count; i++) {
+		if (output->json)
+			row_json(output, group, &contenders[i]);
+		else
+			row_text(&contenders[i]);
+		output->rows++;
+		output->missed += !within(&contenders[i]);
+	}
+	fflush(stdout);
+}
+
+void output_note(struct output *output, const char *format, ...)
+{
+	va_list arguments;
+
+	if (output->json)
+		return;
+	va_start(arguments, format);
+	printf("  ");
+	vprintf(format, arguments);
+	printf("\n");
+	va_end(arguments);
+	fflush(stdout);
+}
+
+void output_end(struct output *output)
+{
+	if (output->json)
+		printf("\n],\"missed\":%u}\n", output->missed);
+	else
+		printf("%u rows, %u beyond their bound\n", output->rows, output->missed);
+}

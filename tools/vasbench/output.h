@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Rows of results, as a table or as JSON ("schema":"vas.bench/1"). */
+#ifndef VASBENCH_OUTPUT_H
+#define VASBENCH_OUTPUT_H
+
+#include <stdbool.h>
+
+#include "measure.h"
+
+struct output {
+	bool json;
+	unsigned int rows;
+	unsigned int missed; /* rows beyond their bound */
+};
+
+void output_begin(struct output *output, const char *name, unsigned int rounds);
+/* One group: the contenders of one measurement, compared with the first of them. */
+void output_group(struct output *output, const char *group, const struct contender *contenders,
+		  unsigned int count);
+void output_note(struct output *output, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void output_end(struct output *output);
+
+#endif
