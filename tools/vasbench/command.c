@@ -127,7 +127,7 @@ int bench_vasmap(struct group_context *group)
 		{ "vasmap PID", command_run, &vasmap, 1, 1.5, 0, 0, 0, 0, 0 },
 	};
 	unsigned int failed = 0;
-	int keep, err;
+	int keep = -1, err;
 	pid_t target;
 
 	vasmap_path(path, sizeof(path));
