@@ -25,7 +25,7 @@ __attribute__((noreturn, cold)) void vas_assert_failed(const char *expression, c
 /* Called with one line before the trap; sys sets one that writes to standard error. */
 void vas_assert_set_hook(void (*hook)(const char *line));
 
-#define VAS_ASSERT(x) \
+#define VAS_ASSERT(x)                                                                              \
 	(__builtin_expect(!!(x), 1) ? (void)0 : vas_assert_failed(#x, __FILE__, __LINE__))
 
 #ifdef VASPACE_DEBUG_ASSERTS
@@ -45,7 +45,7 @@ void vas_assert_set_hook(void (*hook)(const char *line));
 #define VAS_NEVER(x)  (false)
 #elif defined(VASPACE_DEBUG_ASSERTS)
 #define VAS_ALWAYS(x) (__builtin_expect(!!(x), 1) || (vas_assert_failed(#x, __FILE__, __LINE__), 0))
-#define VAS_NEVER(x) \
+#define VAS_NEVER(x)                                                                               \
 	(__builtin_expect(!!(x), 0) && (vas_assert_failed("never: " #x, __FILE__, __LINE__), 1))
 #else
 #define VAS_ALWAYS(x) (__builtin_expect(!!(x), 1))

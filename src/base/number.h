@@ -60,6 +60,14 @@ uint64_t vas_greatest_common_divisor(uint64_t a, uint64_t b);
 /* False when the least common multiple does not fit 64 bits. a, b > 0. */
 bool vas_least_common_multiple(uint64_t a, uint64_t b, uint64_t *result);
 
+/*
+ * What y % a == a_phase and y % b == b_phase mean together: y % *modulus ==
+ * *phase, with *modulus the least common multiple. False when no y satisfies
+ * both, or when the multiple does not fit. a_phase < a, b_phase < b.
+ */
+bool vas_congruence_combine(uint64_t a, uint64_t a_phase, uint64_t b, uint64_t b_phase,
+			    uint64_t *modulus, uint64_t *phase);
+
 static inline uint32_t vas_log2_floor(uint64_t x) /* x > 0 */
 {
 	return 63u - (uint32_t)__builtin_clzll(x);

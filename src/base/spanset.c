@@ -84,7 +84,7 @@ int vas_spanset_add(struct vas_spanset *set, uint64_t start, uint64_t end)
 		if (last_end > end)
 			end = last_end;
 	}
-	merged = (struct vas_span){start, end - start};
+	merged = (struct vas_span){ start, end - start };
 	return replace_items(set, first, last, &merged, 1);
 }
 
@@ -103,11 +103,11 @@ int vas_spanset_remove(struct vas_spanset *set, uint64_t start, uint64_t end)
 	if (first == last)
 		return 0;
 	if (set->items[first].start < start) {
-		rest[count++] =
-			(struct vas_span){set->items[first].start, start - set->items[first].start};
+		rest[count++] = (struct vas_span){ set->items[first].start,
+						   start - set->items[first].start };
 	}
 	if (vas_span_end(set->items[last - 1]) > end)
-		rest[count++] = (struct vas_span){end, vas_span_end(set->items[last - 1]) - end};
+		rest[count++] = (struct vas_span){ end, vas_span_end(set->items[last - 1]) - end };
 	return replace_items(set, first, last, rest, count);
 }
 
@@ -158,12 +158,13 @@ static void merge_runs(const struct vas_span *from, struct vas_span *to, size_t 
 			size_t low = from[right].start < from[left].start;
 			size_t high = from[right_end - 1].start < from[left_end - 1].start;
 
-			to[out++] = from[low ? right : left];
+			/* Masks, since a compiler may make jumps of conditional expressions. */
+			to[out++] = from[left + ((right - left) & (0 - low))];
 			right += low;
-			left += !low;
-			to[--out_end] = from[(high ? left_end : right_end) - 1];
+			left += 1 - low;
+			to[--out_end] = from[right_end - 1 - ((right_end - left_end) & (0 - high))];
 			left_end -= high;
-			right_end -= !high;
+			right_end -= 1 - high;
 		}
 	}
 	if (left < left_end)
@@ -182,10 +183,11 @@ static size_t run_end(const struct vas_span *spans, size_t first, size_t count)
 	return next;
 }
 
-/* Sorts by start; the result lies in spans. */
-static void sort_spans(struct vas_span *spans, size_t count, struct vas_span *scratch)
+/* Sorts by start. Returns where the result lies: spans or scratch. */
+static const struct vas_span *sort_spans(struct vas_span *spans, size_t count,
+					 struct vas_span *scratch)
 {
-	struct vas_span *side[2] = {spans, scratch};
+	struct vas_span *side[2] = { spans, scratch };
 	size_t begin
 		[LEVELS]; /* where the run of each level begins; it ends where the one below begins */
 	uint64_t full = 0; /* bit L: level L holds a run */
@@ -220,33 +222,49 @@ static void sort_spans(struct vas_span *spans, size_t count, struct vas_span *sc
 		}
 		start = begin[level];
 	}
-	if (where == 1)
+	return side[where];
+}
+
+void vas_span_sort(struct vas_span *spans, size_t count, struct vas_span *scratch)
+{
+	if (sort_spans(spans, count, scratch) != spans)
 		memcpy(spans, scratch, count * sizeof(*spans));
 }
 
-size_t vas_span_normalise(struct vas_span *spans, size_t count, struct vas_span *scratch)
+/* Joins what overlaps or touches in sorted spans; into may be the same array. */
+static size_t join_spans(const struct vas_span *sorted, size_t count, struct vas_span *into)
 {
 	size_t kept = 0;
 	uint64_t end = 0; /* of the last span kept */
 
-	sort_spans(spans, count, scratch);
 	for (size_t i = 0; i < count; i++) {
-		struct vas_span span = spans[i];
+		struct vas_span span = sorted[i];
+		uint64_t span_end = vas_span_end(span);
 
 		if (span.size == 0)
 			continue;
-		VAS_ASSERT_DEBUG(vas_span_end(span) > span.start);
+		VAS_ASSERT_DEBUG(span_end > span.start);
 		if (kept > 0 && span.start <= end) {
-			if (vas_span_end(span) > end) {
-				end = vas_span_end(span);
-				spans[kept - 1].size = end - spans[kept - 1].start;
+			if (span_end > end) {
+				end = span_end;
+				into[kept - 1].size = end - into[kept - 1].start;
 			}
 			continue;
 		}
-		spans[kept++] = span;
-		end = vas_span_end(span);
+		into[kept++] = span;
+		end = span_end;
 	}
 	return kept;
+}
+
+size_t vas_span_join(struct vas_span *spans, size_t count)
+{
+	return join_spans(spans, count, spans);
+}
+
+size_t vas_span_normalise(struct vas_span *spans, size_t count, struct vas_span *scratch)
+{
+	return join_spans(sort_spans(spans, count, scratch), count, spans);
 }
 
 bool vas_spanset_check(const struct vas_spanset *set)

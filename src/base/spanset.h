@@ -35,10 +35,13 @@ size_t vas_spanset_find(const struct vas_spanset *set, uint64_t address);
 bool vas_spanset_overlaps(const struct vas_spanset *set, uint64_t start, uint64_t end);
 bool vas_spanset_contains(const struct vas_spanset *set, uint64_t start, uint64_t end);
 /*
- * Sorts and merges count spans in place, in any order, overlapping or not;
- * natural merge sort over runs, so sorted lists appended to each other cost
- * O(n log lists). scratch has room for count spans. Returns the merged count.
+ * Sorts count spans by start, in place; natural merge sort over runs, so sorted
+ * lists appended to each other cost O(n log lists). scratch has room for count spans.
  */
+void vas_span_sort(struct vas_span *spans, size_t count, struct vas_span *scratch);
+/* Joins sorted spans that overlap or touch and drops empty ones. Returns how many are left. */
+size_t vas_span_join(struct vas_span *spans, size_t count);
+/* Both: makes the items of a set from spans in any order, overlapping or not. */
 size_t vas_span_normalise(struct vas_span *spans, size_t count, struct vas_span *scratch);
 bool vas_spanset_check(const struct vas_spanset *set);
 

@@ -80,7 +80,7 @@ void vas_text_add_hex(struct vas_text *text, uint64_t value, unsigned int width)
 	vas_text_add_bytes(text, digits + first, sizeof(digits) - first);
 }
 
-static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+static const char *const units[] = { "bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
 
 static void add_count(struct vas_text *text, uint64_t count, unsigned int unit)
 {

@@ -15,7 +15,7 @@
 struct vas_text {
 	char *buffer;
 	size_t capacity; /* with the NUL */
-	size_t length;	 /* of the whole text, may exceed capacity - 1 */
+	size_t length; /* of the whole text, may exceed capacity - 1 */
 };
 
 void vas_text_init(struct vas_text *text, char *buffer, size_t capacity);
