@@ -25,7 +25,7 @@ no_licence()
 no_story()
 {
 	find src backends tools -name '*.c' 2>/dev/null | while read -r file; do
-		awk '/^#/ { exit } /^ \*|^\/\*/ { lines++ } END { exit lines >= 3 }' "$file" && echo "$file"
+		awk '/^#/ { exit } /^ \*|^\/\*/ { lines++ } END { exit lines >= 2 }' "$file" && echo "$file"
 	done
 }
 
