@@ -49,6 +49,7 @@ static size_t map_name_keep(char *kept, const struct vas_mapping *mapping)
 	size_t length = mapping->name_length <= MAP_NAME_MAX ? mapping->name_length : MAP_NAME_MAX;
 
 	memcpy(kept, mapping->name, length);
+	kept[length] = 0;
 	return length;
 }
 
@@ -115,6 +116,7 @@ static void map_fold_append_name(struct map_fold *fold, const struct vas_mapping
 	fold->name[row->name_length++] = ' ';
 	memcpy(fold->name + row->name_length, mapping->name, mapping->name_length);
 	row->name_length += mapping->name_length;
+	fold->name[row->name_length] = 0;
 }
 
 static void map_fold_add(struct map_fold *fold, const struct vas_mapping *mapping,
