@@ -364,6 +364,8 @@ void vas_owner_index_publish(struct vas_owner_index *index, struct vas_owner_ent
 	__atomic_store_n(&entry->start, start, __ATOMIC_RELAXED);
 	__atomic_store_n(&entry->size, size, __ATOMIC_RELAXED);
 	entry_pages(index, entry, &first, &last);
+	if (last >> root.shift >= index->root_used)
+		index->root_used = (uint32_t)(last >> root.shift) + 1;
 	VAS_ASSERT(index->claims > 0);
 	index->claims--;
 	level_put(index, &root, owner_word(entry, generation + 1), first, last);
@@ -505,6 +507,7 @@ bool vas_owner_index_check(const struct vas_owner_index *index)
 	struct level root = root_level(index);
 	struct vas_owner owner;
 
+	root.count = index->root_used; /* the rest would cost 2 MiB of page tables and cache */
 	if (!level_check(index, &root))
 		return false;
 	for (uint32_t id = 0; id < index->entry_next; id++) {

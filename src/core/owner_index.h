@@ -45,6 +45,7 @@ struct vas_owner_chunk {
 struct vas_owner_index {
 	uint64_t *root; /* atomic slots; 2^root_bits of them, zeroed, lent for ever */
 	uint32_t root_bits;
+	uint32_t root_used; /* I: slots of root from here on were never written */
 	uint32_t page_shift;
 	struct vas_owner_chunk **chunks; /* atomic pointers; VAS_OWNER_CHUNKS of them, zeroed, lent for ever */
 	uint32_t chunk_count; /* I: <= VAS_OWNER_CHUNKS */
@@ -107,7 +108,10 @@ struct vas_owner_entry *vas_owner_index_by_id(const struct vas_owner_index *inde
 struct vas_owner_entry *vas_owner_index_number(const struct vas_owner_index *index, uint32_t id);
 uint64_t vas_owner_id(const struct vas_owner_entry *entry);
 
-/* Walks the tree: every published span is findable at its edges, no slot names a dead owner. */
+/*
+ * Walks the tree as far as it was ever used: every published span is
+ * findable at its edges, no slot names a dead owner.
+ */
 bool vas_owner_index_check(const struct vas_owner_index *index);
 
 #endif
