@@ -9,9 +9,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <hwloc.h>
-
 #include <vaspace/topology.h>
+
+/* hwloc's own, so that this header can be read without its. */
+struct hwloc_topology;
+struct hwloc_obj;
 
 /* Never changes once it was published. */
 struct vas_cpu_machine {
@@ -26,15 +28,18 @@ int vas_cpu_machine_get(const struct vas_cpu_machine **machine, const char **why
 
 /* nodes.c */
 /* What stays: everything but the memory and the free huge pages. */
-int vas_cpu_node_read(hwloc_topology_t hwloc, hwloc_obj_t object, bool live, struct vas_node *node);
+int vas_cpu_node_read(struct hwloc_topology *hwloc, struct hwloc_obj *object, bool live,
+		      struct vas_node *node);
 /* What changes; nothing of it is known of a machine that is not this one. */
 void vas_cpu_node_refresh(const struct vas_cpu_machine *machine, struct vas_node *node);
 
 /* pages.c */
 extern const char *vas_cpu_sysfs; /* "/sys"; tests put a folder of theirs here */
 #define VAS_CPU_PATH_SIZE 256
-/* Adds the sizes of pages that hwloc told, ascending, each once. */
-void vas_cpu_page_sizes(hwloc_topology_t hwloc, struct vas_topology *topology);
+/* Puts the sizes of pages that hwloc tells in, ascending, each once. */
+void vas_cpu_page_sizes(struct hwloc_topology *hwloc, struct vas_topology *topology);
+/* One of them; when there is no room for all, the largest go. */
+void vas_cpu_page_size_add(struct vas_topology *topology, uint64_t size);
 /* Free huge pages of one size on a node, 0 where it is not knowable. */
 uint64_t vas_cpu_huge_free(const struct vas_cpu_machine *machine, uint32_t node, uint64_t page_size);
 

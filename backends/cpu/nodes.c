@@ -19,6 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <hwloc.h>
 #include <hwloc/linux.h>
 #include <numa.h>
 
@@ -78,7 +79,8 @@ static uint64_t vas_cpu_attribute(hwloc_topology_t hwloc, hwloc_memattr_id_t id,
 	return hwloc_memattr_get_best_initiator(hwloc, id, node, 0, &initiator, &value) ? 0 : value;
 }
 
-int vas_cpu_node_read(hwloc_topology_t hwloc, hwloc_obj_t object, bool live, struct vas_node *node)
+int vas_cpu_node_read(struct hwloc_topology *hwloc, struct hwloc_obj *object, bool live,
+		      struct vas_node *node)
 {
 	int error = vas_cpu_count_own(hwloc, object, live, &node->processor_count);
 

@@ -18,11 +18,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <hwloc.h>
+
 #include "cpu.h"
 
 const char *vas_cpu_sysfs = "/sys";
 
-static void vas_cpu_add_size(struct vas_topology *topology, uint64_t size)
+void vas_cpu_page_size_add(struct vas_topology *topology, uint64_t size)
 {
 	uint32_t at = 0;
 
@@ -32,7 +34,6 @@ static void vas_cpu_add_size(struct vas_topology *topology, uint64_t size)
 		return;
 	if (at == VAS_TOPOLOGY_PAGE_SIZES)
 		return;
-	/* When all places are taken, the largest size is the one that goes. */
 	if (topology->page_size_count < VAS_TOPOLOGY_PAGE_SIZES)
 		topology->page_size_count++;
 	memmove(&topology->page_sizes[at + 1], &topology->page_sizes[at],
@@ -40,17 +41,17 @@ static void vas_cpu_add_size(struct vas_topology *topology, uint64_t size)
 	topology->page_sizes[at] = size;
 }
 
-void vas_cpu_page_sizes(hwloc_topology_t hwloc, struct vas_topology *topology)
+void vas_cpu_page_sizes(struct hwloc_topology *hwloc, struct vas_topology *topology)
 {
 	hwloc_obj_t node = NULL;
 
 	while ((node = hwloc_get_next_obj_by_type(hwloc, HWLOC_OBJ_NUMANODE, node)) != NULL) {
 		for (unsigned int i = 0; i < node->attr->numanode.page_types_len; i++)
-			vas_cpu_add_size(topology, node->attr->numanode.page_types[i].size);
+			vas_cpu_page_size_add(topology, node->attr->numanode.page_types[i].size);
 	}
 	/* Not every recording tells; the base page of what runs here is the best guess. */
 	if (topology->page_size_count == 0)
-		vas_cpu_add_size(topology, (uint64_t)sysconf(_SC_PAGESIZE));
+		vas_cpu_page_size_add(topology, (uint64_t)sysconf(_SC_PAGESIZE));
 }
 
 /* A file that holds one number. */

@@ -26,6 +26,8 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include <hwloc.h>
+
 #include "cpu.h"
 
 static struct vas_cpu_machine *vas_cpu_machine_read; /* atomic; once set it stays */

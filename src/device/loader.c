@@ -88,13 +88,20 @@ static struct vas_loader_entry *vas_loader_find(const char *name)
 	return NULL;
 }
 
-/* Adds a complaint of the dynamic linker, kept to one line. */
 static void vas_loader_complain(struct vas_text *text, const char *before, const char *complaint)
 {
 	vas_text_add(text, text->length ? "; " : "");
 	vas_text_add(text, before);
-	for (const char *c = complaint ? complaint : "unknown error"; *c; c++)
-		vas_text_add_bytes(text, *c == '\n' ? " " : c, 1);
+	vas_text_add(text, complaint ? complaint : "unknown error");
+}
+
+/* One line, whatever names of files and the dynamic linker have put into it. */
+static void vas_loader_unfold(char *line)
+{
+	for (; *line; line++) {
+		if (*line == '\n')
+			*line = ' ';
+	}
 }
 
 /* Is this the table of the entry, in the version that we know? */
@@ -151,7 +158,7 @@ static int vas_loader_try_directory(const struct vas_loader_entry *entry, const 
 	char buffer[VAS_LOADER_PATH_SIZE];
 	struct vas_text path;
 
-	if (length == 0 || directory[0] != '/')
+	if (directory[0] != '/')
 		return -EOPNOTSUPP;
 	vas_text_init(&path, buffer, sizeof(buffer));
 	vas_text_add_bytes(&path, directory, length);
@@ -245,6 +252,7 @@ int vas_loader_open(const char *name, const struct vas_module **module)
 
 	vas_text_init(&text, buffer, sizeof(buffer));
 	error = vas_loader_search(entry, &text, &found);
+	vas_loader_unfold(buffer);
 	error = vas_loader_publish(entry, error, buffer, found);
 	if (error) {
 		vas_loader_log(VAS_LOG_WARNING, "module vaspace-", name, " cannot be used");
