@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The walk: the next free range that holds a request, by as few questions as
+ * possible.
+ *
+ * What for: finding room near an anchor, the exact lowest or highest place, or
+ * the proof that there is none, without reading every mapping of the process.
+ *
+ * Strategy. Two questions can be asked about the present process:
+ *
+ *   query	PROCMAP_QUERY: which mapping covers an address, or follows it
+ *   sync	msync(MS_ASYNC): is all of a range mapped? The kernel stops at
+ *		the first hole, and passes a mapping in a tenth of the time
+ *		that a query takes
+ *
+ * Going up, let c be the lowest candidate that is still possible: the place
+ * that the request accepts and that is not known to be taken. Its last page
+ * is asked about first, as Boyer and Moore compare a pattern from its end: if
+ * a mapping covers it, no candidate below the end of that mapping is free,
+ * however many mappings and holes too small lie between. If none covers it, it
+ * belongs to a gap whose end the answer tells, and its beginning is looked for
+ * from c on, by asking at c and half way in turn. Going down, c is the highest
+ * candidate and its first page is asked about; one answer settles the gap,
+ * since it tells the next mapping above.
+ *
+ * Where mappings adjoin, a sync of many of them moves the edge as far. Its length doubles while it
+ * succeeds; when it fails, a hole begins before its end (wall) and the rest is
+ * bisected until asking is as good. Behind the hole it starts with what the
+ * last run of adjacent mappings was long. A hole that is too small for the
+ * request needs no question of its own: the next sync begins at the last page
+ * of the next candidate, behind it. Syncs that keep failing use up a credit,
+ * so that a layout of many holes costs little more than queries alone.
+ *
+ * Each query that does not tell a gap passes a mapping that was not passed
+ * before, so there are at most as many as mappings in the window, and two for each gap told.
+ *
+ * Concurrency: one thread. The mappings change meanwhile; edge only moves
+ * outward, whatever the answers are, so a walk ends.
+ */
+#include "layout/walk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "base/assert.h"
+#include "base/number.h"
+
+#define CREDIT_FIRST 16
+#define CREDIT_MOST 32
+#define CREDIT_GAIN_MOST 4u
+#define CREDIT_REFILL_QUERIES 8u
+
+static uint64_t lower(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t higher(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+void vas_look_begin(struct vas_look *look, struct vas_sys *sys, struct vas_probes *probes)
+{
+	*look = (struct vas_look){
+		.sys = sys,
+		.fd = -1,
+		.can_sync = vas_probe_has(probes, sys, VAS_PROBE_SYNC_HOLES),
+		.can_query = vas_probe_has(probes, sys, VAS_PROBE_PROCMAP_QUERY),
+		.credit = CREDIT_FIRST,
+	};
+}
+
+void vas_look_end(struct vas_look *look)
+{
+	if (look->fd >= 0)
+		VAS_CALL(look->sys, close, look->fd);
+	look->fd = -1;
+}
+
+/* How many mappings lie in so many bytes, judged by those seen. */
+static uint64_t mappings_in(const struct vas_look *look, uint64_t bytes)
+{
+	return look->mapping_size ? bytes / look->mapping_size + 1 : 1;
+}
+
+int vas_look_sync(struct vas_look *look, uint64_t start, uint64_t end)
+{
+	int64_t got = VAS_CALL(look->sys, sync, start, end - start, MS_ASYNC);
+	uint64_t passed = mappings_in(look, end - start);
+
+	look->cost += VAS_LOOK_SYNC_COST;
+	if (got == 0) {
+		look->cost += passed * VAS_LOOK_SYNC_MAPPING_COST;
+		look->mappings += passed;
+		look->credit += (int32_t)lower(passed, CREDIT_GAIN_MOST);
+		if (look->credit > CREDIT_MOST)
+			look->credit = CREDIT_MOST;
+		return 1;
+	}
+	if (got == -ENOMEM) {
+		look->credit--;
+		return 0;
+	}
+	look->can_sync = false;
+	return (int)got;
+}
+
+static void note_mapping(struct vas_look *look, uint64_t size)
+{
+	look->mappings++;
+	if (look->mapping_size == 0)
+		look->mapping_size = size;
+	else
+		look->mapping_size = look->mapping_size - look->mapping_size / 4 + size / 4;
+}
+
+int vas_look_query(struct vas_look *look, uint64_t address, struct vas_sys_query *found)
+{
+	int64_t got = 0;
+
+	if (look->fd < 0) {
+		got = VAS_CALL(look->sys, open, "/proc/self/maps", O_RDONLY);
+		look->cost += VAS_LOOK_OPEN_COST;
+		look->fd = got < 0 ? -1 : (int)got;
+	}
+	if (got >= 0) {
+		*found = (struct vas_sys_query){ .name = NULL };
+		got = VAS_CALL(look->sys, query, look->fd, address, VAS_QUERY_COVERING_OR_NEXT, found);
+		look->cost += VAS_LOOK_QUERY_COST;
+		look->queries++;
+		if (look->queries % CREDIT_REFILL_QUERIES == 0 && look->credit <= 0)
+			look->credit = 1;
+	}
+	if (got == -ENOENT && look->fd >= 0)
+		return 0;
+	/* An answer that cannot be is as bad as none: it could stop the walk from getting on. */
+	if (got >= 0 && (found->end <= address || found->start >= found->end))
+		got = -EIO;
+	if (got < 0) {
+		look->can_query = false;
+		return (int)got;
+	}
+	note_mapping(look, found->end - found->start);
+	return 1;
+}
+
+void vas_walk_begin(struct vas_walk *walk, struct vas_look *look, const struct vas_request *request,
+		    uint64_t need, enum vas_walk_direction direction)
+{
+	*walk = (struct vas_walk){
+		.look = look,
+		.request = request,
+		.need = need,
+		.direction = direction,
+		.edge = direction == VAS_WALK_UP ? request->start : request->end,
+	};
+	walk->run_start = walk->edge;
+}
+
+/* The item of the blacklist that [start, start + size) overlaps. */
+static const struct vas_span *blacklisted(const struct vas_walk *walk, uint64_t start, uint64_t size)
+{
+	size_t i;
+
+	if (!walk->blacklist)
+		return NULL;
+	i = vas_spanset_find(walk->blacklist, start);
+	if (i == walk->blacklist->count || walk->blacklist->items[i].start >= start + size)
+		return NULL;
+	return &walk->blacklist->items[i];
+}
+
+bool vas_walk_lowest(const struct vas_walk *walk, uint64_t from, uint64_t *candidate)
+{
+	const struct vas_span *span;
+
+	while (vas_request_lowest(walk->request, from, walk->request->end, walk->need, candidate)) {
+		span = blacklisted(walk, *candidate, walk->need);
+		if (!span)
+			return true;
+		from = vas_span_end(*span);
+	}
+	return false;
+}
+
+bool vas_walk_highest(const struct vas_walk *walk, uint64_t end, uint64_t *candidate)
+{
+	const struct vas_span *span;
+
+	while (vas_request_highest(walk->request, walk->request->start, end, walk->need, candidate)) {
+		span = blacklisted(walk, *candidate, walk->need);
+		if (!span)
+			return true;
+		end = span->start;
+	}
+	return false;
+}
+
+/* Below this length a query is as good as a sync. */
+static uint64_t least_stride(const struct vas_walk *walk)
+{
+	return higher(walk->look->mapping_size / 2, walk->need);
+}
+
+/*
+ * How many bytes to test by a sync that begins at position and goes outward,
+ * distance being the way to the wall (0: no wall, or passed it) and room the way
+ * to the end of the window. 0: ask a query.
+ */
+static uint64_t sync_length(const struct vas_walk *walk, uint64_t distance, uint64_t room)
+{
+	uint64_t length = lower(walk->stride, room);
+
+	if (!walk->look->can_sync || walk->look->credit <= 0 || length == 0)
+		return 0;
+	if (distance)
+		length = lower(length, distance / (distance / 64 > least_stride(walk) ? 8 : 2));
+	if (length < least_stride(walk))
+		return 0;
+	return vas_align_down(length, walk->request->page);
+}
+
+static void stride_grow(struct vas_walk *walk, uint64_t length)
+{
+	if (length > walk->stride / 2)
+		walk->stride = length > UINT64_MAX / 2 ? UINT64_MAX : 2 * length;
+}
+
+/* Behind the hole that the wall told of: the next run may be as long as the last one. */
+static void pass_wall(struct vas_walk *walk, uint64_t position, uint64_t run)
+{
+	walk->wall = 0;
+	walk->stride = higher(run / 4 * 3, least_stride(walk));
+	walk->run_start = position;
+}
+
+/* A mapping was hit: there may be more beside it. */
+static void hit(struct vas_walk *walk)
+{
+	walk->sparse = false;
+	if (walk->stride == 0)
+		walk->stride = 4 * walk->look->mapping_size;
+}
+
+static int tell_gap(struct vas_walk *walk, uint64_t start, uint64_t end, struct vas_span *gap)
+{
+	*gap = (struct vas_span){ .start = start, .size = end - start };
+	walk->sparse = true;
+	walk->stride = 0;
+	walk->wall = 0;
+	return VAS_WALK_FOUND;
+}
+
+/*
+ * [free, ceiling) is free and ends there: does it, or what is free right below
+ * it, hold a candidate? The edge is then at resume, behind the gap.
+ */
+static int settle_up(struct vas_walk *walk, uint64_t free, uint64_t ceiling, uint64_t resume,
+		     struct vas_span *gap)
+{
+	struct vas_sys_query mapping;
+	uint64_t candidate, first, ask;
+	int got;
+
+	for (unsigned int step = 0;; step++) {
+		if (!vas_walk_lowest(walk, walk->edge, &candidate) || candidate > ceiling ||
+		    ceiling - candidate < walk->need) {
+			walk->edge = higher(walk->edge, resume);
+			return VAS_WALK_MORE;
+		}
+		first = walk->exact ? walk->edge : candidate;
+		if (first >= free)
+			break;
+		ask = first;
+		if (step % 2)
+			ask += vas_align_down((free - first) / 2, walk->request->page);
+		got = vas_look_query(walk->look, ask, &mapping);
+		if (got < 0)
+			return got;
+		if (got == 1 && mapping.start < ceiling) {
+			walk->edge = mapping.end;
+			continue;
+		}
+		free = ask;
+		if (ask == first)
+			break;
+	}
+	walk->edge = higher(walk->edge, resume);
+	return tell_gap(walk, first, ceiling, gap);
+}
+
+/* Asks at the low end: right when the gaps are many. */
+static int step_sparse(struct vas_walk *walk, uint64_t candidate, struct vas_span *gap)
+{
+	uint64_t ask = walk->exact ? walk->edge : candidate;
+	struct vas_sys_query mapping;
+	uint64_t end = walk->request->end;
+	int got = vas_look_query(walk->look, ask, &mapping);
+
+	if (got < 0)
+		return got;
+	if (got == 1 && mapping.start < candidate + walk->need) {
+		walk->edge = mapping.end;
+		hit(walk);
+		return VAS_WALK_MORE;
+	}
+	walk->edge = end;
+	if (got == 1) {
+		walk->edge = mapping.end;
+		end = lower(end, mapping.start);
+	}
+	return tell_gap(walk, ask, end, gap);
+}
+
+static int step_up(struct vas_walk *walk, struct vas_span *gap)
+{
+	uint64_t end = walk->request->end;
+	struct vas_sys_query mapping;
+	uint64_t candidate, last, length;
+	int got;
+
+	if (!vas_walk_lowest(walk, walk->edge, &candidate)) {
+		walk->done = true;
+		return VAS_WALK_DONE;
+	}
+	if (walk->sparse)
+		return step_sparse(walk, candidate, gap);
+	last = candidate + walk->need - walk->request->page;
+	if (walk->wall && last >= walk->wall)
+		pass_wall(walk, last, last - lower(last, walk->run_start));
+	length = sync_length(walk, walk->wall ? walk->wall - last : 0, end - last);
+	got = length ? vas_look_sync(walk->look, last, last + length) : -1;
+	if (got == 1) {
+		walk->edge = last + length;
+		stride_grow(walk, length);
+		return VAS_WALK_MORE;
+	}
+	if (got == 0) {
+		walk->wall = last + length;
+		return VAS_WALK_MORE;
+	}
+	got = vas_look_query(walk->look, last, &mapping);
+	if (got < 0)
+		return got;
+	if (got == 0)
+		return settle_up(walk, last, end, end, gap);
+	if (mapping.start > last)
+		return settle_up(walk, last, lower(mapping.start, end), mapping.end, gap);
+	walk->edge = mapping.end;
+	hit(walk);
+	return VAS_WALK_MORE;
+}
+
+static int step_down(struct vas_walk *walk, struct vas_span *gap)
+{
+	uint64_t page = walk->request->page;
+	struct vas_sys_query mapping;
+	uint64_t candidate, length, above;
+	int got;
+
+	if (!vas_walk_highest(walk, walk->edge, &candidate)) {
+		walk->done = true;
+		return VAS_WALK_DONE;
+	}
+	above = candidate + page;
+	if (walk->wall && above <= walk->wall)
+		pass_wall(walk, above, higher(walk->run_start, above) - above);
+	length = sync_length(walk, walk->wall ? above - walk->wall : 0, above - walk->request->start);
+	got = length ? vas_look_sync(walk->look, above - length, above) : -1;
+	if (got == 1) {
+		walk->edge = above - length;
+		stride_grow(walk, length);
+		return VAS_WALK_MORE;
+	}
+	if (got == 0) {
+		walk->wall = above - length;
+		return VAS_WALK_MORE;
+	}
+	got = vas_look_query(walk->look, candidate, &mapping);
+	if (got < 0)
+		return got;
+	if (got == 1 && mapping.start < candidate + walk->need) {
+		walk->edge = mapping.start;
+		hit(walk);
+		return VAS_WALK_MORE;
+	}
+	above = got == 1 ? lower(mapping.start, walk->request->end) : walk->request->end;
+	walk->edge = candidate;
+	return tell_gap(walk, candidate, above, gap);
+}
+
+int vas_walk_step(struct vas_walk *walk, struct vas_span *gap)
+{
+	if (walk->done)
+		return VAS_WALK_DONE;
+	return walk->direction == VAS_WALK_UP ? step_up(walk, gap) : step_down(walk, gap);
+}
