@@ -57,6 +57,17 @@ static void test_version_2(void)
 		{"/sys/fs/cgroup/user.slice/memory.current", "9437184\n"},
 		{NULL, NULL},
 	};
+	const struct fake_file both[] = {
+		{"/proc/self/cgroup", "0::/a/b/c\n"},
+		V2_MOUNT,
+		{"/sys/fs/cgroup/a/b/c/memory.max", "300\n"},
+		{"/sys/fs/cgroup/a/b/c/memory.current", "100\n"},
+		{"/sys/fs/cgroup/a/b/memory.max", "350\n"},
+		{"/sys/fs/cgroup/a/b/memory.current", "200\n"},
+		{"/sys/fs/cgroup/a/memory.max", "1000\n"},
+		{"/sys/fs/cgroup/a/memory.current", "300\n"},
+		{NULL, NULL},
+	};
 	const struct fake_file over[] = {
 		{"/proc/self/cgroup", "0::/a\n"},
 		V2_MOUNT,
@@ -81,6 +92,7 @@ static void test_version_2(void)
 
 	is_room(tight_leaf, 7 * MIB, "version 2, the group itself is limited");
 	is_room(tight_parent, 1 * MIB, "version 2, its parent is");
+	is_room(both, 150, "version 2, each level is limited, the tightest counts");
 	is_room(over, 0, "version 2, beyond its limit");
 	is_room(root, 4096, "version 2, a container's own root");
 	is_room(unlimited, UINT64_MAX, "version 2, no limit");
@@ -146,6 +158,8 @@ static void test_containers(void)
 	const struct fake_file above[] = {
 		{"/proc/self/cgroup", "0::/../../x\n"},
 		V2_MOUNT,
+		{"/sys/fs/cgroup/../../x/memory.max", "1\n"},
+		{"/sys/fs/cgroup/../../x/memory.current", "1\n"},
 		{"/sys/fs/cgroup/memory.max", "8192\n"},
 		{"/sys/fs/cgroup/memory.current", "0\n"},
 		{NULL, NULL},
@@ -170,6 +184,8 @@ static void test_malformed(void)
 		{"/proc/self/mountinfo",
 		 "\n1\n1 2 3\n1 2 3 / \n1 2 3 / /x\n1 2 3 / /x -\n1 2 3 / /x - cgroup2\n"
 		 "1 2 3 / relative rw - cgroup2 c rw\n1 2 3 / /a\\040b rw - cgroup2 c rw\n"},
+		{"relative/a/memory.max", "1\n"},
+		{"relative/a/memory.current", "1\n"},
 		{NULL, NULL},
 	};
 	const struct fake_file late_mount[] = {
@@ -189,6 +205,7 @@ static void test_malformed(void)
 	struct fake_files fake;
 
 	memset(long_line, 'x', sizeof(long_line));
+	memcpy(long_line + 2047, "4:memory:/", 10); /* where a buffer of 2048 bytes is full */
 	strcpy(long_line + sizeof(long_line) - 8, "\n0::/a\n");
 	is_room(no_files, UINT64_MAX, "no files at all");
 	is_room(no_mount, UINT64_MAX, "no mounts");
