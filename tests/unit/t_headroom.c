@@ -172,7 +172,7 @@ static void test_containers(void)
 
 static void test_malformed(void)
 {
-	static char long_line[6000];
+	static char long_line[6000], cut_line[2100];
 	const struct fake_file no_mount[] = {{"/proc/self/cgroup", "0::/a\n"}, {NULL, NULL}};
 	const struct fake_file not_lines[] = {
 		{"/proc/self/cgroup", "::::\n\n:\n0\n0:\nmemory\n1:memory\n"},
@@ -195,6 +195,13 @@ static void test_malformed(void)
 		{"/sys/fs/cgroup/a/memory.current", "3\n"},
 		{NULL, NULL},
 	};
+	const struct fake_file late_group[] = {
+		{"/proc/self/cgroup", cut_line},
+		V2_MOUNT,
+		{"/sys/fs/cgroup/a/memory.max", "5\n"},
+		{"/sys/fs/cgroup/a/memory.current", "3\n"},
+		{NULL, NULL},
+	};
 	const struct fake_file no_newline[] = {
 		{"/proc/self/cgroup", "0::/a"},
 		{"/proc/self/mountinfo", "9 8 0:26 / /cg rw - cgroup2 cgroup"},
@@ -205,13 +212,15 @@ static void test_malformed(void)
 	struct fake_files fake;
 
 	memset(long_line, 'x', sizeof(long_line));
-	memcpy(long_line + 2047, "4:memory:/", 10); /* where a buffer of 2048 bytes is full */
+	memset(cut_line, 'x', sizeof(cut_line));
+	strcpy(cut_line + 2047, "4:memory:/y\n0::/a\n"); /* where a buffer of 2048 bytes is full */
 	strcpy(long_line + sizeof(long_line) - 8, "\n0::/a\n");
 	is_room(no_files, UINT64_MAX, "no files at all");
 	is_room(no_mount, UINT64_MAX, "no mounts");
 	is_room(not_lines, UINT64_MAX, "lines of another grammar");
 	is_room(bad_mounts, UINT64_MAX, "mounts of another grammar");
 	is_room(late_mount, 2, "a line longer than the buffer is stepped over");
+	is_room(late_group, 2, "and its rest is not a line");
 	is_room(no_newline, 2, "last lines without a newline");
 	for (unsigned int at = 1; at <= 6; at++) {
 		fake_files_init(&fake, no_newline);
