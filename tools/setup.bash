@@ -16,7 +16,8 @@ quietly()
 	mkdir -p "$(dirname "$log")"
 	"$@" >"$log" 2>&1 </dev/null && return
 	echo "${0##*/}: failed: $*" >&2
-	tail -n 60 "$log" >&2
+	# A build's log: from the first failure on.
+	{ grep -A 60 -m 1 '^FAILED' "$log" || tail -n 60 "$log"; } >&2
 	echo "${0##*/}: the whole log: $log" >&2
 	return 1
 }
