@@ -66,7 +66,7 @@ static const struct {
 const char *vas_errno_name(int error)
 {
 	for (size_t i = 0; i < sizeof(errno_names) / sizeof(errno_names[0]); i++) {
-		if (errno_names[i].error == error || errno_names[i].error == -error)
+		if (errno_names[i].error == error || -errno_names[i].error == error)
 			return errno_names[i].name;
 	}
 	return "E?";
@@ -192,6 +192,10 @@ int vas_options_load(const void *options, void *known, size_t known_size, size_t
 		return 0;
 	}
 	size = stated_size(options);
+	if (__builtin_expect(size == known_size, 1)) {
+		memcpy(known, options, known_size);
+		return 0;
+	}
 	if (size < minimum)
 		return -EINVAL;
 	if (size > VAS_OPTIONS_SIZE_MAX)
