@@ -41,7 +41,8 @@ void vas_cpu_page_sizes(struct hwloc_topology *hwloc, struct vas_topology *topol
 /* One of them; when there is no room for all, the largest go. */
 void vas_cpu_page_size_add(struct vas_topology *topology, uint64_t size);
 /* Free huge pages of one size on a node, 0 where it is not knowable. */
-uint64_t vas_cpu_huge_free(const struct vas_cpu_machine *machine, uint32_t node, uint64_t page_size);
+uint64_t vas_cpu_huge_free(const struct vas_cpu_machine *machine, uint32_t node,
+			   uint64_t page_size);
 
 /* width.c */
 /* The widths of addresses in bits, 0 where the processor does not tell. */

@@ -51,7 +51,8 @@ VAS_API int vas_probe_get(size_t index, struct vas_probe_info *info);
 
 /*
  * Forgets what the probes found, so that each is tried again: after a process
- * was restored from a checkpoint on another kernel.
+ * was restored from a checkpoint on another kernel. Forgets also that a module
+ * could not be opened (vas_topology_get).
  *
  * Cannot fail. Thread-safe. Not signal-safe.
  */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/code.h"
+#include "device/loader.h"
 #include "record/log.h"
 #include "space/space.h"
 #include "sys/environment.h"
@@ -56,7 +57,8 @@ void vas_probe_reset(void)
 	struct vas_space *space = vas_space_if_made();
 
 	if (space)
-		vas_probe_forget(&space->probes);
+		vas_space_forget_probes(space);
+	vas_loader_forget();
 }
 
 int vas_setting_get(size_t index, struct vas_setting *setting)

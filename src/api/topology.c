@@ -21,7 +21,7 @@
 
 /* What the first version of each struct had; callers must not have less. */
 #define VAS_TOPOLOGY_FIRST sizeof(struct vas_topology)
-#define VAS_NODE_FIRST sizeof(struct vas_node)
+#define VAS_NODE_FIRST	   sizeof(struct vas_node)
 
 static const char *vas_topology_why = ""; /* atomic */
 
@@ -66,9 +66,10 @@ int vas_topology_get(struct vas_topology *topology)
 	if (!topology || topology->size < VAS_TOPOLOGY_FIRST)
 		return -EINVAL;
 	error = vas_topology_enter(&guard, &cpu, &why);
-	if (!error)
-		error = VAS_MODULE_HAS(cpu, topology) ? cpu->topology(&known, &why) :
-							vas_topology_missing(&why);
+	if (!error && VAS_MODULE_HAS(cpu, topology))
+		error = cpu->topology(&known, &why);
+	else if (!error)
+		error = vas_topology_missing(&why);
 	vas_topology_leave(&guard, why);
 	if (error)
 		return error;
@@ -86,9 +87,10 @@ int vas_node_get(size_t index, struct vas_node *node)
 	if (!node || node->size < VAS_NODE_FIRST)
 		return -EINVAL;
 	error = vas_topology_enter(&guard, &cpu, &why);
-	if (!error)
-		error = VAS_MODULE_HAS(cpu, node) ? cpu->node(index, &known, &why) :
-						    vas_topology_missing(&why);
+	if (!error && VAS_MODULE_HAS(cpu, node))
+		error = cpu->node(index, &known, &why);
+	else if (!error)
+		error = vas_topology_missing(&why);
 	vas_topology_leave(&guard, why);
 	if (error)
 		return error;
@@ -105,9 +107,10 @@ int vas_node_at(const void *address, uint32_t *node_id)
 	if (!node_id)
 		return -EINVAL;
 	error = vas_topology_enter(&guard, &cpu, &why);
-	if (!error)
-		error = VAS_MODULE_HAS(cpu, node_at) ? cpu->node_at(address, node_id) :
-						       vas_topology_missing(&why);
+	if (!error && VAS_MODULE_HAS(cpu, node_at))
+		error = cpu->node_at(address, node_id);
+	else if (!error)
+		error = vas_topology_missing(&why);
 	vas_topology_leave(&guard, why);
 	return error;
 }

@@ -179,7 +179,8 @@ static int vas_loader_search(const struct vas_loader_entry *entry, struct vas_te
 	int error;
 
 	if (entry->linked) {
-		error = vas_loader_check(entry, entry->linked, "the module that was linked in", text);
+		error = vas_loader_check(entry, entry->linked, "the module that was linked in",
+					 text);
 		if (!error)
 			*module = entry->linked;
 		return error;

@@ -48,9 +48,10 @@ struct vas_module_cpu {
 	int (*node_at)(const void *address, uint32_t *node_id);
 };
 
-/* Whether the table behind pointer has an operation. */
-#define VAS_MODULE_HAS(pointer, operation)                                                         \
-	((pointer)->head.size >= offsetof(__typeof__(*(pointer)), operation) + sizeof(void (*)(void)) && \
-	 (pointer)->operation != NULL)
+/* Whether the table has an operation. */
+#define VAS_MODULE_END(table, operation)                                                           \
+	(offsetof(__typeof__(*(table)), operation) + sizeof((table)->operation))
+#define VAS_MODULE_HAS(table, operation)                                                           \
+	((table)->head.size >= VAS_MODULE_END(table, operation) && (table)->operation != NULL)
 
 #endif

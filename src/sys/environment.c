@@ -205,7 +205,8 @@ static const struct setting settings[] = {
 	  parse_trace, print_trace },
 	{ "VASPACE_LOG", "Logs on standard error up to a level: error, warning, info or debug.",
 	  "silent", parse_log, print_log },
-	{ "VASPACE_MODULE_PATH", "A directory where modules are looked for first.", "",
+	{ "VASPACE_MODULE_PATH",
+	  "Directories, with colons between, where modules are looked for first.", "",
 	  parse_module_path, print_module_path },
 };
 #define SETTING_COUNT (sizeof(settings) / sizeof(settings[0]))

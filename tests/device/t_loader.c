@@ -19,6 +19,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include <vaspace/system.h>
 #include <vaspace/topology.h>
 
 #include "device/places.h"
@@ -113,7 +114,7 @@ static void kept_case(void *arg)
 	use_fake("good");
 	is_err(nodes(), EOPNOTSUPP, "a failure is kept");
 	ok(says("/nonexistent/first"), "with its text");
-	vas_loader_forget();
+	vas_probe_reset();
 	is_i64(nodes(), 7, "until it is forgotten");
 	is_str(vas_topology_error(), "", "no text after a success");
 }
@@ -231,7 +232,8 @@ static bool deny(int call)
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned int)call, 0, 3),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
-		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, call == SYS_mmap ? PROT_EXEC : UINT32_MAX, 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, call == SYS_mmap ? PROT_EXEC : UINT32_MAX, 0,
+			 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};

@@ -29,8 +29,8 @@ static void data_file(char *out, const char *name)
 	if (source)
 		snprintf(out, PATH_MAX, "%s/tests/device/data/%s", source, name);
 	else
-		snprintf(out, PATH_MAX, "%.*s/data/%s", (int)(slash ? slash - __FILE__ : 0), __FILE__,
-			 name);
+		snprintf(out, PATH_MAX, "%.*s/data/%s", (int)(slash ? slash - __FILE__ : 0),
+			 __FILE__, name);
 }
 
 /* Counts what is kept from here on: the linker, hwloc and its plugins keep some of their own. */
@@ -119,10 +119,13 @@ static void this_machine_case(void *arg)
 	settle();
 	topology = machine();
 	ok(topology.node_count >= 1, "%u nodes", topology.node_count);
-	is_u64(topology.page_sizes[0], sysconf(_SC_PAGESIZE), "the first page size is the base page's");
+	is_u64(topology.page_sizes[0], sysconf(_SC_PAGESIZE),
+	       "the first page size is the base page's");
 	for (uint32_t i = 1; i < topology.page_size_count; i++)
-		ok(topology.page_sizes[i] > topology.page_sizes[i - 1], "page size %u is larger", i);
-	is_u64(topology.virtual_bits, number_after("/proc/cpuinfo", "bits physical,"), "virtual width");
+		ok(topology.page_sizes[i] > topology.page_sizes[i - 1], "page size %u is larger",
+		   i);
+	is_u64(topology.virtual_bits, number_after("/proc/cpuinfo", "bits physical,"),
+	       "virtual width");
 	is_u64(topology.physical_bits, number_after("/proc/cpuinfo", "address sizes"),
 	       "physical width");
 	for (uint32_t i = 0; i < topology.node_count; i++) {
@@ -132,10 +135,12 @@ static void this_machine_case(void *arg)
 		memory += node.memory;
 		available += node.available;
 		processors += node.processor_count;
-		ok(node.available <= node.memory, "node %u: no more is free than there is", node.id);
+		ok(node.available <= node.memory, "node %u: no more is free than there is",
+		   node.id);
 		snprintf(path, sizeof(path), "/sys/devices/system/node/node%u/meminfo", node.id);
 		pool = number_after(path, "MemTotal") * 1024;
-		ok(pool == 0 || node.memory == pool, "node %u: as much as the kernel says", node.id);
+		ok(pool == 0 || node.memory == pool, "node %u: as much as the kernel says",
+		   node.id);
 		is_u64(node.huge_free[0], 0, "node %u: no pool of base pages", node.id);
 	}
 	is_u64(processors, topology.processor_count, "each processor is one node's own");
@@ -154,9 +159,12 @@ static void huge_case(void *arg)
 		for (uint32_t size = 1; size < topology.page_size_count; size++) {
 			struct vas_node node = node_number(i);
 
+			unsigned long long kib = topology.page_sizes[size] / 1024;
+
 			snprintf(path, sizeof(path),
-				 "/sys/devices/system/node/node%u/hugepages/hugepages-%llukB/free_hugepages",
-				 node.id, (unsigned long long)topology.page_sizes[size] / 1024);
+				 "/sys/devices/system/node/node%u/hugepages"
+				 "/hugepages-%llukB/free_hugepages",
+				 node.id, kib);
 			is_u64(node.huge_free[size], number_in(path), "%s", path);
 		}
 	}
@@ -174,7 +182,8 @@ static void synthetic_case(void *arg)
 	is_u64(topology.node_count, 2, "two nodes");
 	is_u64(topology.processor_count, 16, "sixteen processors");
 	is_u64(topology.page_sizes[0], 4096, "pages of 4 KiB");
-	is_u64(topology.virtual_bits, 0, "the width of a machine that is not this one is not known");
+	is_u64(topology.virtual_bits, 0,
+	       "the width of a machine that is not this one is not known");
 	for (uint32_t i = 0; i < 2; i++) {
 		node = node_number(i);
 		is_u64(node.id, i, "the kernel's number");
@@ -198,9 +207,9 @@ static void attributes_case(void *arg)
 		uint64_t gib, bandwidth, latency;
 		uint32_t processors;
 	} nodes[] = {
+		{ "DRAM", 32, 250000, 90, 4 }, /* 0 */
 		{ "DRAM", 32, 250000, 90, 4 },
-		{ "DRAM", 32, 250000, 90, 4 },
-		{ "HBM", 16, 800000, 110, 0 },
+		{ "HBM", 16, 800000, 110, 0 }, /* 2 */
 		{ "HBM", 16, 800000, 110, 0 },
 		{ "ExpandedMemoryO", 64, 0, 300, 0 },
 	};
