@@ -42,7 +42,7 @@ static bool exceeds(uint64_t used, uint64_t asked, uint64_t limit)
 {
 	if (limit == UINT64_MAX || used == UINT64_MAX)
 		return false;
-	return used >= limit || asked > limit - used;
+	return used > limit || asked > limit - used;
 }
 
 static bool overcommit_refuses(const struct vas_headroom *headroom, uint64_t asked)
@@ -68,8 +68,9 @@ enum vas_why vas_explain_refusal(const struct vas_headroom *headroom, enum vas_o
 		return VAS_WHY_ADDRESS_LIMIT;
 	if (vmas_known && headroom->vmas_used + VMAS_SPARE >= headroom->vmas_limit)
 		return VAS_WHY_VMA_LIMIT;
+	/* A commit replaces pages one for one, which the kernel takes for no growth of data. */
 	if (operation == VAS_OPERATION_COMMIT &&
-	    exceeds(headroom->data_used, asked, headroom->data_limit))
+	    exceeds(headroom->data_used, 0, headroom->data_limit))
 		return VAS_WHY_DATA_LIMIT;
 	if (overcommit_refuses(headroom, asked))
 		return VAS_WHY_OVERCOMMIT;
@@ -168,7 +169,7 @@ static enum vas_why refine(enum vas_why why, const struct vas_failure *failure,
 		return VAS_WHY_LOCKED;
 	if (failure->error != -ENOSPC || report->free_total == UINT64_MAX)
 		return why;
-	if (!open && why != VAS_WHY_FULL && why != VAS_WHY_FRAGMENTED)
+	if (!open && why != VAS_WHY_FULL && why != VAS_WHY_FRAGMENTED && why != VAS_WHY_TAKEN)
 		return why;
 	return report->free_total < failure->asked ? VAS_WHY_FULL : VAS_WHY_FRAGMENTED;
 }

@@ -21,9 +21,9 @@ static int64_t refuse_map(struct vas_sys *sys, uint64_t address, uint64_t size, 
 
 static void test_lines(void)
 {
-	struct vas_ledger ledger = {0};
+	struct vas_ledger ledger = { 0 };
 	struct vas_ledger_line *first, *second, *again;
-	struct vas_ledger_entry entry = {0};
+	struct vas_ledger_entry entry = { 0 };
 	const char *long_name = "0123456789012345678901234567890123456789";
 
 	is_err(vas_ledger_read(&ledger, 0, &entry), ENOENT, "an empty ledger has no line");
@@ -54,7 +54,7 @@ static void test_lines(void)
 
 static void test_sums(void)
 {
-	struct vas_ledger ledger = {0};
+	struct vas_ledger ledger = { 0 };
 	struct vas_ledger_entry entry;
 	struct vas_ledger_line *line;
 
@@ -77,7 +77,7 @@ static void test_many(void)
 {
 	enum { NAMES = 5 * VAS_LEDGER_CHUNK + 7 };
 	static struct vas_ledger_line *lines[NAMES];
-	struct vas_ledger ledger = {0};
+	struct vas_ledger ledger = { 0 };
 	struct vas_ledger_line *line;
 	struct vas_ledger_entry entry;
 	char name[16];
@@ -109,7 +109,7 @@ static void test_no_memory(void)
 {
 	struct vas_sys sys = *vas_sys_real();
 	struct vas_ledger_line *line = NULL;
-	struct vas_ledger ledger = {0};
+	struct vas_ledger ledger = { 0 };
 	struct vas_pages empty;
 
 	sys.map = refuse_map;

@@ -32,7 +32,7 @@ static void listen_to(void *context, enum vas_log_level level, const char *line)
 
 static void test_levels(void)
 {
-	struct heard heard = {0};
+	struct heard heard = { 0 };
 
 	ok(!vas_log_wanted(VAS_LOG_ERROR), "nobody listens at first");
 	vas_log_line(VAS_LOG_ERROR, "into the void");
@@ -55,7 +55,7 @@ static void test_levels(void)
 static void test_failures(void)
 {
 	struct vas_failure failure;
-	struct heard heard = {0};
+	struct heard heard = { 0 };
 
 	vas_failure_begin(&failure, VAS_OPERATION_COMMIT, 4096);
 	failure.error = -ENOENT;

@@ -235,7 +235,8 @@ static void test_all(void)
 		}
 	}
 	ok(whole, "every reason has a line with its name and remedy");
-	ok(prefixes, "in a small buffer there is the beginning, and the length is the whole line's");
+	ok(prefixes,
+	   "in a small buffer there is the beginning, and the length is the whole line's");
 }
 
 int main(void)
