@@ -135,6 +135,12 @@ static void check_sizes_shown(void)
 	is_str(map_address_text(text, 0), "000000000000", "address 0");
 	is_str(map_address_text(text, 0xffffffffffff), "ffffffffffff", "the highest of 12 digits");
 	is_str(map_address_text(text, 0x1000000000000), "0001000000000000", "the lowest of 16 digits");
+	*map_put_power(text, 1) = 0;
+	is_str(text, "1B", "2^0");
+	*map_put_power(text, 128 << 20) = 0;
+	is_str(text, "128M", "2^27");
+	*map_put_power(text, UINT64_C(1) << 63) = 0;
+	is_str(text, "8E", "2^63");
 	*map_put_hex(text, 0) = 0;
 	is_str(text, "0", "hexadecimal 0");
 	*map_put_hex(text, UINT64_MAX) = 0;
@@ -151,6 +157,22 @@ static void check_padding(void)
 	is_str(text, "   ab  ", "padded on the right");
 	*map_pad_left(text, text + 7, 3) = 0;
 	is_str(text, "   ab  ", "what is wide enough stays");
+}
+
+static void check_addresses_shown(void)
+{
+	uint64_t random = tap_seed(), wrong = 0, rounds = tap_scaled(100000);
+
+	for (uint64_t i = 0; i < rounds; i++) {
+		char text[MAP_NUMBER_MAX], wanted[MAP_NUMBER_MAX];
+		uint64_t address;
+
+		random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
+		address = random >> random % 64;
+		snprintf(wanted, sizeof(wanted), address >> 48 ? "%016" PRIx64 : "%012" PRIx64, address);
+		wrong += strcmp(map_address_text(text, address), wanted) != 0;
+	}
+	is_u64(wrong, 0, "addresses are written as printf would, %" PRIu64 " times", rounds);
 }
 
 /* What is written reads back as the same size, to within the rounding. */
@@ -183,6 +205,7 @@ int main(void)
 	check_ranges();
 	check_sizes_shown();
 	check_padding();
+	check_addresses_shown();
 	check_round_trip();
 	return tap_done();
 }

@@ -94,10 +94,17 @@ static uint64_t map_look_down(struct vas_layout *layout, uint64_t start)
 	struct vas_mapping mapping;
 
 	for (int i = 0; i < MAP_GROUP_QUEUE / 2 && start > 0; i++) {
-		if (vas_layout_at(layout, start - 1, &mapping) != 0 || mapping.start >= start ||
-		    !map_needs_neighbours(&mapping))
+		bool image;
+
+		if (vas_layout_at(layout, start - 1, &mapping) != 0 || mapping.start >= start)
+			break;
+		image = map_kind_of(&mapping) == MAP_KIND_IMAGE;
+		if (!image && !map_needs_neighbours(&mapping))
 			break;
 		start = mapping.start;
+		/* What is executable tells the kind of all that follow. */
+		if (image)
+			break;
 	}
 	return start;
 }

@@ -56,7 +56,7 @@ static void map_gap_print(void *context, const struct map_free *gap)
 	at = map_pad_left(field, map_put_size(at, size, out->exact), out->exact ? 16 : 8);
 	*at++ = ' ';
 	field = at;
-	at = map_pad_left(field, map_put_size(at, gap->start & -gap->start, false), 5);
+	at = map_pad_left(field, map_put_power(at, gap->start & -gap->start), 5);
 	*at++ = ' ';
 	*at++ = ' ';
 	field = at;

@@ -177,9 +177,30 @@ char *map_put_hex(char *at, uint64_t value)
 	return map_put_hex_digits(at, value, (bits + 3) / 4);
 }
 
+/* Eight digits at once: each nibble moves to a byte of its own and is made a digit there. */
+static char *map_put_hex8(char *at, uint32_t value)
+{
+	uint64_t bytes = __builtin_bswap32(value), letters;
+
+	bytes = (bytes | bytes << 16) & UINT64_C(0x0000ffff0000ffff);
+	bytes = (bytes | bytes << 8) & UINT64_C(0x00ff00ff00ff00ff);
+	bytes = (bytes >> 4 & UINT64_C(0x000f000f000f000f)) |
+		(bytes & UINT64_C(0x000f000f000f000f)) << 8;
+	letters = (bytes + UINT64_C(0x0606060606060606)) >> 4 & UINT64_C(0x0101010101010101);
+	bytes += UINT64_C(0x3030303030303030) + letters * ('a' - '0' - 10);
+	/* The first digit is in the lowest byte. */
+	for (unsigned i = 0; i < 8; i++)
+		at[i] = (char)(bytes >> 8 * i);
+	return at + 8;
+}
+
 char *map_put_address(char *at, uint64_t address)
 {
-	return map_put_hex_digits(at, address, address >> 48 ? 16 : 12);
+	if (address >> 48)
+		at = map_put_hex8(at, (uint32_t)(address >> 32));
+	else
+		at = map_put_hex_digits(at, address >> 32, 4);
+	return map_put_hex8(at, (uint32_t)address);
 }
 
 /* size in units of 2^shift, with one decimal rounded to nearest; below 1 MiB without a decimal. */
@@ -218,6 +239,15 @@ char *map_put_size(char *at, uint64_t size, bool exact)
 		*at++ = map_digits[tenths];
 	}
 	*at++ = map_units[unit];
+	return at;
+}
+
+char *map_put_power(char *at, uint64_t power)
+{
+	unsigned shift = (unsigned)__builtin_ctzll(power);
+
+	at = map_put_decimal(at, UINT64_C(1) << shift % 10);
+	*at++ = shift < 10 ? 'B' : map_units[shift / 10 - 1];
 	return at;
 }
 

@@ -32,6 +32,8 @@ char *map_put_hex(char *at, uint64_t value);
 char *map_put_address(char *at, uint64_t address);
 /* With a binary unit and one decimal (716K, 60.7M), or all bytes when exact. */
 char *map_put_size(char *at, uint64_t size, bool exact);
+/* A power of two, with a unit and no decimal. */
+char *map_put_power(char *at, uint64_t power);
 
 /* Moves the text [at, end) to the right until it is width bytes wide. */
 char *map_pad_left(char *at, char *end, size_t width);

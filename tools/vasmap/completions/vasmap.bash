@@ -30,7 +30,7 @@ _vasmap()
 	if [[ $word == -* ]]; then
 		COMPREPLY=($(compgen -W "$options $common" -- "$word"))
 		[[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace 2>/dev/null
-		return
+		return 0
 	fi
 	[[ $command == at && ${COMP_WORDS[COMP_CWORD-1]} == at ]] && return
 	COMPREPLY=($(compgen -W "self $(cd /proc 2>/dev/null && printf '%s ' [0-9]*)" -- "$word")
