@@ -27,6 +27,17 @@ static int fail(struct vas_failure *failure, enum vas_why why, int err)
 	return err;
 }
 
+/* Refused before anything was looked at. */
+static int fail_early(enum vas_operation operation, uint64_t asked, uint64_t address,
+		      enum vas_why why, int err)
+{
+	struct vas_failure failure;
+
+	vas_failure_begin(&failure, operation, asked);
+	failure.address = address;
+	return fail(&failure, why, err);
+}
+
 int vas_reserve(uint64_t size, const struct vas_reserve_opts *opts, struct vas_span *span)
 {
 	struct vas_reserve_opts known;
@@ -34,15 +45,14 @@ int vas_reserve(uint64_t size, const struct vas_reserve_opts *opts, struct vas_s
 	struct vas_space *space;
 	int err;
 
-	vas_failure_begin(&failure, VAS_OPERATION_RESERVE, size);
-	err = vas_options_load(opts, &known, sizeof(known), RESERVE_OPTS_MIN);
+	/* The failure is begun where one can happen: a success should not pay for it. */
+	err = span ? vas_options_load(opts, &known, sizeof(known), RESERVE_OPTS_MIN) : -EINVAL;
 	if (err)
-		return fail(&failure, VAS_WHY_ARGUMENT, err);
-	if (!span)
-		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+		return fail_early(VAS_OPERATION_RESERVE, size, 0, VAS_WHY_ARGUMENT, err);
 	err = vas_space_default(&space);
 	if (err)
-		return fail(&failure, VAS_WHY_BOOKS, err);
+		return fail_early(VAS_OPERATION_RESERVE, size, 0, VAS_WHY_BOOKS, err);
+	failure.shortfall = VAS_WHY_NONE;
 	err = vas_space_reserve(space, size, &known, &failure, span);
 	if (err)
 		return fail(&failure, VAS_WHY_KERNEL, err);
@@ -87,17 +97,12 @@ int vas_commit(void *start, uint64_t size, const struct vas_commit_opts *opts)
 
 int vas_release(void *start, enum vas_release_state *state)
 {
-	enum vas_release_state reached;
-	struct vas_failure failure;
+	uint64_t address = (uint64_t)(uintptr_t)start;
 	struct vas_space *space = vas_space_if_made();
-	int err = -ENOENT;
+	enum vas_release_state reached;
 
-	vas_failure_begin(&failure, VAS_OPERATION_RELEASE, 0);
-	failure.address = (uint64_t)(uintptr_t)start;
-	if (space)
-		err = vas_space_release(space, failure.address, &failure, &reached);
-	if (err)
-		return fail(&failure, VAS_WHY_NOT_OWNED, err);
+	if (!space || vas_space_release(space, address, &reached))
+		return fail_early(VAS_OPERATION_RELEASE, 0, address, VAS_WHY_NOT_OWNED, -ENOENT);
 	if (state)
 		*state = reached;
 	return 0;

@@ -225,6 +225,20 @@ void vas_owner_index_give(struct vas_owner_index *index, struct vas_owner_entry 
 	index->entry_free = entry;
 }
 
+bool vas_owner_index_retake(struct vas_owner_index *index, struct vas_owner_entry *entry)
+{
+	if (entry->generation >= GENERATION_LAST)
+		return false;
+	index->claims++;
+	return true;
+}
+
+void vas_owner_index_rest(struct vas_owner_index *index)
+{
+	VAS_ASSERT(index->claims > 0);
+	index->claims--;
+}
+
 /* The part of pages [first, last] that lies in the level's slots, as slot numbers. */
 static void level_range(const struct level *level, uint64_t first, uint64_t last, uint32_t *from,
 			uint32_t *to)
@@ -350,12 +364,20 @@ static void level_clear(struct vas_owner_index *index, const struct level *level
 	}
 }
 
+/* The root's slot when all pages are in one: the short way for a span that is alone there. */
+static uint64_t *root_only_slot(const struct vas_owner_index *index, uint64_t first, uint64_t last)
+{
+	uint32_t shift = VAS_INDEX_LEVELS * NODE_BITS;
+
+	return first >> shift == last >> shift ? &index->root[first >> shift] : NULL;
+}
+
 void vas_owner_index_publish(struct vas_owner_index *index, struct vas_owner_entry *entry,
 			     uint64_t start, uint64_t size)
 {
 	uint32_t generation = entry->generation;
 	struct level root = root_level(index);
-	uint64_t first, last;
+	uint64_t first, last, *slot;
 
 	VAS_ASSERT_DEBUG((generation & 1) == 0 && size > 0);
 	VAS_ASSERT(start + size <= 1ull << VAS_INDEX_ADDRESS_BITS);
@@ -368,7 +390,11 @@ void vas_owner_index_publish(struct vas_owner_index *index, struct vas_owner_ent
 		index->root_used = (uint32_t)(last >> root.shift) + 1;
 	VAS_ASSERT(index->claims > 0);
 	index->claims--;
-	level_put(index, &root, owner_word(entry, generation + 1), first, last);
+	slot = root_only_slot(index, first, last);
+	if (slot && *slot == 0)
+		slot_store(slot, owner_word(entry, generation + 1));
+	else
+		level_put(index, &root, owner_word(entry, generation + 1), first, last);
 	__atomic_store_n(&entry->generation, generation + 1, __ATOMIC_RELEASE);
 	VAS_ASSERT_EXPENSIVE(vas_owner_index_check(index));
 }
@@ -390,11 +416,16 @@ void vas_owner_index_unhide(struct vas_owner_index *index, struct vas_owner_entr
 void vas_owner_index_clear(struct vas_owner_index *index, struct vas_owner_entry *entry)
 {
 	struct level root = root_level(index);
-	uint64_t first, last;
+	uint64_t word = owner_word(entry, entry->generation - 1);
+	uint64_t first, last, *slot;
 
 	VAS_ASSERT_DEBUG((entry->generation & 1) == 0 && entry->generation > 0);
 	entry_pages(index, entry, &first, &last);
-	level_clear(index, &root, owner_word(entry, entry->generation - 1), first, last);
+	slot = root_only_slot(index, first, last);
+	if (slot && *slot == word)
+		slot_store(slot, 0);
+	else
+		level_clear(index, &root, word, first, last);
 	VAS_ASSERT_EXPENSIVE(vas_owner_index_check(index));
 }
 

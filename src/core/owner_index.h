@@ -77,6 +77,10 @@ struct vas_owner_entry *vas_owner_index_take(struct vas_owner_index *index);
 void vas_owner_index_untake(struct vas_owner_index *index, struct vas_owner_entry *entry);
 /* Gives back an entry that was published and withdrawn. */
 void vas_owner_index_give(struct vas_owner_index *index, struct vas_owner_entry *entry);
+/* As give and take of the same entry at once. False when its numbers are used up; give it then. */
+bool vas_owner_index_retake(struct vas_owner_index *index, struct vas_owner_entry *entry);
+/* The reverse of retake, without giving the entry back. */
+void vas_owner_index_rest(struct vas_owner_index *index);
 
 /*
  * Makes [start, start + size) findable, by one store at the end: before it no

@@ -26,6 +26,8 @@
 
 #include "base/assert.h"
 
+#define UNNAMED "anonymous"
+
 struct vas_ledger_chunk {
 	struct vas_ledger_chunk *next;
 	size_t count; /* I: <= VAS_LEDGER_CHUNK; full unless it is the last */
@@ -88,12 +90,18 @@ int vas_ledger_line(struct vas_ledger *ledger, struct vas_pages *pages, const ch
 {
 	struct vas_ledger_chunk *chunk;
 	struct vas_ledger_line *found;
+	bool unnamed;
 	size_t length;
 	int error;
 
-	if (!name)
-		name = "anonymous";
-	length = name_length(name);
+	if (!name && ledger->unnamed) {
+		*line = ledger->unnamed;
+		return 0;
+	}
+	length = name_length(name ? name : UNNAMED);
+	unnamed = !name;
+	if (unnamed)
+		name = UNNAMED;
 	if (ledger->recent && line_is(ledger->recent, name, length)) {
 		*line = ledger->recent;
 		return 0;
@@ -109,6 +117,8 @@ int vas_ledger_line(struct vas_ledger *ledger, struct vas_pages *pages, const ch
 		ledger->count++;
 	}
 	ledger->recent = found;
+	if (unnamed)
+		ledger->unnamed = found;
 	*line = found;
 	return 0;
 }

@@ -31,6 +31,7 @@ struct vas_ledger {
 	struct vas_ledger_chunk *first; /* chunks are only ever added */
 	struct vas_ledger_chunk *last;
 	struct vas_ledger_line *recent; /* the line found last: names repeat */
+	struct vas_ledger_line *unnamed; /* of spans without a name, once there is one */
 	size_t count;
 };
 

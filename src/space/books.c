@@ -7,7 +7,8 @@
  * takes nothing at all.
  *
  * STRATEGY. prepare feeds the owner index, takes an entry, a holding and the
- * ledger's line. publish fills them and makes the span findable with one
+ * ledger's line; holdings that became free are kept with their entries for the
+ * next claims. publish fills them and makes the span findable with one
  * store. A release hides the span first, so that nobody finds it while it is
  * unmapped; then remove forgets it, or hold, when the kernel refused, shows it again
  * as held. A holding that somebody still uses without the lock is pinned; its
@@ -56,34 +57,70 @@ static int books_feed(struct vas_space *space)
 	return vas_owner_index_feed_chunk(&space->index, memory);
 }
 
-int vas_space_prepare(struct vas_space *space, const char *name, struct vas_holding **holding)
+/* A holding with an entry, freshly made. */
+static int books_make(struct vas_space *space, struct vas_holding **holding)
 {
-	struct vas_ledger_line *line;
 	struct vas_holding *made;
 	void *memory;
 	int err;
 
-	VAS_ASSERT_DEBUG(vas_lock_held(&space->lock));
 	err = books_feed(space);
-	if (err)
-		return err;
-	err = vas_ledger_line(&space->ledger, &space->pages, name, &line);
 	if (err)
 		return err;
 	err = vas_pages_take(&space->pages, sizeof(*made), &memory);
 	if (err)
 		return err;
 	made = memory;
-	made->line = line;
 	made->entry = vas_owner_index_take(&space->index);
 	*holding = made;
 	return 0;
 }
 
+/* A holding for a claim: a spare one where there is one. */
+static int books_take(struct vas_space *space, struct vas_holding **holding)
+{
+	struct vas_holding *spare = space->spare;
+
+	if (!spare || vas_owner_index_wants_node(&space->index))
+		return books_make(space, holding);
+	space->spare = spare->next;
+	if (__builtin_expect(vas_owner_index_retake(&space->index, spare->entry), 1)) {
+		*holding = spare;
+		return 0;
+	}
+	vas_owner_index_give(&space->index, spare->entry);
+	vas_pages_give(&space->pages, spare, sizeof(*spare));
+	return books_make(space, holding);
+}
+
+int vas_space_prepare(struct vas_space *space, const char *name, struct vas_holding **holding)
+{
+	struct vas_ledger_line *line;
+	int err;
+
+	VAS_ASSERT_DEBUG(vas_lock_held(&space->lock));
+	err = vas_ledger_line(&space->ledger, &space->pages, name, &line);
+	if (err)
+		return err;
+	err = books_take(space, holding);
+	if (err)
+		return err;
+	(*holding)->line = line;
+	return 0;
+}
+
+/* Back to the spare ones: no pins, no extents, the entry not published. */
+static void books_rest(struct vas_space *space, struct vas_holding *holding)
+{
+	VAS_ASSERT_DEBUG(holding->pins == 0 && holding->extents.count == 0);
+	holding->next = space->spare;
+	space->spare = holding;
+}
+
 void vas_space_unprepare(struct vas_space *space, struct vas_holding *holding)
 {
-	vas_owner_index_untake(&space->index, holding->entry);
-	vas_pages_give(&space->pages, holding, sizeof(*holding));
+	vas_owner_index_rest(&space->index);
+	books_rest(space, holding);
 }
 
 void vas_space_publish(struct vas_space *space, struct vas_holding *holding, struct vas_span span,
@@ -104,9 +141,9 @@ void vas_space_publish(struct vas_space *space, struct vas_holding *holding, str
 
 static void books_free(struct vas_space *space, struct vas_holding *holding)
 {
-	vas_extents_free(&holding->extents, &space->pages);
-	vas_owner_index_give(&space->index, holding->entry);
-	vas_pages_give(&space->pages, holding, sizeof(*holding));
+	if (holding->extents.capacity)
+		vas_extents_free(&holding->extents, &space->pages);
+	books_rest(space, holding);
 }
 
 void vas_space_unpin(struct vas_space *space, struct vas_holding *holding)
@@ -158,7 +195,7 @@ void vas_space_hold(struct vas_space *space, struct vas_holding *holding)
 	space->stats.held++;
 	space->stats.held_bytes += holding->span.size;
 	holding->state = VAS_HOLDING_HELD;
-	holding->held_next = space->held;
+	holding->next = space->held;
 	__atomic_store_n(&space->held, holding, __ATOMIC_RELAXED);
 }
 

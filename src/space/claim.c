@@ -33,17 +33,32 @@
 
 #define CLAIM_FLAGS (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
 
-static int claim_flags(struct vas_space *space)
+static __attribute__((noinline)) int claim_flags_find(struct vas_space *space)
 {
 	const struct vas_environment *environment = vas_environment_get();
+	int flags = CLAIM_FLAGS | MAP_FIXED_NOREPLACE;
 
 	if (environment->claim == VAS_CLAIM_HINT ||
 	    !vas_probe_has(&space->probes, space->sys, VAS_PROBE_NOREPLACE))
-		return CLAIM_FLAGS;
-	if (vas_environment_sanitizer() >= VAS_SANITIZER_THREAD &&
-	    vas_probe_has(&space->probes, space->sys, VAS_PROBE_BOTH_BITS))
-		return CLAIM_FLAGS | MAP_FIXED_NOREPLACE | MAP_FIXED;
-	return CLAIM_FLAGS | MAP_FIXED_NOREPLACE;
+		flags = CLAIM_FLAGS;
+	else if (vas_environment_sanitizer() >= VAS_SANITIZER_THREAD &&
+		 vas_probe_has(&space->probes, space->sys, VAS_PROBE_BOTH_BITS))
+		flags |= MAP_FIXED;
+	__atomic_store_n(&space->claim_flags, flags, __ATOMIC_RELAXED);
+	return flags;
+}
+
+static inline int claim_flags(struct vas_space *space)
+{
+	int flags = __atomic_load_n(&space->claim_flags, __ATOMIC_RELAXED);
+
+	return __builtin_expect(flags != 0, 1) ? flags : claim_flags_find(space);
+}
+
+void vas_space_forget_probes(struct vas_space *space)
+{
+	vas_probe_forget(&space->probes);
+	__atomic_store_n(&space->claim_flags, 0, __ATOMIC_RELAXED);
 }
 
 int vas_space_apply_recipe(struct vas_space *space, uint64_t start, uint64_t size, uint32_t recipe)

@@ -156,6 +156,8 @@ uint64_t vas_extents_bytes(const struct vas_extents *extents)
 
 uint32_t vas_extents_runs(const struct vas_extents *extents, struct vas_span span)
 {
+	if (extents->count == 0)
+		return 1;
 	return extents->count + vas_extents_holes(extents, span.start, span.start + span.size);
 }
 

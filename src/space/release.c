@@ -21,8 +21,11 @@
 #include "base/assert.h"
 #include "space/space.h"
 
-/* The span starts here and is live: pinned and marked as being released. */
-static struct vas_holding *release_begin(struct vas_space *space, uint64_t start)
+/*
+ * The span starts here and is live: pinned, and marked as being released.
+ * Without commits in flight it is hidden at once.
+ */
+static struct vas_holding *release_begin(struct vas_space *space, uint64_t start, bool *hidden)
 {
 	struct vas_holding *holding;
 
@@ -31,6 +34,9 @@ static struct vas_holding *release_begin(struct vas_space *space, uint64_t start
 	if (holding && (holding->span.start != start || holding->state != VAS_HOLDING_LIVE))
 		holding = NULL;
 	if (holding) {
+		*hidden = holding->pins == 0;
+		if (*hidden)
+			vas_owner_index_hide(&space->index, holding->entry);
 		holding->state = VAS_HOLDING_RELEASING;
 		holding->pins++;
 		space->pins++;
@@ -39,31 +45,33 @@ static struct vas_holding *release_begin(struct vas_space *space, uint64_t start
 	return holding;
 }
 
-/* Unmaps a span that is owned and in nobody's use. 0 when it is gone. */
-static int release_unmap(struct vas_space *space, struct vas_holding *holding)
+static void release_hide(struct vas_space *space, struct vas_holding *holding)
 {
-	int64_t err;
-
 	vas_lock_take(&space->lock);
 	vas_owner_index_hide(&space->index, holding->entry);
 	vas_lock_drop(&space->lock);
-	err = VAS_CALL(space->sys, unmap, holding->span.start, holding->span.size);
-	return (int)err;
 }
 
-int vas_space_release(struct vas_space *space, uint64_t start, struct vas_failure *failure,
-		      enum vas_release_state *state)
+static int release_unmap(struct vas_space *space, const struct vas_holding *holding)
 {
-	struct vas_holding *holding = release_begin(space, start);
+	return (int)VAS_CALL(space->sys, unmap, holding->span.start, holding->span.size);
+}
+
+int vas_space_release(struct vas_space *space, uint64_t start, enum vas_release_state *state)
+{
+	struct vas_holding *holding;
+	bool hidden = false;
 	int err;
 
-	if (!holding) {
-		failure->why = VAS_WHY_NOT_OWNED;
-		failure->address = start;
+	holding = release_begin(space, start, &hidden);
+	if (!holding)
 		return -ENOENT;
+	if (!hidden) {
+		/* Commits in flight end first; later ones see the state. */
+		vas_lock_take(&holding->lock);
+		vas_lock_drop(&holding->lock);
+		release_hide(space, holding);
 	}
-	vas_lock_take(&holding->lock);
-	vas_lock_drop(&holding->lock);
 	err = release_unmap(space, holding);
 
 	vas_lock_take(&space->lock);
@@ -88,7 +96,7 @@ static struct vas_holding *held_take(struct vas_space *space)
 	vas_lock_take(&space->lock);
 	list = space->held;
 	__atomic_store_n(&space->held, NULL, __ATOMIC_RELAXED);
-	for (struct vas_holding *holding = list; holding; holding = holding->held_next) {
+	for (struct vas_holding *holding = list; holding; holding = holding->next) {
 		holding->pins++;
 		space->pins++;
 	}
@@ -102,12 +110,13 @@ int vas_space_retry_held(struct vas_space *space)
 	int err, remain = 0;
 
 	for (struct vas_holding *holding = list; holding; holding = next) {
-		next = holding->held_next;
+		next = holding->next;
+		release_hide(space, holding);
 		err = release_unmap(space, holding);
 		vas_lock_take(&space->lock);
 		if (err) {
 			vas_owner_index_unhide(&space->index, holding->entry);
-			holding->held_next = space->held;
+			holding->next = space->held;
 			__atomic_store_n(&space->held, holding, __ATOMIC_RELAXED);
 			remain++;
 		} else {

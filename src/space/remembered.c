@@ -1,68 +1,82 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Remembered places.
+ * Remembered requests.
  *
  * WHAT FOR. A claim at a place that is likely free costs one system call.
- * Right below the last claim under the same window is such a place, and there
- * the kernel merges the two reservations into one mapping; where a span of the
- * same size was just released is another.
+ * Right below the last claim of the same kind is such a place, and there the
+ * kernel merges the two reservations into one mapping; where a span of the
+ * same size was just released is another. And a request that was built once
+ * need not be built again for the same options.
  *
- * STRATEGY. Four windows are remembered, the oldest forgotten first. What is
- * remembered is only proposed; the claim decides.
+ * STRATEGY. Four kinds of request are remembered, the oldest forgotten first.
+ * What is remembered is only proposed; the claim decides.
  *
  * CONCURRENCY. The space's lock is held.
  *
- * WHAT IT DOES NOT DO. It serves VAS_PLACE_ANY only: every other placement
- * says itself where to look.
+ * WHAT IT DOES NOT DO. It serves VAS_PLACE_ANY without limits only: other
+ * placements say themselves where to look, and the memory behind limits may
+ * have changed between two calls.
  */
 #include "base/number.h"
 #include "space/space.h"
 
-static struct vas_remembered *remembered_for(const struct vas_space *space,
-					     const struct vas_request *request)
+struct vas_remembered *vas_remembered_find(struct vas_space *space, uint64_t size,
+					   const struct vas_reserve_opts *opts)
 {
 	for (uint32_t i = 0; i < VAS_REMEMBERED; i++) {
-		const struct vas_remembered *item = &space->remembered[i];
+		struct vas_remembered *item = &space->remembered[i];
 
-		if (item->start == request->start && item->end == request->end &&
-		    item->alignment == request->alignment)
-			return (struct vas_remembered *)(uintptr_t)item;
+		if (item->size == size && item->opts.max == opts->max &&
+		    memcmp(&item->opts, opts, sizeof(*opts)) == 0)
+			return item;
 	}
 	return NULL;
 }
 
-bool vas_remembered_propose(const struct vas_space *space, const struct vas_request *request,
-			    uint32_t attempt, uint64_t *address)
+/* In the window and aligned; the avoid set is empty. */
+static bool fits(const struct vas_request *request, uint64_t address)
 {
-	const struct vas_remembered *item = remembered_for(space, request);
+	return address >= request->start && address <= request->end - request->size &&
+	       vas_align_down(address - request->phase, request->alignment) ==
+		       address - request->phase;
+}
+
+bool vas_remembered_propose(const struct vas_remembered *item, uint32_t attempt,
+			    uint64_t *address)
+{
+	const struct vas_request *request = &item->request;
 	uint64_t place;
 
-	if (!item)
+	if (attempt == 0 && item->freed.size == request->size &&
+	    fits(request, item->freed.start)) {
+		*address = item->freed.start;
+		return true;
+	}
+	if (item->beside <= request->size)
 		return false;
-	if (attempt == 0 && item->freed.size == request->size)
-		place = item->freed.start;
-	else if (attempt <= 1 && item->beside > request->size &&
-		 vas_align_down_phase(item->beside - request->size, request->alignment,
-				      request->phase, &place))
-		;
-	else
+	if (!vas_align_down_phase(item->beside - request->size, request->alignment,
+				  request->phase, &place))
 		return false;
-	if (!vas_request_accepts(request, place, request->size))
+	if (!fits(request, place))
 		return false;
 	*address = place;
 	return true;
 }
 
-void vas_remembered_claimed(struct vas_space *space, const struct vas_request *request,
+void vas_remembered_claimed(struct vas_space *space, uint64_t size,
+			    const struct vas_reserve_opts *opts,
+			    const struct vas_request *request, uint32_t recipe,
 			    struct vas_span span)
 {
-	struct vas_remembered *item = remembered_for(space, request);
+	struct vas_remembered *item = vas_remembered_find(space, size, opts);
 
 	if (!item) {
-		item = &space->remembered[space->remembered_next++ % VAS_REMEMBERED];
-		*item = (struct vas_remembered){ .start = request->start,
-						 .end = request->end,
-						 .alignment = request->alignment };
+		item = &space->remembered[space->remembered_next % VAS_REMEMBERED];
+		*item = (struct vas_remembered){ .size = size,
+						 .opts = *opts,
+						 .request = *request,
+						 .recipe = recipe,
+						 .serial = space->remembered_next++ };
 	}
 	item->beside = span.start;
 	item->freed.size = 0;
@@ -73,8 +87,8 @@ void vas_remembered_freed(struct vas_space *space, struct vas_span span)
 	for (uint32_t i = 0; i < VAS_REMEMBERED; i++) {
 		struct vas_remembered *item = &space->remembered[i];
 
-		if (item->end == 0 || span.start < item->start ||
-		    span.start + span.size > item->end)
+		if (span.start < item->request.start ||
+		    span.start + span.size > item->request.end)
 			continue;
 		item->freed = span;
 		if (item->beside == span.start)

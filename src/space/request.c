@@ -141,7 +141,6 @@ static void work_init(struct reserve *work)
 	work->span = (struct vas_span){ 0, 0 };
 	work->last_error = 0;
 	work->search_error = 0;
-	work->remembered_count = 0;
 	work->margins_known = false;
 	work->margins = (struct vas_margins){ 0, 0 };
 	work->margin_set = (struct vas_spanset){ 0 };

@@ -8,7 +8,8 @@
  * STRATEGY. A request is built once from limits, options and the bounds of the
  * address space (core/placement). Then places are tried, cheapest first:
  *
- *	1. remembered places (beside the last claim, where one was released)
+ *	1. where a request with the same options got its span, or right below,
+ *	   without building the request again
  *	2. blind proposals of the policy, at most VAS_TRIALS_MAX: random,
  *	   galloping or by key; no look at the mappings
  *	3. the mappings are searched (layout/search), the find is claimed, and
@@ -129,7 +130,10 @@ static bool in_margin(struct reserve *work, uint64_t address, uint64_t size)
 	return vas_spanset_overlaps(&work->margin_set, address, address + size);
 }
 
-/* The kernel gave memory elsewhere and will not take it back: the prepared holding owns it. */
+/*
+ * The kernel gave memory elsewhere and will not take it back: the prepared
+ * holding owns it. The claim stays in flight for reserve_finish.
+ */
 static void hold_stray(struct reserve *work, struct vas_span stray)
 {
 	struct vas_space *space = work->space;
@@ -161,21 +165,6 @@ static int try_place(struct reserve *work, uint64_t address)
 	work->last_error = err;
 	if (!err)
 		work->span = (struct vas_span){ address, work->request.size };
-	return err;
-}
-
-/* Remembered places, gathered when the books were locked. */
-static int try_remembered(struct reserve *work)
-{
-	int err = -EEXIST;
-
-	for (uint32_t i = 0; i < work->remembered_count; i++) {
-		if (!vas_request_accepts(&work->request, work->remembered[i], work->request.size))
-			continue;
-		err = try_place(work, work->remembered[i]);
-		if (!claim_is_local(err))
-			return err;
-	}
 	return err;
 }
 
@@ -303,9 +292,6 @@ static int reserve_place(struct reserve *work)
 		err = try_search(work);
 		return err == -ENODATA ? try_blind(work) : err;
 	}
-	err = try_remembered(work);
-	if (!claim_is_local(err))
-		return err;
 	err = try_blind(work);
 	if (err != -ENOSPC)
 		return err;
@@ -411,11 +397,10 @@ static int reserve_classify(struct reserve *work, int err)
 	}
 }
 
-/* Everything that recording could need, and the remembered places. Space's lock taken here. */
+/* Everything that recording could need. Space's lock taken here. */
 static int reserve_prepare(struct reserve *work)
 {
 	struct vas_space *space = work->space;
-	uint64_t address;
 	int err;
 
 	vas_lock_take(&space->lock);
@@ -427,14 +412,21 @@ static int reserve_prepare(struct reserve *work)
 		return -ENOMEM;
 	}
 	space->pins++;
-	if (work->request.place == VAS_PLACE_ANY) {
+	if (work->request.place == VAS_PLACE_ANY)
 		work->request.key = vas_random_next(&space->random);
-		for (uint32_t attempt = 0; attempt < REMEMBERED_TRIES; attempt++)
-			if (vas_remembered_propose(space, &work->request, attempt, &address))
-				work->remembered[work->remembered_count++] = address;
-	}
 	vas_lock_drop(&space->lock);
 	return 0;
+}
+
+/* Whether the next request with the same options may be answered from memory. */
+static bool worth_remembering(const struct reserve *work)
+{
+	const struct vas_reserve_opts *opts = work->opts;
+
+	return work->request.place == VAS_PLACE_ANY && work->request.avoid.count == 0 &&
+	       opts->limit_count == 0 && !(opts->flags & VAS_RESERVE_PREFER) &&
+	       !opts->candidates && !opts->candidate_count &&
+	       work->failure->shortfall == VAS_WHY_NONE;
 }
 
 static void reserve_finish(struct reserve *work, int err)
@@ -452,10 +444,105 @@ static void reserve_finish(struct reserve *work, int err)
 	} else {
 		space->stats.reserves++;
 		vas_space_publish(space, work->holding, work->span, work->recipe);
-		if (work->request.place == VAS_PLACE_ANY)
-			vas_remembered_claimed(space, &work->request, work->span);
+		if (worth_remembering(work))
+			vas_remembered_claimed(space, work->asked, work->opts, &work->request,
+					       work->recipe, work->span);
 	}
 	vas_lock_drop(&space->lock);
+}
+
+/* Prepares for a place that a request alike had. False when there is none. */
+static bool again_prepare(struct vas_space *space, uint64_t size,
+			  const struct vas_reserve_opts *opts, uint32_t attempt,
+			  struct again *again)
+{
+	struct vas_remembered *item;
+	bool found = false;
+
+	vas_lock_take(&space->lock);
+	item = vas_remembered_find(space, size, opts);
+	if (item && vas_remembered_propose(item, attempt, &again->address) &&
+	    vas_space_prepare(space, opts->name, &again->holding) == 0) {
+		again->item = item;
+		again->serial = item->serial;
+		again->size = item->request.size;
+		again->recipe = item->recipe;
+		space->pins++;
+		found = true;
+	}
+	vas_lock_drop(&space->lock);
+	return found;
+}
+
+static void again_finish(struct vas_space *space, const struct again *again, int err)
+{
+	struct vas_span span = { again->address, again->size };
+	bool same;
+
+	vas_lock_take(&space->lock);
+	space->pins--;
+	space->stats.probes++;
+	same = again->item->serial == again->serial;
+	if (same)
+		again->item->freed.size = 0;
+	if (err) {
+		space->stats.taken++;
+		vas_space_unprepare(space, again->holding);
+	} else {
+		space->stats.reserves++;
+		vas_space_publish(space, again->holding, span, again->recipe);
+		if (same)
+			again->item->beside = span.start;
+	}
+	vas_lock_drop(&space->lock);
+}
+
+/* Near the stack or the break a place is not tried from memory. */
+static bool again_is_clear(const struct vas_space *space, const struct again *again)
+{
+	uint64_t brk = __atomic_load_n(&space->brk_seen, __ATOMIC_RELAXED);
+	uint64_t stack = space->bounds.stack_top;
+
+	return brk && !near_edge(again->address, again->size, brk) &&
+	       !(stack && near_edge(again->address, again->size, stack));
+}
+
+/*
+ * The common case told apart early: where a request alike got its span, or
+ * right below. 0, or anything else to go the whole way.
+ */
+static int reserve_again(struct vas_space *space, uint64_t size,
+			 const struct vas_reserve_opts *opts, struct vas_span *span)
+{
+	struct vas_span stray = { 0, 0 };
+	struct again again;
+	int err;
+
+	for (uint32_t attempt = 0; attempt < REMEMBERED_TRIES; attempt++) {
+		if (!again_prepare(space, size, opts, attempt, &again))
+			return -EEXIST;
+		err = -EEXIST;
+		if (again_is_clear(space, &again))
+			err = vas_space_claim(space, again.address, again.size, again.recipe,
+					      &stray);
+		if (stray.size) {
+			/* Owned as a held span; the whole way tells why. */
+			struct reserve work = { .space = space, .holding = again.holding,
+						.recipe = again.recipe };
+
+			hold_stray(&work, stray);
+			vas_lock_take(&space->lock);
+			space->pins--;
+			vas_lock_drop(&space->lock);
+			return -ENOMEM;
+		}
+		again_finish(space, &again, err);
+		if (!err) {
+			*span = (struct vas_span){ again.address, again.size };
+			return 0;
+		}
+	}
+	return -EEXIST;
 }
 
 int vas_space_reserve(struct vas_space *space, uint64_t size, const struct vas_reserve_opts *opts,
@@ -466,6 +553,10 @@ int vas_space_reserve(struct vas_space *space, uint64_t size, const struct vas_r
 
 	if (__atomic_load_n(&space->held, __ATOMIC_RELAXED))
 		vas_space_retry_held(space);
+	if (reserve_again(space, size, opts, span) == 0)
+		return 0;
+	vas_failure_begin(failure, VAS_OPERATION_RESERVE, size);
+	work.asked = size;
 	work.space = space;
 	work.opts = opts;
 	work.failure = failure;

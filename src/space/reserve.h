@@ -11,8 +11,19 @@
 #define REMEMBERED_TRIES 2u
 #define VAS_RESERVE_LIMITS_MAX 64u
 
+/* A claim at a remembered place. */
+struct again {
+	struct vas_remembered *item;
+	uint64_t serial; /* of the item: it may be used for something else meanwhile */
+	struct vas_holding *holding;
+	uint64_t address;
+	uint64_t size;
+	uint32_t recipe;
+};
+
 struct reserve {
 	struct vas_space *space;
+	uint64_t asked; /* bytes, as the caller said */
 	const struct vas_reserve_opts *opts;
 	struct vas_failure *failure;
 	struct vas_request request;
@@ -21,8 +32,6 @@ struct reserve {
 	struct vas_span span; /* claimed */
 	int last_error; /* of the last claim */
 	int search_error; /* why the mappings could not be searched */
-	uint64_t remembered[REMEMBERED_TRIES];
-	uint32_t remembered_count;
 	bool margins_known;
 	struct vas_margins margins;
 	struct vas_spanset margin_set;

@@ -55,7 +55,7 @@ struct vas_holding {
 	uint32_t pins; /* callers that use this struct without space->lock */
 	struct vas_owner_entry *entry; /* I: entry->record == this while published */
 	struct vas_ledger_line *line;
-	struct vas_holding *held_next; /* I: in space->held exactly when state is HELD */
+	struct vas_holding *next; /* in space->held (I: exactly when HELD) or space->spare */
 	/* Constant while published: */
 	struct vas_span span;
 	uint32_t recipe; /* VAS_RECIPE_ bits */
@@ -63,11 +63,18 @@ struct vas_holding {
 	struct vas_extents extents; /* I: inside span */
 };
 
-/* Where the last claims and releases under one window were: the next one is tried there first. */
+/*
+ * What requests of one kind were and became: the next one alike is tried at the same
+ * place, without building the request again.
+ */
 struct vas_remembered {
-	uint64_t start, end, alignment; /* the window asked for */
+	struct vas_reserve_opts opts; /* as loaded; opts.size 0 = this slot is empty */
+	uint64_t size; /* as asked */
+	struct vas_request request; /* as built from them; its avoid set is empty */
+	uint32_t recipe;
+	uint64_t serial; /* tells what the slot was used for */
 	uint64_t beside; /* low end of the last claim: the next goes right below; 0 = none */
-	struct vas_span freed; /* the last span released in it, if any */
+	struct vas_span freed; /* the last span released in the window, if any */
 };
 #define VAS_REMEMBERED 4u
 
@@ -75,6 +82,7 @@ struct vas_space {
 	struct vas_sys *sys;
 	struct vas_lock lock;
 	struct vas_probes probes; /* atomic fields */
+	int claim_flags; /* of a claim's mmap, as the probes say; 0 = not asked yet (atomic) */
 	struct vas_bounds bounds; /* constant */
 	struct vas_search_memory search_memory; /* atomic fields */
 	struct vas_owner_index index; /* readers need no lock */
@@ -84,8 +92,9 @@ struct vas_space {
 	struct vas_pages pages;
 	struct vas_ledger ledger;
 	struct vas_holding *held;
+	struct vas_holding *spare; /* unused ones with an entry, for the next claims */
 	struct vas_remembered remembered[VAS_REMEMBERED];
-	uint32_t remembered_next;
+	uint64_t remembered_next;
 	uint64_t random;
 	uint64_t brk_seen; /* the break when it was read last */
 	uint32_t pins; /* sum over holdings, and claims in flight */
@@ -115,14 +124,13 @@ int vas_space_apply_recipe(struct vas_space *space, uint64_t start, uint64_t siz
 
 /*
  * The operations behind the public functions, on loaded options. failure is
- * filled (not published) when they fail, and on a shortfall.
+ * filled (not published) when they fail, and on a shortfall; reserve begins it.
  */
 int vas_space_reserve(struct vas_space *space, uint64_t size, const struct vas_reserve_opts *opts,
 		      struct vas_failure *failure, struct vas_span *span);
 int vas_space_commit(struct vas_space *space, uint64_t start, uint64_t size,
 		     const struct vas_commit_opts *opts, struct vas_failure *failure);
-int vas_space_release(struct vas_space *space, uint64_t start, struct vas_failure *failure,
-		      enum vas_release_state *state);
+int vas_space_release(struct vas_space *space, uint64_t start, enum vas_release_state *state);
 /* Tries held spans again; lock not held. Returns how many remain. */
 int vas_space_retry_held(struct vas_space *space);
 int vas_space_details(struct vas_space *space, uint64_t id, struct vas_owner_details *details);
@@ -135,6 +143,9 @@ int vas_space_check(struct vas_space *space, uint64_t *where);
  * its record. The caller drops the lock.
  */
 void vas_space_quiesce(struct vas_space *space);
+
+/* Forgets what the probes found. */
+void vas_space_forget_probes(struct vas_space *space);
 
 /* Books, lock held. */
 struct vas_holding *vas_space_find(struct vas_space *space, uint64_t address);
@@ -149,10 +160,15 @@ void vas_space_hold(struct vas_space *space, struct vas_holding *holding);
 void vas_space_forget_absent(struct vas_space *space);
 void vas_space_unpin(struct vas_space *space, struct vas_holding *holding);
 
-/* Remembered places, lock held. */
-bool vas_remembered_propose(const struct vas_space *space, const struct vas_request *request,
-			    uint32_t attempt, uint64_t *address);
-void vas_remembered_claimed(struct vas_space *space, const struct vas_request *request,
+/* Remembered requests, lock held. */
+struct vas_remembered *vas_remembered_find(struct vas_space *space, uint64_t size,
+					   const struct vas_reserve_opts *opts);
+/* A place to try, on the first (0) and second (1) attempt; false when there is none. */
+bool vas_remembered_propose(const struct vas_remembered *item, uint32_t attempt,
+			    uint64_t *address);
+void vas_remembered_claimed(struct vas_space *space, uint64_t size,
+			    const struct vas_reserve_opts *opts,
+			    const struct vas_request *request, uint32_t recipe,
 			    struct vas_span span);
 void vas_remembered_freed(struct vas_space *space, struct vas_span span);
 
