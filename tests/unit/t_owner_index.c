@@ -14,207 +14,94 @@
 #include <string.h>
 
 #include "base/random.h"
-#include "core/owner_index.h"
-
-#define TOP (1ull << VAS_INDEX_ADDRESS_BITS)
-#define POOL 4096u
-
-/* An index with the memory that was fed to it. */
-struct world {
-	struct vas_owner_index index;
-	uint64_t page;
-	void *root;
-	void *chunks;
-	void *fed[POOL];
-	unsigned fed_count;
-};
-
-static void *zeroed(size_t size)
-{
-	void *memory = calloc(1, size);
-
-	if (!memory)
-		tap_bail("no memory for a test");
-	return memory;
-}
-
-static void world_make(struct world *world, uint64_t page)
-{
-	memset(world, 0, sizeof(*world));
-	world->page = page;
-	world->root = zeroed(vas_owner_index_root_size(page));
-	world->chunks = zeroed(vas_owner_index_chunks_size());
-	vas_owner_index_init(&world->index, page, world->root, world->chunks);
-}
-
-static void world_end(struct world *world)
-{
-	while (world->fed_count)
-		free(world->fed[--world->fed_count]);
-	free(world->chunks);
-	free(world->root);
-}
-
-static void *world_keep(struct world *world, size_t size)
-{
-	void *memory = zeroed(size);
-
-	if (world->fed_count == POOL)
-		tap_bail("the pool of test memory is too small");
-	world->fed[world->fed_count++] = memory;
-	return memory;
-}
-
-static void world_feed(struct world *world)
-{
-	while (vas_owner_index_wants_node(&world->index))
-		vas_owner_index_feed_node(&world->index,
-					  world_keep(world, sizeof(struct vas_index_node)));
-	if (vas_owner_index_wants_chunk(&world->index))
-		vas_owner_index_feed_chunk(&world->index,
-					   world_keep(world, sizeof(struct vas_owner_chunk)));
-}
-
-static struct vas_owner_entry *world_own(struct world *world, uint64_t start, uint64_t size)
-{
-	struct vas_owner_entry *entry;
-
-	world_feed(world);
-	entry = vas_owner_index_take(&world->index);
-	vas_owner_index_publish(&world->index, entry, start, size);
-	return entry;
-}
-
-static void world_disown(struct world *world, struct vas_owner_entry *entry)
-{
-	vas_owner_index_hide(&world->index, entry);
-	vas_owner_index_clear(&world->index, entry);
-	vas_owner_index_give(&world->index, entry);
-}
-
-static bool nobody(const struct world *world, uint64_t address)
-{
-	struct vas_owner owner = { 1, { 2, 3 } };
-
-	return !vas_owner_index_find(&world->index, address, &owner) && owner.id == 1 &&
-	       owner.span.start == 2 && owner.span.size == 3;
-}
-
-static bool owned_by(const struct world *world, uint64_t address,
-		     const struct vas_owner_entry *entry)
-{
-	struct vas_owner owner;
-
-	return vas_owner_index_find(&world->index, address, &owner) &&
-	       owner.id == vas_owner_id(entry) && owner.span.start == entry->start &&
-	       owner.span.size == entry->size;
-}
-
-/* Found at both ends and in the middle. */
-static bool owned_whole(const struct world *world, const struct vas_owner_entry *entry)
-{
-	return owned_by(world, entry->start, entry) &&
-	       owned_by(world, entry->start + entry->size / 2, entry) &&
-	       owned_by(world, entry->start + entry->size - 1, entry);
-}
-
-static bool sound(const struct world *world)
-{
-	return vas_owner_index_check(&world->index);
-}
-
-/* No entry left, no slot used, every node back. */
-static bool pristine(const struct world *world)
-{
-	const uint64_t *root = world->root;
-
-	for (size_t i = 0; i < vas_owner_index_root_size(world->page) / sizeof(*root); i++)
-		if (root[i])
-			return false;
-	return world->index.node_free_count == world->index.node_count &&
-	       world->index.claims == 0 && sound(world);
-}
+#include "support/index_world.h"
 
 static void test_edges(uint64_t page)
 {
 	const unsigned kib = (unsigned)(page >> 10);
 	struct vas_owner_entry *entry;
-	struct world world;
+	struct index_world world;
 	bool all = true;
 
-	world_make(&world, page);
-	ok(nobody(&world, 0) && nobody(&world, page) && nobody(&world, TOP - 1) &&
-		   nobody(&world, TOP) && nobody(&world, UINT64_MAX),
+	index_world_make(&world, page);
+	ok(index_nobody(&world, 0) && index_nobody(&world, page) &&
+		   index_nobody(&world, INDEX_TOP - 1) && index_nobody(&world, INDEX_TOP) &&
+		   index_nobody(&world, UINT64_MAX),
 	   "%u KiB: an empty index knows nobody, also beyond the width", kib);
 	ok(vas_owner_index_by_id(&world.index, 1ull << 32) == NULL,
 	   "%u KiB: an empty index has no ids", kib);
 
 	/* A span at each scale: one page, a slot of each level, a bit more and a bit less. */
-	for (unsigned shift = 0; shift < 40 && (page << shift) < TOP / 4; shift++) {
+	for (unsigned shift = 0; shift < 40 && (page << shift) < INDEX_TOP / 4; shift++) {
 		for (int off = -1; off <= 1; off++) {
 			uint64_t start = (page << shift) + page * (uint64_t)(off + 1);
 			uint64_t size = (page << shift) + (uint64_t)off * page;
 
 			if (!size)
 				continue;
-			entry = world_own(&world, start, size);
-			all = all && owned_whole(&world, entry) && nobody(&world, start - 1) &&
-			      nobody(&world, start + size) && sound(&world) &&
+			entry = index_world_own(&world, start, size);
+			all = all && index_owned_whole(&world, entry) &&
+			      index_nobody(&world, start - 1) &&
+			      index_nobody(&world, start + size) && index_sound(&world) &&
 			      vas_owner_index_by_id(&world.index, vas_owner_id(entry)) == entry &&
 			      vas_owner_index_entry(&world.index, start) == entry &&
 			      !vas_owner_index_entry(&world.index, start + size);
-			world_disown(&world, entry);
-			all = all && nobody(&world, start) && nobody(&world, start + size - 1);
+			index_world_disown(&world, entry);
+			all = all && index_nobody(&world, start) &&
+			      index_nobody(&world, start + size - 1);
 		}
 	}
 	ok(all, "%u KiB: one span of each scale is found to the byte and forgotten again", kib);
 
-	entry = world_own(&world, 0, page);
-	ok(owned_whole(&world, entry) && nobody(&world, page), "%u KiB: the first page", kib);
-	world_disown(&world, entry);
-	entry = world_own(&world, TOP - page, page);
-	ok(owned_whole(&world, entry) && nobody(&world, TOP - page - 1) && nobody(&world, TOP) &&
-		   nobody(&world, UINT64_MAX),
+	entry = index_world_own(&world, 0, page);
+	ok(index_owned_whole(&world, entry) && index_nobody(&world, page), "%u KiB: the first page",
+	   kib);
+	index_world_disown(&world, entry);
+	entry = index_world_own(&world, INDEX_TOP - page, page);
+	ok(index_owned_whole(&world, entry) && index_nobody(&world, INDEX_TOP - page - 1) &&
+		   index_nobody(&world, INDEX_TOP) && index_nobody(&world, UINT64_MAX),
 	   "%u KiB: the last page of 57 bits", kib);
-	world_disown(&world, entry);
-	entry = world_own(&world, 0, TOP);
-	ok(owned_whole(&world, entry) && nobody(&world, TOP) && nobody(&world, TOP * 2) &&
-		   nobody(&world, 1ull << 63) && sound(&world),
+	index_world_disown(&world, entry);
+	entry = index_world_own(&world, 0, INDEX_TOP);
+	ok(index_owned_whole(&world, entry) && index_nobody(&world, INDEX_TOP) &&
+		   index_nobody(&world, INDEX_TOP * 2) && index_nobody(&world, 1ull << 63) &&
+		   index_sound(&world),
 	   "%u KiB: all of 57 bits, and not beyond", kib);
-	world_disown(&world, entry);
-	ok(pristine(&world), "%u KiB: nothing is left", kib);
-	world_end(&world);
+	index_world_disown(&world, entry);
+	ok(index_pristine(&world), "%u KiB: nothing is left", kib);
+	index_world_end(&world);
 }
 
 static void test_hide(void)
 {
 	struct vas_owner_entry *a, *b;
-	struct world world;
+	struct index_world world;
 	uint64_t id;
 
-	world_make(&world, 4096);
-	a = world_own(&world, 0x10000, 0x5000);
-	b = world_own(&world, 0x15000, 0x1000);
+	index_world_make(&world, 4096);
+	a = index_world_own(&world, 0x10000, 0x5000);
+	b = index_world_own(&world, 0x15000, 0x1000);
 	id = vas_owner_id(a);
 	vas_owner_index_hide(&world.index, a);
-	ok(nobody(&world, 0x10000) && nobody(&world, 0x14fff) && owned_whole(&world, b),
+	ok(index_nobody(&world, 0x10000) && index_nobody(&world, 0x14fff) &&
+		   index_owned_whole(&world, b),
 	   "a hidden span is not found; its neighbour is");
 	ok(!vas_owner_index_by_id(&world.index, id), "the id of a hidden span is stale");
 	ok(vas_owner_index_entry(&world.index, 0x12000) == a, "the writer still sees its entry");
-	ok(sound(&world), "a hidden span breaks no rule");
+	ok(index_sound(&world), "a hidden span breaks no rule");
 	vas_owner_index_unhide(&world.index, a);
-	ok(owned_whole(&world, a) && vas_owner_id(a) == id &&
+	ok(index_owned_whole(&world, a) && vas_owner_id(a) == id &&
 		   vas_owner_index_by_id(&world.index, id) == a,
 	   "shown again it is the same owner");
 	vas_owner_index_hide(&world.index, a);
 	vas_owner_index_clear(&world.index, a);
-	ok(nobody(&world, 0x12000) && owned_whole(&world, b) &&
+	ok(index_nobody(&world, 0x12000) && index_owned_whole(&world, b) &&
 		   !vas_owner_index_entry(&world.index, 0x12000),
 	   "cleared it leaves no trace");
 	vas_owner_index_give(&world.index, a);
-	world_disown(&world, b);
-	ok(pristine(&world), "nothing is left");
-	world_end(&world);
+	index_world_disown(&world, b);
+	ok(index_pristine(&world), "nothing is left");
+	index_world_end(&world);
 }
 
 /* Three spans that touch at `edge`, so that every level must split; and what that costs. */
@@ -223,72 +110,74 @@ static void test_split(uint64_t page)
 	const unsigned kib = (unsigned)(page >> 10);
 	struct vas_owner_entry *left, *middle, *right;
 	uint32_t free_before, used, most = 0;
-	struct world world;
+	struct index_world world;
 	bool all = true;
 
-	world_make(&world, page);
+	index_world_make(&world, page);
 	for (unsigned shift = 0; shift < 32; shift++) {
 		/* Edges just inside a slot of 2^shift pages, in different slots of all levels. */
 		uint64_t edge = (3 * page << 27) + (page << shift) + page;
 		uint64_t other = edge + (page << 27) + page;
 
-		left = world_own(&world, edge - 2 * page, 2 * page);
-		right = world_own(&world, other, 3 * page);
-		world_feed(&world);
+		left = index_world_own(&world, edge - 2 * page, 2 * page);
+		right = index_world_own(&world, other, 3 * page);
+		index_world_feed(&world);
 		free_before = world.index.node_free_count;
 		middle = vas_owner_index_take(&world.index);
 		vas_owner_index_publish(&world.index, middle, edge, other - edge);
 		used = free_before - world.index.node_free_count;
 		most = used > most ? used : most;
-		all = all && owned_whole(&world, left) && owned_whole(&world, middle) &&
-		      owned_whole(&world, right) && owned_by(&world, edge - 1, left) &&
-		      owned_by(&world, edge, middle) && owned_by(&world, other - 1, middle) &&
-		      owned_by(&world, other, right) && nobody(&world, edge - 2 * page - 1) &&
-		      nobody(&world, other + 3 * page) && sound(&world);
+		all = all && index_owned_whole(&world, left) && index_owned_whole(&world, middle) &&
+		      index_owned_whole(&world, right) && index_owned_by(&world, edge - 1, left) &&
+		      index_owned_by(&world, edge, middle) &&
+		      index_owned_by(&world, other - 1, middle) &&
+		      index_owned_by(&world, other, right) &&
+		      index_nobody(&world, edge - 2 * page - 1) &&
+		      index_nobody(&world, other + 3 * page) && index_sound(&world);
 		/* Leave in an order that changes. */
-		world_disown(&world, shift & 1 ? middle : left);
-		all = all && sound(&world) && owned_whole(&world, right) &&
-		      owned_whole(&world, shift & 1 ? left : middle);
-		world_disown(&world, shift & 1 ? left : right);
-		all = all && owned_whole(&world, shift & 1 ? right : middle);
-		world_disown(&world, shift & 1 ? right : middle);
-		all = all && pristine(&world);
+		index_world_disown(&world, shift & 1 ? middle : left);
+		all = all && index_sound(&world) && index_owned_whole(&world, right) &&
+		      index_owned_whole(&world, shift & 1 ? left : middle);
+		index_world_disown(&world, shift & 1 ? left : right);
+		all = all && index_owned_whole(&world, shift & 1 ? right : middle);
+		index_world_disown(&world, shift & 1 ? right : middle);
+		all = all && index_pristine(&world);
 	}
 	ok(all, "%u KiB: touching spans are told apart to the byte at every scale", kib);
 	ok(most <= VAS_INDEX_NODES_FOR_ONE,
 	   "%u KiB: the worst span between two others took %u nodes, as reckoned", kib, most);
-	world_end(&world);
+	index_world_end(&world);
 }
 
 /* 512 owners fill a node, one page each; the node goes when the last one goes. */
 static void test_crowd(void)
 {
 	struct vas_owner_entry *crowd[1024];
-	struct world world;
+	struct index_world world;
 	uint32_t nodes;
 	bool all = true;
 
-	world_make(&world, 4096);
+	index_world_make(&world, 4096);
 	for (unsigned i = 0; i < 1024; i++)
-		crowd[i] = world_own(&world, (0x40000ull + i) << 12, 4096);
+		crowd[i] = index_world_own(&world, (0x40000ull + i) << 12, 4096);
 	for (unsigned i = 0; i < 1024; i++)
-		all = all && owned_whole(&world, crowd[i]);
+		all = all && index_owned_whole(&world, crowd[i]);
 	nodes = world.index.node_count - world.index.node_free_count;
-	ok(all && sound(&world), "1024 single pages side by side are told apart");
+	ok(all && index_sound(&world), "1024 single pages side by side are told apart");
 	ok(nodes == 4, "they take two leaves and the two nodes above (%u)", nodes);
 	for (unsigned i = 0; i < 1024; i += 2)
-		world_disown(&world, crowd[i]);
+		index_world_disown(&world, crowd[i]);
 	for (unsigned i = 0; i < 1024; i++)
-		all = all && (i & 1 ? owned_whole(&world, crowd[i]) :
-				      nobody(&world, (0x40000ull + i) << 12));
-	ok(all && sound(&world), "every other one leaves, the rest stays");
+		all = all && (i & 1 ? index_owned_whole(&world, crowd[i])
+				    : index_nobody(&world, (0x40000ull + i) << 12));
+	ok(all && index_sound(&world), "every other one leaves, the rest stays");
 	for (unsigned i = 1; i < 1023; i += 2)
-		world_disown(&world, crowd[i]);
+		index_world_disown(&world, crowd[i]);
 	ok(world.index.node_count - world.index.node_free_count == 3,
 	   "a leaf goes with its last owner, not before");
-	world_disown(&world, crowd[1023]);
-	ok(pristine(&world), "all nodes come back with the last one");
-	world_end(&world);
+	index_world_disown(&world, crowd[1023]);
+	ok(index_pristine(&world), "all nodes come back with the last one");
+	index_world_end(&world);
 }
 
 /* A claim that lands on hidden spans takes their slots; they can then only be cleared. */
@@ -298,127 +187,130 @@ static void test_overrun(void)
 		uint64_t start, pages;
 		const char *what;
 	} claims[] = {
-		{ 100, 10, "the same span" },	 { 102, 3, "its middle" },
-		{ 100, 4, "its low part" },	 { 106, 4, "its high part" },
-		{ 95, 8, "over its low edge" },	 { 107, 9, "over its high edge" },
-		{ 60, 200, "all around it" },	 { 0, 1ull << 30, "far around it" },
+		{ 100, 10, "the same span" },	{ 102, 3, "its middle" },
+		{ 100, 4, "its low part" },	{ 106, 4, "its high part" },
+		{ 95, 8, "over its low edge" }, { 107, 9, "over its high edge" },
+		{ 60, 200, "all around it" },	{ 0, 1ull << 30, "far around it" },
 		{ 109, 1, "its last page" },
 	};
 	struct vas_owner_entry *hidden, *low, *high, *claim, *rest;
-	struct world world;
+	struct index_world world;
 
 	for (unsigned i = 0; i < sizeof(claims) / sizeof(claims[0]); i++) {
 		uint64_t start = claims[i].start << 12, size = claims[i].pages << 12;
 		bool all;
 
-		world_make(&world, 4096);
-		hidden = world_own(&world, 100 << 12, 10 << 12);
-		low = claims[i].pages < 100 ? world_own(&world, 80 << 12, 1 << 12) : NULL;
-		high = claims[i].pages < 100 ? world_own(&world, 130 << 12, 1 << 12) : NULL;
+		index_world_make(&world, 4096);
+		hidden = index_world_own(&world, 100 << 12, 10 << 12);
+		low = claims[i].pages < 100 ? index_world_own(&world, 80 << 12, 1 << 12) : NULL;
+		high = claims[i].pages < 100 ? index_world_own(&world, 130 << 12, 1 << 12) : NULL;
 		vas_owner_index_hide(&world.index, hidden);
-		claim = world_own(&world, start, size);
-		all = owned_whole(&world, claim) && (!low || owned_whole(&world, low)) &&
-		      (!high || owned_whole(&world, high)) && sound(&world);
+		claim = index_world_own(&world, start, size);
+		all = index_owned_whole(&world, claim) &&
+		      (!low || index_owned_whole(&world, low)) &&
+		      (!high || index_owned_whole(&world, high)) && index_sound(&world);
 		/* What the claim left of the hidden span may go to one more claim. */
 		rest = NULL;
 		if (start + size < 110 << 12) {
-			rest = world_own(&world, start + size, (110 << 12) - (start + size));
-			all = all && owned_whole(&world, rest) && owned_whole(&world, claim);
+			rest = index_world_own(&world, start + size, (110 << 12) - (start + size));
+			all = all && index_owned_whole(&world, rest) &&
+			      index_owned_whole(&world, claim);
 		}
 		for (uint64_t page = 100; page < 110; page++) {
 			uint64_t address = page << 12;
 
 			if (address >= start && address - start < size)
-				all = all && owned_by(&world, address, claim);
+				all = all && index_owned_by(&world, address, claim);
 			else if (!rest || address < start)
-				all = all && nobody(&world, address);
+				all = all && index_nobody(&world, address);
 		}
 		vas_owner_index_clear(&world.index, hidden);
 		vas_owner_index_give(&world.index, hidden);
-		all = all && owned_whole(&world, claim) && (!rest || owned_whole(&world, rest)) &&
-		      sound(&world);
-		world_disown(&world, claim);
+		all = all && index_owned_whole(&world, claim) &&
+		      (!rest || index_owned_whole(&world, rest)) && index_sound(&world);
+		index_world_disown(&world, claim);
 		if (rest)
-			world_disown(&world, rest);
+			index_world_disown(&world, rest);
 		if (low)
-			world_disown(&world, low);
+			index_world_disown(&world, low);
 		if (high)
-			world_disown(&world, high);
-		ok(all && pristine(&world), "a claim over a hidden span: %s", claims[i].what);
-		world_end(&world);
+			index_world_disown(&world, high);
+		ok(all && index_pristine(&world), "a claim over a hidden span: %s", claims[i].what);
+		index_world_end(&world);
 	}
 }
 
 static void test_ids(void)
 {
 	struct vas_owner_entry *entry, *next;
-	struct world world;
+	struct index_world world;
 	uint64_t last = 0, id;
 	uint32_t number;
 	bool rising = true;
 
-	world_make(&world, 65536);
+	index_world_make(&world, 65536);
 	for (unsigned i = 0; i < 1000; i++) {
-		entry = world_own(&world, 65536, 65536);
+		entry = index_world_own(&world, 65536, 65536);
 		id = vas_owner_id(entry);
 		rising = rising && id > last && !vas_owner_index_by_id(&world.index, last) &&
 			 entry->id == 0;
 		last = id;
-		world_disown(&world, entry);
+		index_world_disown(&world, entry);
 	}
 	ok(rising, "an entry that is used again has a new id each time, the old ones are stale");
 
-	entry = world_own(&world, 65536, 65536);
-	world_disown(&world, entry);
+	entry = index_world_own(&world, 65536, 65536);
+	index_world_disown(&world, entry);
 	entry->generation = 0xffffffecu; /* as after two thousand million owners */
-	world_feed(&world);
+	index_world_feed(&world);
 	for (number = 0; number < 4; number++) {
-		next = world_own(&world, 65536, 65536);
+		next = index_world_own(&world, 65536, 65536);
 		if (next != entry)
 			break;
-		rising = rising && vas_owner_id(next) > last && owned_whole(&world, next);
+		rising = rising && vas_owner_id(next) > last && index_owned_whole(&world, next);
 		last = vas_owner_id(next);
-		world_disown(&world, next);
+		index_world_disown(&world, next);
 	}
 	ok(rising && number == 2, "near the end of its numbers an entry serves on (%u owners more)",
 	   number);
-	ok(next != entry && owned_whole(&world, next) && entry->generation >= 0xfffffff0u,
+	ok(next != entry && index_owned_whole(&world, next) && entry->generation >= 0xfffffff0u,
 	   "then it retires, and another takes its place");
-	ok(!vas_owner_index_by_id(&world.index, last) && sound(&world),
+	ok(!vas_owner_index_by_id(&world.index, last) && index_sound(&world),
 	   "the last id of a retired entry stays stale");
-	world_disown(&world, next);
+	index_world_disown(&world, next);
 
-	world_feed(&world);
+	index_world_feed(&world);
 	entry = vas_owner_index_take(&world.index);
 	vas_owner_index_untake(&world.index, entry);
 	ok(vas_owner_index_take(&world.index) == entry && world.index.claims == 1,
 	   "an entry that was not used goes back");
 	vas_owner_index_untake(&world.index, entry);
-	ok(pristine(&world), "nothing is left");
-	world_end(&world);
+	ok(index_pristine(&world), "nothing is left");
+	index_world_end(&world);
 }
 
 /* More than one chunk of entries, and the end of the chunks. */
 static void test_chunks(void)
 {
 	struct vas_owner_entry *entries[3 * VAS_OWNER_CHUNK];
-	struct world world;
+	struct index_world world;
 	bool all = true;
 
-	world_make(&world, 65536);
+	index_world_make(&world, 65536);
 	for (unsigned i = 0; i < 3 * VAS_OWNER_CHUNK; i++)
-		entries[i] = world_own(&world, (1ull << 33) + ((uint64_t)i << 20), 65536);
+		entries[i] = index_world_own(&world, (1ull << 33) + ((uint64_t)i << 20), 65536);
 	for (unsigned i = 0; i < 3 * VAS_OWNER_CHUNK; i++)
-		all = all && entries[i]->id == i && owned_whole(&world, entries[i]) &&
+		all = all && entries[i]->id == i && index_owned_whole(&world, entries[i]) &&
 		      vas_owner_index_number(&world.index, i) == entries[i];
-	ok(all && world.index.chunk_count == 3 && sound(&world), "three chunks full of owners");
+	ok(all && world.index.chunk_count == 3 && index_sound(&world),
+	   "three chunks full of owners");
 	for (unsigned i = 0; i < 3 * VAS_OWNER_CHUNK; i++)
-		world_disown(&world, entries[i]);
-	ok(pristine(&world), "nothing is left");
+		index_world_disown(&world, entries[i]);
+	ok(index_pristine(&world), "nothing is left");
 	world.index.chunk_count = VAS_OWNER_CHUNKS;
 	is_err(vas_owner_index_feed_chunk(&world.index, world.fed[0]), ENOSPC,
 	       "no more chunks than there is room for");
-	world_end(&world);
+	index_world_end(&world);
 }
 
 /* Feeding exactly what is asked for is enough for several claims under way at once. */
@@ -426,22 +318,22 @@ static void test_budget(void)
 {
 	struct vas_owner_entry *edges[16], *taken[8];
 	uint64_t starts[8], sizes[8];
-	struct world world;
+	struct index_world world;
 	bool all = true;
 
-	world_make(&world, 4096);
+	index_world_make(&world, 4096);
 	for (unsigned i = 0; i < 8; i++) {
 		uint64_t base = (uint64_t)(2 * i + 2) << 39;
 
-		edges[2 * i] = world_own(&world, base + (1ull << 38), 4096);
+		edges[2 * i] = index_world_own(&world, base + (1ull << 38), 4096);
 		starts[i] = base + (1ull << 38) + 4096;
 		sizes[i] = (1ull << 39) + (1ull << 30) + (5ull << 21) + (7ull << 12);
-		edges[2 * i + 1] = world_own(&world, starts[i] + sizes[i], 4096);
+		edges[2 * i + 1] = index_world_own(&world, starts[i] + sizes[i], 4096);
 		if (i & 1) /* the neighbours of one may share a root slot with those of the next */
-			world_disown(&world, edges[2 * i + 1]);
+			index_world_disown(&world, edges[2 * i + 1]);
 	}
 	for (unsigned i = 0; i < 8; i++) {
-		world_feed(&world);
+		index_world_feed(&world);
 		taken[i] = vas_owner_index_take(&world.index);
 		ok(world.index.node_free_count >= world.index.claims * VAS_INDEX_NODES_FOR_ONE,
 		   "claim %u has its nodes before it begins", i + 1);
@@ -449,10 +341,10 @@ static void test_budget(void)
 	for (unsigned i = 8; i-- > 0;)
 		vas_owner_index_publish(&world.index, taken[i], starts[i], sizes[i] / 2);
 	for (unsigned i = 0; i < 8; i++)
-		all = all && owned_whole(&world, taken[i]);
-	ok(all && sound(&world) && world.index.claims == 0,
+		all = all && index_owned_whole(&world, taken[i]);
+	ok(all && index_sound(&world) && world.index.claims == 0,
 	   "eight claims under way at once are all recorded with what was fed before");
-	world_end(&world);
+	index_world_end(&world);
 }
 
 /* Each breakage is put in, must be seen, and is taken out again. */
@@ -460,41 +352,42 @@ static void test_check_sees(void)
 {
 	struct vas_owner_entry *a, *b, *c, *far;
 	struct vas_index_node *node;
-	struct world world;
+	struct index_world world;
 	uint64_t *root, word, saved;
 
-	world_make(&world, 65536);
+	index_world_make(&world, 65536);
 	root = world.root;
-	a = world_own(&world, 1ull << 32, 65536);
-	b = world_own(&world, (1ull << 32) + 65536, 1ull << 45);
-	c = world_own(&world, 5ull << 43, 65536 * 3);
-	far = world_own(&world, 30ull << 43, 65536);
-	ok(sound(&world), "a sound index passes");
+	a = index_world_own(&world, 1ull << 32, 65536);
+	b = index_world_own(&world, (1ull << 32) + 65536, 1ull << 45);
+	c = index_world_own(&world, 5ull << 43, 65536 * 3);
+	far = index_world_own(&world, 30ull << 43, 65536);
+	ok(index_sound(&world), "a sound index passes");
 	node = (struct vas_index_node *)(uintptr_t)root[0];
 
 	word = root[1];
 	root[1] = 0;
-	ok(sound(&world) && owned_whole(&world, b), "a hole in the middle is not at an edge");
+	ok(index_sound(&world) && index_owned_whole(&world, b),
+	   "a hole in the middle is not at an edge");
 	root[1] = word;
 
 	word = root[4];
 	root[4] = 0;
-	ok(!sound(&world), "seen: the last slot of a span is empty");
+	ok(!index_sound(&world), "seen: the last slot of a span is empty");
 	root[4] = word ^ 1ull << 32;
-	ok(!sound(&world), "seen: a slot names an owner's wrong generation");
+	ok(!index_sound(&world), "seen: a slot names an owner's wrong generation");
 	root[4] = word + (5ull << 32);
-	ok(!sound(&world), "seen: a slot names a generation that is still to come");
+	ok(!index_sound(&world), "seen: a slot names a generation that is still to come");
 	root[4] = 6;
-	ok(!sound(&world), "seen: a link of the free list is in the tree");
+	ok(!index_sound(&world), "seen: a link of the free list is in the tree");
 	root[4] = word;
 
 	word = root[20];
 	root[20] = root[1];
-	ok(!sound(&world), "seen: a slot far from its owner's span");
+	ok(!index_sound(&world), "seen: a slot far from its owner's span");
 	root[20] = (uint64_t)(uintptr_t)world.index.node_free;
 	saved = world.index.node_free->slots[0];
 	world.index.node_free->slots[0] = 0;
-	ok(!sound(&world), "seen: an empty node in the tree");
+	ok(!index_sound(&world), "seen: an empty node in the tree");
 	world.index.node_free->slots[0] = saved;
 	root[20] = word;
 
@@ -503,28 +396,28 @@ static void test_check_sees(void)
 		if (!word)
 			continue;
 		node->slots[i] = 0;
-		ok(!sound(&world), "seen: a slot in a node is gone");
+		ok(!index_sound(&world), "seen: a slot in a node is gone");
 		node->slots[i] = word;
 		break;
 	}
 	a->start += 65536 * 4;
-	ok(!sound(&world), "seen: an owner that moved without its slots");
+	ok(!index_sound(&world), "seen: an owner that moved without its slots");
 	a->start -= 65536 * 4;
 	a->generation++;
-	ok(sound(&world), "a hidden owner may keep its slots");
+	ok(index_sound(&world), "a hidden owner may keep its slots");
 	a->generation++;
-	ok(!sound(&world), "seen: an owner two generations on");
+	ok(!index_sound(&world), "seen: an owner two generations on");
 	a->generation -= 2;
 	c->size += 1ull << 44;
-	ok(!sound(&world), "seen: an owner that grew without slots");
+	ok(!index_sound(&world), "seen: an owner that grew without slots");
 	c->size -= 1ull << 44;
-	ok(sound(&world), "mended, it passes again");
-	world_disown(&world, a);
-	world_disown(&world, b);
-	world_disown(&world, c);
-	world_disown(&world, far);
-	ok(pristine(&world), "nothing is left");
-	world_end(&world);
+	ok(index_sound(&world), "mended, it passes again");
+	index_world_disown(&world, a);
+	index_world_disown(&world, b);
+	index_world_disown(&world, c);
+	index_world_disown(&world, far);
+	ok(index_pristine(&world), "nothing is left");
+	index_world_end(&world);
 }
 
 /* The flat model. */
@@ -534,7 +427,7 @@ static void test_check_sees(void)
 #ifdef VASPACE_EXPENSIVE_ASSERTS
 #define RANDOM_TOP (1ull << 47)
 #else
-#define RANDOM_TOP TOP
+#define RANDOM_TOP INDEX_TOP
 #endif
 
 struct flat {
@@ -546,7 +439,7 @@ struct flat {
 };
 
 struct random_run {
-	struct world world;
+	struct index_world world;
 	struct flat flat[LIVE];
 	uint64_t random;
 	uint64_t last_id[4 * LIVE]; /* per entry */
@@ -571,7 +464,8 @@ static uint64_t random_page(struct random_run *run)
 		break;
 	default:
 		page = (near->entry ? near->start : 0) / run->world.page;
-		page += vas_random_next(&run->random) >> (64 - 1 - vas_random_below(&run->random, bits));
+		page += vas_random_next(&run->random) >>
+			(64 - 1 - vas_random_below(&run->random, bits));
 		break;
 	}
 	return (page + vas_random_below(&run->random, 5)) & (pages - 1);
@@ -597,12 +491,13 @@ static bool random_cut(const struct random_run *run, uint64_t *start, uint64_t *
 
 static bool random_publish(struct random_run *run, struct flat *flat)
 {
-	struct world *world = &run->world;
+	struct index_world *world = &run->world;
 	uint64_t start = random_page(run) * world->page, end;
 	uint32_t before;
 
 	end = start + (1 + (vas_random_next(&run->random) >>
-			    (64 - 1 - vas_random_below(&run->random, 44)))) * world->page;
+			    (64 - 1 - vas_random_below(&run->random, 44)))) *
+			      world->page;
 	if (end > RANDOM_TOP)
 		end = RANDOM_TOP;
 	if (!random_cut(run, &start, &end) || !random_cut(run, &start, &end))
@@ -617,9 +512,9 @@ static bool random_publish(struct random_run *run, struct flat *flat)
 			run->overruns++;
 		}
 	}
-	world_feed(world);
+	index_world_feed(world);
 	before = world->index.node_free_count;
-	flat->entry = world_own(world, start, end - start);
+	flat->entry = index_world_own(world, start, end - start);
 	flat->start = start;
 	flat->end = end;
 	flat->id = vas_owner_id(flat->entry);
@@ -687,16 +582,18 @@ static bool random_step(struct random_run *run)
 static void test_random(uint64_t page, uint64_t steps)
 {
 	const unsigned kib = (unsigned)(page >> 10);
-	struct random_run *run = zeroed(sizeof(*run));
+	struct random_run *run = calloc(1, sizeof(*run));
 	uint64_t step, every = page == 4096 ? 4096 : 512;
 	bool held = true;
 
-	world_make(&run->world, page);
+	if (!run)
+		tap_bail("no memory for a test");
+	index_world_make(&run->world, page);
 	run->random = tap_seed() + page;
 	for (step = 0; step < steps && held; step++) {
 		held = random_step(run);
 		if (step % every == 0)
-			held = held && sound(&run->world);
+			held = held && index_sound(&run->world);
 	}
 	ok(held, "%u KiB: %llu random steps agree with a flat list (%llu published, %llu overran)",
 	   kib, (unsigned long long)step, (unsigned long long)run->published,
@@ -711,12 +608,12 @@ static void test_random(uint64_t page, uint64_t steps)
 		if (flat->entry)
 			vas_owner_index_clear(&run->world.index, flat->entry);
 	}
-	ok(pristine(&run->world), "%u KiB: at the end every node is back", kib);
+	ok(index_pristine(&run->world), "%u KiB: at the end every node is back", kib);
 	ok(run->world.index.chunk_count == 1 && run->world.index.entry_next <= LIVE + 1 &&
 		   run->world.index.node_count <= (LIVE + 1) * VAS_INDEX_NODES_FOR_ONE,
 	   "%u KiB: memory did not drift: %u nodes, %u entries", kib, run->world.index.node_count,
 	   run->world.index.entry_next);
-	world_end(&run->world);
+	index_world_end(&run->world);
 	free(run);
 }
 
