@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "base/code.h"
+#include "base/hot.h"
 #include "space/space.h"
 
 #define ALL_PROT (PROT_READ | PROT_WRITE | PROT_EXEC)
@@ -38,7 +39,7 @@ static int fail_early(enum vas_operation operation, uint64_t asked, uint64_t add
 	return fail(&failure, why, err);
 }
 
-int vas_reserve(uint64_t size, const struct vas_reserve_opts *opts, struct vas_span *span)
+VAS_HOT int vas_reserve(uint64_t size, const struct vas_reserve_opts *opts, struct vas_span *span)
 {
 	struct vas_reserve_opts known;
 	struct vas_failure failure;
@@ -95,7 +96,7 @@ int vas_commit(void *start, uint64_t size, const struct vas_commit_opts *opts)
 	return err ? fail(&failure, VAS_WHY_KERNEL, err) : 0;
 }
 
-int vas_release(void *start, enum vas_release_state *state)
+VAS_HOT int vas_release(void *start, enum vas_release_state *state)
 {
 	uint64_t address = (uint64_t)(uintptr_t)start;
 	struct vas_space *space = vas_space_if_made();
@@ -108,7 +109,7 @@ int vas_release(void *start, enum vas_release_state *state)
 	return 0;
 }
 
-int vas_owner_at(const void *address, struct vas_owner *owner)
+VAS_HOT int vas_owner_at(const void *address, struct vas_owner *owner)
 {
 	const struct vas_space *space = vas_space_if_made();
 	struct vas_owner found;

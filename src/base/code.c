@@ -11,6 +11,7 @@
  * an uninitialised field, and looking for its tail would leave the struct.
  */
 #include "base/code.h"
+#include "base/hot.h"
 
 #include <errno.h>
 #include <string.h>
@@ -181,7 +182,7 @@ static size_t stated_size(const void *options)
 	return size;
 }
 
-int vas_options_load(const void *options, void *known, size_t known_size, size_t minimum)
+VAS_HOT int vas_options_load(const void *options, void *known, size_t known_size, size_t minimum)
 {
 	const unsigned char *bytes = options;
 	size_t size;

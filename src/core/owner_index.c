@@ -55,6 +55,7 @@
  * caller before a claim, so that recording a claim cannot fail. It does not
  * know blocks inside a region.
  */
+#include "base/hot.h"
 #include "core/owner_index.h"
 
 #include <errno.h>
@@ -106,12 +107,16 @@ static uint64_t owner_word(const struct vas_owner_entry *entry, uint32_t generat
 	return (uint64_t)generation << 32 | (uint64_t)entry->id << 1 | SLOT_OWNER;
 }
 
-static struct vas_owner_entry *word_entry(const struct vas_owner_index *index, uint64_t word)
+VAS_HOT static struct vas_owner_entry *word_entry(const struct vas_owner_index *index, uint64_t word)
 {
 	uint32_t id = (uint32_t)word >> 1;
 	struct vas_owner_chunk *chunk;
 
-	chunk = __atomic_load_n(&index->chunks[id >> VAS_OWNER_CHUNK_BITS], __ATOMIC_ACQUIRE);
+	if (id < VAS_OWNER_CHUNK)
+		chunk = __atomic_load_n(&index->first_chunk, __ATOMIC_ACQUIRE);
+	else
+		chunk = __atomic_load_n(&index->chunks[id >> VAS_OWNER_CHUNK_BITS],
+					__ATOMIC_ACQUIRE);
 	return &chunk->entries[id & (VAS_OWNER_CHUNK - 1)];
 }
 
@@ -143,7 +148,7 @@ void vas_owner_index_init(struct vas_owner_index *index, uint64_t page_size, voi
 	};
 }
 
-bool vas_owner_index_wants_node(const struct vas_owner_index *index)
+VAS_HOT bool vas_owner_index_wants_node(const struct vas_owner_index *index)
 {
 	return index->node_free_count < (index->claims + 1) * VAS_INDEX_NODES_FOR_ONE;
 }
@@ -177,6 +182,8 @@ int vas_owner_index_feed_chunk(struct vas_owner_index *index, struct vas_owner_c
 	for (uint32_t i = 0; i < VAS_OWNER_CHUNK; i++)
 		zeroed->entries[i].id = (number << VAS_OWNER_CHUNK_BITS) + i;
 	__atomic_store_n(&index->chunks[number], zeroed, __ATOMIC_RELEASE);
+	if (number == 0)
+		__atomic_store_n(&index->first_chunk, zeroed, __ATOMIC_RELEASE);
 	index->chunk_count++;
 	return 0;
 }
@@ -225,7 +232,7 @@ void vas_owner_index_give(struct vas_owner_index *index, struct vas_owner_entry 
 	index->entry_free = entry;
 }
 
-bool vas_owner_index_retake(struct vas_owner_index *index, struct vas_owner_entry *entry)
+VAS_HOT bool vas_owner_index_retake(struct vas_owner_index *index, struct vas_owner_entry *entry)
 {
 	if (entry->generation >= GENERATION_LAST)
 		return false;
@@ -267,7 +274,7 @@ static struct level child_level(const struct level *parent, uint32_t slot,
 			       VAS_INDEX_FANOUT, parent->shift - NODE_BITS };
 }
 
-static void entry_pages(const struct vas_owner_index *index, const struct vas_owner_entry *entry,
+VAS_HOT static void entry_pages(const struct vas_owner_index *index, const struct vas_owner_entry *entry,
 			uint64_t *first, uint64_t *last)
 {
 	*first = entry->start >> index->page_shift;
@@ -365,14 +372,14 @@ static void level_clear(struct vas_owner_index *index, const struct level *level
 }
 
 /* The root's slot when all pages are in one: the short way for a span that is alone there. */
-static uint64_t *root_only_slot(const struct vas_owner_index *index, uint64_t first, uint64_t last)
+VAS_HOT static uint64_t *root_only_slot(const struct vas_owner_index *index, uint64_t first, uint64_t last)
 {
 	uint32_t shift = VAS_INDEX_LEVELS * NODE_BITS;
 
 	return first >> shift == last >> shift ? &index->root[first >> shift] : NULL;
 }
 
-void vas_owner_index_publish(struct vas_owner_index *index, struct vas_owner_entry *entry,
+VAS_HOT void vas_owner_index_publish(struct vas_owner_index *index, struct vas_owner_entry *entry,
 			     uint64_t start, uint64_t size)
 {
 	uint32_t generation = entry->generation;
@@ -399,7 +406,7 @@ void vas_owner_index_publish(struct vas_owner_index *index, struct vas_owner_ent
 	VAS_ASSERT_EXPENSIVE(vas_owner_index_check(index));
 }
 
-void vas_owner_index_hide(struct vas_owner_index *index, struct vas_owner_entry *entry)
+VAS_HOT void vas_owner_index_hide(struct vas_owner_index *index, struct vas_owner_entry *entry)
 {
 	(void)index;
 	VAS_ASSERT_DEBUG(entry->generation & 1);
@@ -413,7 +420,7 @@ void vas_owner_index_unhide(struct vas_owner_index *index, struct vas_owner_entr
 	__atomic_store_n(&entry->generation, entry->generation - 1, __ATOMIC_RELEASE);
 }
 
-void vas_owner_index_clear(struct vas_owner_index *index, struct vas_owner_entry *entry)
+VAS_HOT void vas_owner_index_clear(struct vas_owner_index *index, struct vas_owner_entry *entry)
 {
 	struct level root = root_level(index);
 	uint64_t word = owner_word(entry, entry->generation - 1);
@@ -430,7 +437,7 @@ void vas_owner_index_clear(struct vas_owner_index *index, struct vas_owner_entry
 }
 
 /* The owner word for a page, or 0. At most VAS_INDEX_LEVELS + 1 loads. */
-static inline uint64_t index_word(const struct vas_owner_index *index, uint64_t page)
+VAS_HOT static inline uint64_t index_word(const struct vas_owner_index *index, uint64_t page)
 {
 	uint32_t shift = VAS_INDEX_LEVELS * NODE_BITS;
 	uint64_t word;
@@ -445,7 +452,7 @@ static inline uint64_t index_word(const struct vas_owner_index *index, uint64_t 
 	return slot_is_owner(word) ? word : 0;
 }
 
-bool vas_owner_index_find(const struct vas_owner_index *index, uint64_t address,
+VAS_HOT bool vas_owner_index_find(const struct vas_owner_index *index, uint64_t address,
 			  struct vas_owner *owner)
 {
 	uint64_t word = index_word(index, address >> index->page_shift);
@@ -470,7 +477,7 @@ bool vas_owner_index_find(const struct vas_owner_index *index, uint64_t address,
 	return true;
 }
 
-struct vas_owner_entry *vas_owner_index_entry(const struct vas_owner_index *index,
+VAS_HOT struct vas_owner_entry *vas_owner_index_entry(const struct vas_owner_index *index,
 					      uint64_t address)
 {
 	uint64_t word = index_word(index, address >> index->page_shift);

@@ -48,6 +48,7 @@ struct vas_owner_index {
 	uint32_t root_used; /* I: slots of root from here on were never written */
 	uint32_t page_shift;
 	struct vas_owner_chunk **chunks; /* atomic pointers; VAS_OWNER_CHUNKS of them, zeroed, lent for ever */
+	struct vas_owner_chunk *first_chunk; /* chunks[0], near at hand (atomic) */
 	uint32_t chunk_count; /* I: <= VAS_OWNER_CHUNKS */
 	uint32_t entry_next; /* entries handed out at least once; I: <= chunk_count * VAS_OWNER_CHUNK */
 	struct vas_owner_entry *entry_free; /* linked through record */

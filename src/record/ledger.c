@@ -18,6 +18,7 @@
  *
  * Not here: caps on what a name may hold; the read side's text.
  */
+#include "base/hot.h"
 #include "record/ledger.h"
 
 #include <errno.h>
@@ -85,7 +86,7 @@ static int chunk_with_room(struct vas_ledger *ledger, struct vas_pages *pages,
 	return 0;
 }
 
-int vas_ledger_line(struct vas_ledger *ledger, struct vas_pages *pages, const char *name,
+VAS_HOT int vas_ledger_line(struct vas_ledger *ledger, struct vas_pages *pages, const char *name,
 		    struct vas_ledger_line **line)
 {
 	struct vas_ledger_chunk *chunk;
@@ -123,7 +124,7 @@ int vas_ledger_line(struct vas_ledger *ledger, struct vas_pages *pages, const ch
 	return 0;
 }
 
-void vas_ledger_reserve(struct vas_ledger_line *line, uint64_t bytes)
+VAS_HOT void vas_ledger_reserve(struct vas_ledger_line *line, uint64_t bytes)
 {
 	line->spans++;
 	line->reserved += bytes;
@@ -131,7 +132,7 @@ void vas_ledger_reserve(struct vas_ledger_line *line, uint64_t bytes)
 		line->peak_reserved = line->reserved;
 }
 
-void vas_ledger_release(struct vas_ledger_line *line, uint64_t bytes, uint64_t committed)
+VAS_HOT void vas_ledger_release(struct vas_ledger_line *line, uint64_t bytes, uint64_t committed)
 {
 	VAS_ASSERT_DEBUG(line->spans > 0 && line->reserved >= bytes);
 	VAS_ASSERT_DEBUG(line->committed >= committed && bytes >= committed);

@@ -23,6 +23,7 @@
 
 #include "base/assert.h"
 #include "base/code.h"
+#include "base/hot.h"
 #include "space/space.h"
 
 void vas_space_quiesce(struct vas_space *space)
@@ -77,7 +78,7 @@ static int books_make(struct vas_space *space, struct vas_holding **holding)
 }
 
 /* A holding for a claim: a spare one where there is one. */
-static int books_take(struct vas_space *space, struct vas_holding **holding)
+VAS_HOT static int books_take(struct vas_space *space, struct vas_holding **holding)
 {
 	struct vas_holding *spare = space->spare;
 
@@ -93,7 +94,7 @@ static int books_take(struct vas_space *space, struct vas_holding **holding)
 	return books_make(space, holding);
 }
 
-int vas_space_prepare(struct vas_space *space, const char *name, struct vas_holding **holding)
+VAS_HOT int vas_space_prepare(struct vas_space *space, const char *name, struct vas_holding **holding)
 {
 	struct vas_ledger_line *line;
 	int err;
@@ -110,7 +111,7 @@ int vas_space_prepare(struct vas_space *space, const char *name, struct vas_hold
 }
 
 /* Back to the spare ones: no pins, no extents, the entry not published. */
-static void books_rest(struct vas_space *space, struct vas_holding *holding)
+VAS_HOT static void books_rest(struct vas_space *space, struct vas_holding *holding)
 {
 	VAS_ASSERT_DEBUG(holding->pins == 0 && holding->extents.count == 0);
 	holding->next = space->spare;
@@ -123,7 +124,7 @@ void vas_space_unprepare(struct vas_space *space, struct vas_holding *holding)
 	books_rest(space, holding);
 }
 
-void vas_space_publish(struct vas_space *space, struct vas_holding *holding, struct vas_span span,
+VAS_HOT void vas_space_publish(struct vas_space *space, struct vas_holding *holding, struct vas_span span,
 		       uint32_t recipe)
 {
 	VAS_ASSERT_DEBUG(vas_lock_held(&space->lock));
@@ -139,14 +140,14 @@ void vas_space_publish(struct vas_space *space, struct vas_holding *holding, str
 	space->stats.vma_delta = 1;
 }
 
-static void books_free(struct vas_space *space, struct vas_holding *holding)
+VAS_HOT static void books_free(struct vas_space *space, struct vas_holding *holding)
 {
 	if (holding->extents.capacity)
 		vas_extents_free(&holding->extents, &space->pages);
 	books_rest(space, holding);
 }
 
-void vas_space_unpin(struct vas_space *space, struct vas_holding *holding)
+VAS_HOT void vas_space_unpin(struct vas_space *space, struct vas_holding *holding)
 {
 	VAS_ASSERT(holding->pins > 0 && space->pins > 0);
 	space->pins--;
@@ -155,7 +156,7 @@ void vas_space_unpin(struct vas_space *space, struct vas_holding *holding)
 }
 
 /* Takes the span out of the ledger and the sums. */
-static void books_subtract(struct vas_space *space, const struct vas_holding *holding)
+VAS_HOT static void books_subtract(struct vas_space *space, const struct vas_holding *holding)
 {
 	uint64_t committed = vas_extents_bytes(&holding->extents);
 	int64_t vmas = vas_extents_runs(&holding->extents, holding->span);
@@ -173,7 +174,7 @@ static void books_subtract(struct vas_space *space, const struct vas_holding *ho
 	space->stats.vma_delta = -vmas;
 }
 
-void vas_space_remove(struct vas_space *space, struct vas_holding *holding)
+VAS_HOT void vas_space_remove(struct vas_space *space, struct vas_holding *holding)
 {
 	VAS_ASSERT_DEBUG(vas_lock_held(&space->lock));
 	books_subtract(space, holding);
@@ -199,7 +200,7 @@ void vas_space_hold(struct vas_space *space, struct vas_holding *holding)
 	__atomic_store_n(&space->held, holding, __ATOMIC_RELAXED);
 }
 
-struct vas_holding *vas_space_find(struct vas_space *space, uint64_t address)
+VAS_HOT struct vas_holding *vas_space_find(struct vas_space *space, uint64_t address)
 {
 	struct vas_owner_entry *entry = vas_owner_index_entry(&space->index, address);
 

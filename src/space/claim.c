@@ -27,6 +27,7 @@
 #include <sys/mman.h>
 
 #include "base/assert.h"
+#include "base/hot.h"
 #include "space/space.h"
 #include "sys/definitions.h"
 #include "sys/environment.h"
@@ -48,7 +49,7 @@ static __attribute__((noinline)) int claim_flags_find(struct vas_space *space)
 	return flags;
 }
 
-static inline int claim_flags(struct vas_space *space)
+VAS_HOT static inline int claim_flags(struct vas_space *space)
 {
 	int flags = __atomic_load_n(&space->claim_flags, __ATOMIC_RELAXED);
 
@@ -88,7 +89,7 @@ static void claim_undo(struct vas_space *space, uint64_t address, uint64_t size,
 		*stray = (struct vas_span){ address, size };
 }
 
-int vas_space_claim(struct vas_space *space, uint64_t address, uint64_t size, uint32_t recipe,
+VAS_HOT int vas_space_claim(struct vas_space *space, uint64_t address, uint64_t size, uint32_t recipe,
 		    struct vas_span *stray)
 {
 	int64_t got;

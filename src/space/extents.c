@@ -15,6 +15,7 @@
  *
  * WHAT IT DOES NOT DO. It calls no kernel, and has no opinion about protections.
  */
+#include "base/hot.h"
 #include "space/extents.h"
 
 #include <errno.h>
@@ -145,7 +146,7 @@ void vas_extents_free(struct vas_extents *extents, struct vas_pages *pages)
 	*extents = (struct vas_extents){ 0 };
 }
 
-uint64_t vas_extents_bytes(const struct vas_extents *extents)
+VAS_HOT uint64_t vas_extents_bytes(const struct vas_extents *extents)
 {
 	uint64_t bytes = 0;
 
@@ -154,7 +155,7 @@ uint64_t vas_extents_bytes(const struct vas_extents *extents)
 	return bytes;
 }
 
-uint32_t vas_extents_runs(const struct vas_extents *extents, struct vas_span span)
+VAS_HOT uint32_t vas_extents_runs(const struct vas_extents *extents, struct vas_span span)
 {
 	if (extents->count == 0)
 		return 1;

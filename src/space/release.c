@@ -19,13 +19,14 @@
 #include <errno.h>
 
 #include "base/assert.h"
+#include "base/hot.h"
 #include "space/space.h"
 
 /*
  * The span starts here and is live: pinned, and marked as being released.
  * Without commits in flight it is hidden at once.
  */
-static struct vas_holding *release_begin(struct vas_space *space, uint64_t start, bool *hidden)
+VAS_HOT static struct vas_holding *release_begin(struct vas_space *space, uint64_t start, bool *hidden)
 {
 	struct vas_holding *holding;
 
@@ -52,12 +53,12 @@ static void release_hide(struct vas_space *space, struct vas_holding *holding)
 	vas_lock_drop(&space->lock);
 }
 
-static int release_unmap(struct vas_space *space, const struct vas_holding *holding)
+VAS_HOT static int release_unmap(struct vas_space *space, const struct vas_holding *holding)
 {
 	return (int)VAS_CALL(space->sys, unmap, holding->span.start, holding->span.size);
 }
 
-int vas_space_release(struct vas_space *space, uint64_t start, enum vas_release_state *state)
+VAS_HOT int vas_space_release(struct vas_space *space, uint64_t start, enum vas_release_state *state)
 {
 	struct vas_holding *holding;
 	bool hidden = false;

@@ -17,31 +17,45 @@
  * placements say themselves where to look, and the memory behind limits may
  * have changed between two calls.
  */
+#include "base/hot.h"
 #include "base/number.h"
 #include "space/space.h"
 
-struct vas_remembered *vas_remembered_find(struct vas_space *space, uint64_t size,
+/* Word by word and in line: a call into libc would touch another page. */
+static inline bool same_opts(const struct vas_reserve_opts *a, const struct vas_reserve_opts *b)
+{
+	uint64_t words_a[sizeof(*a) / 8], words_b[sizeof(*b) / 8], differ = 0;
+
+	_Static_assert(sizeof(*a) % 8 == 0, "whole words");
+	memcpy(words_a, a, sizeof(*a));
+	memcpy(words_b, b, sizeof(*b));
+	for (size_t i = 0; i < sizeof(*a) / 8; i++)
+		differ |= words_a[i] ^ words_b[i];
+	return differ == 0;
+}
+
+VAS_HOT struct vas_remembered *vas_remembered_find(struct vas_space *space, uint64_t size,
 					   const struct vas_reserve_opts *opts)
 {
 	for (uint32_t i = 0; i < VAS_REMEMBERED; i++) {
 		struct vas_remembered *item = &space->remembered[i];
 
 		if (item->size == size && item->opts.max == opts->max &&
-		    memcmp(&item->opts, opts, sizeof(*opts)) == 0)
+		    same_opts(&item->opts, opts))
 			return item;
 	}
 	return NULL;
 }
 
 /* In the window and aligned; the avoid set is empty. */
-static bool fits(const struct vas_request *request, uint64_t address)
+VAS_HOT static bool fits(const struct vas_request *request, uint64_t address)
 {
 	return address >= request->start && address <= request->end - request->size &&
 	       vas_align_down(address - request->phase, request->alignment) ==
 		       address - request->phase;
 }
 
-bool vas_remembered_propose(const struct vas_remembered *item, uint32_t attempt,
+VAS_HOT bool vas_remembered_propose(const struct vas_remembered *item, uint32_t attempt,
 			    uint64_t *address)
 {
 	const struct vas_request *request = &item->request;
@@ -82,7 +96,7 @@ void vas_remembered_claimed(struct vas_space *space, uint64_t size,
 	item->freed.size = 0;
 }
 
-void vas_remembered_freed(struct vas_space *space, struct vas_span span)
+VAS_HOT void vas_remembered_freed(struct vas_space *space, struct vas_span span)
 {
 	for (uint32_t i = 0; i < VAS_REMEMBERED; i++) {
 		struct vas_remembered *item = &space->remembered[i];

@@ -32,6 +32,7 @@
  * WHAT IT DOES NOT DO. It does not count spans over several calls: max_total
  * and max_count of a limit are checked against this one span.
  */
+#include "base/hot.h"
 #include "space/reserve.h"
 
 #include <errno.h>
@@ -109,7 +110,7 @@ static int margins_load(struct reserve *work)
 	return 0;
 }
 
-static bool near_edge(uint64_t start, uint64_t size, uint64_t edge)
+VAS_HOT static bool near_edge(uint64_t start, uint64_t size, uint64_t edge)
 {
 	uint64_t low = edge > MARGIN_NEAR ? edge - MARGIN_NEAR : 0;
 
@@ -452,7 +453,7 @@ static void reserve_finish(struct reserve *work, int err)
 }
 
 /* Prepares for a place that a request alike had. False when there is none. */
-static bool again_prepare(struct vas_space *space, uint64_t size,
+VAS_HOT static bool again_prepare(struct vas_space *space, uint64_t size,
 			  const struct vas_reserve_opts *opts, uint32_t attempt,
 			  struct again *again)
 {
@@ -474,7 +475,7 @@ static bool again_prepare(struct vas_space *space, uint64_t size,
 	return found;
 }
 
-static void again_finish(struct vas_space *space, const struct again *again, int err)
+VAS_HOT static void again_finish(struct vas_space *space, const struct again *again, int err)
 {
 	struct vas_span span = { again->address, again->size };
 	bool same;
@@ -498,7 +499,7 @@ static void again_finish(struct vas_space *space, const struct again *again, int
 }
 
 /* Near the stack or the break a place is not tried from memory. */
-static bool again_is_clear(const struct vas_space *space, const struct again *again)
+VAS_HOT static bool again_is_clear(const struct vas_space *space, const struct again *again)
 {
 	uint64_t brk = __atomic_load_n(&space->brk_seen, __ATOMIC_RELAXED);
 	uint64_t stack = space->bounds.stack_top;
@@ -511,7 +512,7 @@ static bool again_is_clear(const struct vas_space *space, const struct again *ag
  * The common case told apart early: where a request alike got its span, or
  * right below. 0, or anything else to go the whole way.
  */
-static int reserve_again(struct vas_space *space, uint64_t size,
+VAS_HOT static int reserve_again(struct vas_space *space, uint64_t size,
 			 const struct vas_reserve_opts *opts, struct vas_span *span)
 {
 	struct vas_span stray = { 0, 0 };
@@ -545,7 +546,7 @@ static int reserve_again(struct vas_space *space, uint64_t size,
 	return -EEXIST;
 }
 
-int vas_space_reserve(struct vas_space *space, uint64_t size, const struct vas_reserve_opts *opts,
+VAS_HOT int vas_space_reserve(struct vas_space *space, uint64_t size, const struct vas_reserve_opts *opts,
 		      struct vas_failure *failure, struct vas_span *span)
 {
 	struct reserve work;

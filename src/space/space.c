@@ -15,6 +15,7 @@
  *
  * WHAT IT DOES NOT DO. It claims nothing.
  */
+#include "base/hot.h"
 #include "space/space.h"
 
 #include <errno.h>
@@ -67,12 +68,12 @@ int vas_space_init(struct vas_space *space, struct vas_sys *sys, struct vas_sys 
 	return space_index_init(space);
 }
 
-struct vas_space *vas_space_if_made(void)
+VAS_HOT struct vas_space *vas_space_if_made(void)
 {
 	return __atomic_load_n(&default_made, __ATOMIC_ACQUIRE);
 }
 
-int vas_space_default(struct vas_space **space)
+VAS_HOT int vas_space_default(struct vas_space **space)
 {
 	struct vas_space *made = vas_space_if_made();
 	int err = 0;

@@ -79,27 +79,29 @@ struct vas_remembered {
 #define VAS_REMEMBERED 4u
 
 struct vas_space {
+	/* Touched by every reserve and release; on one page, see base/hot.h. */
 	struct vas_sys *sys;
 	struct vas_lock lock;
-	struct vas_probes probes; /* atomic fields */
 	int claim_flags; /* of a claim's mmap, as the probes say; 0 = not asked yet (atomic) */
-	struct vas_bounds bounds; /* constant */
-	struct vas_search_memory search_memory; /* atomic fields */
 	struct vas_owner_index index; /* readers need no lock */
-	struct vas_spanset shadow; /* constant: windows that a sanitizer bars */
-	struct vas_span shadow_items[VAS_SHADOW_SPANS];
+	struct vas_bounds bounds; /* constant */
+	uint64_t brk_seen; /* the break when it was read last (atomic) */
 	/* Guarded by lock: */
-	struct vas_pages pages;
-	struct vas_ledger ledger;
-	struct vas_holding *held;
+	struct vas_holding *held; /* (atomic, for a first look) */
 	struct vas_holding *spare; /* unused ones with an entry, for the next claims */
+	uint32_t pins; /* sum over holdings, and claims in flight */
+	struct vas_ledger ledger;
+	struct vas_stats stats; /* I: spans, reserved, committed, held match the holdings */
 	struct vas_remembered remembered[VAS_REMEMBERED];
 	uint64_t remembered_next;
 	uint64_t random;
-	uint64_t brk_seen; /* the break when it was read last */
-	uint32_t pins; /* sum over holdings, and claims in flight */
-	struct vas_stats stats; /* I: spans, reserved, committed, held match the holdings */
-};
+	/* Touched less often: */
+	struct vas_pages pages;
+	struct vas_probes probes; /* atomic fields */
+	struct vas_search_memory search_memory; /* atomic fields */
+	struct vas_spanset shadow; /* constant: windows that a sanitizer bars */
+	struct vas_span shadow_items[VAS_SHADOW_SPANS];
+} __attribute__((aligned(4096)));
 
 /* Makes a space over a kernel; books come from meta (the real kernel). -errno. */
 int vas_space_init(struct vas_space *space, struct vas_sys *sys, struct vas_sys *meta);

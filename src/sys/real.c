@@ -37,6 +37,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/hot.h"
 #include "sys/definitions.h"
 #include "sys/environment.h"
 #include "sys/real.h"
@@ -71,7 +72,7 @@ static inline void *real_pointer(uint64_t address)
 	return (void *)(uintptr_t)address;
 }
 
-static int64_t real_map(struct vas_sys *sys, uint64_t address, uint64_t size, int prot, int flags,
+VAS_HOT static int64_t real_map(struct vas_sys *sys, uint64_t address, uint64_t size, int prot, int flags,
 			int fd, uint64_t offset)
 {
 	bool replaces = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED;
@@ -90,7 +91,7 @@ static int64_t real_map(struct vas_sys *sys, uint64_t address, uint64_t size, in
 	return got;
 }
 
-static int64_t real_unmap(struct vas_sys *sys, uint64_t address, uint64_t size)
+VAS_HOT static int64_t real_unmap(struct vas_sys *sys, uint64_t address, uint64_t size)
 {
 	(void)sys;
 	if (real_route == VAS_ROUTE_RAW)

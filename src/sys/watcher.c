@@ -14,6 +14,7 @@
  * All symbols are weak: without a sanitizer each function is one load and one
  * branch.
  */
+#include "base/hot.h"
 #include "sys/watcher.h"
 
 #include "sys/environment.h"
@@ -27,7 +28,7 @@ void __msan_init(void) __attribute__((weak));
 void __tsan_init(void) __attribute__((weak));
 /* NOLINTEND */
 
-void vas_watcher_mapped(uint64_t address, uint64_t size)
+VAS_HOT void vas_watcher_mapped(uint64_t address, uint64_t size)
 {
 	if (__asan_unpoison_memory_region)
 		__asan_unpoison_memory_region((void *)(uintptr_t)address, size);
