@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* labels: threaded */
+/* labels: threaded valgrind */
 /* links: dl */
 /*
  * The loader of modules: where it looks, what it refuses, what it says, and

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* labels: threaded */
+/* labels: threaded valgrind */
 /* links: dl */
 /*
  * Module cpu, opened as the library opens it: this machine against the

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* labels: valgrind */
 /* links: vaspace_cpu_static */
 /*
  * A program that has libvaspace_cpu.a linked in: the library finds the module
