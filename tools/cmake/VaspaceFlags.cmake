@@ -41,7 +41,8 @@ endif()
 list(APPEND VASPACE_COMPILE_OPTIONS ${flags})
 list(APPEND VASPACE_LINK_OPTIONS ${flags})
 
-set(VASPACE_DEFINITIONS _GNU_SOURCE)
+# Empty, as a plain #define is, so that a file may also say it itself.
+set(VASPACE_DEFINITIONS _GNU_SOURCE=)
 foreach(switch CALL_SITES DEBUG_ASSERTS EXPENSIVE_ASSERTS)
 	if(VASPACE_${switch})
 		list(APPEND VASPACE_DEFINITIONS VASPACE_${switch}=1)
