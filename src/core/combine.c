@@ -345,30 +345,44 @@ static bool above_cap(const struct blame *blame, size_t first, size_t second)
 	       multiple > cap;
 }
 
-/* A granule and a cap that exclude each other; else the largest granule and the lowest cap. */
+/* One entry or two of which one's granule excludes the other's cap. */
+static bool find_above_cap(const struct blame *blame, struct vas_limits_conflict *conflict)
+{
+	for (size_t i = 0; i < blame->count; i++) {
+		if (above_cap(blame, i, i)) {
+			conflict->first = conflict->second = i;
+			return true;
+		}
+	}
+	for (size_t i = 0; i < blame->count * blame->count; i++) {
+		if (above_cap(blame, i % blame->count, i / blame->count)) {
+			conflict->first = i % blame->count;
+			conflict->second = i / blame->count;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* As above; else the largest granule and the lowest cap. */
 static void blame_size(const struct blame *blame, struct vas_limits_conflict *conflict)
 {
 	uint64_t lowest_cap = 0;
 	uint64_t largest_granule = 0;
 
-	for (size_t second = 0; second < blame->count; second++) {
-		uint64_t granule = multiple_of(blame, second, VAS_LIMITS_RULE_GRANULE);
-		uint64_t cap = cap_of(blame, second);
+	if (find_above_cap(blame, conflict))
+		return;
+	for (size_t i = 0; i < blame->count; i++) {
+		uint64_t granule = multiple_of(blame, i, VAS_LIMITS_RULE_GRANULE);
+		uint64_t cap = cap_of(blame, i);
 
-		for (size_t first = 0; first < blame->count; first++) {
-			if (!above_cap(blame, first, second))
-				continue;
-			conflict->first = first;
-			conflict->second = second;
-			return;
-		}
 		if (granule > largest_granule) {
 			largest_granule = granule;
-			conflict->first = second;
+			conflict->first = i;
 		}
 		if (cap != 0 && (lowest_cap == 0 || cap < lowest_cap)) {
 			lowest_cap = cap;
-			conflict->second = second;
+			conflict->second = i;
 		}
 	}
 }
