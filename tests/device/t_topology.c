@@ -207,11 +207,13 @@ static void attributes_case(void *arg)
 		uint64_t gib, bandwidth, latency;
 		uint32_t processors;
 	} nodes[] = {
-		{ "DRAM", 32, 250000, 90, 4 }, /* 0 */
+		/* clang-format off */
 		{ "DRAM", 32, 250000, 90, 4 },
-		{ "HBM", 16, 800000, 110, 0 }, /* 2 */
+		{ "DRAM", 32, 250000, 90, 4 },
+		{ "HBM", 16, 800000, 110, 0 },
 		{ "HBM", 16, 800000, 110, 0 },
 		{ "ExpandedMemoryO", 64, 0, 300, 0 },
+		/* clang-format on */
 	};
 	struct vas_topology topology;
 	char path[PATH_MAX];
