@@ -16,7 +16,7 @@ struct vas_space;
  * Fills *report: what the failure says, the evidence as it is now, and why
  * refined by it. What cannot be read stays "not knowable". space is NULL when
  * none could be made: then without a survey of free ranges. No lock held.
- * Returns 0. Needs about 40 KiB of stack.
+ * Returns 0. Needs about 20 KiB of stack.
  */
 int vas_explain(struct vas_space *space, const struct vas_failure *failure,
 		struct vas_report *report);

@@ -72,6 +72,20 @@ static void test_sums(void)
 	is_u64(entry.peak_reserved, 150, "the peak stays");
 }
 
+/* The name that stands for none, before it stands for any. */
+static void test_unnamed(void)
+{
+	struct vas_ledger ledger = { 0 };
+	struct vas_ledger_line *named, *unnamed, *again;
+
+	is_err(vas_ledger_line(&ledger, &pages, "anonymous", &named), 0, "the default by its name");
+	is_err(vas_ledger_line(&ledger, &pages, NULL, &unnamed), 0, "then no name");
+	ok(named == unnamed && ledger.count == 1, "is the same line");
+	is_err(vas_ledger_line(&ledger, &pages, "other", &again), 0, "another name between");
+	is_err(vas_ledger_line(&ledger, &pages, NULL, &again), 0, "no name again");
+	ok(again == unnamed, "is still that line");
+}
+
 /* More names than chunks hold, found again in another order. */
 static void test_many(void)
 {
@@ -125,6 +139,7 @@ int main(void)
 	tap_plan(0);
 	vas_pages_init(&pages, vas_sys_real());
 	test_lines();
+	test_unnamed();
 	test_sums();
 	test_many();
 	test_no_memory();
