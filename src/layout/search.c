@@ -316,14 +316,12 @@ static int walk_near(struct run *run)
 	struct vas_walk down = walk_begin(run, VAS_WALK_DOWN);
 	int err = 0;
 
-	up.stride = UINT64_MAX;
-	down.stride = UINT64_MAX;
 	if (request->side == VAS_SIDE_BELOW) {
-		down.edge = lower(request->end, anchor);
+		vas_walk_start_at(&down, lower(request->end, anchor), true);
 		err = walk_one_way(run, &down);
 		rest.start = higher(request->start, anchor - lower(anchor, size - 1));
 	} else if (request->side == VAS_SIDE_ABOVE) {
-		up.edge = higher(request->start, anchor);
+		vas_walk_start_at(&up, higher(request->start, anchor), true);
 		err = walk_one_way(run, &up);
 		rest.end = lower(request->end, anchor + lower(UINT64_MAX - anchor, size - 1));
 	}
@@ -335,10 +333,8 @@ static int walk_near(struct run *run)
 		up.request = &rest;
 		down.request = &rest;
 	}
-	up.edge = higher(rest.start, centre);
-	down.edge = lower(rest.end, centre + lower(UINT64_MAX - centre, size));
-	up.run_start = up.edge;
-	down.run_start = down.edge;
+	vas_walk_start_at(&up, higher(rest.start, centre), true);
+	vas_walk_start_at(&down, lower(rest.end, centre + lower(UINT64_MAX - centre, size)), true);
 	return walk_outward(run, &up, &down);
 }
 

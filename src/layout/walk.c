@@ -46,11 +46,6 @@
 #include "base/assert.h"
 #include "base/number.h"
 
-#define CREDIT_FIRST 16
-#define CREDIT_MOST 32
-#define CREDIT_GAIN_MOST 4u
-#define CREDIT_REFILL_QUERIES 8u
-
 static uint64_t lower(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
@@ -68,7 +63,6 @@ void vas_look_begin(struct vas_look *look, struct vas_sys *sys, struct vas_probe
 		.fd = -1,
 		.can_sync = vas_probe_has(probes, sys, VAS_PROBE_SYNC_HOLES),
 		.can_query = vas_probe_has(probes, sys, VAS_PROBE_PROCMAP_QUERY),
-		.credit = CREDIT_FIRST,
 	};
 }
 
@@ -94,26 +88,23 @@ int vas_look_sync(struct vas_look *look, uint64_t start, uint64_t end)
 	if (got == 0) {
 		look->cost += passed * VAS_LOOK_SYNC_MAPPING_COST;
 		look->mappings += passed;
-		look->credit += (int32_t)lower(passed, CREDIT_GAIN_MOST);
-		if (look->credit > CREDIT_MOST)
-			look->credit = CREDIT_MOST;
 		return 1;
 	}
-	if (got == -ENOMEM) {
-		look->credit--;
+	if (got == -ENOMEM)
 		return 0;
-	}
 	look->can_sync = false;
 	return (int)got;
+}
+
+static uint64_t average(uint64_t before, uint64_t value)
+{
+	return before ? before - before / 4 + value / 4 : value;
 }
 
 static void note_mapping(struct vas_look *look, uint64_t size)
 {
 	look->mappings++;
-	if (look->mapping_size == 0)
-		look->mapping_size = size;
-	else
-		look->mapping_size = look->mapping_size - look->mapping_size / 4 + size / 4;
+	look->mapping_size = average(look->mapping_size, size);
 }
 
 int vas_look_query(struct vas_look *look, uint64_t address, struct vas_sys_query *found)
@@ -130,8 +121,6 @@ int vas_look_query(struct vas_look *look, uint64_t address, struct vas_sys_query
 		got = VAS_CALL(look->sys, query, look->fd, address, VAS_QUERY_COVERING_OR_NEXT, found);
 		look->cost += VAS_LOOK_QUERY_COST;
 		look->queries++;
-		if (look->queries % CREDIT_REFILL_QUERIES == 0 && look->credit <= 0)
-			look->credit = 1;
 	}
 	if (got == -ENOENT && look->fd >= 0)
 		return 0;
@@ -156,7 +145,14 @@ void vas_walk_begin(struct vas_walk *walk, struct vas_look *look, const struct v
 		.direction = direction,
 		.edge = direction == VAS_WALK_UP ? request->start : request->end,
 	};
-	walk->run_start = walk->edge;
+	vas_walk_start_at(walk, walk->edge, false);
+}
+
+void vas_walk_start_at(struct vas_walk *walk, uint64_t edge, bool eager)
+{
+	walk->edge = edge;
+	walk->origin = edge;
+	vas_pace_begin(&walk->pace, walk->need, eager);
 }
 
 /* The item of the blacklist that [start, start + size) overlaps. */
@@ -198,58 +194,55 @@ bool vas_walk_highest(const struct vas_walk *walk, uint64_t end, uint64_t *candi
 	return false;
 }
 
-/* Below this length a query is as good as a sync. */
-static uint64_t least_stride(const struct vas_walk *walk)
+/* How far outward from where it began an address lies. */
+static uint64_t outward(const struct vas_walk *walk, uint64_t address)
 {
-	return higher(walk->look->mapping_size / 2, walk->need);
+	if (walk->direction == VAS_WALK_UP)
+		return address - lower(address, walk->origin);
+	return walk->origin - lower(address, walk->origin);
 }
 
 /*
- * How many bytes to test by a sync that begins at position and goes outward,
- * distance being the way to the wall (0: no wall, or passed it) and room the way
- * to the end of the window. 0: ask a query.
+ * Syncs outward from from, with room bytes to the end of the window, as far as
+ * pace says. 1: settled, and *edge is the new edge; 0: a hole; -1: ask a query instead.
  */
-static uint64_t sync_length(const struct vas_walk *walk, uint64_t distance, uint64_t room)
+static int sync_outward(struct vas_walk *walk, uint64_t from, uint64_t room, uint64_t *edge)
 {
-	uint64_t length = lower(walk->stride, room);
+	uint64_t position = outward(walk, from);
+	uint64_t length;
+	int got;
 
-	if (!walk->look->can_sync || walk->look->credit <= 0 || length == 0)
-		return 0;
-	if (distance)
-		length = lower(length, distance / (distance / 64 > least_stride(walk) ? 8 : 2));
-	if (length < least_stride(walk))
-		return 0;
-	return vas_align_down(length, walk->request->page);
+	if (!walk->look->can_sync)
+		return -1;
+	length = vas_pace_next(&walk->pace, outward(walk, walk->edge), position, room);
+	length = vas_align_down(length, walk->request->page);
+	if (length == 0)
+		return -1;
+	*edge = walk->direction == VAS_WALK_UP ? from + length : from - length;
+	got = vas_look_sync(walk->look, lower(from, *edge), higher(from, *edge));
+	if (got < 0)
+		return -1;
+	vas_pace_synced(&walk->pace, position, length, got == 1);
+	return got;
 }
 
-static void stride_grow(struct vas_walk *walk, uint64_t length)
+/* A mapping was hit; everything up to its far end is settled. */
+static int hit(struct vas_walk *walk, const struct vas_sys_query *mapping)
 {
-	if (length > walk->stride / 2)
-		walk->stride = length > UINT64_MAX / 2 ? UINT64_MAX : 2 * length;
-}
+	bool up = walk->direction == VAS_WALK_UP;
 
-/* Behind the hole that the wall told of: the next run may be as long as the last one. */
-static void pass_wall(struct vas_walk *walk, uint64_t position, uint64_t run)
-{
-	walk->wall = 0;
-	walk->stride = higher(run / 4 * 3, least_stride(walk));
-	walk->run_start = position;
-}
-
-/* A mapping was hit: there may be more beside it. */
-static void hit(struct vas_walk *walk)
-{
 	walk->sparse = false;
-	if (walk->stride == 0)
-		walk->stride = 4 * walk->look->mapping_size;
+	vas_pace_hit(&walk->pace, outward(walk, walk->edge),
+		     outward(walk, up ? mapping->start : mapping->end),
+		     outward(walk, up ? mapping->end : mapping->start));
+	walk->edge = up ? mapping->end : mapping->start;
+	return VAS_WALK_MORE;
 }
 
 static int tell_gap(struct vas_walk *walk, uint64_t start, uint64_t end, struct vas_span *gap)
 {
 	*gap = (struct vas_span){ .start = start, .size = end - start };
 	walk->sparse = true;
-	walk->stride = 0;
-	walk->wall = 0;
 	return VAS_WALK_FOUND;
 }
 
@@ -301,11 +294,8 @@ static int step_sparse(struct vas_walk *walk, uint64_t candidate, struct vas_spa
 
 	if (got < 0)
 		return got;
-	if (got == 1 && mapping.start < candidate + walk->need) {
-		walk->edge = mapping.end;
-		hit(walk);
-		return VAS_WALK_MORE;
-	}
+	if (got == 1 && mapping.start < candidate + walk->need)
+		return hit(walk, &mapping);
 	walk->edge = end;
 	if (got == 1) {
 		walk->edge = mapping.end;
@@ -318,7 +308,7 @@ static int step_up(struct vas_walk *walk, struct vas_span *gap)
 {
 	uint64_t end = walk->request->end;
 	struct vas_sys_query mapping;
-	uint64_t candidate, last, length;
+	uint64_t candidate, last, edge;
 	int got;
 
 	if (!vas_walk_lowest(walk, walk->edge, &candidate)) {
@@ -328,19 +318,11 @@ static int step_up(struct vas_walk *walk, struct vas_span *gap)
 	if (walk->sparse)
 		return step_sparse(walk, candidate, gap);
 	last = candidate + walk->need - walk->request->page;
-	if (walk->wall && last >= walk->wall)
-		pass_wall(walk, last, last - lower(last, walk->run_start));
-	length = sync_length(walk, walk->wall ? walk->wall - last : 0, end - last);
-	got = length ? vas_look_sync(walk->look, last, last + length) : -1;
-	if (got == 1) {
-		walk->edge = last + length;
-		stride_grow(walk, length);
+	got = sync_outward(walk, last, end - last, &edge);
+	if (got == 1)
+		walk->edge = edge;
+	if (got >= 0)
 		return VAS_WALK_MORE;
-	}
-	if (got == 0) {
-		walk->wall = last + length;
-		return VAS_WALK_MORE;
-	}
 	got = vas_look_query(walk->look, last, &mapping);
 	if (got < 0)
 		return got;
@@ -348,47 +330,36 @@ static int step_up(struct vas_walk *walk, struct vas_span *gap)
 		return settle_up(walk, last, end, end, gap);
 	if (mapping.start > last)
 		return settle_up(walk, last, lower(mapping.start, end), mapping.end, gap);
-	walk->edge = mapping.end;
-	hit(walk);
-	return VAS_WALK_MORE;
+	return hit(walk, &mapping);
 }
 
 static int step_down(struct vas_walk *walk, struct vas_span *gap)
 {
-	uint64_t page = walk->request->page;
+	uint64_t start = walk->request->start;
+	uint64_t candidate, first, edge, end;
 	struct vas_sys_query mapping;
-	uint64_t candidate, length, above;
 	int got;
 
 	if (!vas_walk_highest(walk, walk->edge, &candidate)) {
 		walk->done = true;
 		return VAS_WALK_DONE;
 	}
-	above = candidate + page;
-	if (walk->wall && above <= walk->wall)
-		pass_wall(walk, above, higher(walk->run_start, above) - above);
-	length = sync_length(walk, walk->wall ? above - walk->wall : 0, above - walk->request->start);
-	got = length ? vas_look_sync(walk->look, above - length, above) : -1;
-	if (got == 1) {
-		walk->edge = above - length;
-		stride_grow(walk, length);
+	first = candidate + walk->request->page;
+	got = sync_outward(walk, first, first - start, &edge);
+	if (got == 1)
+		walk->edge = edge;
+	if (got >= 0)
 		return VAS_WALK_MORE;
-	}
-	if (got == 0) {
-		walk->wall = above - length;
-		return VAS_WALK_MORE;
-	}
 	got = vas_look_query(walk->look, candidate, &mapping);
 	if (got < 0)
 		return got;
-	if (got == 1 && mapping.start < candidate + walk->need) {
-		walk->edge = mapping.start;
-		hit(walk);
-		return VAS_WALK_MORE;
-	}
-	above = got == 1 ? lower(mapping.start, walk->request->end) : walk->request->end;
+	if (got == 1 && mapping.start < candidate + walk->need)
+		return hit(walk, &mapping);
+	end = walk->request->end;
+	if (got == 1)
+		end = lower(end, mapping.start);
 	walk->edge = candidate;
-	return tell_gap(walk, candidate, above, gap);
+	return tell_gap(walk, candidate, end, gap);
 }
 
 int vas_walk_step(struct vas_walk *walk, struct vas_span *gap)

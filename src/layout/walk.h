@@ -11,6 +11,7 @@
 
 #include "base/spanset.h"
 #include "core/placement.h"
+#include "layout/pace.h"
 #include "sys/probe.h"
 #include "sys/sys.h"
 
@@ -27,7 +28,6 @@ struct vas_look {
 	int fd; /* of /proc/self/maps, opened by the first query; -1 = not open */
 	bool can_sync;
 	bool can_query;
-	int32_t credit; /* syncs are worth trying while it is positive */
 	uint64_t mapping_size; /* of those seen so far, on average; 0 = none seen */
 	uint64_t mappings; /* seen, or passed by syncs as far as one can tell */
 	uint64_t cost; /* nominal nanoseconds */
@@ -55,16 +55,17 @@ struct vas_walk {
 	 * but for those in gaps that were told.
 	 */
 	uint64_t edge;
-	uint64_t stride; /* bytes that the next sync may test; 0 = ask instead */
-	uint64_t run_start; /* where the run of adjacent mappings at edge was entered */
-	uint64_t wall; /* a hole begins between edge and here; 0 = not known */
+	uint64_t origin; /* where it began; positions of pace are distances from here */
+	struct vas_pace pace;
 	bool sparse; /* the last answer was a gap: the next one is likely to be one, too */
 	bool done; /* no candidate is left */
 };
 
-/* From the low end of the request's window up, or from its high end down; the caller may move edge. */
+/* From the low end of the request's window up, or from its high end down. */
 void vas_walk_begin(struct vas_walk *walk, struct vas_look *look, const struct vas_request *request,
 		    uint64_t need, enum vas_walk_direction direction);
+/* From there instead, before the first step; eager: all may be mapped but for few holes. */
+void vas_walk_start_at(struct vas_walk *walk, uint64_t edge, bool eager);
 
 #define VAS_WALK_MORE 0 /* edge moved, or something was learnt */
 #define VAS_WALK_FOUND 1 /* *gap is free; UP: its first candidate is the lowest, DOWN: its last the highest */

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The pace of a walk.
+ *
+ * What for: a query passes one mapping; a sync passes any number that adjoin,
+ * for a third of the cost and a tenth of that for each mapping, but only tells
+ * yes or no. Which is better depends on how far the holes lie apart, and
+ * that is learnt on the way.
+ *
+ * Strategy. As long as no hole is known, the sync takes all there is (eager), or
+ * starts once a few queries met adjacent mappings and doubles. A sync that
+ * failed put up a wall: the rest before it is bisected until about one
+ * mapping is left, which a query settles exactly.
+ *
+ * Behind a hole there are three cases. Holes that lie at equal distances (arenas,
+ * stacks, guards often do): the sync goes up to half the needed size before
+ * the next one; the step behind it then crosses the hole without a question of
+ * its own, and so one sync settles a whole period. Two wrong
+ * tellings in a row end that until two periods are alike again. Else, where runs hold
+ * several mappings, half of the usual run is tested, then doubled. Where runs
+ * are short, queries are as good.
+ *
+ * Concurrency: none, a value. Not done here: any question.
+ */
+#include "layout/pace.h"
+
+#define HITS_ADJACENT 3u /* so many queries without meeting a hole: longer tests pay */
+#define RUN_MAPPINGS 4u /* runs of so many mappings are worth bisecting */
+#define MISSES_MOST 2u
+#define FAR_MAPPINGS 128u /* a wall that far is approached in eighths */
+
+void vas_pace_begin(struct vas_pace *pace, uint64_t need, bool eager)
+{
+	*pace = (struct vas_pace){ .need = need, .eager = eager };
+}
+
+static uint64_t lower(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t higher(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+static uint64_t average(uint64_t before, uint64_t value)
+{
+	return before ? before - before / 4 + value / 4 : value;
+}
+
+/* The run ended at edge; the walk goes on at begin, behind the hole. */
+static void cross(struct vas_pace *pace, uint64_t edge, uint64_t begin)
+{
+	uint64_t period;
+
+	if (pace->hole_known && pace->hole < edge) {
+		period = edge - pace->hole;
+		if (higher(period, pace->period) - lower(period, pace->period) <= pace->need / 2)
+			pace->missed = 0;
+		else
+			pace->missed++;
+		pace->period = period;
+	}
+	pace->run = average(pace->run, edge - lower(edge, pace->begin));
+	pace->hole = edge;
+	pace->hole_known = true;
+	pace->wall = 0;
+	pace->begin = begin;
+	pace->hits = 0;
+}
+
+/* Up to half the needed size before the next hole, if they lie at equal distances. */
+static uint64_t next_by_period(struct vas_pace *pace, uint64_t from)
+{
+	uint64_t stop;
+
+	if (pace->period <= 2 * pace->need || pace->missed >= MISSES_MOST)
+		return 0;
+	if (from > pace->hole + pace->period)
+		pace->hole += (from - pace->hole) / pace->period * pace->period;
+	stop = pace->hole + pace->period - pace->need / 2;
+	return stop > from ? stop - from : 0;
+}
+
+static uint64_t next_freely(struct vas_pace *pace, uint64_t from, uint64_t room)
+{
+	uint64_t length = next_by_period(pace, from);
+
+	if (length)
+		return length;
+	if (!pace->hole_known && pace->eager)
+		return room;
+	if (pace->run >= RUN_MAPPINGS * pace->mapping && pace->run > 0)
+		return higher(pace->run / 2, from - lower(from, pace->begin));
+	if (pace->hits < HITS_ADJACENT)
+		return 0;
+	return higher(2 * pace->mapping, from - lower(from, pace->begin));
+}
+
+static uint64_t next_before_wall(const struct vas_pace *pace, uint64_t from)
+{
+	uint64_t distance = pace->wall - from;
+
+	/* How large mappings are here, one query tells. */
+	if (pace->mapping == 0 || distance / 3 <= pace->mapping / 2 || distance <= pace->need)
+		return 0;
+	return distance / pace->mapping > FAR_MAPPINGS ? distance / 8 : distance / 2;
+}
+
+uint64_t vas_pace_next(struct vas_pace *pace, uint64_t edge, uint64_t from, uint64_t room)
+{
+	uint64_t length;
+
+	if (pace->wall && from >= pace->wall)
+		cross(pace, edge, from);
+	length = pace->wall ? next_before_wall(pace, from) : next_freely(pace, from, room);
+	length = lower(length, room);
+	return length < pace->mapping / 2 ? 0 : length;
+}
+
+void vas_pace_synced(struct vas_pace *pace, uint64_t from, uint64_t length, bool all_mapped)
+{
+	if (!all_mapped) {
+		pace->wall = from + length;
+		return;
+	}
+	if (pace->wall == 0 && pace->period && from > pace->hole)
+		pace->missed = 0;
+}
+
+void vas_pace_hit(struct vas_pace *pace, uint64_t edge, uint64_t near, uint64_t far)
+{
+	pace->mapping = average(pace->mapping, far - near);
+	if (near > edge && !(pace->hole_known && pace->hole == edge))
+		cross(pace, edge, near);
+	pace->hits++;
+}

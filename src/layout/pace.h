@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * How far a walk tests at once: learns from the holes it met how the mappings
+ * lie, and says how many bytes to sync next, or to ask a query instead. Pure.
+ *
+ * Positions are distances outward from where the walk began, in either direction.
+ */
+#ifndef VAS_LAYOUT_PACE_H
+#define VAS_LAYOUT_PACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct vas_pace {
+	uint64_t need; /* of the request: holes closer to the edge than this need no question */
+	bool eager; /* test all there is at first */
+	bool hole_known;
+	uint64_t mapping; /* size of the mappings that queries hit, on average; 0 = none yet */
+	uint64_t wall; /* a hole begins before this; 0 = not known */
+	uint64_t begin; /* where the present run of adjacent mappings was entered */
+	uint32_t hits; /* queries that hit a mapping in this run */
+	uint64_t run; /* length of runs, on average; 0 = none yet */
+	uint64_t hole; /* where the last run ended, or is taken to have ended */
+	uint64_t period; /* from hole to hole, the last time; 0 = not known */
+	uint32_t missed; /* how often in a row the period told wrong */
+};
+
+void vas_pace_begin(struct vas_pace *pace, uint64_t need, bool eager);
+/*
+ * The length to sync from from on, at most room; 0: ask a query there. edge is
+ * what is settled: the request's size less a page before from.
+ */
+uint64_t vas_pace_next(struct vas_pace *pace, uint64_t edge, uint64_t from, uint64_t room);
+/* What a sync of [from, from + length) said. */
+void vas_pace_synced(struct vas_pace *pace, uint64_t from, uint64_t length, bool all_mapped);
+/* A query hit the mapping [near, far); edge was settled before it. */
+void vas_pace_hit(struct vas_pace *pace, uint64_t edge, uint64_t near, uint64_t far);
+
+#endif
