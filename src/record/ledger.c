@@ -124,23 +124,6 @@ VAS_HOT int vas_ledger_line(struct vas_ledger *ledger, struct vas_pages *pages, 
 	return 0;
 }
 
-VAS_HOT void vas_ledger_reserve(struct vas_ledger_line *line, uint64_t bytes)
-{
-	line->spans++;
-	line->reserved += bytes;
-	if (line->peak_reserved < line->reserved)
-		line->peak_reserved = line->reserved;
-}
-
-VAS_HOT void vas_ledger_release(struct vas_ledger_line *line, uint64_t bytes, uint64_t committed)
-{
-	VAS_ASSERT_DEBUG(line->spans > 0 && line->reserved >= bytes);
-	VAS_ASSERT_DEBUG(line->committed >= committed && bytes >= committed);
-	line->spans--;
-	line->reserved -= bytes;
-	line->committed -= committed;
-}
-
 void vas_ledger_commit(struct vas_ledger_line *line, int64_t delta)
 {
 	line->committed += (uint64_t)delta; /* modulo 2^64: a negative delta subtracts */

@@ -12,6 +12,7 @@
 
 #include <vaspace/stats.h>
 
+#include "base/assert.h"
 #include "sys/pages.h"
 
 #define VAS_NAME_MAX 32 /* with the NUL */
@@ -38,8 +39,23 @@ struct vas_ledger {
 /* Finds or adds the line of a name (NULL = "anonymous"; cut at 31 bytes). -ENOMEM. */
 int vas_ledger_line(struct vas_ledger *ledger, struct vas_pages *pages, const char *name,
 		    struct vas_ledger_line **line);
-void vas_ledger_reserve(struct vas_ledger_line *line, uint64_t bytes);
-void vas_ledger_release(struct vas_ledger_line *line, uint64_t bytes, uint64_t committed);
+static inline void vas_ledger_reserve(struct vas_ledger_line *line, uint64_t bytes)
+{
+	line->spans++;
+	line->reserved += bytes;
+	if (line->peak_reserved < line->reserved)
+		line->peak_reserved = line->reserved;
+}
+
+static inline void vas_ledger_release(struct vas_ledger_line *line, uint64_t bytes, uint64_t committed)
+{
+	VAS_ASSERT_DEBUG(line->spans > 0 && line->reserved >= bytes);
+	VAS_ASSERT_DEBUG(line->committed >= committed && bytes >= committed);
+	line->spans--;
+	line->reserved -= bytes;
+	line->committed -= committed;
+}
+
 void vas_ledger_commit(struct vas_ledger_line *line, int64_t delta);
 /* -ENOENT past the last. */
 int vas_ledger_read(const struct vas_ledger *ledger, size_t index, struct vas_ledger_entry *entry);

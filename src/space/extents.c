@@ -15,7 +15,6 @@
  *
  * WHAT IT DOES NOT DO. It calls no kernel, and has no opinion about protections.
  */
-#include "base/hot.h"
 #include "space/extents.h"
 
 #include <errno.h>
@@ -146,7 +145,7 @@ void vas_extents_free(struct vas_extents *extents, struct vas_pages *pages)
 	*extents = (struct vas_extents){ 0 };
 }
 
-VAS_HOT uint64_t vas_extents_bytes(const struct vas_extents *extents)
+uint64_t vas_extents_sum(const struct vas_extents *extents)
 {
 	uint64_t bytes = 0;
 
@@ -155,10 +154,8 @@ VAS_HOT uint64_t vas_extents_bytes(const struct vas_extents *extents)
 	return bytes;
 }
 
-VAS_HOT uint32_t vas_extents_runs(const struct vas_extents *extents, struct vas_span span)
+uint32_t vas_extents_count_runs(const struct vas_extents *extents, struct vas_span span)
 {
-	if (extents->count == 0)
-		return 1;
 	return extents->count + vas_extents_holes(extents, span.start, span.start + span.size);
 }
 

@@ -43,9 +43,22 @@ uint64_t vas_extents_fill(struct vas_extents *extents, uint64_t start, uint64_t 
 			  uint32_t advice);
 /* Gives the array back. Allocates nothing. */
 void vas_extents_free(struct vas_extents *extents, struct vas_pages *pages);
-uint64_t vas_extents_bytes(const struct vas_extents *extents);
+uint64_t vas_extents_sum(const struct vas_extents *extents);
+
+/* Bytes committed. */
+static inline uint64_t vas_extents_bytes(const struct vas_extents *extents)
+{
+	return extents->count ? vas_extents_sum(extents) : 0;
+}
+
 /* How many kernel mappings the span's layout asks for: extents and the holes between. */
-uint32_t vas_extents_runs(const struct vas_extents *extents, struct vas_span span);
+uint32_t vas_extents_count_runs(const struct vas_extents *extents, struct vas_span span);
+
+static inline uint32_t vas_extents_runs(const struct vas_extents *extents, struct vas_span span)
+{
+	return extents->count ? vas_extents_count_runs(extents, span) : 1;
+}
+
 bool vas_extents_check(const struct vas_extents *extents, struct vas_span span);
 
 #endif

@@ -60,6 +60,8 @@ VAS_HOT static int release_unmap(struct vas_space *space, const struct vas_holdi
 
 VAS_HOT int vas_space_release(struct vas_space *space, uint64_t start, enum vas_release_state *state)
 {
+	const struct vas_owner_entry *entry;
+	const struct vas_ledger_line *line;
 	struct vas_holding *holding;
 	bool hidden = false;
 	int err;
@@ -73,8 +75,14 @@ VAS_HOT int vas_space_release(struct vas_space *space, uint64_t start, enum vas_
 		vas_lock_drop(&holding->lock);
 		release_hide(space, holding);
 	}
+	line = holding->line;
+	entry = holding->entry;
 	err = release_unmap(space, holding);
 
+	/* munmap flushed the address translations: let those of the books come in together. */
+	__builtin_prefetch(entry, 1);
+	__builtin_prefetch(line, 1);
+	__builtin_prefetch(holding, 1);
 	vas_lock_take(&space->lock);
 	if (err) {
 		vas_space_hold(space, holding);

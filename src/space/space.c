@@ -10,7 +10,7 @@
  * mapped but costs no memory until touched. Making it can fail and is then
  * tried again by the next call. Once made it is never unmade.
  *
- * CONCURRENCY. The pointer is published with release order under a lock of its
+ * CONCURRENCY. That it is made is published with release order under a lock of its
  * own, so that look-ups from signal handlers see a finished space or none.
  *
  * WHAT IT DOES NOT DO. It claims nothing.
@@ -27,7 +27,6 @@
 
 static struct vas_lock default_lock = VAS_LOCK_INIT;
 static struct vas_space default_space;
-static struct vas_space *default_made; /* atomic */
 
 static int space_index_init(struct vas_space *space)
 {
@@ -70,7 +69,7 @@ int vas_space_init(struct vas_space *space, struct vas_sys *sys, struct vas_sys 
 
 VAS_HOT struct vas_space *vas_space_if_made(void)
 {
-	return __atomic_load_n(&default_made, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&default_space.made, __ATOMIC_ACQUIRE) ? &default_space : NULL;
 }
 
 VAS_HOT int vas_space_default(struct vas_space **space)
@@ -83,13 +82,13 @@ VAS_HOT int vas_space_default(struct vas_space **space)
 		return 0;
 	}
 	vas_lock_take(&default_lock);
-	if (!default_made) {
+	if (!default_space.made) {
 		err = vas_space_init(&default_space, vas_sys_current(), vas_sys_current());
 		if (!err)
-			__atomic_store_n(&default_made, &default_space, __ATOMIC_RELEASE);
+			__atomic_store_n(&default_space.made, true, __ATOMIC_RELEASE);
 	}
 	if (!err)
-		*space = default_made;
+		*space = &default_space;
 	vas_lock_drop(&default_lock);
 	return err;
 }
@@ -97,7 +96,7 @@ VAS_HOT int vas_space_default(struct vas_space **space)
 void vas_space_forget(void)
 {
 	vas_lock_take(&default_lock);
-	__atomic_store_n(&default_made, NULL, __ATOMIC_RELEASE);
+	__atomic_store_n(&default_space.made, false, __ATOMIC_RELEASE);
 	vas_lock_drop(&default_lock);
 }
 

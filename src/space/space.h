@@ -82,6 +82,7 @@ struct vas_space {
 	/* Touched by every reserve and release; on one page, see base/hot.h. */
 	struct vas_sys *sys;
 	struct vas_lock lock;
+	bool made; /* the process's own: ready for use (atomic) */
 	int claim_flags; /* of a claim's mmap, as the probes say; 0 = not asked yet (atomic) */
 	struct vas_owner_index index; /* readers need no lock */
 	struct vas_bounds bounds; /* constant */

@@ -4,8 +4,9 @@
  *
  * Every operation is one system call, made in one of two ways:
  *
- *  - raw, through libc's syscall(2). That is not a cancellation point, unlike
- *    libc's open, read, close and msync, and no interceptor sees it.
+ *  - raw, through libc's syscall(2), or for claims in line (raw.h). That is not
+ *    a cancellation point, unlike libc's open, read, close and msync, and no
+ *    interceptor sees it.
  *  - through libc's own symbol: mmap, munmap, mprotect and madvise, none of
  *    them a cancellation point. Sanitizers and memory hooks interpose these.
  *
@@ -17,7 +18,8 @@
  * four.
  *
  * errno belongs to the caller: it is saved before and put back after a
- * failure. EINTR is retried, but not for close, which has closed by then.
+ * failure. EINTR is retried, but not for close, which has closed by then; mmap
+ * never answers it.
  *
  * Concurrency: stateless, but for the page size and the route, which are
  * written by the constructor and hold the same values ever after.
@@ -40,13 +42,19 @@
 #include "base/hot.h"
 #include "sys/definitions.h"
 #include "sys/environment.h"
+#include "sys/raw.h"
 #include "sys/real.h"
 #include "sys/sys.h"
 #include "sys/watcher.h"
 
 _Static_assert(sizeof(void *) == 8 && sizeof(long) == 8, "addresses are 64 bits");
 
-static enum vas_route real_route;
+/* The table, and what its hot operations look at, side by side. */
+static struct real {
+	struct vas_sys sys;
+	enum vas_route route;
+	bool watched; /* a sanitizer's runtime is here */
+} real;
 
 static __attribute__((cold, noinline)) int64_t real_failed(int saved)
 {
@@ -76,17 +84,17 @@ VAS_HOT static int64_t real_map(struct vas_sys *sys, uint64_t address, uint64_t 
 			int fd, uint64_t offset)
 {
 	bool replaces = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED;
-	bool raw = real_route == VAS_ROUTE_AUTO ? !replaces : real_route == VAS_ROUTE_RAW;
+	bool raw = real.route == VAS_ROUTE_AUTO ? !replaces : real.route == VAS_ROUTE_RAW;
 	int64_t got;
 
 	(void)sys;
 	if (raw)
-		got = REAL_CALL(syscall(SYS_mmap, address, size, (long)prot, (long)flags, (long)fd,
-					offset));
+		got = vas_raw_call6(SYS_mmap, address, size, (uint64_t)prot, (uint64_t)flags,
+				    (uint64_t)(int64_t)fd, offset);
 	else
 		got = REAL_CALL((intptr_t)mmap(real_pointer(address), size, prot, flags, fd,
 					       (off_t)offset));
-	if (got >= 0)
+	if (__builtin_expect(real.watched, 0) && got >= 0)
 		vas_watcher_mapped((uint64_t)got, size);
 	return got;
 }
@@ -94,7 +102,7 @@ VAS_HOT static int64_t real_map(struct vas_sys *sys, uint64_t address, uint64_t 
 VAS_HOT static int64_t real_unmap(struct vas_sys *sys, uint64_t address, uint64_t size)
 {
 	(void)sys;
-	if (real_route == VAS_ROUTE_RAW)
+	if (real.route == VAS_ROUTE_RAW)
 		return REAL_CALL(syscall(SYS_munmap, address, size));
 	return REAL_CALL(munmap(real_pointer(address), size));
 }
@@ -102,7 +110,7 @@ VAS_HOT static int64_t real_unmap(struct vas_sys *sys, uint64_t address, uint64_
 static int64_t real_protect(struct vas_sys *sys, uint64_t address, uint64_t size, int prot)
 {
 	(void)sys;
-	if (real_route == VAS_ROUTE_RAW)
+	if (real.route == VAS_ROUTE_RAW)
 		return REAL_CALL(syscall(SYS_mprotect, address, size, (long)prot));
 	return REAL_CALL(mprotect(real_pointer(address), size, prot));
 }
@@ -110,7 +118,7 @@ static int64_t real_protect(struct vas_sys *sys, uint64_t address, uint64_t size
 static int64_t real_advise(struct vas_sys *sys, uint64_t address, uint64_t size, int advice)
 {
 	(void)sys;
-	if (real_route == VAS_ROUTE_RAW)
+	if (real.route == VAS_ROUTE_RAW)
 		return REAL_CALL(syscall(SYS_madvise, address, size, (long)advice));
 	return REAL_CALL(madvise(real_pointer(address), size, advice));
 }
@@ -231,7 +239,7 @@ static int64_t real_query(struct vas_sys *sys, int fd, uint64_t address, uint32_
 	return 0;
 }
 
-static struct vas_sys real = {
+static struct real real = { .sys = {
 	.name = "real",
 	.map = real_map,
 	.unmap = real_unmap,
@@ -246,19 +254,20 @@ static struct vas_sys real = {
 	.read = real_read,
 	.seek = real_seek,
 	.query = real_query,
-};
+} };
 
 void vas_real_set_route(enum vas_route route)
 {
-	real_route = route;
+	real.route = route;
+	real.watched = vas_environment_sanitizer() != VAS_SANITIZER_NONE;
 }
 
 struct vas_sys *vas_sys_real(void)
 {
 	/* Also right before the constructors have run: another library's may call us first. */
-	if (__builtin_expect(__atomic_load_n(&real.page_size, __ATOMIC_RELAXED) == 0, 0))
-		__atomic_store_n(&real.page_size, getauxval(AT_PAGESZ), __ATOMIC_RELAXED);
-	return &real;
+	if (__builtin_expect(__atomic_load_n(&real.sys.page_size, __ATOMIC_RELAXED) == 0, 0))
+		__atomic_store_n(&real.sys.page_size, getauxval(AT_PAGESZ), __ATOMIC_RELAXED);
+	return &real.sys;
 }
 
 void vas_sys_print(int fd, const char *bytes, size_t count)

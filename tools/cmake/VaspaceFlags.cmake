@@ -15,7 +15,9 @@ set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 
 set(VASPACE_COMPILE_OPTIONS
     -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual
-    -Wwrite-strings -Wundef -Wvla -fno-common)
+    -Wwrite-strings -Wundef -Wvla -fno-common
+    # Neighbouring counters joined into vectors stall behind the narrower stores just before.
+    -fno-tree-slp-vectorize)
 if(VASPACE_WERROR)
 	list(APPEND VASPACE_COMPILE_OPTIONS -Werror)
 endif()

@@ -4,7 +4,6 @@
  * a remembered place, towards the low end, against the raw pair of system
  * calls at an address known to be free, and against reading all mappings.
  */
-#define _GNU_SOURCE
 #include "claims.h"
 
 #include <errno.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The command vasmap on a process of 60,000 mappings, beside cat of its maps. */
-#define _GNU_SOURCE
 #include "claims.h"
 
 #include <errno.h>

@@ -5,7 +5,6 @@
  * impossible, against one query per mapping in the window and one reading of
  * all mappings.
  */
-#define _GNU_SOURCE
 #include "claims.h"
 
 #include <errno.h>
