@@ -112,11 +112,9 @@ VAS_HOT int vas_release(void *start, enum vas_release_state *state)
 VAS_HOT int vas_owner_at(const void *address, struct vas_owner *owner)
 {
 	const struct vas_space *space = vas_space_if_made();
-	struct vas_owner found;
 
-	if (!space || !vas_owner_index_find(&space->index, (uint64_t)(uintptr_t)address, &found))
+	if (!space || !vas_owner_index_find(&space->index, (uint64_t)(uintptr_t)address, owner))
 		return -ENOENT;
-	*owner = found;
 	return 0;
 }
 

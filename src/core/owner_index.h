@@ -100,7 +100,10 @@ void vas_owner_index_hide(struct vas_owner_index *index, struct vas_owner_entry 
 void vas_owner_index_clear(struct vas_owner_index *index, struct vas_owner_entry *entry);
 void vas_owner_index_unhide(struct vas_owner_index *index, struct vas_owner_entry *entry);
 
-/* Wait-free, async-signal-safe: at most VAS_INDEX_LEVELS + 1 slots and one entry are read. */
+/*
+ * Wait-free, async-signal-safe: at most VAS_INDEX_LEVELS + 1 slots and one entry
+ * are read. *owner is written only when true is answered.
+ */
 bool vas_owner_index_find(const struct vas_owner_index *index, uint64_t address,
 			  struct vas_owner *owner);
 
