@@ -191,6 +191,16 @@ static void case_overcommit(void *argument)
 	is_err(vas_release(vas_span_pointer(span), NULL), 0, "released");
 }
 
+/* All new mappings are locked, as for a user without privileges. */
+static void lock_future(void)
+{
+	set_limit(RLIMIT_MEMLOCK, 65536);
+	if (geteuid() == 0 && setresuid(65534, 65534, 65534) != 0)
+		tap_bail("cannot become another user");
+	if (mlockall(MCL_FUTURE) != 0)
+		tap_skip_all("no-mlockall", "mlockall(MCL_FUTURE): %s", strerror(errno));
+}
+
 static void case_locked(void *argument)
 {
 	struct vas_report report = { .size = sizeof(report) };
@@ -199,17 +209,53 @@ static void case_locked(void *argument)
 
 	(void)argument;
 	warm_up();
-	set_limit(RLIMIT_MEMLOCK, 65536);
-	if (geteuid() == 0 && setresuid(65534, 65534, 65534) != 0)
-		tap_bail("cannot become another user");
-	if (mlockall(MCL_FUTURE) != 0)
-		tap_skip_all("no-mlockall", "mlockall(MCL_FUTURE): %s", strerror(errno));
+	lock_future();
 	err = vas_reserve(GIB, NULL, &span);
 	munlockall();
 	is_err(err, EAGAIN, "beyond RLIMIT_MEMLOCK");
 	is_explained(VAS_WHY_LOCKED, false, EAGAIN);
 	vas_report_explain(&report);
 	is_u64(report.locked_limit, 65536, "the limit is told");
+}
+
+static void case_locked_in_part(void *argument)
+{
+	struct vas_report report = { .size = sizeof(report) };
+	struct vas_span span = { 0, 0 };
+	VAS_OPTS(vas_reserve_opts, opts);
+	int err;
+
+	(void)argument;
+	warm_up();
+	lock_future();
+	opts.min_size = 4096;
+	err = vas_reserve(GIB, &opts, &span);
+	munlockall();
+	is_err(err, 0, "at least a page: there is some");
+	ok(span.size > 0 && span.size <= 65536, "no more than RLIMIT_MEMLOCK");
+	is_err(vas_report_get(&report), 0, "there is a report");
+	is_str(vas_why_name(report.shortfall), "locked", "of what stopped the rest");
+	is_err(vas_release(vas_span_pointer(span), NULL), 0, "released");
+}
+
+/* More than there are addresses. */
+static void case_width(void *argument)
+{
+	struct vas_report report = { .size = sizeof(report) };
+	struct vas_span span = { 0, 0 };
+	VAS_OPTS(vas_reserve_opts, opts);
+
+	(void)argument;
+	warm_up();
+	is_err(vas_reserve(1ull << 60, NULL, &span), ERANGE, "wider than the address space");
+	is_explained(VAS_WHY_WIDTH, false, ERANGE);
+	opts.min_size = GIB;
+	is_err(vas_reserve(1ull << 60, &opts, &span), 0, "at least 1 GiB: there is more");
+	ok(span.size >= 1024 * GIB, "the largest gap");
+	is_err(vas_report_get(&report), 0, "there is a report");
+	ok(report.shortfall == VAS_WHY_WIDTH || report.shortfall == VAS_WHY_FRAGMENTED,
+	   "of what stopped the rest (%s)", vas_why_name(report.shortfall));
+	is_err(vas_release(vas_span_pointer(span), NULL), 0, "released");
 }
 
 static void case_gaps(void *argument)
@@ -313,6 +359,8 @@ int main(void)
 	tap_case("RLIMIT_DATA", case_data_limit, NULL, 20);
 	tap_case("overcommit", case_overcommit, NULL, 20);
 	tap_case("mlockall(MCL_FUTURE)", case_locked, NULL, 20);
+	tap_case("mlockall(MCL_FUTURE), at least", case_locked_in_part, NULL, 20);
+	tap_case("the width", case_width, NULL, 20);
 	tap_case("fragmented and full", case_gaps, NULL, 20);
 	tap_case("edges of the calls", case_edges, NULL, 20);
 	return tap_done();

@@ -287,6 +287,18 @@ static void test_headroom(void)
 	is_u64(room.cgroup_room, UINT64_MAX, "no group");
 	is_u64(fake.opened, 0, "every file is closed");
 
+	for (unsigned int at = 1; at <= fake.reads; at++) {
+		struct vas_headroom partly;
+		struct fake_files failing;
+
+		fake_files_init(&failing, files);
+		failing.fail_read_at = at;
+		vas_headroom_read(&failing.sys, &partly);
+		if (failing.reads < at)
+			break;
+		ok(failing.opened == 0, "read %u fails: every file is closed", at);
+	}
+
 	fake_files_init(&fake, only_maps);
 	vas_headroom_read(&fake.sys, &room);
 	is_u64(room.vmas_used, 3, "only maps: mappings");
