@@ -13,7 +13,7 @@
 struct vas_sys_fault {
 	struct vas_sys sys;
 	struct vas_sys *next;
-	const char *operation; /* only calls of this slot count and fail; NULL = all */
+	const char *operation; /* only calls of this slot, such as "map", count and fail; NULL = all */
 	uint64_t fail_at; /* the number of the call that fails; 0 = none */
 	bool persistent; /* every call from fail_at on fails */
 	int error; /* positive errno */

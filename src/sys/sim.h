@@ -2,10 +2,12 @@
 /*
  * A simulated kernel: one Linux address space as a sorted array of mappings.
  *
- * It answers map, unmap, protect, advise, sync, brk, limits, reads of
+ * It answers map, unmap, protect, advise, sync, names, brk, limits, reads of
  * /proc/self/maps and PROCMAP_QUERY with the errno and the resulting maps that
  * Linux gives, for widths of 38 to 57 bits and pages of 4, 16 and 64 KiB.
- * There is no memory behind the addresses.
+ * There is no memory behind the addresses. A test tool: not in the library.
+ *
+ * docs/simulated-kernel.md lists what is modelled and what differs.
  */
 #ifndef VAS_SYS_SIM_H
 #define VAS_SYS_SIM_H
@@ -24,52 +26,96 @@ enum vas_sim_noreplace {
 };
 
 struct vas_sim_config {
-	uint32_t width; /* bits of user space: 38..57; default window 47 (48 below 52: see story) */
-	uint64_t page_size; /* 4096, 16384, 65536 */
+	/*
+	 * Bits of user space, 38..57; 0 = 47. Up to 48 all of it is the default
+	 * window. From 49 to 52 that is 48 bits (arm64), above 52 it is 47
+	 * (x86 with 5 levels), and only a hint above the window reaches more.
+	 */
+	uint32_t width;
+	uint64_t page_size; /* 4096, 16384, 65536; 0 = 4096 */
 	enum vas_sim_noreplace noreplace;
 	uint64_t max_map_count; /* 0 = 65530 */
 	uint64_t address_limit; /* RLIMIT_AS, bytes; 0 = unlimited */
 	uint64_t stack_limit; /* RLIMIT_STACK, bytes; 0 = 8 MiB */
 	uint64_t min_address; /* mmap_min_addr; 0 = 64 KiB */
+	uint64_t commit_limit; /* private writable bytes one call may charge; 0 = unlimited */
 	uint64_t seed; /* where stack, mmap base, heap and image lie */
+	bool privileged; /* CAP_SYS_RAWIO: may map below min_address */
 	bool no_proc; /* opening /proc fails with -ENOENT */
 	bool no_query; /* PROCMAP_QUERY answers -ENOTTY */
+	bool no_names; /* PR_SET_VMA answers -EINVAL */
+	bool no_huge; /* built without transparent huge pages: no alignment of whole huge sizes */
 	bool empty; /* no image, heap, stack, vdso: for differential tests */
 };
+
+/* Bits of struct vas_sim_mapping.flags, beside MAP_SHARED, MAP_PRIVATE, MAP_NORESERVE, MAP_GROWSDOWN. */
+#define VAS_SIM_ACCOUNT 0x40000000u /* counts towards committed memory, as VM_ACCOUNT */
+#define VAS_SIM_SPECIAL 0x80000000u /* vdso and the like: never merges */
+
+/* Bits of struct vas_sim_mapping.advice. */
+#define VAS_SIM_DONTDUMP 0x01u
+#define VAS_SIM_DONTFORK 0x02u
+#define VAS_SIM_WIPEONFORK 0x04u
+#define VAS_SIM_HUGEPAGE 0x08u
+#define VAS_SIM_NOHUGEPAGE 0x10u
+#define VAS_SIM_RANDOM 0x20u
+#define VAS_SIM_SEQUENTIAL 0x40u
 
 struct vas_sim_mapping {
 	uint64_t start; /* I: page aligned, start < end */
 	uint64_t end; /* I: end <= start of the next */
-	uint64_t offset;
+	uint64_t offset; /* in bytes; of private anonymous memory: start, as the kernel has it */
+	uint64_t object; /* which shared anonymous object; 0 = none */
+	uint64_t anon; /* which anon_vma; 0 = never written to */
 	uint32_t prot;
-	uint32_t flags; /* MAP_SHARED/MAP_PRIVATE/MAP_NORESERVE/MAP_GROWSDOWN bits that keep VMAs apart */
-	uint32_t advice; /* DONTDUMP, DONTFORK, HUGEPAGE, NOHUGEPAGE state bits */
-	int fd; /* -1 anonymous */
-	bool touched; /* has an anon_vma: written to or populated */
-	const char *name;
+	uint32_t flags; /* MAP_ and VAS_SIM_ bits that keep mappings apart */
+	uint32_t advice; /* VAS_SIM_ bits of advice */
+	int fd; /* -1 anonymous; every other number is a file of its own, readable and writable */
+	const char *name; /* lives as long as the simulator; equal names are the same pointer */
 };
+
+struct vas_sim_file; /* an open file of /proc: sim_text.c */
+
+#define VAS_SIM_FILES 8
+#define VAS_SIM_FILE_FIRST 1000 /* descriptors are this and more */
+#define VAS_SIM_NAMES 32 /* different names that PR_SET_VMA can give */
+#define VAS_SIM_NAME_SIZE 80
 
 struct vas_sys_sim {
 	struct vas_sys sys;
-	struct vas_sim_config config;
-	struct vas_lock lock;
+	struct vas_sim_config config; /* with defaults filled in */
+	struct vas_lock lock; /* of everything below */
 	struct vas_sim_mapping *mappings; /* sorted; the simulator's own memory, from mmap */
 	size_t count, capacity;
+	uint64_t task_size; /* one past the last user address */
+	uint64_t window_end; /* one past the default window */
 	uint64_t brk_start, brk;
+	uint64_t stack_start; /* an address within the main stack; 0 = none */
 	uint64_t mmap_base; /* top-down from here */
+	uint64_t legacy_base; /* bottom-up from here when top-down finds nothing */
 	uint64_t address_used; /* bytes mapped; I: the sum over mappings */
+	uint64_t last_anon, last_object; /* identities handed out */
 	/* Hook for races: called before each map operation with the simulator unlocked; may be NULL. */
 	void (*before_map)(struct vas_sys_sim *sim, void *context);
 	void *context;
-	/* open files: fd = 1000 + index */
-	struct { bool used; uint64_t position; uint64_t next_address; } files[8];
+	struct vas_sim_file *files; /* VAS_SIM_FILES of them */
+	char (*names)[VAS_SIM_NAME_SIZE]; /* VAS_SIM_NAMES of them, "" = unused */
 };
 
+/*
+ * -EINVAL: the configuration is impossible; -ENOMEM. Nothing is held then.
+ * The simulator must not move afterwards.
+ */
 int vas_sys_sim_init(struct vas_sys_sim *sim, const struct vas_sim_config *config);
 void vas_sys_sim_destroy(struct vas_sys_sim *sim);
 /* Checks every invariant; false (with a reason) when one is broken. */
 bool vas_sys_sim_check(const struct vas_sys_sim *sim, const char **reason);
-/* Tells the simulator that a page was written (gives the mapping an anon_vma). */
+/* Tells the simulator that pages were written (gives their mappings an anon_vma). */
 void vas_sys_sim_touch(struct vas_sys_sim *sim, uint64_t address, uint64_t size);
+/*
+ * Puts a mapping as it is, past all limits, without merging: to build a layout.
+ * Private anonymous memory gets its offset. -EEXIST: something is there; -ENOMEM.
+ */
+int vas_sys_sim_put(struct vas_sys_sim *sim, const struct vas_sim_mapping *mapping);
 
 #endif

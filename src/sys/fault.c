@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The faulting table: fails chosen calls on purpose, hands on the others.
+ *
+ * A failing call does not reach the next table, as a kernel that refuses does
+ * nothing. close is the exception: Linux closes the descriptor whatever it
+ * answers, so the call goes through and the error is returned on top.
+ *
+ * Not in the library: a test tool. Concurrency: the counters are atomic;
+ * arming while calls are under way counts some of them before, some after.
+ */
+#include "sys/fault.h"
+
+#include <string.h>
+
+static struct vas_sys_fault *fault_of(struct vas_sys *sys)
+{
+	return (struct vas_sys_fault *)((char *)sys - offsetof(struct vas_sys_fault, sys));
+}
+
+/* Counts the call and answers 0, or the errno it fails with. */
+static int fault_strikes(struct vas_sys_fault *fault, const char *operation)
+{
+	uint64_t number;
+
+	if (fault->operation && strcmp(fault->operation, operation) != 0)
+		return 0;
+	number = __atomic_add_fetch(&fault->calls, 1, __ATOMIC_RELAXED);
+	if (fault->fail_at == 0 || number < fault->fail_at)
+		return 0;
+	if (number > fault->fail_at && !fault->persistent)
+		return 0;
+	__atomic_fetch_add(&fault->faults, 1, __ATOMIC_RELAXED);
+#ifdef VASPACE_CALL_SITES
+	if (vas_call_site_current()) {
+		fault->last_site = vas_call_site_current();
+		__atomic_fetch_add(&vas_call_site_current()->faults, 1, __ATOMIC_RELAXED);
+	}
+#endif
+	return fault->error;
+}
+
+/* Declares fault and next for the operation, which ends here when it is to fail. */
+#define FAULT_GATE(operation)                                                                      \
+	struct vas_sys_fault *fault = fault_of(sys);                                               \
+	struct vas_sys *next = fault->next;                                                        \
+	int error = fault_strikes(fault, operation);                                               \
+	if (error)                                                                                 \
+		return -error
+
+static int64_t fault_map(struct vas_sys *sys, uint64_t address, uint64_t size, int prot, int flags,
+			 int fd, uint64_t offset)
+{
+	FAULT_GATE("map");
+	return next->map(next, address, size, prot, flags, fd, offset);
+}
+
+static int64_t fault_unmap(struct vas_sys *sys, uint64_t address, uint64_t size)
+{
+	FAULT_GATE("unmap");
+	return next->unmap(next, address, size);
+}
+
+static int64_t fault_protect(struct vas_sys *sys, uint64_t address, uint64_t size, int prot)
+{
+	FAULT_GATE("protect");
+	return next->protect(next, address, size, prot);
+}
+
+static int64_t fault_advise(struct vas_sys *sys, uint64_t address, uint64_t size, int advice)
+{
+	FAULT_GATE("advise");
+	return next->advise(next, address, size, advice);
+}
+
+static int64_t fault_sync(struct vas_sys *sys, uint64_t address, uint64_t size, int flags)
+{
+	FAULT_GATE("sync");
+	return next->sync(next, address, size, flags);
+}
+
+static int64_t fault_set_name(struct vas_sys *sys, uint64_t address, uint64_t size,
+			      const char *name)
+{
+	FAULT_GATE("set_name");
+	return next->set_name(next, address, size, name);
+}
+
+static int64_t fault_get_brk(struct vas_sys *sys)
+{
+	FAULT_GATE("get_brk");
+	return next->get_brk(next);
+}
+
+static int64_t fault_get_limit(struct vas_sys *sys, int resource, struct vas_sys_limit *limit)
+{
+	FAULT_GATE("get_limit");
+	return next->get_limit(next, resource, limit);
+}
+
+static int64_t fault_open(struct vas_sys *sys, const char *path, int flags)
+{
+	FAULT_GATE("open");
+	return next->open(next, path, flags);
+}
+
+static int64_t fault_close(struct vas_sys *sys, int fd)
+{
+	struct vas_sys_fault *fault = fault_of(sys);
+	int error = fault_strikes(fault, "close");
+	int64_t got = fault->next->close(fault->next, fd);
+
+	return error ? -error : got;
+}
+
+static int64_t fault_read(struct vas_sys *sys, int fd, void *buffer, uint64_t size)
+{
+	FAULT_GATE("read");
+	return next->read(next, fd, buffer, size);
+}
+
+static int64_t fault_seek(struct vas_sys *sys, int fd, uint64_t offset)
+{
+	FAULT_GATE("seek");
+	return next->seek(next, fd, offset);
+}
+
+static int64_t fault_query(struct vas_sys *sys, int fd, uint64_t address, uint32_t flags,
+			   struct vas_sys_query *result)
+{
+	FAULT_GATE("query");
+	return next->query(next, fd, address, flags, result);
+}
+
+void vas_sys_fault_init(struct vas_sys_fault *fault, struct vas_sys *next)
+{
+	memset(fault, 0, sizeof(*fault));
+	fault->next = next;
+	fault->sys = (struct vas_sys){
+		.name = "fault",
+		.page_size = next->page_size,
+		.map = fault_map,
+		.unmap = fault_unmap,
+		.protect = fault_protect,
+		.advise = fault_advise,
+		.sync = fault_sync,
+		.set_name = fault_set_name,
+		.get_brk = fault_get_brk,
+		.get_limit = fault_get_limit,
+		.open = fault_open,
+		.close = fault_close,
+		.read = fault_read,
+		.seek = fault_seek,
+		.query = fault_query,
+	};
+}
+
+void vas_sys_fault_arm(struct vas_sys_fault *fault, uint64_t fail_at, bool persistent, int error)
+{
+	fault->fail_at = 0;
+	fault->persistent = persistent;
+	fault->error = error;
+	fault->last_site = NULL;
+	__atomic_store_n(&fault->calls, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&fault->faults, 0, __ATOMIC_RELAXED);
+	fault->fail_at = fail_at;
+}

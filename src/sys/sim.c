@@ -1,0 +1,554 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The simulated kernel: the table of operations.
+ *
+ * Each operation checks its arguments in the order in which Linux 6.18 does,
+ * so that a call with two faults gets the same errno, and changes the array of
+ * mappings as Linux would, half-done calls included: mprotect over a hole has
+ * changed what lies before the hole, and a split that was made before a
+ * refusal stays.
+ *
+ * Parts: sim_vma.c the array, its splits and merges; sim_place.c addresses;
+ * sim_advise.c madvise and names; sim_text.c /proc; sim_start.c the first
+ * layout. The names of constants are Linux's where they are the same thing.
+ *
+ * Concurrency: one lock around each operation. Not modelled: page contents,
+ * mlock, protection keys, huge pages of hugetlbfs, RLIMIT_DATA, stack growth,
+ * brk growth.
+ */
+#include "sys/sim.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include "base/number.h"
+#include "sys/definitions.h"
+#include "sys/sim_vma.h"
+
+#define MAP_TYPE_BITS 0x0f
+
+static struct vas_sys_sim *sim_of(struct vas_sys *sys)
+{
+	return (struct vas_sys_sim *)((char *)sys - offsetof(struct vas_sys_sim, sys));
+}
+
+static bool sim_may_expand(const struct vas_sys_sim *sim, uint64_t bytes)
+{
+	uint64_t page = sim->sys.page_size;
+
+	return sim->address_used / page + bytes / page <= sim->config.address_limit / page;
+}
+
+/* Whether a private mapping counts as committed memory. */
+static bool sim_accountable(uint32_t prot, uint32_t flags)
+{
+	return (prot & PROT_WRITE) && !(flags & (MAP_NORESERVE | MAP_SHARED));
+}
+
+/* Bytes of [start, end) that are accounted already. */
+static uint64_t sim_accounted(const struct vas_sys_sim *sim, uint64_t start, uint64_t end)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = vas_sim_find(sim, start); i < sim->count && sim->mappings[i].start < end; i++)
+		if (sim->mappings[i].flags & VAS_SIM_ACCOUNT)
+			sum += sim->mappings[i].end - sim->mappings[i].start;
+	return sum;
+}
+
+static uint64_t sim_mapped(const struct vas_sys_sim *sim, uint64_t start, uint64_t end)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = vas_sim_find(sim, start); i < sim->count && sim->mappings[i].start < end; i++)
+		sum += sim->mappings[i].end - sim->mappings[i].start;
+	return sum;
+}
+
+/* mmap_region: replaces what is at the place, after the checks that may refuse. */
+static int64_t sim_map_region(struct vas_sys_sim *sim, struct vas_sim_mapping *mapping)
+{
+	uint64_t size = mapping->end - mapping->start;
+	uint64_t charge;
+	int error = vas_sim_room(sim, 3);
+
+	if (!error)
+		error = vas_sim_gather(sim, mapping->start, mapping->end);
+	if (error)
+		return error;
+	if (!sim_may_expand(sim, size - sim_mapped(sim, mapping->start, mapping->end)))
+		return -ENOMEM;
+	if (sim_accountable(mapping->prot, mapping->flags)) {
+		charge = size - sim_accounted(sim, mapping->start, mapping->end);
+		if (charge > sim->config.commit_limit)
+			return -ENOMEM;
+		mapping->flags |= VAS_SIM_ACCOUNT;
+	}
+	vas_sim_remove(sim, mapping->start, mapping->end);
+	vas_sim_add(sim, mapping);
+	return (int64_t)mapping->start;
+}
+
+/* The kind of mapping that flags ask for. */
+static int sim_map_type(struct vas_sys_sim *sim, struct vas_sim_mapping *mapping, int flags)
+{
+	int type = flags & MAP_TYPE_BITS;
+
+	if (type != MAP_SHARED && type != MAP_PRIVATE)
+		return -EINVAL;
+	if ((flags & MAP_GROWSDOWN) && (type == MAP_SHARED || mapping->fd >= 0))
+		return -EINVAL;
+	mapping->flags = (uint32_t)type | ((uint32_t)flags & (MAP_NORESERVE | MAP_GROWSDOWN));
+	if (mapping->fd >= 0)
+		return 0;
+	mapping->offset = type == MAP_PRIVATE ? mapping->start : 0;
+	if (type == MAP_SHARED)
+		mapping->object = ++sim->last_object;
+	return 0;
+}
+
+/* What the configured kernel makes of MAP_FIXED_NOREPLACE. */
+static int sim_noreplace_flags(const struct vas_sys_sim *sim, int flags)
+{
+	if (!(flags & MAP_FIXED_NOREPLACE))
+		return flags;
+	if (sim->config.noreplace == VAS_SIM_NOREPLACE_IGNORED)
+		return flags & ~MAP_FIXED_NOREPLACE;
+	return flags | MAP_FIXED;
+}
+
+static bool sim_noreplace_refuses(const struct vas_sys_sim *sim, uint64_t start, uint64_t end)
+{
+	size_t index = vas_sim_find(sim, start);
+
+	if (sim->config.noreplace == VAS_SIM_NOREPLACE_PARTIAL)
+		return index < sim->count && sim->mappings[index].start <= start;
+	return vas_sim_overlaps(sim, start, end);
+}
+
+static int64_t sim_map_locked(struct vas_sys_sim *sim, uint64_t address, uint64_t size, int prot,
+			      int flags, int fd, uint64_t offset)
+{
+	struct vas_sim_mapping mapping = { .fd = fd, .offset = offset };
+	uint64_t whole = vas_sim_page_align(sim, size);
+	int64_t place;
+	int error;
+
+	if (!size)
+		return -EINVAL;
+	if (!whole)
+		return -ENOMEM;
+	if (offset + whole < offset)
+		return -EOVERFLOW;
+	if (sim->count > sim->config.max_map_count)
+		return -ENOMEM;
+	flags = sim_noreplace_flags(sim, flags);
+	place = vas_sim_place(sim, address, whole, flags, fd >= 0);
+	if (place < 0)
+		return place;
+	mapping.start = (uint64_t)place;
+	mapping.end = mapping.start + whole;
+	if ((flags & MAP_FIXED_NOREPLACE) && sim_noreplace_refuses(sim, mapping.start, mapping.end))
+		return -EEXIST;
+	mapping.prot = (uint32_t)prot & (PROT_READ | PROT_WRITE | PROT_EXEC);
+	error = sim_map_type(sim, &mapping, flags);
+	if (error)
+		return error;
+	return sim_map_region(sim, &mapping);
+}
+
+static void sim_touch_locked(struct vas_sys_sim *sim, uint64_t start, uint64_t end)
+{
+	for (size_t i = vas_sim_find(sim, start); i < sim->count && sim->mappings[i].start < end; i++)
+		if ((sim->mappings[i].prot & PROT_WRITE) && !(sim->mappings[i].flags & MAP_SHARED))
+			vas_sim_prepare_anon(sim, i);
+}
+
+static int64_t sim_map(struct vas_sys *sys, uint64_t address, uint64_t size, int prot, int flags,
+		       int fd, uint64_t offset)
+{
+	struct vas_sys_sim *sim = sim_of(sys);
+	int64_t got;
+
+	if (sim->before_map)
+		sim->before_map(sim, sim->context);
+	if (!vas_sim_is_aligned(sim, offset))
+		return -EINVAL;
+	if (flags & MAP_ANONYMOUS)
+		fd = -1;
+	else if (fd < 0)
+		return -EBADF;
+	vas_lock_take(&sim->lock);
+	got = sim_map_locked(sim, address, size, prot, flags, fd, offset);
+	if (got >= 0 && (flags & MAP_POPULATE) && (prot & PROT_WRITE))
+		sim_touch_locked(sim, (uint64_t)got, (uint64_t)got + size);
+	vas_lock_drop(&sim->lock);
+	return got;
+}
+
+static int64_t sim_unmap(struct vas_sys *sys, uint64_t address, uint64_t size)
+{
+	struct vas_sys_sim *sim = sim_of(sys);
+	uint64_t end = address + vas_sim_page_align(sim, size);
+	int error;
+
+	if (!vas_sim_is_aligned(sim, address) || address > sim->task_size ||
+	    size > sim->task_size - address || end == address)
+		return -EINVAL;
+	vas_lock_take(&sim->lock);
+	error = vas_sim_room(sim, 2);
+	if (!error)
+		error = vas_sim_gather(sim, address, end);
+	if (!error)
+		vas_sim_remove(sim, address, end);
+	vas_lock_drop(&sim->lock);
+	return error;
+}
+
+/* mprotect_fixup: one mapping's part. */
+static int sim_protect_part(struct vas_sys_sim *sim, size_t *index, uint64_t start, uint64_t end,
+			    uint32_t prot)
+{
+	struct vas_sim_mapping wanted = sim->mappings[*index];
+	bool accounted = (wanted.flags & VAS_SIM_ACCOUNT) != 0;
+
+	if (wanted.prot == prot)
+		return 0;
+	if (wanted.flags & VAS_SIM_SPECIAL)
+		return -EACCES;
+	if ((prot & PROT_WRITE) && !accounted && !(wanted.prot & PROT_WRITE) &&
+	    sim_accountable(prot, wanted.flags)) {
+		if (end - start > sim->config.commit_limit)
+			return -ENOMEM;
+		wanted.flags |= VAS_SIM_ACCOUNT;
+	} else if (!(prot & PROT_WRITE) && vas_sim_is_anonymous(&wanted) && !wanted.anon) {
+		wanted.flags &= ~VAS_SIM_ACCOUNT;
+	}
+	wanted.prot = prot;
+	return vas_sim_modify(sim, index, start, end, &wanted);
+}
+
+static int64_t sim_protect_locked(struct vas_sys_sim *sim, uint64_t start, uint64_t end,
+				  uint32_t prot)
+{
+	while (start < end) {
+		size_t index = vas_sim_find(sim, start);
+		uint64_t stop;
+		int error;
+
+		if (index == sim->count || sim->mappings[index].start > start)
+			return -ENOMEM;
+		stop = sim->mappings[index].end < end ? sim->mappings[index].end : end;
+		error = sim_protect_part(sim, &index, start, stop, prot);
+		if (error)
+			return error;
+		start = sim->mappings[index].end > stop ? sim->mappings[index].end : stop;
+	}
+	return 0;
+}
+
+static int64_t sim_protect(struct vas_sys *sys, uint64_t address, uint64_t size, int prot)
+{
+	struct vas_sys_sim *sim = sim_of(sys);
+	uint64_t whole = vas_sim_page_align(sim, size);
+	int grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP);
+	int64_t got;
+
+	if (grows || !vas_sim_is_aligned(sim, address))
+		return -EINVAL;
+	if (!size)
+		return 0;
+	if (address + whole <= address)
+		return -ENOMEM;
+	/* The fourth bit is PROT_SEM, which Linux accepts and ignores. */
+	if (prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC | 0x8))
+		return -EINVAL;
+	vas_lock_take(&sim->lock);
+	got = sim_protect_locked(sim, address, address + whole,
+				 (uint32_t)prot & (PROT_READ | PROT_WRITE | PROT_EXEC));
+	vas_lock_drop(&sim->lock);
+	return got;
+}
+
+static int64_t sim_advise(struct vas_sys *sys, uint64_t address, uint64_t size, int advice)
+{
+	struct vas_sys_sim *sim = sim_of(sys);
+	int64_t got;
+
+	vas_lock_take(&sim->lock);
+	got = vas_sim_advise(sim, address, size, advice);
+	vas_lock_drop(&sim->lock);
+	return got;
+}
+
+/* Without MS_ASYNC alone, holes are only told at the end: the answer is the same. */
+static int64_t sim_sync(struct vas_sys *sys, uint64_t address, uint64_t size, int flags)
+{
+	struct vas_sys_sim *sim = sim_of(sys);
+	uint64_t end = address + vas_sim_page_align(sim, size);
+	int64_t got = 0;
+
+	if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) || !vas_sim_is_aligned(sim, address) ||
+	    ((flags & MS_ASYNC) && (flags & MS_SYNC)))
+		return -EINVAL;
+	if (end < address)
+		return -ENOMEM;
+	vas_lock_take(&sim->lock);
+	for (size_t i = vas_sim_find(sim, address); address < end; i++) {
+		if (i == sim->count || sim->mappings[i].start > address) {
+			got = -ENOMEM;
+			break;
+		}
+		address = sim->mappings[i].end;
+	}
+	vas_lock_drop(&sim->lock);
+	return got;
+}
+
+static int64_t sim_set_name(struct vas_sys *sys, uint64_t address, uint64_t size, const char *name)
+{
+	struct vas_sys_sim *sim = sim_of(sys);
+	int64_t got;
+
+	vas_lock_take(&sim->lock);
+	got = vas_sim_set_name(sim, address, size, name);
+	vas_lock_drop(&sim->lock);
+	return got;
+}
+
+static int64_t sim_get_brk(struct vas_sys *sys)
+{
+	return (int64_t)sim_of(sys)->brk;
+}
+
+static int64_t sim_get_limit(struct vas_sys *sys, int resource, struct vas_sys_limit *limit)
+{
+	struct vas_sys_sim *sim = sim_of(sys);
+
+	if (resource < 0 || resource >= (int)RLIM_NLIMITS)
+		return -EINVAL;
+	limit->current = UINT64_MAX;
+	limit->maximum = UINT64_MAX;
+	if (resource == RLIMIT_AS)
+		limit->current = sim->config.address_limit;
+	else if (resource == RLIMIT_STACK)
+		limit->current = sim->config.stack_limit;
+	return 0;
+}
+
+static int64_t sim_open(struct vas_sys *sys, const char *path, int flags)
+{
+	struct vas_sys_sim *sim = sim_of(sys);
+	int64_t got;
+
+	(void)flags;
+	vas_lock_take(&sim->lock);
+	got = vas_sim_open(sim, path);
+	vas_lock_drop(&sim->lock);
+	return got;
+}
+
+static int64_t sim_close(struct vas_sys *sys, int fd)
+{
+	struct vas_sys_sim *sim = sim_of(sys);
+	int64_t got;
+
+	vas_lock_take(&sim->lock);
+	got = vas_sim_close(sim, fd);
+	vas_lock_drop(&sim->lock);
+	return got;
+}
+
+static int64_t sim_read(struct vas_sys *sys, int fd, void *buffer, uint64_t size)
+{
+	struct vas_sys_sim *sim = sim_of(sys);
+	int64_t got;
+
+	vas_lock_take(&sim->lock);
+	got = vas_sim_read(sim, fd, buffer, size);
+	vas_lock_drop(&sim->lock);
+	return got;
+}
+
+static int64_t sim_seek(struct vas_sys *sys, int fd, uint64_t offset)
+{
+	struct vas_sys_sim *sim = sim_of(sys);
+	int64_t got;
+
+	vas_lock_take(&sim->lock);
+	got = vas_sim_seek(sim, fd, offset);
+	vas_lock_drop(&sim->lock);
+	return got;
+}
+
+static int64_t sim_query(struct vas_sys *sys, int fd, uint64_t address, uint32_t flags,
+			 struct vas_sys_query *result)
+{
+	struct vas_sys_sim *sim = sim_of(sys);
+	int64_t got;
+
+	vas_lock_take(&sim->lock);
+	got = vas_sim_query(sim, fd, address, flags, result);
+	vas_lock_drop(&sim->lock);
+	return got;
+}
+
+void vas_sys_sim_touch(struct vas_sys_sim *sim, uint64_t address, uint64_t size)
+{
+	vas_lock_take(&sim->lock);
+	sim_touch_locked(sim, address, address + size);
+	vas_lock_drop(&sim->lock);
+}
+
+int vas_sys_sim_put(struct vas_sys_sim *sim, const struct vas_sim_mapping *mapping)
+{
+	struct vas_sim_mapping copy = *mapping;
+	int error;
+
+	if (vas_sim_is_anonymous(&copy))
+		copy.offset = copy.start;
+	vas_lock_take(&sim->lock);
+	error = vas_sim_overlaps(sim, copy.start, copy.end) ? -EEXIST : vas_sim_room(sim, 1);
+	if (!error) {
+		vas_sim_insert(sim, vas_sim_find(sim, copy.start), &copy);
+		sim->address_used += copy.end - copy.start;
+	}
+	vas_lock_drop(&sim->lock);
+	return error;
+}
+
+static int sim_configure(struct vas_sys_sim *sim, const struct vas_sim_config *config)
+{
+	struct vas_sim_config *own = &sim->config;
+	uint32_t window;
+
+	*own = *config;
+	own->width = own->width ? own->width : 47;
+	own->page_size = own->page_size ? own->page_size : 4096;
+	own->max_map_count = own->max_map_count ? own->max_map_count : 65530;
+	own->address_limit = own->address_limit ? own->address_limit : UINT64_MAX;
+	own->stack_limit = own->stack_limit ? own->stack_limit : (uint64_t)8 << 20;
+	own->min_address = own->min_address ? own->min_address : (uint64_t)64 << 10;
+	own->commit_limit = own->commit_limit ? own->commit_limit : UINT64_MAX;
+	if (own->width < 38 || own->width > 57 || own->page_size < 4096 ||
+	    own->page_size > 65536 || !vas_is_power_of_two(own->page_size))
+		return -EINVAL;
+	window = own->width;
+	if (window > 48)
+		window = own->width > 52 ? 47 : 48;
+	sim->task_size = (uint64_t)1 << own->width;
+	sim->window_end = (uint64_t)1 << window;
+	/* x86 keeps the last page below the hole in the address space free. */
+	if (window == 47) {
+		sim->task_size -= own->page_size;
+		sim->window_end -= own->page_size;
+	}
+	return 0;
+}
+
+static int sim_memory(struct vas_sys_sim *sim)
+{
+	struct vas_sys *real = vas_sys_real();
+	size_t files = VAS_SIM_FILES * vas_sim_file_size();
+	size_t names = VAS_SIM_NAMES * sizeof(*sim->names);
+	int64_t got = real->map(real, 0, files + names, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int error;
+
+	if (got < 0)
+		return -ENOMEM;
+	sim->files = (struct vas_sim_file *)(uintptr_t)got;
+	sim->names = (char (*)[VAS_SIM_NAME_SIZE])(uintptr_t)((uint64_t)got + files);
+	error = vas_sim_room(sim, 16);
+	if (error)
+		vas_sys_sim_destroy(sim);
+	return error;
+}
+
+int vas_sys_sim_init(struct vas_sys_sim *sim, const struct vas_sim_config *config)
+{
+	int error;
+
+	memset(sim, 0, sizeof(*sim));
+	error = sim_configure(sim, config);
+	if (error)
+		return error;
+	sim->sys = (struct vas_sys){
+		.name = "simulated",
+		.page_size = sim->config.page_size,
+		.map = sim_map,
+		.unmap = sim_unmap,
+		.protect = sim_protect,
+		.advise = sim_advise,
+		.sync = sim_sync,
+		.set_name = sim_set_name,
+		.get_brk = sim_get_brk,
+		.get_limit = sim_get_limit,
+		.open = sim_open,
+		.close = sim_close,
+		.read = sim_read,
+		.seek = sim_seek,
+		.query = sim_query,
+	};
+	error = sim_memory(sim);
+	if (error)
+		return error;
+	error = vas_sim_start(sim);
+	if (error)
+		vas_sys_sim_destroy(sim);
+	return error;
+}
+
+void vas_sys_sim_destroy(struct vas_sys_sim *sim)
+{
+	struct vas_sys *real = vas_sys_real();
+	size_t files = VAS_SIM_FILES * vas_sim_file_size();
+
+	if (sim->mappings)
+		(void)real->unmap(real, (uintptr_t)sim->mappings,
+				  sim->capacity * sizeof(*sim->mappings));
+	if (sim->files)
+		(void)real->unmap(real, (uintptr_t)sim->files,
+				  files + VAS_SIM_NAMES * sizeof(*sim->names));
+	memset(sim, 0, sizeof(*sim));
+}
+
+static const char *sim_broken(const struct vas_sys_sim *sim, const struct vas_sim_mapping *mapping)
+{
+	if (mapping->start >= mapping->end)
+		return "a mapping is empty";
+	if (!vas_sim_is_aligned(sim, mapping->start | mapping->end))
+		return "a mapping is not page aligned";
+	if (mapping->end > sim->task_size)
+		return "a mapping lies above user space";
+	if (!(mapping->flags & MAP_SHARED) == !(mapping->flags & MAP_PRIVATE))
+		return "a mapping is neither shared nor private";
+	if (vas_sim_is_anonymous(mapping) && mapping->offset != mapping->start)
+		return "private anonymous memory is out of step";
+	if ((mapping->flags & VAS_SIM_ACCOUNT) && (mapping->flags & (MAP_SHARED | MAP_NORESERVE)))
+		return "a mapping is accounted that cannot be";
+	return NULL;
+}
+
+bool vas_sys_sim_check(const struct vas_sys_sim *sim, const char **reason)
+{
+	uint64_t sum = 0, last = 0;
+
+	*reason = NULL;
+	for (size_t i = 0; i < sim->count && !*reason; i++) {
+		const struct vas_sim_mapping *mapping = &sim->mappings[i];
+
+		*reason = sim_broken(sim, mapping);
+		if (mapping->start < last)
+			*reason = "mappings overlap or are out of order";
+		last = mapping->end;
+		sum += mapping->end - mapping->start;
+	}
+	if (!*reason && sum != sim->address_used)
+		*reason = "the sum of mappings is wrong";
+	if (!*reason && sim->count > sim->config.max_map_count + 2)
+		*reason = "there are more mappings than the limit allows";
+	return *reason == NULL;
+}
