@@ -217,6 +217,10 @@ static void test_explain(void)
 	failure.free_total = 4 * MIB - 1;
 	vas_explain(NULL, &failure, &report);
 	is_str(vas_why_name(report.why), "full", "not enough is free");
+	failure.free_total = 64 * MIB;
+	failure.largest_gap = 4 * MIB;
+	vas_explain(NULL, &failure, &report);
+	is_str(vas_why_name(report.why), "taken", "room for it now says nothing about then");
 	failure.error = -EEXIST;
 	vas_explain(NULL, &failure, &report);
 	is_str(vas_why_name(report.why), "taken", "an address that is taken is taken");
