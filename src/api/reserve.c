@@ -10,6 +10,7 @@
 
 #include "base/code.h"
 #include "base/hot.h"
+#include "record/event.h"
 #include "space/space.h"
 
 #define ALL_PROT (PROT_READ | PROT_WRITE | PROT_EXEC)
@@ -39,6 +40,11 @@ static int fail_early(enum vas_operation operation, uint64_t asked, uint64_t add
 	return fail(&failure, why, err);
 }
 
+static inline bool is_verbose(const struct vas_space *space)
+{
+	return __builtin_expect(__atomic_load_n(&space->verbose, __ATOMIC_RELAXED), 0);
+}
+
 VAS_HOT int vas_reserve(uint64_t size, const struct vas_reserve_opts *opts, struct vas_span *span)
 {
 	struct vas_reserve_opts known;
@@ -59,6 +65,8 @@ VAS_HOT int vas_reserve(uint64_t size, const struct vas_reserve_opts *opts, stru
 		return fail(&failure, VAS_WHY_KERNEL, err);
 	if (failure.shortfall != VAS_WHY_NONE)
 		vas_failure_publish(&failure);
+	if (is_verbose(space))
+		vas_event_span(VAS_LOG_DEBUG, "reserved", span->start, span->size);
 	return 0;
 }
 
@@ -93,7 +101,11 @@ int vas_commit(void *start, uint64_t size, const struct vas_commit_opts *opts)
 	    (known.flags & VAS_COMMIT_ALL) == (VAS_COMMIT_HUGE | VAS_COMMIT_NOHUGE))
 		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
 	err = vas_space_commit(space, address, size, &known, &failure);
-	return err ? fail(&failure, VAS_WHY_KERNEL, err) : 0;
+	if (err)
+		return fail(&failure, VAS_WHY_KERNEL, err);
+	if (is_verbose(space))
+		vas_event_span(VAS_LOG_DEBUG, "committed", address, size);
+	return 0;
 }
 
 VAS_HOT int vas_release(void *start, enum vas_release_state *state)
@@ -101,9 +113,14 @@ VAS_HOT int vas_release(void *start, enum vas_release_state *state)
 	uint64_t address = (uint64_t)(uintptr_t)start;
 	struct vas_space *space = vas_space_if_made();
 	enum vas_release_state reached;
+	uint64_t size;
 
-	if (!space || vas_space_release(space, address, &reached))
+	if (!space || vas_space_release(space, address, &reached, &size))
 		return fail_early(VAS_OPERATION_RELEASE, 0, address, VAS_WHY_NOT_OWNED, -ENOENT);
+	if (__builtin_expect(reached == VAS_RELEASED_HELD, 0))
+		vas_event_span(VAS_LOG_WARNING, "the kernel refuses for now to unmap", address, size);
+	else if (is_verbose(space))
+		vas_event_span(VAS_LOG_DEBUG, "released", address, size);
 	if (state)
 		*state = reached;
 	return 0;

@@ -74,5 +74,9 @@ int vas_setting_get(size_t index, struct vas_setting *setting)
 
 void vas_log_set(vas_log_hook *hook, void *context, enum vas_log_level level)
 {
+	struct vas_space *space = vas_space_if_made();
+
 	vas_log_hook_set(hook, context, level);
+	if (space)
+		vas_space_listen(space);
 }

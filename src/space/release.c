@@ -58,7 +58,8 @@ VAS_HOT static int release_unmap(struct vas_space *space, const struct vas_holdi
 	return (int)VAS_CALL(space->sys, unmap, holding->span.start, holding->span.size);
 }
 
-VAS_HOT int vas_space_release(struct vas_space *space, uint64_t start, enum vas_release_state *state)
+VAS_HOT int vas_space_release(struct vas_space *space, uint64_t start,
+			      enum vas_release_state *state, uint64_t *size)
 {
 	const struct vas_owner_entry *entry;
 	const struct vas_ledger_line *line;
@@ -75,6 +76,7 @@ VAS_HOT int vas_space_release(struct vas_space *space, uint64_t start, enum vas_
 		vas_lock_drop(&holding->lock);
 		release_hide(space, holding);
 	}
+	*size = holding->span.size;
 	line = holding->line;
 	entry = holding->entry;
 	err = release_unmap(space, holding);

@@ -22,6 +22,7 @@
 #include <stddef.h>
 
 #include "base/assert.h"
+#include "record/log.h"
 #include "space/fork.h"
 #include "sys/environment.h"
 
@@ -63,8 +64,14 @@ int vas_space_init(struct vas_space *space, struct vas_sys *sys, struct vas_sys 
 		if (err)
 			return err;
 	}
+	vas_space_listen(space);
 	space->random = vas_environment_seed((uint64_t)(uintptr_t)space);
 	return space_index_init(space);
+}
+
+void vas_space_listen(struct vas_space *space)
+{
+	__atomic_store_n(&space->verbose, vas_log_wanted(VAS_LOG_DEBUG), __ATOMIC_RELAXED);
 }
 
 VAS_HOT struct vas_space *vas_space_if_made(void)

@@ -83,6 +83,7 @@ struct vas_space {
 	struct vas_sys *sys;
 	struct vas_lock lock;
 	bool made; /* the process's own: ready for use (atomic) */
+	bool verbose; /* somebody may listen to every event (atomic) */
 	int claim_flags; /* of a claim's mmap, as the probes say; 0 = not asked yet (atomic) */
 	struct vas_owner_index index; /* readers need no lock */
 	struct vas_bounds bounds; /* constant */
@@ -133,7 +134,8 @@ int vas_space_reserve(struct vas_space *space, uint64_t size, const struct vas_r
 		      struct vas_failure *failure, struct vas_span *span);
 int vas_space_commit(struct vas_space *space, uint64_t start, uint64_t size,
 		     const struct vas_commit_opts *opts, struct vas_failure *failure);
-int vas_space_release(struct vas_space *space, uint64_t start, enum vas_release_state *state);
+int vas_space_release(struct vas_space *space, uint64_t start, enum vas_release_state *state,
+		      uint64_t *size);
 /* Tries held spans again; lock not held. Returns how many remain. */
 int vas_space_retry_held(struct vas_space *space);
 int vas_space_details(struct vas_space *space, uint64_t id, struct vas_owner_details *details);
@@ -147,6 +149,8 @@ int vas_space_check(struct vas_space *space, uint64_t *where);
  */
 void vas_space_quiesce(struct vas_space *space);
 
+/* Looks anew whether somebody listens to every event; called when that changes. */
+void vas_space_listen(struct vas_space *space);
 /* Forgets what the probes found. */
 void vas_space_forget_probes(struct vas_space *space);
 
