@@ -139,6 +139,7 @@ void vas_sys_fault_init(struct vas_sys_fault *fault, struct vas_sys *next)
 	fault->sys = (struct vas_sys){
 		.name = "fault",
 		.page_size = next->page_size,
+		.stack_address = next->stack_address,
 		.map = fault_map,
 		.unmap = fault_unmap,
 		.protect = fault_protect,

@@ -265,8 +265,11 @@ void vas_real_set_route(enum vas_route route)
 struct vas_sys *vas_sys_real(void)
 {
 	/* Also right before the constructors have run: another library's may call us first. */
-	if (__builtin_expect(__atomic_load_n(&real.sys.page_size, __ATOMIC_RELAXED) == 0, 0))
+	if (__builtin_expect(__atomic_load_n(&real.sys.page_size, __ATOMIC_RELAXED) == 0, 0)) {
+		/* The program's name lies above the first frame of the main thread. */
+		__atomic_store_n(&real.sys.stack_address, getauxval(AT_EXECFN), __ATOMIC_RELAXED);
 		__atomic_store_n(&real.sys.page_size, getauxval(AT_PAGESZ), __ATOMIC_RELAXED);
+	}
 	return &real.sys;
 }
 

@@ -404,6 +404,7 @@ void vas_sys_trace_init(struct vas_sys_trace *trace, struct vas_sys *next, int f
 	trace->sys = (struct vas_sys){
 		.name = "trace",
 		.page_size = next->page_size,
+		.stack_address = next->stack_address,
 		.map = trace_map,
 		.unmap = trace_unmap,
 		.protect = trace_protect,
