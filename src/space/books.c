@@ -246,8 +246,22 @@ void vas_space_stats(struct vas_space *space, struct vas_stats *stats)
 	stats->size = sizeof(*stats);
 }
 
+/* Takes the spans that were not inherited out of the list of held ones. */
+static void held_without_absent(struct vas_space *space)
+{
+	struct vas_holding **link = &space->held;
+
+	while (*link) {
+		if ((*link)->recipe & VAS_RECIPE_NOFORK)
+			*link = (*link)->next;
+		else
+			link = &(*link)->next;
+	}
+}
+
 void vas_space_forget_absent(struct vas_space *space)
 {
+	held_without_absent(space);
 	for (uint32_t id = 0; id < space->index.entry_next; id++) {
 		struct vas_owner_entry *entry = vas_owner_index_number(&space->index, id);
 		struct vas_holding *holding = entry->record;

@@ -22,6 +22,9 @@
 #include "base/hot.h"
 #include "space/space.h"
 
+/* A call stops trying held spans after so many refusals: they would all meet the same limit. */
+#define HELD_REFUSALS 16u
+
 /*
  * The span starts here and is live: pinned, and marked as being released.
  * Without commits in flight it is hidden at once.
@@ -96,6 +99,8 @@ VAS_HOT int vas_space_release(struct vas_space *space, uint64_t start,
 	vas_space_unpin(space, holding);
 	vas_lock_drop(&space->lock);
 	*state = err ? VAS_RELEASED_HELD : VAS_RELEASED_GONE;
+	if (__builtin_expect(!err && __atomic_load_n(&space->held, __ATOMIC_RELAXED), 0))
+		vas_space_retry_held(space);
 	return 0;
 }
 
@@ -115,26 +120,61 @@ static struct vas_holding *held_take(struct vas_space *space)
 	return list;
 }
 
+/* Back into the list, at its end: the next call begins with others. Lock held. */
+static void held_put(struct vas_space *space, struct vas_holding *holding)
+{
+	struct vas_holding **end = &space->held;
+
+	while (*end)
+		end = &(*end)->next;
+	holding->next = NULL;
+	__atomic_store_n(end, holding, __ATOMIC_RELAXED);
+}
+
+/* One more try. False when the kernel refuses again. */
+static bool held_retry(struct vas_space *space, struct vas_holding *holding)
+{
+	int err;
+
+	release_hide(space, holding);
+	err = release_unmap(space, holding);
+	vas_lock_take(&space->lock);
+	if (err) {
+		vas_owner_index_unhide(&space->index, holding->entry);
+		held_put(space, holding);
+	} else {
+		vas_space_remove(space, holding);
+	}
+	vas_space_unpin(space, holding);
+	vas_lock_drop(&space->lock);
+	return err == 0;
+}
+
+/* Not tried this time. */
+static void held_return(struct vas_space *space, struct vas_holding *holding)
+{
+	vas_lock_take(&space->lock);
+	holding->next = space->held;
+	__atomic_store_n(&space->held, holding, __ATOMIC_RELAXED);
+	vas_space_unpin(space, holding);
+	vas_lock_drop(&space->lock);
+}
+
 int vas_space_retry_held(struct vas_space *space)
 {
 	struct vas_holding *list = held_take(space), *next;
-	int err, remain = 0;
+	uint32_t refused = 0;
+	int remain = 0;
 
 	for (struct vas_holding *holding = list; holding; holding = next) {
 		next = holding->next;
-		release_hide(space, holding);
-		err = release_unmap(space, holding);
-		vas_lock_take(&space->lock);
-		if (err) {
-			vas_owner_index_unhide(&space->index, holding->entry);
-			holding->next = space->held;
-			__atomic_store_n(&space->held, holding, __ATOMIC_RELAXED);
+		if (refused >= HELD_REFUSALS) {
+			held_return(space, holding);
 			remain++;
-		} else {
-			vas_space_remove(space, holding);
+		} else if (!held_retry(space, holding)) {
+			refused++;
+			remain++;
 		}
-		vas_space_unpin(space, holding);
-		vas_lock_drop(&space->lock);
 	}
 	return remain;
 }

@@ -136,7 +136,10 @@ int vas_space_commit(struct vas_space *space, uint64_t start, uint64_t size,
 		     const struct vas_commit_opts *opts, struct vas_failure *failure);
 int vas_space_release(struct vas_space *space, uint64_t start, enum vas_release_state *state,
 		      uint64_t *size);
-/* Tries held spans again; lock not held. Returns how many remain. */
+/*
+ * Tries held spans again, all of them unless the kernel goes on refusing; lock
+ * not held. Returns how many remain.
+ */
 int vas_space_retry_held(struct vas_space *space);
 int vas_space_details(struct vas_space *space, uint64_t id, struct vas_owner_details *details);
 void vas_space_stats(struct vas_space *space, struct vas_stats *stats);
