@@ -262,7 +262,8 @@ static bool try_world(struct world *world, uint64_t *state)
 		if (error != -ERANGE || !refusal_is_right(world, conflict.rule) ||
 		    !blame_is_right(world, &conflict))
 			return false;
-	} else if (!is_intersection(world, &combined) || !groups_agree(world, &combined, state)) {
+	} else if (!is_intersection(world, &combined) || !groups_agree(world, &combined, state) ||
+		   refusal_is_right(world, VAS_LIMITS_RULE_HOLES)) {
 		return false;
 	}
 	shuffle(world, state);

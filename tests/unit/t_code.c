@@ -84,6 +84,7 @@ static void loading(void)
 	struct known same = { sizeof(same), 1, 2 };
 	struct older older = { sizeof(older), 3 };
 	struct newer newer = { sizeof(newer), 4, 5, 0 };
+	static _Alignas(size_t) char large[VAS_OPTIONS_SIZE_MAX + sizeof(size_t)];
 	struct known known;
 	struct known before;
 
@@ -107,9 +108,11 @@ static void loading(void)
 	is_err(load(&same, &known), EINVAL, "a size below the first version's");
 	same.size = 0;
 	is_err(load(&same, &known), EINVAL, "a forgotten size");
-	same.size = VAS_OPTIONS_SIZE_MAX + 1;
-	is_err(load(&same, &known), E2BIG, "a size beyond belief");
+	memcpy(large, &(size_t){ sizeof(large) }, sizeof(size_t));
+	is_err(load(large, &known), E2BIG, "a size beyond belief");
 	ok(memcmp(&known, &before, sizeof(known)) == 0, "failures touch nothing");
+	memcpy(large, &(size_t){ VAS_OPTIONS_SIZE_MAX }, sizeof(size_t));
+	is_err(load(large, &known), 0, "the largest size that is believed");
 }
 
 static int store(void *out, const struct known *known)

@@ -197,6 +197,8 @@ static void hole_conflicts(void)
 	entries[0].max = 0x10000;
 	refuses(3, VAS_LIMITS_RULE_HOLES, 0, 2,
 		"three whose holes leave nothing: the two that leave least");
+	entries[0].max = 0x16000;
+	refuses(3, VAS_LIMITS_RULE_HOLES, 0, 2, "holes that end where the window ends");
 	entries[0].max = 0;
 	is_err(combine(3), 0, "holes up to somewhere leave the rest");
 	entries[0].min = 0xfff;

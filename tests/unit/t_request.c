@@ -168,6 +168,8 @@ static void malformed(void)
 	refuses(UINT64_MAX - PAGE + 1, ERANGE, VAS_WHY_WIDTH, "the largest that does not");
 	opts.min_size = 2 * PAGE;
 	invalid(PAGE, "min_size above size");
+	opts.min_size = PAGE;
+	builds(PAGE, "min_size of the size itself");
 	reset();
 	opts.flags = VAS_RESERVE_ALL + 1;
 	invalid(PAGE, "an unknown flag");
@@ -336,6 +338,11 @@ static void near_an_anchor(void)
 	opts.address = 0xffffffff81000000;
 	opts.reach = 2 * GIB;
 	refuses(PAGE, ERANGE, VAS_WHY_WIDTH, "an anchor in the kernel's half");
+	opts.address = host.high_max;
+	opts.reach = 1ull << 56;
+	refuses(PAGE, ERANGE, VAS_WHY_WIDTH, "an anchor that is no address at all");
+	opts.address--;
+	builds(PAGE, "an anchor at the last address");
 	opts.address = host.max + GIB;
 	opts.reach = GIB;
 	refuses(PAGE, ERANGE, VAS_WHY_WINDOW, "an anchor too far above the window");
