@@ -136,6 +136,17 @@ static void test_gaps(uint32_t width, uint64_t page)
 	is_u64(world.report.largest_gap_start, start, "there");
 	is_err(reserve(64 * page, &opts, &span), ENOSPC, "all of it");
 	is_explained("full", true, "all of it");
+	/* A failure from before there was a window: all of the space is looked at. */
+	vas_failure_begin(&world.failure, VAS_OPERATION_RESERVE, MIB);
+	world.failure.error = -ENOMEM;
+	world.failure.why = VAS_WHY_BOOKS;
+	is_explained("books", false, "no window");
+	ok(world.report.free_total != UINT64_MAX && world.report.free_total > 64 * GIB,
+	   "what is free in the whole space is told");
+	world.failure.high_window = 1;
+	is_explained("books", false, "the high window too");
+	ok(world.report.largest_gap != UINT64_MAX && world.report.largest_gap > 64 * GIB,
+	   "what is free there too");
 	end();
 }
 
