@@ -66,6 +66,7 @@ static void cross(struct vas_pace *pace, uint64_t edge, uint64_t begin)
 	pace->hole = edge;
 	pace->hole_known = true;
 	pace->wall = 0;
+	pace->confirm = false;
 	pace->begin = begin;
 	pace->hits = 0;
 }
@@ -93,7 +94,8 @@ static uint64_t next_freely(struct vas_pace *pace, uint64_t from, uint64_t room)
 		return room;
 	if (pace->run >= RUN_MAPPINGS * pace->mapping && pace->run > 0)
 		return higher(pace->run / 2, from - lower(from, pace->begin));
-	if (pace->hits < HITS_ADJACENT)
+	/* Adjacent for longer than usual: there may be no holes any more. */
+	if (pace->hits < HITS_ADJACENT || from - lower(from, pace->begin) < 2 * pace->run)
 		return 0;
 	return higher(2 * pace->mapping, from - lower(from, pace->begin));
 }
@@ -103,7 +105,7 @@ static uint64_t next_before_wall(const struct vas_pace *pace, uint64_t from)
 	uint64_t distance = pace->wall - from;
 
 	/* How large mappings are here, one query tells. */
-	if (pace->mapping == 0 || distance / 3 <= pace->mapping / 2 || distance <= pace->need)
+	if (pace->mapping == 0 || pace->confirm || distance / 3 <= pace->mapping / 2 || distance <= pace->need)
 		return 0;
 	return distance / pace->mapping > FAR_MAPPINGS ? distance / 8 : distance / 2;
 }
@@ -134,5 +136,8 @@ void vas_pace_hit(struct vas_pace *pace, uint64_t edge, uint64_t near, uint64_t 
 	pace->mapping = average(pace->mapping, far - near);
 	if (near > edge && !(pace->hole_known && pace->hole == edge))
 		cross(pace, edge, near);
+	else if (far >= pace->wall)
+		pace->wall = 0;
+	pace->confirm = pace->wall != 0 && !pace->confirm;
 	pace->hits++;
 }

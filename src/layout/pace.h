@@ -17,6 +17,7 @@ struct vas_pace {
 	bool hole_known;
 	uint64_t mapping; /* size of the mappings that queries hit, on average; 0 = none yet */
 	uint64_t wall; /* a hole begins before this; 0 = not known */
+	bool confirm; /* the hole before the wall may begin right at the edge: ask */
 	uint64_t begin; /* where the present run of adjacent mappings was entered */
 	uint32_t hits; /* queries that hit a mapping in this run */
 	uint64_t run; /* length of runs, on average; 0 = none yet */

@@ -33,7 +33,7 @@
 #include "core/maps_line.h"
 
 /* The errnos that callers document; anything else a kernel or sandbox invents becomes -EIO. */
-static int known_error(int64_t error)
+static int open_error(int64_t error)
 {
 	switch (-error) {
 	case ENOENT:
@@ -53,6 +53,25 @@ static int known_error(int64_t error)
 	default:
 		return -EIO;
 	}
+}
+
+static int read_error(int64_t error)
+{
+	switch (-error) {
+	case ESRCH:
+	case EACCES:
+	case EPERM:
+	case ENOMEM:
+	case ENOSYS:
+		return (int)error;
+	default:
+		return -EIO;
+	}
+}
+
+static int seek_error(int64_t error)
+{
+	return error == -EACCES || error == -ENOMEM ? -EIO : read_error(error);
 }
 
 static int fail(struct vas_reader *reader, int error)
@@ -85,7 +104,7 @@ int vas_reader_open(struct vas_reader *reader, struct vas_sys *sys, const char *
 		return -EINVAL;
 	fd = VAS_CALL(sys, open, path, O_RDONLY);
 	if (fd < 0)
-		return known_error(fd);
+		return open_error(fd);
 	memset(reader, 0, sizeof(*reader));
 	reader->sys = sys;
 	reader->fd = (int)fd;
@@ -156,7 +175,7 @@ static int fill(struct vas_reader *reader)
 	room = reader->capacity - 1 - reader->end;
 	got = VAS_CALL(reader->sys, read, reader->fd, reader->buffer + reader->end, room);
 	if (got < 0 || VAS_NEVER((uint64_t)got > room))
-		return fail(reader, known_error(got < 0 ? got : -EIO));
+		return fail(reader, read_error(got < 0 ? got : -EIO));
 	if (got == 0 && has_ended(reader))
 		return fail(reader, -ESRCH);
 	if (got == 0)
@@ -260,9 +279,18 @@ int vas_reader_rewind(struct vas_reader *reader)
 		return fail(reader, -EIO);
 	err = VAS_CALL(reader->sys, seek, reader->fd, 0);
 	if (err < 0)
-		return fail(reader, known_error(err));
+		return fail(reader, seek_error(err));
 	restart(reader);
 	return 0;
+}
+
+void vas_reader_stop(struct vas_reader *reader)
+{
+	reader->at_end = true;
+	reader->error = 0;
+	reader->begin = 0;
+	reader->end = 0;
+	reader->skipping = false;
 }
 
 void vas_reader_close(struct vas_reader *reader)
@@ -270,7 +298,5 @@ void vas_reader_close(struct vas_reader *reader)
 	if (reader->fd >= 0)
 		VAS_CALL(reader->sys, close, reader->fd);
 	reader->fd = -1;
-	reader->at_end = true;
-	reader->begin = 0;
-	reader->end = 0;
+	vas_reader_stop(reader);
 }

@@ -61,6 +61,8 @@ int vas_reader_open_process(struct vas_reader *reader, struct vas_sys *sys, int 
 int vas_reader_next(struct vas_reader *reader, struct vas_mapping *mapping);
 /* Back to the first line. On failure the reader stays failed. */
 int vas_reader_rewind(struct vas_reader *reader);
+/* Tells nothing more until it is rewound. */
+void vas_reader_stop(struct vas_reader *reader);
 /* Closing twice is harmless. */
 void vas_reader_close(struct vas_reader *reader);
 

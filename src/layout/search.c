@@ -12,12 +12,12 @@
  *
  * Walking pays while few mappings lie in the window. One reading of the whole
  * text costs less per mapping, but passes those below the window too. How many
- * there are is remembered from the last reading. When a walk has cost an
- * eighth of a reading, and again after each further eighth, what is left of it
- * is extrapolated from how much of the window it has settled; if that is more
- * than a reading costs, the text is read instead. As long as the number of
- * mappings is not known, it is taken to be what the window seems to hold, and a
- * reading that turns out to have more lines before the window is given up again.
+ * there are is remembered from the last reading. Whenever a walk has cost a
+ * sixteenth of a reading more, what is left of it is extrapolated from how much
+ * of the window it has settled since the first time; if that is more than a
+ * reading costs, the text is read instead. As long as the number of mappings is
+ * not known, it is taken to be what the window seems to hold, and a reading that
+ * turns out to have more lines before the window is given up again.
  *
  * Where neither queries nor the text are to be had, one sync over the window
  * may still prove that nothing is free.
@@ -38,6 +38,8 @@
 
 #define READ_BUFFER 8192
 #define MAPPINGS_FEW 48u /* in the window: so few are not worth a guess */
+#define CHECKS 16u /* walking is weighed against reading so often while it costs as much */
+#define CHECK_LEAST 4000u /* nominal ns; how the mappings lie shows only after a few holes */
 #define QUERIES_MOST (1u << 20) /* far above vm.max_map_count: then something feeds us */
 
 /* Private answers beside 0 and -errno. */
@@ -51,6 +53,8 @@ struct run {
 	struct vas_look look;
 	struct vas_gap_choice choice;
 	uint64_t next_check; /* cost at which walking is weighed against reading again */
+	uint64_t marked_cost; /* of the walk when it was looked at first, and what it had settled */
+	uint64_t marked_settled;
 	uint64_t line_limit; /* lines before the window after which a reading is given up; 0 = none */
 	bool reading_failed; /* or was given up: no more of that */
 };
@@ -82,26 +86,35 @@ static uint32_t known_mappings(const struct run *run)
 
 /*
  * Weighs the rest of a walk, which has settled part of the window, against a
- * reading. Called before each step.
+ * reading. Called before each step. The first look only marks where the walk is then:
+ * opening, and finding out how the mappings lie, come once.
  */
 static bool reading_is_cheaper(struct run *run, uint64_t settled, uint64_t window)
 {
 	const struct vas_look *look = &run->look;
-	uint64_t known, mappings, reading, total;
+	uint64_t known, mappings, reading, rest;
 
 	if (look->queries > QUERIES_MOST)
 		return true;
 	if (look->cost < run->next_check || run->reading_failed)
 		return false;
 	known = known_mappings(run);
-	mappings = lower(extrapolate(look->mappings, window, settled), UINT32_MAX);
-	run->line_limit = known ? 0 : mappings;
+	mappings = extrapolate(look->mappings, window, settled);
 	reading = VAS_LOOK_OPEN_COST + VAS_LOOK_LINE_COST * (known ? known : mappings);
-	run->next_check = look->cost + reading / 8;
-	if (look->cost < reading / 8 || (!known && mappings < MAPPINGS_FEW))
+	run->next_check = look->cost + higher(reading / CHECKS, CHECK_LEAST);
+	if (look->cost < higher(reading / CHECKS, CHECK_LEAST))
 		return false;
-	total = extrapolate(look->cost, window, settled);
-	return total > look->cost && total - look->cost > reading;
+	if (run->marked_cost == 0) {
+		run->marked_cost = look->cost;
+		run->marked_settled = settled;
+		return false;
+	}
+	if (!known && mappings < MAPPINGS_FEW)
+		return false;
+	run->line_limit = known ? 0 : mappings;
+	rest = extrapolate(look->cost - run->marked_cost, window - settled,
+			   settled - lower(settled, run->marked_settled));
+	return rest > reading && look->cost + rest > reading / 4 * 5;
 }
 
 static void found_at(struct run *run, uint64_t address)
