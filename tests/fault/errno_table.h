@@ -135,6 +135,7 @@ static const struct errno_row errno_table[] = {
 	{"vas_layout_find", EEXIST, VAS_WHY_MARGIN, "as vas_reserve"},
 	{"vas_layout_find", ENOSPC, VAS_WHY_FRAGMENTED, "as vas_reserve"},
 	{"vas_layout_find", ENOSPC, VAS_WHY_FULL, "as vas_reserve"},
+	{"vas_layout_find", ENOMEM, VAS_WHY_BOOKS, "no memory to combine the limits"},
 	{"vas_layout_find", EBADMSG, VAS_WHY_ARGUMENT, "a line of the mappings is malformed; the report has its number"},
 	{"vas_layout_find", ESRCH, VAS_WHY_NONE, "the process has ended meanwhile"},
 	{"vas_layout_find", EIO, VAS_WHY_NONE, "the file cannot be read"},
