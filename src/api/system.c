@@ -45,7 +45,7 @@ int vas_probe_get(size_t index, struct vas_probe_info *info)
 
 	if (!info || info->size < sizeof(known) || info->size > VAS_OPTIONS_SIZE_MAX)
 		return -EINVAL;
-	/* Where not even a space can be made, probes can still be tried; their results are not kept. */
+	/* Where not even a space can be made, probes can still be tried; nothing is kept. */
 	if (vas_space_default(&space) == 0)
 		probes = &space->probes;
 	err = vas_probe_describe(probes, vas_sys_current(), index, &known);

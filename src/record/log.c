@@ -60,7 +60,7 @@ bool vas_log_wanted(enum vas_log_level level)
 	       (int)level <= vas_environment_get()->log_level;
 }
 
-/* The hook that wants this level with its context, as they were at one moment; NULL when none does. */
+/* The hook that wants this level, and its context, as of one moment; NULL when none does. */
 static vas_log_hook *log_listener(enum vas_log_level level, void **context)
 {
 	for (int i = 0; i < LOG_TRIES; i++) {

@@ -7,7 +7,7 @@
 
 #include "base/text.h"
 
-/* What was asked, what went wrong with its codes, the evidence, what to do. Nothing for operation NONE. */
+/* What was asked, what went wrong with its codes, the evidence, what to do. Nothing for NONE. */
 void vas_report_text(const struct vas_report *report, struct vas_text *text);
 
 #endif

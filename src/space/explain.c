@@ -79,7 +79,7 @@ enum vas_why vas_explain_refusal(const struct vas_headroom *headroom, enum vas_o
 	return VAS_WHY_KERNEL;
 }
 
-/* What a reservation looked for, as a request whose policy does not matter. False: nothing known. */
+/* What a reservation looked for, as a request whose policy does not matter. False: not known. */
 static bool survey_request(const struct vas_space *space, const struct vas_failure *failure,
 			   struct vas_request *request)
 {
@@ -171,7 +171,7 @@ static enum vas_why refine(enum vas_why why, const struct vas_failure *failure,
 		return why;
 	if (!open && why != VAS_WHY_FULL && why != VAS_WHY_FRAGMENTED && why != VAS_WHY_TAKEN)
 		return why;
-	/* Room for it now: it was not free then, or holes of the limits bar it, which a survey knows not. */
+	/* Room for it now: it was not free then, or the limits have holes that a survey knows not. */
 	if (report->largest_gap >= failure->asked)
 		return why;
 	return report->free_total < failure->asked ? VAS_WHY_FULL : VAS_WHY_FRAGMENTED;

@@ -164,7 +164,7 @@ static void case_data_limit(void *argument)
 	(void)argument;
 	warm_up();
 	is_err(vas_reserve(GIB, NULL, &span), 0, "a span");
-	/* Below what is in use: replacing reserved by committed pages is no growth for the kernel. */
+	/* Below what is in use: to replace reserved by committed pages is no growth. */
 	set_limit(RLIMIT_DATA, 65536);
 	is_err(vas_commit(vas_span_pointer(span), MIB, NULL), ENOMEM, "beyond RLIMIT_DATA");
 	is_explained(VAS_WHY_DATA_LIMIT, true, ENOMEM);

@@ -32,11 +32,12 @@ static void is_room(const struct fake_file *files, uint64_t want, const char *na
 	ok(bytes == whole && left == 0 && fake.opened == 0, "%s: byte by byte, and closed", name);
 }
 
-#define V2_MOUNT                                                                                             \
-	{                                                                                                    \
-		"/proc/self/mountinfo",                                                                      \
-			"23 1 8:1 / / rw,relatime - ext4 /dev/root rw\n"                                     \
-			"31 23 0:28 / /sys/fs/cgroup rw shared:4 master:2 - cgroup2 cgroup2 rw,nsdelegate\n" \
+static const char v2_mounts[] =
+	"23 1 8:1 / / rw,relatime - ext4 /dev/root rw\n"
+	"31 23 0:28 / /sys/fs/cgroup rw shared:4 master:2 - cgroup2 cgroup2 rw,nsdelegate\n";
+#define V2_MOUNT                                                                                   \
+	{                                                                                          \
+		"/proc/self/mountinfo", v2_mounts                                                  \
 	}
 
 static void test_version_2(void)
@@ -100,17 +101,18 @@ static void test_version_2(void)
 	is_room(unlimited, UINT64_MAX, "version 2, no limit");
 }
 
-#define V1_MOUNT                                                                                    \
-	{                                                                                           \
-		"/proc/self/mountinfo",                                                             \
-			"32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n"               \
-			"35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,hugetlb,memory\n" \
-			"41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n"             \
+static const char v1_mounts[] =
+	"32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n"
+	"35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,hugetlb,memory\n"
+	"41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
+static const char v1_groups[] = "9:name=systemd:/x\n5:cpu:/y\n4:hugetlb,memory:/box/1\n0::/\n";
+#define V1_MOUNT                                                                                   \
+	{                                                                                          \
+		"/proc/self/mountinfo", v1_mounts                                                  \
 	}
 #define V1_GROUP                                                                                   \
 	{                                                                                          \
-		"/proc/self/cgroup",                                                               \
-			"9:name=systemd:/x\n5:cpu:/y\n4:hugetlb,memory:/box/1\n0::/\n"             \
+		"/proc/self/cgroup", v1_groups                                                     \
 	}
 
 static void test_version_1(void)
@@ -238,24 +240,23 @@ static void test_malformed(void)
 	}
 }
 
-#define MAPS                                                                                       \
-	"10000-20000 r-xp 00000000 08:01 5 /bin/x\n"                                               \
-	"20000-30000 rw-p 00000000 00:00 0 \n"                                                     \
-	"7ffff0000000-7ffff0004000 rw-p 00000000 00:00 0 [stack]\n"                                \
-	"ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]\n"
+static const char maps[] = "10000-20000 r-xp 00000000 08:01 5 /bin/x\n"
+			   "20000-30000 rw-p 00000000 00:00 0 \n"
+			   "7ffff0000000-7ffff0004000 rw-p 00000000 00:00 0 [stack]\n"
+			   "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]\n";
 
 static void test_headroom(void)
 {
 	const struct fake_file files[] = {
 		{ "/proc/self/statm", "1000 20 10 1 0 50 0\n" },
-		{ "/proc/self/status",
-		  "Name:\tx\nVmLckX:\t 1 kB\nVmLck:\t      64 kB\nVmData:\t     128 kB\nVmStk:\t 9 kB\n" },
+		{ "/proc/self/status", "Name:\tx\nVmLckX:\t 1 kB\nVmLck:\t      64 kB\n"
+				       "VmData:\t     128 kB\nVmStk:\t 9 kB\n" },
 		{ "/proc/sys/vm/overcommit_memory", "2\n" },
 		{ "/proc/sys/vm/max_map_count", "65530\n" },
 		{ "/proc/meminfo",
 		  "MemTotal:        4096 kB\nMemFree: 1 kB\nSwapTotal:       1024 kB\n"
 		  "CommitLimit:     3072 kB\nCommitted_AS:    2048 kB\n" },
-		{ "/proc/self/maps", MAPS },
+		{ "/proc/self/maps", maps },
 		{ NULL, NULL },
 	};
 	const struct fake_limit limits[] = {
@@ -264,7 +265,7 @@ static void test_headroom(void)
 		{ RLIMIT_MEMLOCK, 65536 },
 		{ -1, 0 },
 	};
-	const struct fake_file only_maps[] = { { "/proc/self/maps", MAPS }, { NULL, NULL } };
+	const struct fake_file only_maps[] = { { "/proc/self/maps", maps }, { NULL, NULL } };
 	struct vas_headroom room;
 	struct fake_files fake;
 
