@@ -171,7 +171,7 @@ static enum vas_why refine(enum vas_why why, const struct vas_failure *failure,
 		return why;
 	if (!open && why != VAS_WHY_FULL && why != VAS_WHY_FRAGMENTED && why != VAS_WHY_TAKEN)
 		return why;
-	/* Room for it now: it was not free then, or the limits have holes that a survey knows not. */
+	/* Room for it now: it was not free then, or the limits have holes, which a survey ignores. */
 	if (report->largest_gap >= failure->asked)
 		return why;
 	return report->free_total < failure->asked ? VAS_WHY_FULL : VAS_WHY_FRAGMENTED;
