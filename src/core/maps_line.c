@@ -4,8 +4,9 @@
  *
  * The kernel's text is regular, so the parser is a straight walk: a field, its
  * separator, the next field. A NUL put at the end of the line stops every field
- * by itself, so no step compares with the end. Hexadecimal digits, more than half of
- * all bytes, are looked up in a table; the name is scanned eight bytes at a time
+ * by itself, so no step compares with the end. Hexadecimal digits are more than half of
+ * all bytes: the two addresses are read eight digits at a time where they have the
+ * usual twelve, others are looked up in a table; the name is scanned eight bytes at a time
  * for the two bytes that matter in it: NUL, which no line has, and a
  * backslash, behind which the kernel hides a newline.
  *
@@ -18,6 +19,7 @@
  */
 #include "core/maps_line.h"
 
+#include <endian.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -48,6 +50,58 @@ static char *parse_hex(char *at, char separator, uint64_t *value)
 	return at + 1;
 }
 
+#define ONES 0x0101010101010101u /* in each byte */
+
+/*
+ * The value of the eight digits in bytes, the first one lowest. What tells a letter is bit
+ * 6; what does not have the rest of a digit or a letter shows in *wrong.
+ */
+static inline uint64_t join_hex8(uint64_t bytes, uint64_t *wrong)
+{
+	uint64_t letters = bytes >> 6 & ONES;
+	uint64_t digits = bytes & 15 * ONES;
+
+	/* The other half of each byte is 3 or 6; digits end at 9, letters begin at 1 and end at 6. */
+	*wrong |= (bytes ^ digits) ^ (0x30 * ONES + letters * 0x30);
+	*wrong |= (digits + 6 * ONES + letters * 3) & 16 * ONES;
+	*wrong |= ~(digits + letters * 15) & letters << 4;
+	digits += letters * 9;
+	digits = (digits << 4 | digits >> 8) & 0x00ff00ff00ff00ffu;
+	digits = (digits << 8 | digits >> 16) & 0x0000ffff0000ffffu;
+	return (digits << 16 | digits >> 32) & 0xffffffffu;
+}
+
+static inline uint64_t load8(const char *text)
+{
+	uint64_t bytes;
+
+	memcpy(&bytes, text, sizeof(bytes));
+	return le64toh(bytes);
+}
+
+/* "7f12a4000000-7f12a4021000 ", 26 bytes: four digits of each are read twice. */
+static char *parse_usual_range(char *at, uint64_t *start, uint64_t *end)
+{
+	uint64_t head = load8(at);
+	uint64_t wrong = 0;
+	uint64_t high = join_hex8(head, &wrong);
+
+	*start = high << 16 | (join_hex8(load8(at + 4), &wrong) & 0xffff);
+	/* Most mappings begin and end in the same 64 KiB. */
+	if (load8(at + 13) != head)
+		high = join_hex8(load8(at + 13), &wrong);
+	*end = high << 16 | (join_hex8(load8(at + 17), &wrong) & 0xffff);
+	return wrong ? NULL : at + 26;
+}
+
+static char *parse_range(char *at, size_t length, uint64_t *start, uint64_t *end)
+{
+	if (length >= 26 && at[12] == '-' && at[25] == ' ')
+		return parse_usual_range(at, start, end);
+	at = parse_hex(at, '-', start);
+	return at ? parse_hex(at, ' ', end) : NULL;
+}
+
 static char *parse_decimal(char *at, uint64_t *value)
 {
 	const char *first = at;
@@ -62,44 +116,49 @@ static char *parse_decimal(char *at, uint64_t *value)
 	return at > first ? at : NULL;
 }
 
-/* "r-xp ": each letter in its place or a dash. */
+/* "r-xp ": each letter in its place or a dash. Letters are told by a bit, then held against the text. */
 static char *parse_permissions(char *at, uint32_t *prot, uint32_t *flags)
 {
-	static const char letters[3] = { 'r', 'w', 'x' };
-	static const uint32_t bits[3] = { PROT_READ, PROT_WRITE, PROT_EXEC };
+	static const char texts[16][4] = {
+		"---p", "r--p", "-w-p", "rw-p", "--xp", "r-xp", "-wxp", "rwxp",
+		"---s", "r--s", "-w-s", "rw-s", "--xs", "r-xs", "-wxs", "rwxs",
+	};
+	unsigned int index;
 
-	*prot = 0;
-	for (unsigned int i = 0; i < 3; i++, at++) {
-		if (*at == letters[i])
-			*prot |= bits[i];
-		else if (*at != '-')
-			return NULL;
-	}
-	if (*at != 'p' && *at != 's')
+	if (!at[0] || !at[1] || !at[2] || !at[3])
 		return NULL;
-	*flags = *at == 's' ? VAS_MAPPING_SHARED : 0;
-	return at[1] == ' ' ? at + 2 : NULL;
+	index = (at[0] >> 6 & 1) | (at[1] >> 6 & 1) << 1 | (at[2] >> 6 & 1) << 2 | (at[3] & 1) << 3;
+	if (memcmp(at, texts[index], 4) != 0 || at[4] != ' ')
+		return NULL;
+	*prot = (index & 1 ? PROT_READ : 0) | (index & 2 ? PROT_WRITE : 0) | (index & 4 ? PROT_EXEC : 0);
+	*flags = index & 8 ? VAS_MAPPING_SHARED : 0;
+	return at + 5;
 }
 
 /* All that comes before the name. Returns the byte after the inode, or NULL. */
-static char *parse_numbers(char *at, struct vas_mapping *mapping)
+static char *parse_numbers(char *at, size_t length, struct vas_mapping *mapping)
 {
-	uint64_t major;
-	uint64_t minor;
+	static const char anonymous[16] = "00000000 00:00 0";
+	const char *end = at + length;
+	uint64_t major = 0;
+	uint64_t minor = 0;
 
-	at = parse_hex(at, '-', &mapping->start);
-	if (at)
-		at = parse_hex(at, ' ', &mapping->end);
+	at = parse_range(at, length, &mapping->start, &mapping->end);
 	if (at)
 		at = parse_permissions(at, &mapping->prot, &mapping->flags);
-	if (at)
+	if (at && end - at >= 16 && memcmp(at, anonymous, 16) == 0 && (at[16] == ' ' || !at[16])) {
+		mapping->offset = 0;
+		mapping->inode = 0;
+		at += 16;
+	} else if (at) {
 		at = parse_hex(at, ' ', &mapping->offset);
-	if (at)
-		at = parse_hex(at, ':', &major);
-	if (at)
-		at = parse_hex(at, ' ', &minor);
-	if (at)
-		at = parse_decimal(at, &mapping->inode);
+		if (at)
+			at = parse_hex(at, ':', &major);
+		if (at)
+			at = parse_hex(at, ' ', &minor);
+		if (at)
+			at = parse_decimal(at, &mapping->inode);
+	}
 	if (!at || mapping->start >= mapping->end || (mapping->start | mapping->end) & PAGE_MASK ||
 	    major > UINT32_MAX || minor > UINT32_MAX)
 		return NULL;
@@ -211,12 +270,15 @@ bool vas_maps_line_parse(char *line, size_t length, struct vas_mapping *mapping)
 	size_t name_length;
 
 	line[length] = '\0';
-	name = parse_numbers(line, &parsed);
+	name = parse_numbers(line, length, &parsed);
 	if (!name)
 		return false;
 	/* Nothing, or blanks up to the kernel's column. A line without a name ends in one blank. */
 	if (*name != '\0' && *name != ' ')
 		return false;
+	/* The kernel's column is far to the right. */
+	while (line + length - name >= 8 && memcmp(name, "        ", 8) == 0)
+		name += 8;
 	while (*name == ' ')
 		name++;
 	name_length = length - (size_t)(name - line);

@@ -128,7 +128,7 @@ done
 refuses "lines out of order" 2 "backwards\.maps: line 6: EBADMSG - .*" backwards.maps
 refuses "not a maps file at all" 2 "binary\.maps: line 1: EBADMSG - .*" binary.maps
 run --json malformed.maps
-same "JSON of a malformed file says that it is not complete" "$status $(tail -c 19 out)" '2 "complete":false}'
+same "JSON of a malformed file says that it is not complete" "$status $(tail -c 18 out)" '2 "complete":false}'
 : >empty.maps
 run empty.maps
 same "an empty file has no mappings" "$status $(sed -n 2p out)" "0 VMAs 0  mapped 0 (PROT_NONE 0)"

@@ -53,14 +53,20 @@ static size_t map_name_keep(char *kept, const struct vas_mapping *mapping)
 	return length;
 }
 
+static bool map_fold_same_name(const struct map_fold *fold, const struct vas_mapping *mapping)
+{
+	return mapping->name_length == fold->last_length &&
+	       (!fold->last_length || memcmp(mapping->name, fold->last_name, fold->last_length) == 0);
+}
+
 /* Whether the name differs from the one seen last; remembers it. */
 static bool map_fold_new_name(struct map_fold *fold, const struct vas_mapping *mapping)
 {
 	if (!mapping->name_length ||
-	    (mapping->name_length == fold->last_length && mapping->inode == fold->last_inode &&
-	     memcmp(mapping->name, fold->last_name, fold->last_length) == 0))
+	    (map_fold_same_name(fold, mapping) && mapping->inode == fold->last_inode))
 		return false;
-	fold->last_length = map_name_keep(fold->last_name, mapping);
+	fold->last_length = map_name_keep(fold->next_name, mapping);
+	fold->last_name = fold->next_name;
 	fold->last_inode = mapping->inode;
 	return true;
 }
@@ -69,10 +75,11 @@ static void map_fold_open(struct map_fold *fold, const struct vas_mapping *mappi
 			  enum map_kind kind)
 {
 	map_row_begin(&fold->row, mapping, kind);
-	fold->last_length = 0;
-	map_fold_new_name(fold, mapping);
 	fold->row.name_length = map_name_keep(fold->name, mapping);
 	fold->row.name = fold->name;
+	fold->last_name = fold->name;
+	fold->last_length = fold->row.name_length;
+	fold->last_inode = mapping->inode;
 	fold->row.first.name = fold->name;
 	fold->open = true;
 }
@@ -88,17 +95,16 @@ static bool map_fold_takes(const struct map_fold *fold, const struct vas_mapping
 			   enum map_kind kind)
 {
 	const struct map_row *row = &fold->row;
-	bool same_name = mapping->name_length == fold->last_length &&
-			 memcmp(mapping->name, fold->last_name, fold->last_length) == 0;
 
 	if (!fold->open || kind != row->kind || mapping->start - row->end > MAP_FOLD_GAP)
 		return false;
 	switch (kind) {
 	case MAP_KIND_ARENA:
-		return same_name;
+		return map_fold_same_name(fold, mapping);
 	case MAP_KIND_ANON:
-		return same_name && !row->mixed && mapping->prot == row->first.prot &&
-		       !((mapping->flags ^ row->first.flags) & VAS_MAPPING_SHARED);
+		return mapping->prot == row->first.prot &&
+		       !((mapping->flags ^ row->first.flags) & VAS_MAPPING_SHARED) &&
+		       map_fold_same_name(fold, mapping);
 	case MAP_KIND_STACK:
 		return map_is_thread_stack(mapping, kind) == map_is_thread_stack(&row->first, kind);
 	default:
@@ -161,16 +167,14 @@ void map_fold_end(struct map_fold *fold)
 
 char *map_put_prot(char *at, const struct map_row *row)
 {
-	uint32_t prot = row->first.prot;
+	static const char texts[2][8][4] = {
+		{"---p", "r--p", "-w-p", "rw-p", "--xp", "r-xp", "-wxp", "rwxp"},
+		{"---s", "r--s", "-w-s", "rw-s", "--xs", "r-xs", "-wxs", "rwxs"},
+	};
+	bool shared = row->first.flags & VAS_MAPPING_SHARED;
 
-	if (row->mixed) {
-		memcpy(at, "mixd", 4);
-		return at + 4;
-	}
-	at[0] = prot & PROT_READ ? 'r' : '-';
-	at[1] = prot & PROT_WRITE ? 'w' : '-';
-	at[2] = prot & PROT_EXEC ? 'x' : '-';
-	at[3] = row->first.flags & VAS_MAPPING_SHARED ? 's' : 'p';
+	_Static_assert(PROT_READ == 1 && PROT_WRITE == 2 && PROT_EXEC == 4, "the order of texts");
+	memcpy(at, row->mixed ? "mixd" : texts[shared][row->first.prot & 7], 4);
 	return at + 4;
 }
 

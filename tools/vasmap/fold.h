@@ -36,8 +36,9 @@ struct map_fold {
 	struct map_row row;
 	uint64_t last_inode; /* of the last mapping with a name */
 	size_t last_length;
+	const char *last_name; /* I: is name or next_name */
 	char name[MAP_NAME_MAX + 1]; /* the row's */
-	char last_name[MAP_NAME_MAX + 1];
+	char next_name[MAP_NAME_MAX + 1]; /* one that differs from the row's first */
 };
 
 void map_fold_begin(struct map_fold *fold, bool all, map_row_sink *sink, void *context);

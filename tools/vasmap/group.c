@@ -35,8 +35,10 @@ void map_group_begin(struct map_group *group, bool threads, map_sink *sink, void
 static void map_group_pass(struct map_group *group, const struct vas_mapping *mapping,
 			   enum map_kind kind)
 {
-	group->last = *mapping;
 	group->last_kind = kind;
+	/* Only these are ever compared with the next. */
+	if (kind == MAP_KIND_IMAGE || kind == MAP_KIND_FILE)
+		group->last = *mapping;
 	group->sink(group->context, mapping, kind);
 }
 

@@ -21,7 +21,7 @@ struct map_group {
 	unsigned count; /* I: <= MAP_GROUP_QUEUE */
 	char name[MAP_NAME_MAX + 1]; /* of all of the queue */
 
-	struct vas_mapping last; /* the mapping passed on last; its name is not valid */
+	struct vas_mapping last; /* passed on last, if it is an image's or a file's; without its name */
 	enum map_kind last_kind; /* MAP_KIND_COUNT before the first */
 };
 

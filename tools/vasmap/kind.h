@@ -25,7 +25,7 @@ enum map_kind {
 #define MAP_GUARD_MAX (UINT64_C(1) << 20)
 
 enum map_kind map_kind_of(const struct vas_mapping *mapping);
-/* The word, at most 7 letters. */
+/* The word, at most 7 letters, with NULs behind it up to 8 bytes. */
 const char *map_kind_word(enum map_kind kind);
 /* The escape sequence that colours the word; "" for none. */
 const char *map_kind_colour(enum map_kind kind);

@@ -3,7 +3,7 @@
  * The listing: one row for each run of mappings of one kind, or for each mapping.
  *
  * Mappings are read once and rows are printed as they come. The totals are known at the end but belong on top, so
- * the rows are held back in the output buffer; a listing above 4 MiB of text (about 60,000 rows) has them at its end
+ * the rows are held back in the output buffer; a listing above 512 KiB of text (about 8,000 rows) has them at its end
  * instead. Rows of a saved file that turns out malformed are dropped while they can be: nothing in it is trusted.
  */
 #include "commands.h"

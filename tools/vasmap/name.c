@@ -61,8 +61,15 @@ char *map_put_name(char *at, const char *name, size_t length, size_t *columns)
 	size_t filled = 0;
 
 	for (size_t i = 0; i < length;) {
-		size_t count = map_character_length(name + i, length - i);
+		size_t count;
 
+		/* Nearly all there is. */
+		if (name[i] >= 0x20 && name[i] < 0x7f && name[i] != '\\') {
+			*at++ = name[i++];
+			filled++;
+			continue;
+		}
+		count = map_character_length(name + i, length - i);
 		if (count == 0) {
 			at = map_put_octal(at, (unsigned char)name[i++]);
 			filled += 4;

@@ -13,6 +13,7 @@
  */
 #include "number.h"
 
+#include <endian.h>
 #include <string.h>
 
 static const char map_digits[] = "0123456789abcdef";
@@ -151,16 +152,15 @@ bool map_range_parse(const char *text, uint64_t *low, uint64_t *high)
 
 char *map_put_decimal(char *at, uint64_t value)
 {
-	char reversed[20];
-	unsigned count = 0;
+	unsigned count = 1;
+	char *end;
 
-	do {
-		reversed[count++] = map_digits[value % 10];
-		value /= 10;
-	} while (value);
-	while (count)
-		*at++ = reversed[--count];
-	return at;
+	for (uint64_t left = value; left >= 10; left /= 10)
+		count++;
+	end = at + count;
+	for (char *digit = end; digit > at; value /= 10)
+		*--digit = (char)('0' + value % 10);
+	return end;
 }
 
 static char *map_put_hex_digits(char *at, uint64_t value, unsigned count)
@@ -178,7 +178,7 @@ char *map_put_hex(char *at, uint64_t value)
 }
 
 /* Eight digits at once: each nibble moves to a byte of its own and is made a digit there. */
-static char *map_put_hex8(char *at, uint32_t value)
+static void map_put_hex8(char *at, uint32_t value)
 {
 	uint64_t bytes = __builtin_bswap32(value), letters;
 
@@ -189,24 +189,27 @@ static char *map_put_hex8(char *at, uint32_t value)
 	letters = (bytes + UINT64_C(0x0606060606060606)) >> 4 & UINT64_C(0x0101010101010101);
 	bytes += UINT64_C(0x3030303030303030) + letters * ('a' - '0' - 10);
 	/* The first digit is in the lowest byte. */
-	for (unsigned i = 0; i < 8; i++)
-		at[i] = (char)(bytes >> 8 * i);
-	return at + 8;
+	bytes = htole64(bytes);
+	memcpy(at, &bytes, sizeof(bytes));
 }
 
 char *map_put_address(char *at, uint64_t address)
 {
-	if (address >> 48)
-		at = map_put_hex8(at, (uint32_t)(address >> 32));
-	else
-		at = map_put_hex_digits(at, address >> 32, 4);
-	return map_put_hex8(at, (uint32_t)address);
+	if (address >> 48) {
+		map_put_hex8(at, (uint32_t)(address >> 32));
+		map_put_hex8(at + 8, (uint32_t)address);
+		return at + 16;
+	}
+	/* Four digits are written twice. */
+	map_put_hex8(at, (uint32_t)(address >> 16));
+	map_put_hex8(at + 4, (uint32_t)address);
+	return at + 12;
 }
 
 /* size in units of 2^shift, with one decimal rounded to nearest; below 1 MiB without a decimal. */
 char *map_put_size(char *at, uint64_t size, bool exact)
 {
-	unsigned unit = 0;
+	unsigned unit;
 	uint64_t whole, rest, tenths;
 
 	if (exact)
@@ -217,8 +220,7 @@ char *map_put_size(char *at, uint64_t size, bool exact)
 			*at++ = 'B';
 		return at;
 	}
-	while (unit < 5 && size >> (10 * (unit + 2)))
-		unit++;
+	unit = (63 - (unsigned)__builtin_clzll(size)) / 10 - 1;
 	whole = size >> (10 * (unit + 1));
 	rest = size & ((UINT64_C(1) << (10 * (unit + 1))) - 1);
 	tenths = (rest * 10 + (UINT64_C(1) << (10 * (unit + 1) - 1))) >> (10 * (unit + 1));

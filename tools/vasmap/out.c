@@ -4,8 +4,9 @@
  *
  * Rows are written straight into the buffer, which goes out in chunks of 64 KiB. A listing's first
  * lines tell totals that are known only after its last mapping was read, and mappings are read once; so
- * output can be held back, up to 4 MiB, and let go behind a head. What does not fit streams on, and the
- * totals then come last: memory stays bounded for any number of mappings.
+ * output can be held back, up to 512 KiB, and let go behind a head. What does not fit streams on, and the
+ * totals then come last: memory stays bounded for any number of mappings, and every further page that is touched would
+ * cost as much as ten rows.
  *
  * The buffer is untouched zero pages until used. After the first failed write everything is dropped;
  * the caller learns of it at the end.
@@ -25,6 +26,7 @@ void map_out_begin(struct map_out *out, int fd)
 	memset(out, 0, sizeof(*out));
 	out->fd = fd;
 	out->bytes = map_out_buffer;
+	out->limit = MAP_OUT_CHUNK + MAP_OUT_ROOM;
 }
 
 static void map_out_write(struct map_out *out, const char *bytes, size_t count)
@@ -42,21 +44,10 @@ static void map_out_write(struct map_out *out, const char *bytes, size_t count)
 	}
 }
 
-static void map_out_flush(struct map_out *out)
+void map_out_flush(struct map_out *out)
 {
 	map_out_write(out, out->bytes, out->used);
 	out->used = 0;
-}
-
-char *map_out_room(struct map_out *out, size_t count)
-{
-	size_t limit = out->holding ? sizeof(map_out_buffer) : MAP_OUT_CHUNK + MAP_OUT_ROOM;
-
-	if (out->used + count > limit)
-		map_out_flush(out);
-	else if (!out->holding && out->used >= MAP_OUT_CHUNK)
-		map_out_flush(out);
-	return out->bytes + out->used;
 }
 
 void map_out_put(struct map_out *out, const void *bytes, size_t count)
@@ -96,16 +87,18 @@ void map_out_hold(struct map_out *out)
 {
 	map_out_flush(out);
 	out->holding = true;
+	out->limit = sizeof(map_out_buffer);
 }
 
-bool map_out_is_full(const struct map_out *out)
+static void map_out_stream(struct map_out *out)
 {
-	return out->holding && out->used >= MAP_OUT_HOLD;
+	out->holding = false;
+	out->limit = MAP_OUT_CHUNK + MAP_OUT_ROOM;
 }
 
 void map_out_let_go(struct map_out *out, const char *head, size_t head_length)
 {
-	out->holding = false;
+	map_out_stream(out);
 	map_out_write(out, head, head_length);
 	if (out->used >= MAP_OUT_CHUNK)
 		map_out_flush(out);
@@ -113,7 +106,7 @@ void map_out_let_go(struct map_out *out, const char *head, size_t head_length)
 
 void map_out_drop(struct map_out *out)
 {
-	out->holding = false;
+	map_out_stream(out);
 	out->used = 0;
 }
 

@@ -28,21 +28,50 @@ void map_row_titles(struct map_out *out)
 		      (int)map_size_width(out), "SIZE");
 }
 
-static char *map_put_kind(char *at, const struct map_out *out, enum map_kind kind)
+/* Sizes repeat from row to row, so the last one is kept as text. */
+static char *map_put_size_column(char *at, const struct map_out *out, uint64_t size)
 {
-	const char *colour = out->colour ? map_kind_colour(kind) : "";
-	char *word;
+	static char text[MAP_SIZE_WIDTH_EXACT + MAP_NUMBER_MAX];
+	static size_t length;
+	static uint64_t last;
+	static bool last_exact;
 
-	at = stpcpy(at, colour);
-	word = at;
-	at = stpcpy(at, map_kind_word(kind));
-	if (*colour) {
-		size_t length = (size_t)(at - word);
+	if (!length || size != last || out->exact != last_exact) {
+		char *end = map_put_size(text, size, out->exact);
 
-		at = stpcpy(at, "\033[0m");
-		return map_pad_right(at, at, length < 7 ? 7 - length : 0);
+		length = (size_t)(map_pad_left(text, end, map_size_width(out)) - text);
+		last = size;
+		last_exact = out->exact;
 	}
-	return map_pad_right(word, at, 7);
+	memcpy(at, text, length);
+	return at + length;
+}
+
+static char *map_put_vmas_column(char *at, uint32_t vmas)
+{
+	if (vmas != 1)
+		return map_pad_left(at, map_put_decimal(at, vmas), 5);
+	memcpy(at, "    1", 5);
+	return at + 5;
+}
+
+/* The word and blanks up to the next column, 8 bytes in all. */
+static char *map_put_kind_column(char *at, const struct map_out *out, enum map_kind kind)
+{
+	const char *colour = out->colour ? map_kind_colour(kind) : "", *word = map_kind_word(kind);
+	uint64_t bytes;
+
+	if (*colour) {
+		at = stpcpy(stpcpy(at, colour), word);
+		at = stpcpy(at, "\033[0m");
+		memset(at, ' ', 8);
+		return at + (8 - strlen(word));
+	}
+	/* The bit that makes a NUL a blank is set in small letters. */
+	memcpy(&bytes, word, sizeof(bytes));
+	bytes |= UINT64_C(0x2020202020202020);
+	memcpy(at, &bytes, sizeof(bytes));
+	return at + 8;
 }
 
 static char *map_put_name_column(char *at, const struct map_out *out, const struct map_row *row)
@@ -56,29 +85,43 @@ static char *map_put_name_column(char *at, const struct map_out *out, const stru
 	return at;
 }
 
+/* A row often starts where the one before ended: the digits are kept. */
+static char *map_put_addresses(char *at, uint64_t start, uint64_t end)
+{
+	static char text[12];
+	static uint64_t last;
+
+	if (start == last && last) {
+		memcpy(at, text, sizeof(text));
+		at += sizeof(text);
+	} else {
+		at = map_put_address(at, start);
+	}
+	memcpy(at, " - ", 3);
+	at += 3;
+	map_put_address(at, end);
+	memcpy(text, at, sizeof(text));
+	last = end >> 48 ? 0 : end;
+	return at + (last ? 12 : 16);
+}
+
 void map_row_print(struct map_out *out, const struct map_row *row)
 {
-	char *at = map_out_room(out, MAP_NAME_TEXT_MAX + 256), *field;
+	char *at = map_out_room(out, MAP_NAME_TEXT_MAX + 256), *end;
 
-	at = map_put_address(at, row->start);
-	memcpy(at, " - ", 3);
-	at = map_put_address(at + 3, row->end);
+	at = map_put_addresses(at, row->start, row->end);
 	*at++ = ' ';
-	field = at;
-	at = map_pad_left(field, map_put_size(at, row->size, out->exact), map_size_width(out));
+	at = map_put_size_column(at, out, row->size);
 	*at++ = ' ';
 	at = map_put_prot(at, row);
 	*at++ = ' ';
-	at = map_put_kind(at, out, row->kind);
-	*at++ = ' ';
-	field = at;
-	at = map_pad_left(field, map_put_decimal(at, row->vmas), 5);
-	*at++ = ' ';
-	*at++ = ' ';
-	field = at;
-	at = map_put_name_column(at, out, row);
-	if (at == field)
-		at -= 2;
+	at = map_put_kind_column(at, out, row->kind);
+	at = map_put_vmas_column(at, row->vmas);
+	end = map_put_name_column(at + 2, out, row);
+	if (end > at + 2) {
+		at[0] = at[1] = ' ';
+		at = end;
+	}
 	*at++ = '\n';
 	map_out_done(out, at);
 }
