@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* labels: msan valgrind */
+/* labels: msan */
 /* Version, features, probes and settings as callers see them. */
 #include <errno.h>
 #include <stdlib.h>
