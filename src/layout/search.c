@@ -128,15 +128,16 @@ static bool show_gap(struct run *run, uint64_t start, uint64_t end)
 {
 	const struct vas_spanset *blacklist = run->search->blacklist;
 	size_t i = blacklist ? vas_spanset_find(blacklist, start) : 0;
+	bool settled = false;
 
 	for (; blacklist && i < blacklist->count && blacklist->items[i].start < end; i++) {
 		uint64_t stop = blacklist->items[i].start;
 
-		if (start < stop && vas_gap_choice_show(&run->choice, start, stop))
-			return true;
+		if (start < stop)
+			settled = vas_gap_choice_show(&run->choice, start, stop);
 		start = higher(start, vas_span_end(blacklist->items[i]));
 	}
-	return start < end && vas_gap_choice_show(&run->choice, start, end);
+	return start < end ? vas_gap_choice_show(&run->choice, start, end) : settled;
 }
 
 /* The choice becomes the result. whole: every gap of the window was shown. */

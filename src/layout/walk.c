@@ -355,7 +355,8 @@ static int step_down(struct vas_walk *walk, struct vas_span *gap)
 		return got;
 	if (got == 1 && mapping.start < candidate + walk->need)
 		return hit(walk, &mapping);
-	end = walk->request->end;
+	/* The gap may go on above where the walk began: those places are not its business. */
+	end = walk->edge;
 	if (got == 1)
 		end = lower(end, mapping.start);
 	walk->edge = candidate;
