@@ -28,6 +28,7 @@
 #include "sys/sim_vma.h"
 
 #define MAP_TYPE_BITS 0x0f
+#define FILE_SIZE_MAX ((uint64_t)INT64_MAX)
 
 static struct vas_sys_sim *sim_of(struct vas_sys *sys)
 {
@@ -87,6 +88,9 @@ static int64_t sim_map_region(struct vas_sys_sim *sim, struct vas_sim_mapping *m
 		mapping->flags |= VAS_SIM_ACCOUNT;
 	}
 	vas_sim_remove(sim, mapping->start, mapping->end);
+	/* A shared object is charged when it is made, after the point of no return: a hole stays. */
+	if (mapping->object && !(mapping->flags & MAP_NORESERVE) && size > sim->config.commit_limit)
+		return -ENOMEM;
 	vas_sim_add(sim, mapping);
 	return (int64_t)mapping->start;
 }
@@ -95,7 +99,10 @@ static int64_t sim_map_region(struct vas_sys_sim *sim, struct vas_sim_mapping *m
 static int sim_map_type(struct vas_sys_sim *sim, struct vas_sim_mapping *mapping, int flags)
 {
 	int type = flags & MAP_TYPE_BITS;
+	uint64_t size = mapping->end - mapping->start;
 
+	if (mapping->fd >= 0 && (size > FILE_SIZE_MAX || mapping->offset > FILE_SIZE_MAX - size))
+		return -EOVERFLOW;
 	if (type != MAP_SHARED && type != MAP_PRIVATE)
 		return -EINVAL;
 	if ((flags & MAP_GROWSDOWN) && (type == MAP_SHARED || mapping->fd >= 0))
@@ -140,8 +147,6 @@ static int64_t sim_map_locked(struct vas_sys_sim *sim, uint64_t address, uint64_
 		return -EINVAL;
 	if (!whole)
 		return -ENOMEM;
-	if (offset + whole < offset)
-		return -EOVERFLOW;
 	if (sim->count > sim->config.max_map_count)
 		return -ENOMEM;
 	flags = sim_noreplace_flags(sim, flags);
@@ -431,6 +436,7 @@ static int sim_configure(struct vas_sys_sim *sim, const struct vas_sim_config *c
 	own->address_limit = own->address_limit ? own->address_limit : UINT64_MAX;
 	own->stack_limit = own->stack_limit ? own->stack_limit : (uint64_t)8 << 20;
 	own->min_address = own->min_address ? own->min_address : (uint64_t)64 << 10;
+	own->refused_below = own->refused_below ? own->refused_below : own->min_address;
 	own->commit_limit = own->commit_limit ? own->commit_limit : UINT64_MAX;
 	if (own->width < 38 || own->width > 57 || own->page_size < 4096 ||
 	    own->page_size > 65536 || !vas_is_power_of_two(own->page_size))

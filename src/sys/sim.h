@@ -37,10 +37,11 @@ struct vas_sim_config {
 	uint64_t max_map_count; /* 0 = 65530 */
 	uint64_t address_limit; /* RLIMIT_AS, bytes; 0 = unlimited */
 	uint64_t stack_limit; /* RLIMIT_STACK, bytes; 0 = 8 MiB */
-	uint64_t min_address; /* mmap_min_addr; 0 = 64 KiB */
+	uint64_t min_address; /* mmap_min_addr as placing uses it; 0 = 64 KiB */
+	uint64_t refused_below; /* -EPERM below it unless privileged: the sysctl; 0 = min_address */
 	uint64_t commit_limit; /* private writable bytes one call may charge; 0 = unlimited */
 	uint64_t seed; /* where stack, mmap base, heap and image lie */
-	bool privileged; /* CAP_SYS_RAWIO: may map below min_address */
+	bool privileged; /* CAP_SYS_RAWIO: may map below refused_below */
 	bool no_proc; /* opening /proc fails with -ENOENT */
 	bool no_query; /* PROCMAP_QUERY answers -ENOTTY */
 	bool no_names; /* PR_SET_VMA answers -EINVAL */

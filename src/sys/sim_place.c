@@ -41,49 +41,79 @@ static bool place_hint_free(const struct vas_sys_sim *sim, uint64_t address, uin
 	return index == sim->count || address + size <= place_gap_start(sim, &sim->mappings[index]);
 }
 
-/* The highest start of a free range of size in [low, high), or 0. */
-static uint64_t place_top_down(const struct vas_sys_sim *sim, uint64_t size, uint64_t low,
-			       uint64_t high)
+/* The top of the highest free range in [low, high) that holds size; 0 = none. Guard gaps do not count. */
+static uint64_t place_highest(const struct vas_sys_sim *sim, uint64_t size, uint64_t low,
+			      uint64_t high)
 {
 	size_t index = vas_sim_find(sim, high - 1);
 
 	if (index < sim->count && sim->mappings[index].start < high)
-		index++;
-	/* index is the first mapping that begins at or above high. */
-	for (;;) {
-		uint64_t top = high, bottom = low;
+		high = sim->mappings[index].start;
+	/* high is the top of free space, and index - 1 the mapping below it. */
+	while (high > low) {
+		uint64_t bottom = low;
 
-		if (index < sim->count && place_gap_start(sim, &sim->mappings[index]) < top)
-			top = place_gap_start(sim, &sim->mappings[index]);
 		if (index > 0 && sim->mappings[index - 1].end > bottom)
 			bottom = sim->mappings[index - 1].end;
-		if (top > bottom && top - bottom >= size)
-			return top - size;
-		if (index == 0 || sim->mappings[index - 1].start <= low)
+		if (high > bottom && high - bottom >= size)
+			return high;
+		if (index == 0)
 			return 0;
-		index--;
-		if (sim->mappings[index].start < high)
-			high = sim->mappings[index].start;
+		high = sim->mappings[--index].start;
 	}
+	return 0;
 }
 
-/* The lowest one, or 0. */
-static uint64_t place_bottom_up(const struct vas_sys_sim *sim, uint64_t size, uint64_t low,
-				uint64_t high)
+/* The start of the lowest one; 0 = none. */
+static uint64_t place_lowest(const struct vas_sys_sim *sim, uint64_t size, uint64_t low,
+			     uint64_t high)
 {
-	size_t index = vas_sim_find(sim, low);
-
-	for (;; index++) {
+	for (size_t index = vas_sim_find(sim, low);; index++) {
 		uint64_t top = high;
 
-		if (index < sim->count && place_gap_start(sim, &sim->mappings[index]) < top)
-			top = place_gap_start(sim, &sim->mappings[index]);
+		if (index < sim->count && sim->mappings[index].start < top)
+			top = sim->mappings[index].start;
 		if (top > low && top - low >= size)
 			return low;
-		if (index == sim->count)
+		if (index == sim->count || sim->mappings[index].end >= high)
 			return 0;
 		if (sim->mappings[index].end > low)
 			low = sim->mappings[index].end;
+	}
+}
+
+/*
+ * Where a stack's guard gap spoils the range that was found, Linux goes on
+ * below the gap, past smaller mappings and good ranges that lie within it.
+ */
+static uint64_t place_top_down(const struct vas_sys_sim *sim, uint64_t size, uint64_t low,
+			       uint64_t high)
+{
+	for (;;) {
+		uint64_t top = high > low ? place_highest(sim, size, low, high) : 0;
+		size_t index = vas_sim_find(sim, top);
+
+		if (!top)
+			return 0;
+		if (index == sim->count || place_gap_start(sim, &sim->mappings[index]) >= top)
+			return top - size;
+		high = place_gap_start(sim, &sim->mappings[index]);
+	}
+}
+
+static uint64_t place_bottom_up(const struct vas_sys_sim *sim, uint64_t size, uint64_t low,
+				uint64_t high)
+{
+	for (;;) {
+		uint64_t start = high > low ? place_lowest(sim, size, low, high) : 0;
+		size_t index = vas_sim_find(sim, start);
+
+		if (!start)
+			return 0;
+		if (index == sim->count || !(sim->mappings[index].flags & MAP_GROWSDOWN) ||
+		    place_gap_start(sim, &sim->mappings[index]) >= start + size - 1)
+			return start;
+		low = sim->mappings[index].end;
 	}
 }
 
@@ -176,7 +206,7 @@ int64_t vas_sim_place(const struct vas_sys_sim *sim, uint64_t address, uint64_t 
 		return -ENOMEM;
 	if (!vas_sim_is_aligned(sim, place))
 		return -EINVAL;
-	if (place < sim->config.min_address && !sim->config.privileged)
+	if (place < sim->config.refused_below && !sim->config.privileged)
 		return -EPERM;
 	return (int64_t)place;
 }

@@ -50,7 +50,7 @@ static struct vas_sim_file *text_file(struct vas_sys_sim *sim, int fd)
 static bool text_setting(const struct vas_sys_sim *sim, const char *path, uint64_t *value)
 {
 	if (!strcmp(path, "/proc/sys/vm/mmap_min_addr"))
-		*value = sim->config.min_address;
+		*value = sim->config.refused_below;
 	else if (!strcmp(path, "/proc/sys/vm/max_map_count"))
 		*value = sim->config.max_map_count;
 	else if (!strcmp(path, "/proc/sys/vm/overcommit_memory"))

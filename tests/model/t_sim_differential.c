@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* labels: noasan */
+/* budget: 30 */
+/*
+ * The simulated kernel against the real one: 10^5 random calls get the same
+ * errno or the same address, and leave the same maps. Rounds near RLIMIT_AS
+ * and near max_map_count are among them. A failing round is shrunk and printed.
+ *
+ * Known differences, kept out of the calls that are made:
+ *
+ *	MADV_GUARD_INSTALL, then a touch or MADV_POPULATE of the guard: real
+ *		SIGSEGV or EFAULT, simulated success (guards have no contents)
+ *	MADV_WILLNEED, MADV_COLLAPSE, MADV_MERGEABLE, memory failure: depend on
+ *		how the kernel was built; the simulator refuses all but the first
+ *	mlock, protection keys, hugetlbfs, MAP_32BIT, RLIMIT_DATA: not simulated
+ *	touching below MAP_GROWSDOWN memory: real growth, simulated nothing
+ *	kernels before 6.7: placing of whole huge pages is measured and followed
+ *
+ * docs/simulated-kernel.md has the same list with reasons.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/random.h"
+#include "support/differential.h"
+#include "tap/tap.h"
+
+static const struct {
+	struct differential_scenario scenario;
+	uint32_t calls;
+	uint32_t round;
+} suites[] = {
+	{ { "plain", false, 0, 0 }, 50000, 1000 },
+	{ { "guards", true, 0, 0 }, 15000, 1000 },
+	{ { "near RLIMIT_AS", false, 3 << 20, 0 }, 20000, 1000 },
+	{ { "near max_map_count", false, 0, 24 }, 15000, 1500 },
+};
+
+static uint64_t run_suite(size_t index, struct differential_round *round, uint64_t seed)
+{
+	const struct differential_scenario *scenario = &suites[index].scenario;
+	uint64_t calls = tap_scaled(suites[index].calls);
+	uint64_t done = 0, refused = 0;
+
+	while (done < calls) {
+		uint64_t left = calls - done;
+		uint32_t count = left < suites[index].round ? (uint32_t)left : suites[index].round;
+
+		differential_generate(round, vas_mix64(seed + index * 1000003 + done), scenario, count);
+		if (!differential_run(round, scenario)) {
+			ok(false, "%s: %llu calls agree", scenario->name, (unsigned long long)calls);
+			tap_diag("round at %llu, call %u: %s", (unsigned long long)done, round->failed_at,
+				 round->message);
+			differential_shrink(round, scenario);
+			return done;
+		}
+		done += count;
+		refused += round->refused;
+	}
+	ok(refused > 0 && refused < done, "%s: %llu calls agree, %llu of them refused", scenario->name,
+	   (unsigned long long)calls, (unsigned long long)refused);
+	return done;
+}
+
+int main(void)
+{
+	struct differential_round *round;
+	const char *obstacle = differential_obstacle();
+	uint64_t seed, done = 0;
+
+	tap_plan(0);
+	if (obstacle)
+		tap_skip_all(obstacle, "this kernel is set up in a way that is not simulated");
+	seed = tap_seed();
+	round = differential_new();
+	if (!round)
+		tap_bail("no memory for the calls");
+	for (size_t i = 0; i < sizeof(suites) / sizeof(suites[0]); i++)
+		done += run_suite(i, round, seed);
+	tap_figure("calls compared with the real kernel", (double)done, "calls");
+	return tap_done();
+}
