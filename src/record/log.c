@@ -9,11 +9,13 @@
  * one word, below every level when nobody listens; callers ask vas_log_wanted
  * before they build a line.
  *
- * Concurrency: hook and context belong together but are two words. Writers
- * take a lock and make `sequence` odd while they change them; readers take no
- * lock (a hook may log from anywhere, also in a child forked while somebody was
- * setting it), look at the sequence before and after, and after a few vain
- * tries drop the line rather than wait.
+ * Concurrency: hook, context and level belong together but are three words.
+ * There are two places for them; `sequence` counts how often they were set, and
+ * its lowest bit tells which place is in force. Writers take a lock, fill the
+ * other place and then count on. Readers take no lock (a line may be logged in
+ * a child that was forked while somebody set a hook) and read again when the count
+ * has moved on meanwhile; a writer that is interrupted hinders nobody. After many
+ * vain tries a line is dropped rather than waited for.
  *
  * Not here: formatting, time stamps, rate limits: those are the hook's.
  */
@@ -32,25 +34,33 @@
 #define LOG_SILENT     (-1)
 #define LOG_TRIES      64
 
-static struct {
-	struct vas_lock lock; /* serialises writers */
-	uint32_t sequence; /* atomic; odd while hook and context change */
-	int level; /* atomic; LOG_SILENT exactly when hook is NULL */
+struct listener {
 	vas_log_hook *hook; /* atomic */
 	void *context; /* atomic */
-} log_state = { VAS_LOCK_INIT, 0, LOG_SILENT, NULL, NULL };
+	int level; /* atomic; LOG_SILENT exactly when hook is NULL */
+};
+
+static struct {
+	struct vas_lock lock; /* serialises writers */
+	uint32_t sequence; /* atomic; its lowest bit is the index of the place in force */
+	int level; /* atomic; what is in force, for the question whether anybody listens */
+	struct listener places[2];
+} log_state = { VAS_LOCK_INIT, 0, LOG_SILENT, { { NULL, NULL, LOG_SILENT } } };
 
 void vas_log_hook_set(vas_log_hook *hook, void *context, enum vas_log_level level)
 {
+	int wanted = hook ? (int)level : LOG_SILENT;
+	struct listener *place;
 	uint32_t sequence;
 
 	vas_lock_take(&log_state.lock);
-	sequence = __atomic_load_n(&log_state.sequence, __ATOMIC_RELAXED);
-	__atomic_store_n(&log_state.sequence, sequence + 1, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&log_state.hook, hook, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&log_state.context, context, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&log_state.level, hook ? (int)level : LOG_SILENT, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&log_state.sequence, sequence + 2, __ATOMIC_SEQ_CST);
+	sequence = __atomic_load_n(&log_state.sequence, __ATOMIC_RELAXED) + 1;
+	place = &log_state.places[sequence % 2];
+	__atomic_store_n(&place->hook, hook, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&place->context, context, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&place->level, wanted, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&log_state.sequence, sequence, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&log_state.level, wanted, __ATOMIC_SEQ_CST);
 	vas_lock_drop(&log_state.lock);
 }
 
@@ -64,13 +74,13 @@ bool vas_log_wanted(enum vas_log_level level)
 static vas_log_hook *log_listener(enum vas_log_level level, void **context)
 {
 	for (int i = 0; i < LOG_TRIES; i++) {
-		uint32_t before = __atomic_load_n(&log_state.sequence, __ATOMIC_SEQ_CST);
-		vas_log_hook *hook = __atomic_load_n(&log_state.hook, __ATOMIC_SEQ_CST);
-		void *found = __atomic_load_n(&log_state.context, __ATOMIC_SEQ_CST);
-		int wanted = __atomic_load_n(&log_state.level, __ATOMIC_SEQ_CST);
+		uint32_t sequence = __atomic_load_n(&log_state.sequence, __ATOMIC_SEQ_CST);
+		const struct listener *place = &log_state.places[sequence % 2];
+		vas_log_hook *hook = __atomic_load_n(&place->hook, __ATOMIC_SEQ_CST);
+		void *found = __atomic_load_n(&place->context, __ATOMIC_SEQ_CST);
+		int wanted = __atomic_load_n(&place->level, __ATOMIC_SEQ_CST);
 
-		if (before % 2 != 0 ||
-		    __atomic_load_n(&log_state.sequence, __ATOMIC_SEQ_CST) != before)
+		if (__atomic_load_n(&log_state.sequence, __ATOMIC_SEQ_CST) != sequence)
 			continue;
 		if ((int)level > wanted)
 			return NULL;

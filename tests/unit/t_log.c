@@ -141,7 +141,8 @@ static void test_races(void)
 		pthread_join(threads[i], NULL);
 	vas_log_set(NULL, NULL, VAS_LOG_ERROR);
 	is_u64(mixed, 0, "a hook is called with its own context while hooks change");
-	/* How many is a matter of luck: a writer that loses its processor inside a change drops them all. */
+	/* A writer that loses its processor inside a change hinders nobody. */
+	ok(called > lines / 10, "lines are dropped only now and then");
 	tap_diag("%u of %llu lines arrived", called, (unsigned long long)lines);
 }
 
