@@ -11,7 +11,7 @@ function(vaspace_backend name text)
 		message(FATAL_ERROR "VASPACE_WITH_${upper} is AUTO, ON or OFF, not '${VASPACE_WITH_${upper}}'")
 	endif()
 	if(NOT VASPACE_WITH_${upper} STREQUAL "OFF")
-		vaspace_add_if_present(backends/${name})
+		add_subdirectory(backends/${name})
 	endif()
 	# Tests link it where it is built, and find out at run time.
 	if(NOT TARGET vaspace_${name}_static)

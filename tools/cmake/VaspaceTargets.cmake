@@ -2,12 +2,6 @@
 #
 # The functions that folders use: vaspace_layer() in src/<layer>, vaspace_program() in tools/<name>.
 
-function(vaspace_add_if_present folder)
-	if(EXISTS "${PROJECT_SOURCE_DIR}/${folder}/CMakeLists.txt")
-		add_subdirectory("${PROJECT_SOURCE_DIR}/${folder}" "${PROJECT_BINARY_DIR}/${folder}")
-	endif()
-endfunction()
-
 # vaspace_layer(NAME file.c ...): the objects of one layer, compiled once for both libraries.
 function(vaspace_layer name)
 	set(target vaspace_layer_${name})
@@ -28,8 +22,6 @@ function(vaspace_program name)
 	target_compile_options(${name} PRIVATE ${VASPACE_COMPILE_OPTIONS})
 	target_link_options(${name} PRIVATE ${VASPACE_LINK_OPTIONS})
 	target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}/include")
-	if(TARGET vaspace_static)
-		target_link_libraries(${name} PRIVATE vaspace_static)
-	endif()
+	target_link_libraries(${name} PRIVATE vaspace_static)
 	set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")
 endfunction()
