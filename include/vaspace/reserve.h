@@ -136,7 +136,9 @@ struct vas_commit_opts {
  * multiples. Pages of the range that are committed already keep their contents
  * and their protection: committing twice is no error.
  *
- * Errors; in each case every page is as it was before the call:
+ * Errors; in each case every page is as it was before the call (at the VMA limit
+ * the kernel can refuse even the undo: then pages of the range stay committed,
+ * reading as zeroes, and the books count them):
  *  -EINVAL	unaligned start or size, size 0, a range that wraps, unknown bits
  *  -E2BIG	opts is larger than known, with a non-zero tail
  *  -ENOENT	the range does not lie inside one span that is owned here

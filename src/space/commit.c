@@ -10,7 +10,8 @@
  * zeroes even if a debugger wrote into the inaccessible pages, and is charged
  * against overcommit now rather than by a signal later. Room in the books is
  * made first, so that recording cannot fail. When the kernel refuses, the holes
- * filled so far are replaced by the reservation's own recipe, in reverse.
+ * filled so far are replaced by the reservation as it was made. Should it refuse
+ * even that, the books say so: those pages stay committed, empty.
  *
  * CONCURRENCY. The holding's lock is held over the kernel calls: commits of
  * one span follow each other, those of different spans do not wait. A pin
@@ -91,21 +92,49 @@ static bool commit_undo_hole(const struct commit *commit, struct vas_span hole)
 	return vas_space_apply_recipe(space, hole.start, hole.size, commit->holding->recipe) == 0;
 }
 
+/* Bytes that became committed, in the ledger and the sums. */
+static void commit_count(const struct commit *commit, uint64_t added, uint32_t runs_before)
+{
+	struct vas_holding *holding = commit->holding;
+	struct vas_space *space = commit->space;
+
+	vas_lock_take(&space->lock);
+	vas_ledger_commit(holding->line, (int64_t)added);
+	space->stats.committed += added;
+	space->stats.vma_delta =
+		(int64_t)vas_extents_runs(&holding->extents, holding->span) - runs_before;
+	space->stats.vmas += space->stats.vma_delta;
+	vas_lock_drop(&space->lock);
+	VAS_ASSERT_EXPENSIVE(vas_extents_check(&holding->extents, holding->span));
+}
+
 /*
- * Undoes every hole up to and including the one that ends at stop. What cannot
- * be undone is at least emptied: it stays accessible, reads as zeroes, and is
- * not committed by the books, so a later commit replaces it.
+ * A hole that the kernel will not take back, at its limit of mappings: it is
+ * emptied, and the books say what is so, that it is committed. There is room in
+ * the books, since it would have been recorded as well had the commit gone through.
  */
+static void commit_keep_hole(const struct commit *commit, struct vas_span hole)
+{
+	struct vas_holding *holding = commit->holding;
+	uint32_t before = vas_extents_runs(&holding->extents, holding->span);
+	uint64_t added;
+
+	(void)VAS_CALL(commit->space->sys, advise, hole.start, hole.size, MADV_DONTNEED);
+	added = vas_extents_fill(&holding->extents, hole.start, hole.start + hole.size,
+				 (uint32_t)commit->prot, commit->advice);
+	commit_count(commit, added, before);
+}
+
+/* Undoes every hole up to and including the one that ends at stop. */
 static void commit_undo(const struct commit *commit, uint64_t stop)
 {
-	struct vas_space *space = commit->space;
 	uint64_t position = commit->start;
 	struct vas_span hole;
 
 	while (position < stop &&
 	       vas_extents_hole(&commit->holding->extents, &position, stop, &hole))
 		if (!commit_undo_hole(commit, hole))
-			(void)VAS_CALL(space->sys, advise, hole.start, hole.size, MADV_DONTNEED);
+			commit_keep_hole(commit, hole);
 }
 
 static int commit_kernel(const struct commit *commit)
@@ -127,21 +156,12 @@ static int commit_kernel(const struct commit *commit)
 static void commit_record(const struct commit *commit)
 {
 	struct vas_holding *holding = commit->holding;
-	struct vas_space *space = commit->space;
 	uint32_t before = vas_extents_runs(&holding->extents, holding->span);
 	uint64_t added;
 
 	added = vas_extents_fill(&holding->extents, commit->start, commit->end,
 				 (uint32_t)commit->prot, commit->advice);
-	vas_lock_take(&space->lock);
-	vas_ledger_commit(holding->line, (int64_t)added);
-	space->stats.committed += added;
-	space->stats.commits++;
-	space->stats.vma_delta =
-		(int64_t)vas_extents_runs(&holding->extents, holding->span) - before;
-	space->stats.vmas += space->stats.vma_delta;
-	vas_lock_drop(&space->lock);
-	VAS_ASSERT_EXPENSIVE(vas_extents_check(&holding->extents, holding->span));
+	commit_count(commit, added, before);
 }
 
 /* Holding's lock held. */
@@ -215,6 +235,7 @@ int vas_space_commit(struct vas_space *space, uint64_t start, uint64_t size,
 		err = commit_locked(&commit, failure);
 		vas_lock_drop(&commit.holding->lock);
 		vas_lock_take(&space->lock);
+		space->stats.commits += !err;
 		vas_space_unpin(space, commit.holding);
 		vas_lock_drop(&space->lock);
 	}

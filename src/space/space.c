@@ -91,6 +91,8 @@ VAS_HOT int vas_space_default(struct vas_space **space)
 	vas_lock_take(&default_lock);
 	if (!default_space.made) {
 		err = vas_space_init(&default_space, vas_sys_current(), vas_sys_current());
+		if (err && err != -ENOMEM && err != -ENOSYS)
+			err = -EPERM;
 		if (!err)
 			__atomic_store_n(&default_space.made, true, __ATOMIC_RELEASE);
 	}
