@@ -79,18 +79,27 @@ static inline uint64_t load8(const char *text)
 	return le64toh(bytes);
 }
 
-/* "7f12a4000000-7f12a4021000 ", 26 bytes: four digits of each are read twice. */
+static inline uint64_t load4(const char *text)
+{
+	uint32_t bytes;
+
+	memcpy(&bytes, text, sizeof(bytes));
+	return le32toh(bytes);
+}
+
+/* "7f12a4000000-7f12a4021000 ": the last four digits of both are joined together. */
 static char *parse_usual_range(char *at, uint64_t *start, uint64_t *end)
 {
 	uint64_t head = load8(at);
 	uint64_t wrong = 0;
 	uint64_t high = join_hex8(head, &wrong);
+	uint64_t low = join_hex8(load4(at + 8) | load4(at + 21) << 32, &wrong);
 
-	*start = high << 16 | (join_hex8(load8(at + 4), &wrong) & 0xffff);
-	/* Most mappings begin and end in the same 64 KiB. */
+	*start = high << 16 | low >> 16;
+	/* Small mappings mostly begin and end in the same 64 KiB. */
 	if (load8(at + 13) != head)
 		high = join_hex8(load8(at + 13), &wrong);
-	*end = high << 16 | (join_hex8(load8(at + 17), &wrong) & 0xffff);
+	*end = high << 16 | (low & 0xffff);
 	return wrong ? NULL : at + 26;
 }
 

@@ -8,7 +8,6 @@
  */
 #include "row.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "number.h"
@@ -129,7 +128,7 @@ void map_row_print(struct map_out *out, const struct map_row *row)
 void map_row_json(struct map_json *json, const char *key, const struct map_row *row)
 {
 	bool single = row->vmas == 1, file = single && (row->first.flags & VAS_MAPPING_FILE);
-	char prot[4], text[2 * MAP_NUMBER_MAX];
+	char prot[4], text[2 * MAP_NUMBER_MAX], *end;
 
 	map_put_prot(prot, row);
 	map_json_open(json, key, '{');
@@ -147,7 +146,9 @@ void map_row_json(struct map_json *json, const char *key, const struct map_row *
 		map_json_hex(json, "offset", row->first.offset);
 		*map_put_decimal(text, row->first.inode) = 0;
 		map_json_text(json, "inode", text);
-		sprintf(text, "%u:%u", row->first.device_major, row->first.device_minor);
+		end = map_put_decimal(text, row->first.device_major);
+		*end++ = ':';
+		*map_put_decimal(end, row->first.device_minor) = 0;
 		map_json_text(json, "device", text);
 	} else {
 		map_json_null(json, "deleted");
