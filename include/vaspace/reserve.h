@@ -31,7 +31,7 @@ enum vas_place {
 	VAS_PLACE_LOW,
 	/* Towards the high end, likewise. */
 	VAS_PLACE_HIGH,
-	/* Nearest to opts.address, entirely within opts.reach of it. */
+	/* Nearest to opts.address by the byte that is farthest from it, entirely within opts.reach. */
 	VAS_PLACE_NEAR,
 	/* Chosen by opts.key alone: the same place in every process whose space allows it. */
 	VAS_PLACE_SCATTER,
@@ -71,13 +71,18 @@ struct vas_reserve_opts {
 	size_t limit_count;
 	uint64_t min; /* a further lower limit, bytes; 0 = none */
 	uint64_t max; /* a further upper limit, exclusive, bytes; 0 = none */
-	uint64_t alignment; /* of the start, bytes; 0 = page size, or 2 MiB for 2 MiB and more */
+	/*
+	 * Of the start, bytes. 0 = page size, and for 2 MiB and more the wish for 2 MiB, which gives
+	 * way to EXACT and PREFER addresses and to windows that have no such place.
+	 */
+	uint64_t alignment;
 	uint64_t phase; /* start is congruent to phase modulo alignment; below alignment, page multiple */
 	uint64_t min_size; /* "at least": accept less than asked, down to this; 0 = exactly the size */
 	enum vas_place place;
 	enum vas_side side;
 	uint64_t address; /* EXACT, PREFER: the start; NEAR: the anchor, any byte */
-	uint64_t reach; /* NEAR: every byte of the span lies within [address - reach, address + reach] */
+	/* NEAR: every byte of the span lies within [address - reach, address + reach]; 0 = anywhere. */
+	uint64_t reach;
 	uint64_t key; /* SCATTER: the same key gives the same choice */
 	uint64_t brk_margin; /* bytes kept free above the program break; 0 = the default, 64 MiB */
 	uint32_t flags; /* VAS_RESERVE_ bits */

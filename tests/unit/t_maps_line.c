@@ -340,7 +340,7 @@ static bool slow_accepts(const char *line)
 /* A good line with a few bytes replaced, inserted or taken out. */
 static void damage(uint64_t *state, char *line)
 {
-	static const char bytes[] = "0123456789abcdef-: rwxps/[]()\\gF\t";
+	static const char bytes[] = "0123456789abcdef-: rwxps/[]()\\gF\t`@?pG\x80\xb0\xe1\xff";
 	size_t length = strlen(line);
 
 	for (uint64_t i = vas_random_below(state, 3); i > 0 && length > 1; i--) {
