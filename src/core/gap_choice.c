@@ -129,7 +129,7 @@ static void offer_closest(struct vas_gap_choice *choice, uint64_t low, uint64_t 
 	offer(choice, OFFER_SECOND, distance, place);
 }
 
-/* The places below and above the middle of the whole gap; its low end if all of them touch it. */
+/* The places below and above the middle of the gap; its low end if all of them touch it. */
 static void offer_scattered(struct vas_gap_choice *choice, const struct room *room, uint64_t middle)
 {
 	const struct vas_request *request = choice->request;
@@ -278,10 +278,13 @@ bool vas_gap_choice_show(struct vas_gap_choice *choice, uint64_t start, uint64_t
 {
 	struct vas_pieces pieces;
 	struct vas_span piece;
+	uint64_t middle;
 
 	VAS_ASSERT_DEBUG(start <= end);
 	vas_pieces_begin(&pieces, choice->request, start, end);
+	/* Of what the window leaves of the gap, whether or not whoever shows it cut it already. */
+	middle = pieces.position + (pieces.end - pieces.position) / 2;
 	while (vas_pieces_next(&pieces, &piece))
-		show_piece(choice, piece, start + (end - start) / 2);
+		show_piece(choice, piece, middle);
 	return is_settled(choice, end);
 }

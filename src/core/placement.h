@@ -25,8 +25,8 @@
  *		key's in the lowest bits only (least exclusive or). Both depend on
  *		window, size, alignment and key alone, so gaps elsewhere do
  *		not matter. Informed never touches the middle of the gap that it
- *		chooses, where other libraries put theirs, unless every gap that is large
- *		enough leaves no other place. Blind cannot know the gaps: who can
+ *		chooses (of what the window leaves of it), where other libraries put
+ *		theirs, unless every gap that is large enough leaves no other place. Blind cannot know the gaps: who can
  *		read them should go informed at once.
  *  ANY		blind: the same with a random key; informed: the smallest gap
  *		that is large enough, at an end, so that large gaps stay large

@@ -364,8 +364,11 @@ static bool is_place(const struct world *world, uint64_t address)
 
 static bool touches_middle(const struct world *world, uint64_t address)
 {
-	const struct vas_span *gap = gap_of(world, address, world->request.size);
-	uint64_t middle = gap->start + gap->size / 2;
+	const struct vas_request *request = &world->request;
+	const struct vas_span *gap = gap_of(world, address, request->size);
+	uint64_t start = gap->start > request->start ? gap->start : request->start;
+	uint64_t end = vas_span_end(*gap) < request->end ? vas_span_end(*gap) : request->end;
+	uint64_t middle = start + (end - start) / 2;
 
 	return address <= middle && address + world->request.size >= middle;
 }
