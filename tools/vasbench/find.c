@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The benchmark "find": its groups in order, each in a child process so that
+ * one's mappings and memories do not help or hurt the next. The child counts
+ * its rows in a shared page, from which they are taken over.
+ */
 #include "find.h"
 
 #include <errno.h>

@@ -1,4 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Address spaces to measure in.
+ *
+ * What for: how long finding takes depends on what is mapped and where. Each
+ * layout is built in a child process of its own, by MAP_FIXED_NOREPLACE and
+ * with alternating protections so that the kernel merges nothing.
+ *
+ * Not here: measuring.
+ */
 #include "layouts.h"
 
 #include <errno.h>

@@ -1,4 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Medians of interleaved rounds.
+ *
+ * What for: these machines are shared; a mean, or one contender after the
+ * other, measures the neighbours. In each round every contender runs one
+ * batch, beginning with another one each time, and ratios are taken within a
+ * round before their median is.
+ *
+ * Not here: what is measured (claims.c, near.c ...), and how it is shown (output.c).
+ */
 #include "measure.h"
 
 #include <stdlib.h>

@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Results as a table for people, or as one JSON object for programs.
+ *
+ * Each group is compared with its first row; a bound that is missed is said
+ * beside its row and counted, but is no failure of the benchmark.
+ *
+ * Not here: measuring.
+ */
 #include "output.h"
 
 #include <stdarg.h>
