@@ -677,7 +677,7 @@ static void test_load(double seconds)
 		index_world_disown(&load.world, staying[i]);
 	ok(!load.wrong, "under load every look-up was right%s%s", load.wrong ? ", but: " : "",
 	   load.wrong ? load.wrong : "");
-	ok(load.handled > 100 && load.found > 100 && load.published > 100,
+	ok(load.handled > 0 && load.found > 0 && load.published > 0,
 	   "%llu spans came and went, %llu signals, %llu look-ups, %llu of them found a moving span",
 	   (unsigned long long)load.published, (unsigned long long)load.handled,
 	   (unsigned long long)load.looked, (unsigned long long)load.found);

@@ -90,7 +90,8 @@ static void random_changes(uint64_t *state)
 			ranges_agree(&set, model, state);
 	}
 	ok(right, "random changes agree with the model");
-	ok(refused > 0, "some of them met a full set");
+	/* A short run, as under valgrind, may not fill it. */
+	ok(refused > 0 || tap_scaled(100) < 100, "some of them met a full set");
 }
 
 /* Spans in runs of a random length, so that the sort meets sorted, reversed and mixed input. */
