@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # budget: 20
-# The programs in the guides build, run, and print what the guide says. A program is a block ```c with a
+# The programs in README.md and the guides build, run, and print what the guide says. A program is a block ```c with a
 # main; its output, if shown, is the block ```text that follows. Numbers may differ.
 set -u
 . "$VASPACE_SOURCE/tests/tap/tap.sh"
@@ -28,7 +28,7 @@ build()
 	gcc -std=gnu11 -Wall -Wextra -Werror -Iinclude "$1" -o "$2" "$VASPACE_BUILD/lib/libvaspace.a" -lpthread
 }
 
-for guide in docs/guides/*.md; do
+for guide in README.md docs/guides/*.md; do
 	[[ -f $guide ]] || continue
 	folder=$tap_folder/$(basename "$guide" .md)
 	mkdir "$folder"
