@@ -34,6 +34,7 @@
 #include "base/text.h"
 #include "sys/definitions.h"
 #include "sys/environment.h"
+#include "sys/strays.h"
 
 #define WIDTH_MAX 57u
 #define WIDTH_MIN 32u
@@ -71,7 +72,7 @@ static int page_exists(struct vas_sys *sys, bool noreplace, uint64_t address)
 		flags |= MAP_FIXED_NOREPLACE;
 	got = VAS_CALL(sys, map, address, sys->page_size, PROT_NONE, flags, -1, 0);
 	if (got >= 0) {
-		VAS_CALL(sys, unmap, (uint64_t)got, sys->page_size);
+		vas_strays_drop(sys, (uint64_t)got, sys->page_size);
 		return (uint64_t)got == address;
 	}
 	if (got == -EEXIST)

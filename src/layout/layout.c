@@ -23,6 +23,7 @@
 #include "base/number.h"
 #include "layout/search.h"
 #include "sys/environment.h"
+#include "sys/strays.h"
 
 static bool is_self(const struct vas_layout *layout)
 {
@@ -89,7 +90,7 @@ int vas_layout_make(struct vas_sys *sys, const struct vas_layout_opts *opts,
 	made->use = VAS_LAYOUT_FRESH;
 	err = open_reader(made, opts);
 	if (err) {
-		VAS_CALL(sys, unmap, (uint64_t)(uintptr_t)made, made->mapped_size);
+		vas_strays_drop(sys, (uint64_t)(uintptr_t)made, made->mapped_size);
 		return err;
 	}
 	*layout = made;
@@ -99,7 +100,7 @@ int vas_layout_make(struct vas_sys *sys, const struct vas_layout_opts *opts,
 void vas_layout_drop(struct vas_layout *layout)
 {
 	vas_reader_close(&layout->reader);
-	VAS_CALL(layout->sys, unmap, (uint64_t)(uintptr_t)layout, layout->mapped_size);
+	vas_strays_drop(layout->sys, (uint64_t)(uintptr_t)layout, layout->mapped_size);
 }
 
 int vas_layout_step(struct vas_layout *layout, struct vas_mapping *mapping)

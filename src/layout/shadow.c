@@ -25,6 +25,7 @@
 
 #include "sys/definitions.h"
 #include "sys/environment.h"
+#include "sys/strays.h"
 
 #define WINDOWS_MAX 6
 #define STEP (UINT64_C(1) << 39)
@@ -80,7 +81,7 @@ static bool accepts(struct vas_sys *sys, uint64_t address)
 	int64_t got = VAS_CALL(sys, map, address, sys->page_size, PROT_NONE, flags, -1, 0);
 
 	if (got >= 0) {
-		VAS_CALL(sys, unmap, (uint64_t)got, sys->page_size);
+		vas_strays_drop(sys, (uint64_t)got, sys->page_size);
 		return (uint64_t)got == address;
 	}
 	/* EPERM is the kernel's, below mmap_min_addr. */

@@ -22,6 +22,7 @@
 #include <stddef.h>
 
 #include "space/space.h"
+#include "sys/strays.h"
 
 static void fork_prepare(void)
 {
@@ -31,12 +32,14 @@ static void fork_prepare(void)
 	space = vas_space_if_made();
 	if (space)
 		vas_space_quiesce(space);
+	vas_strays_fork_begin();
 }
 
 static void fork_parent(void)
 {
 	struct vas_space *space = vas_space_if_made();
 
+	vas_strays_fork_end();
 	if (space)
 		vas_lock_drop(&space->lock);
 	vas_space_unlock_making();
@@ -46,6 +49,7 @@ static void fork_child(void)
 {
 	struct vas_space *space = vas_space_if_made();
 
+	vas_strays_fork_end();
 	if (space) {
 		vas_space_forget_absent(space);
 		vas_lock_drop(&space->lock);

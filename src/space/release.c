@@ -99,8 +99,8 @@ VAS_HOT int vas_space_release(struct vas_space *space, uint64_t start,
 	vas_space_unpin(space, holding);
 	vas_lock_drop(&space->lock);
 	*state = err ? VAS_RELEASED_HELD : VAS_RELEASED_GONE;
-	if (__builtin_expect(!err && __atomic_load_n(&space->held, __ATOMIC_RELAXED), 0))
-		vas_space_retry_held(space);
+	if (!err)
+		vas_space_retry(space);
 	return 0;
 }
 

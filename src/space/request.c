@@ -140,6 +140,7 @@ static void work_init(struct reserve *work)
 	work->holding = NULL;
 	work->span = (struct vas_span){ 0, 0 };
 	work->last_error = 0;
+	work->lost = false;
 	work->search_error = 0;
 	work->margins_known = false;
 	work->margins = (struct vas_margins){ 0, 0 };

@@ -33,18 +33,14 @@ static int space_index_init(struct vas_space *space)
 {
 	uint64_t page = space->sys->page_size;
 	size_t root_size = vas_owner_index_root_size(page);
-	void *root, *chunks;
+	void *root;
 	int err;
 
-	err = vas_pages_map(&space->pages, root_size, &root);
+	/* Both in one mapping: then nothing has to be undone. */
+	err = vas_pages_map(&space->pages, root_size + vas_owner_index_chunks_size(), &root);
 	if (err)
 		return err;
-	err = vas_pages_map(&space->pages, vas_owner_index_chunks_size(), &chunks);
-	if (err) {
-		vas_pages_unmap(&space->pages, root, root_size);
-		return err;
-	}
-	vas_owner_index_init(&space->index, page, root, chunks);
+	vas_owner_index_init(&space->index, page, root, (char *)root + root_size);
 	return 0;
 }
 

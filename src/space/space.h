@@ -32,6 +32,7 @@
 #include "sys/lock.h"
 #include "sys/pages.h"
 #include "sys/probe.h"
+#include "sys/strays.h"
 #include "sys/sys.h"
 
 /* How a reservation is made and made again: whatever replaces a part of it repeats all of this. */
@@ -141,6 +142,16 @@ int vas_space_release(struct vas_space *space, uint64_t start, enum vas_release_
  * not held. Returns how many remain.
  */
 int vas_space_retry_held(struct vas_space *space);
+
+/* What could not be given back so far is tried again; lock not held. */
+static inline void vas_space_retry(struct vas_space *space)
+{
+	if (__builtin_expect(__atomic_load_n(&space->held, __ATOMIC_RELAXED) != NULL, 0))
+		vas_space_retry_held(space);
+	if (__builtin_expect(vas_strays_any(space->sys), 0))
+		vas_strays_retry(space->sys);
+}
+
 int vas_space_details(struct vas_space *space, uint64_t id, struct vas_owner_details *details);
 void vas_space_stats(struct vas_space *space, struct vas_stats *stats);
 /* As vas_sync_check: books against maps. */

@@ -21,6 +21,7 @@
 
 #include "base/assert.h"
 #include "base/number.h"
+#include "sys/strays.h"
 
 #define PIECE_MIN 64u
 #define PIECE_MAX (PIECE_MIN << (VAS_PAGES_CLASSES - 1))
@@ -167,13 +168,6 @@ void vas_pages_unmap(struct vas_pages *pages, void *memory, size_t size)
 {
 	uint64_t whole = pages_whole(pages, size);
 
-	/*
-	 * Fails only at the VMA limit, when the piece lies within a larger
-	 * mapping. It is empty from then on, and stays counted.
-	 */
-	if (VAS_CALL(pages->sys, unmap, (uintptr_t)memory, whole) < 0) {
-		(void)VAS_CALL(pages->sys, advise, (uintptr_t)memory, whole, MADV_DONTNEED);
-		return;
-	}
+	vas_strays_drop(pages->sys, (uintptr_t)memory, whole);
 	pages->mapped -= whole;
 }

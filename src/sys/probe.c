@@ -29,6 +29,7 @@
 #include "base/assert.h"
 #include "sys/definitions.h"
 #include "sys/environment.h"
+#include "sys/strays.h"
 
 #define UNDECIDED 1
 /* How often a probe is repeated that another thread spoilt. */
@@ -50,7 +51,7 @@ static int64_t probe_pages(struct vas_sys *sys, unsigned int count, int prot)
 
 static void probe_drop(struct vas_sys *sys, uint64_t address, unsigned int count)
 {
-	(void)VAS_CALL(sys, unmap, address, count * sys->page_size);
+	vas_strays_drop(sys, address, count * sys->page_size);
 }
 
 /*

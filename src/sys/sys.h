@@ -20,6 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <vaspace/base.h>
+
 /* One mapping as PROCMAP_QUERY tells it; name is filled only when asked for. */
 struct vas_sys_query {
 	uint64_t start;
@@ -40,6 +42,8 @@ struct vas_sys_limit {
 	uint64_t current; /* UINT64_MAX = unlimited */
 	uint64_t maximum;
 };
+
+#define VAS_STRAYS 16u
 
 struct vas_sys {
 	const char *name;
@@ -80,6 +84,10 @@ struct vas_sys {
 	 */
 	int64_t (*query)(struct vas_sys *sys, int fd, uint64_t address, uint32_t flags,
 			 struct vas_sys_query *result);
+
+	/* Ours, but the kernel would not take it back so far: sys/strays.h. */
+	uint32_t stray_count; /* (atomic, for a first look) */
+	struct vas_span strays[VAS_STRAYS];
 };
 
 /* The table for this process's kernel. The same object at every call; never NULL. */
