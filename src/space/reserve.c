@@ -238,6 +238,10 @@ static int try_search(struct reserve *work)
 	err = request_with_margins(work, &request, avoid_items);
 	if (err)
 		return err;
+	if (request.place == VAS_PLACE_EXACT) {
+		request.start = request.address;
+		request.end = request.address + request.size;
+	}
 	struct vas_search search = {
 		.sys = work->space->sys,
 		.probes = &work->space->probes,
@@ -268,6 +272,17 @@ static int try_search(struct reserve *work)
 	return -EBUSY;
 }
 
+/* One place; when less would do, how much is free there is looked up for the next round. */
+static int try_exact(struct reserve *work)
+{
+	int err = try_place(work, work->request.address);
+
+	if (err != -EEXIST || work->request.min_size == work->request.size)
+		return err;
+	err = try_search(work);
+	return err == -ENOSPC || err == -ENODATA || err == -EBUSY ? -EEXIST : err;
+}
+
 static bool wants_look_first(const struct vas_request *request)
 {
 	return request->place == VAS_PLACE_NEAR || request->place == VAS_PLACE_SCATTER ||
@@ -282,7 +297,7 @@ static int reserve_place(struct reserve *work)
 	int err;
 
 	if (request->place == VAS_PLACE_EXACT)
-		return try_place(work, request->address);
+		return try_exact(work);
 	if (request->prefer && vas_request_accepts(request, request->address, request->size)) {
 		err = try_place(work, request->address);
 		if (!claim_is_local(err))
@@ -309,8 +324,8 @@ static uint64_t shrink(struct reserve *work, int err)
 
 	if (request->size == request->min_size)
 		return 0;
-	if (err == -ENOSPC) {
-		failure->shortfall = VAS_WHY_FRAGMENTED;
+	if (err == -ENOSPC || err == -EEXIST) {
+		failure->shortfall = err == -EEXIST ? VAS_WHY_TAKEN : VAS_WHY_FRAGMENTED;
 		if (failure->largest_gap < request->size)
 			next = failure->largest_gap;
 	} else if (err == -ENOMEM || err == -EAGAIN) {
@@ -331,9 +346,11 @@ static int reserve_sizes(struct reserve *work)
 {
 	enum vas_why reduced = work->failure->shortfall; /* by the limits, before anything was tried */
 	uint64_t asked = work->request.size, next;
+	bool prefer = work->request.prefer;
 	int err = -ENOSPC;
 
 	for (uint32_t round = 0; round < SHRINK_ROUNDS; round++) {
+		work->request.prefer = prefer; /* less may fit there */
 		err = reserve_place(work);
 		if (!err)
 			break;
