@@ -75,6 +75,9 @@ int vas_space_apply_recipe(struct vas_space *space, uint64_t start, uint64_t siz
 		/* A kernel without huge pages has nothing to be told about them. */
 		if (err == -EINVAL && advice[bit] == MADV_NOHUGEPAGE)
 			continue;
+		/* What madvise makes of ENOMEM: the VMA limit forbids a split. */
+		if (err == -EAGAIN)
+			return -ENOMEM;
 		if (err < 0)
 			return (int)err;
 	}
