@@ -59,24 +59,49 @@ static int commit_find(struct vas_space *space, uint64_t start, uint64_t size,
 	return err;
 }
 
-/* Memory into one hole. The recipe that MAP_FIXED wiped out is put on again. */
-static int commit_hole(const struct commit *commit, struct vas_span hole)
+/*
+ * Memory into one hole. The recipe that MAP_FIXED wiped out is put on again,
+ * and only then access is given: accessible memory without the recipe could
+ * merge with a neighbour's, and at the VMA limit could neither be told apart
+ * from it nor be taken back. *mapped: the hole is not as it was.
+ */
+static int commit_hole(const struct commit *commit, struct vas_span hole, bool *mapped)
 {
 	struct vas_space *space = commit->space;
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
 	uint32_t recipe = commit->holding->recipe;
 	int64_t got;
+	int err;
 
-	got = VAS_CALL(space->sys, map, hole.start, hole.size, commit->prot, flags, -1, 0);
+	if (commit->advice & VAS_COMMIT_NOHUGE)
+		recipe |= VAS_RECIPE_NOHUGE;
+	got = VAS_CALL(space->sys, map, hole.start, hole.size, recipe ? PROT_NONE : commit->prot,
+		       flags, -1, 0);
+	*mapped = got >= 0;
 	if (got < 0)
 		return (int)got;
 	VAS_ASSERT((uint64_t)got == hole.start);
-	if (commit->advice & VAS_COMMIT_NOHUGE)
-		recipe |= VAS_RECIPE_NOHUGE;
 	if ((commit->advice & VAS_COMMIT_HUGE) && !(recipe & VAS_RECIPE_NOHUGE))
 		/* Advice: a kernel without huge pages answers EINVAL, and no harm is done. */
 		(void)VAS_CALL(space->sys, advise, hole.start, hole.size, MADV_HUGEPAGE);
-	return recipe ? vas_space_apply_recipe(space, hole.start, hole.size, recipe) : 0;
+	if (!recipe)
+		return 0;
+	err = vas_space_apply_recipe(space, hole.start, hole.size, recipe);
+	return err ? err : (int)VAS_CALL(space->sys, protect, hole.start, hole.size, commit->prot);
+}
+
+/*
+ * One mapping above its limit the kernel maps nothing at all, but it still
+ * takes access away from whole mappings. The hole is then as it was but for its
+ * charge against overcommit, which goes with the next commit or the release.
+ */
+static bool commit_close_hole(const struct commit *commit, struct vas_span hole)
+{
+	struct vas_space *space = commit->space;
+
+	if (VAS_CALL(space->sys, protect, hole.start, hole.size, PROT_NONE) < 0)
+		return false;
+	return VAS_CALL(space->sys, advise, hole.start, hole.size, MADV_DONTNEED) >= 0;
 }
 
 /* Back to the reservation as it was made. False when the kernel will not even do that. */
@@ -88,8 +113,10 @@ static bool commit_undo_hole(const struct commit *commit, struct vas_span hole)
 
 	got = VAS_CALL(space->sys, map, hole.start, hole.size, PROT_NONE, flags, -1, 0);
 	if (got < 0)
-		return false;
-	return vas_space_apply_recipe(space, hole.start, hole.size, commit->holding->recipe) == 0;
+		return commit_close_hole(commit, hole);
+	/* Without access in any case; what of the recipe is refused the next commit puts on. */
+	(void)vas_space_apply_recipe(space, hole.start, hole.size, commit->holding->recipe);
+	return true;
 }
 
 /* Bytes that became committed, in the ledger and the sums. */
@@ -125,7 +152,7 @@ static void commit_keep_hole(const struct commit *commit, struct vas_span hole)
 	commit_count(commit, added, before);
 }
 
-/* Undoes every hole up to and including the one that ends at stop. */
+/* Undoes every hole below stop. */
 static void commit_undo(const struct commit *commit, uint64_t stop)
 {
 	uint64_t position = commit->start;
@@ -137,16 +164,37 @@ static void commit_undo(const struct commit *commit, uint64_t stop)
 			commit_keep_hole(commit, hole);
 }
 
+/*
+ * The kernel refused to map a hole. Some kernels take the old mapping away
+ * before they find that they cannot make the new one; then the place is claimed
+ * anew, which anywhere else is refused because it is still taken.
+ */
+static void commit_mend_hole(const struct commit *commit, struct vas_span hole)
+{
+	struct vas_space *space = commit->space;
+	struct vas_span stray;
+
+	if (vas_probe_has(&space->probes, space->sys, VAS_PROBE_NOREPLACE))
+		(void)vas_space_claim(space, hole.start, hole.size, commit->holding->recipe,
+				      &stray);
+}
+
 static int commit_kernel(const struct commit *commit)
 {
 	uint64_t position = commit->start;
 	struct vas_span hole;
+	bool mapped;
 	int err;
 
 	while (vas_extents_hole(&commit->holding->extents, &position, commit->end, &hole)) {
-		err = commit_hole(commit, hole);
+		err = commit_hole(commit, hole, &mapped);
 		if (err) {
-			commit_undo(commit, position);
+			/* Without access still, so the books are right whatever comes of the undo. */
+			if (mapped)
+				(void)commit_undo_hole(commit, hole);
+			else
+				commit_mend_hole(commit, hole);
+			commit_undo(commit, hole.start);
 			return err;
 		}
 	}
