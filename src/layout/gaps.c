@@ -74,7 +74,7 @@ static bool next_piece(struct vas_gaps *gaps, uint64_t limit, uint32_t end_flags
 
 static void raise(struct vas_gaps *gaps, uint64_t address, uint32_t flags)
 {
-	if (address <= gaps->position)
+	if (address < gaps->position)
 		return;
 	gaps->position = address;
 	gaps->pending_flags = flags;

@@ -106,6 +106,7 @@ static int start_stack(struct vas_sys_sim *sim, uint64_t top)
 	int error = start_put(sim, top - 33 * page, 33, PROT_READ | PROT_WRITE, MAP_GROWSDOWN);
 
 	sim->stack_start = top - page;
+	sim->sys.stack_address = sim->stack_start;
 	if (!error)
 		error = start_put(sim, top + 16 * page, 4, PROT_READ, VAS_SIM_SPECIAL);
 	if (!error)

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See memory_file.h. */
+#include "support/memory_file.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/random.h"
+
+#define DESCRIPTOR 7
+#define PAGE 4096u
+
+static struct memory_file *of(struct vas_sys *sys)
+{
+	return (struct memory_file *)(void *)sys;
+}
+
+static int64_t memory_open(struct vas_sys *sys, const char *path, int flags)
+{
+	struct memory_file *file = of(sys);
+
+	(void)path;
+	(void)flags;
+	if (file->open_error)
+		return file->open_error;
+	file->position = 0;
+	file->opened++;
+	return DESCRIPTOR;
+}
+
+static int64_t memory_close(struct vas_sys *sys, int fd)
+{
+	struct memory_file *file = of(sys);
+
+	if (fd != DESCRIPTOR || !file->opened)
+		return -EBADF;
+	file->opened--;
+	return 0;
+}
+
+/* The whole lines that fit a page, as the kernel cuts them; a longer line is cut. */
+static size_t whole_lines(const struct memory_file *file, size_t most)
+{
+	const uint8_t *at = file->bytes + file->position;
+	size_t length = 0;
+
+	if (most > PAGE)
+		most = PAGE;
+	for (size_t i = 0; i < most; i++) {
+		if (at[i] == '\n')
+			length = i + 1;
+	}
+	return length ? length : most;
+}
+
+static int64_t memory_read(struct vas_sys *sys, int fd, void *buffer, uint64_t size)
+{
+	struct memory_file *file = of(sys);
+	size_t length = file->size - file->position;
+
+	if (fd != DESCRIPTOR || !file->opened)
+		return -EBADF;
+	if (size == 0)
+		return 0;
+	if (++file->reads == file->fail_at)
+		return file->error;
+	if (length > size)
+		length = size;
+	if (file->chunk == MEMORY_FILE_FIXED && length > file->fixed)
+		length = file->fixed;
+	else if (file->chunk == MEMORY_FILE_LINES && length > 0)
+		length = whole_lines(file, length);
+	else if (file->chunk == MEMORY_FILE_RANDOM && length > 1)
+		length = 1 + vas_random_below(&file->random, length < 300 ? length : 300);
+	memcpy(buffer, file->bytes + file->position, length);
+	file->position += length;
+	return (int64_t)length;
+}
+
+static int64_t memory_seek(struct vas_sys *sys, int fd, uint64_t offset)
+{
+	struct memory_file *file = of(sys);
+
+	if (fd != DESCRIPTOR || !file->opened)
+		return -EBADF;
+	if (file->seek_error)
+		return file->seek_error;
+	file->position = offset < file->size ? offset : file->size;
+	return (int64_t)offset;
+}
+
+static int64_t no_map(struct vas_sys *sys, uint64_t address, uint64_t size, int prot, int flags,
+		      int fd, uint64_t offset)
+{
+	(void)sys, (void)address, (void)size, (void)prot, (void)flags, (void)fd, (void)offset;
+	return -ENOSYS;
+}
+
+static int64_t no_range(struct vas_sys *sys, uint64_t address, uint64_t size)
+{
+	(void)sys, (void)address, (void)size;
+	return -ENOSYS;
+}
+
+static int64_t no_range_number(struct vas_sys *sys, uint64_t address, uint64_t size, int number)
+{
+	(void)sys, (void)address, (void)size, (void)number;
+	return -ENOSYS;
+}
+
+static int64_t no_name(struct vas_sys *sys, uint64_t address, uint64_t size, const char *name)
+{
+	(void)sys, (void)address, (void)size, (void)name;
+	return -ENOSYS;
+}
+
+static int64_t no_brk(struct vas_sys *sys)
+{
+	(void)sys;
+	return -ENOSYS;
+}
+
+static int64_t no_limit(struct vas_sys *sys, int resource, struct vas_sys_limit *limit)
+{
+	(void)sys, (void)resource, (void)limit;
+	return -ENOSYS;
+}
+
+static int64_t no_query(struct vas_sys *sys, int fd, uint64_t address, uint32_t flags,
+			struct vas_sys_query *result)
+{
+	(void)sys, (void)fd, (void)address, (void)flags, (void)result;
+	return -ENOTTY;
+}
+
+void memory_file_init(struct memory_file *file, const void *bytes, size_t size,
+		      enum memory_file_chunk chunk)
+{
+	*file = (struct memory_file){
+		.sys = {
+			.name = "memory file",
+			.page_size = PAGE,
+			.map = no_map,
+			.unmap = no_range,
+			.protect = no_range_number,
+			.advise = no_range_number,
+			.sync = no_range_number,
+			.set_name = no_name,
+			.get_brk = no_brk,
+			.get_limit = no_limit,
+			.open = memory_open,
+			.close = memory_close,
+			.read = memory_read,
+			.seek = memory_seek,
+			.query = no_query,
+		},
+		.bytes = bytes,
+		.size = size,
+		.chunk = chunk,
+		.fixed = 1,
+	};
+}
