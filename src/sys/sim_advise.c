@@ -10,7 +10,7 @@
  * the access (-EINVAL).
  *
  * Concurrency: the caller holds the simulator's lock. Not modelled: contents,
- * guards as such (installing one gives an anon_vma, and populating over it
+ * guards as such (installing one gives anonymous memory an anon_vma, and populating over it
  * succeeds), memory failure, collapsing, same-page merging, mlock.
  */
 #include <errno.h>
@@ -126,7 +126,7 @@ static int advice_apply(struct vas_sys_sim *sim, size_t *index, uint64_t start, 
 		error = advice_refusal(&wanted, walk->advice);
 		if (error)
 			return error;
-		if (walk->advice == MADV_GUARD_INSTALL)
+		if (walk->advice == MADV_GUARD_INSTALL && vas_sim_is_anonymous(&wanted))
 			vas_sim_prepare_anon(sim, *index);
 		wanted.advice = advice_bits(wanted.advice, walk->advice);
 		if (wanted.advice == sim->mappings[*index].advice)

@@ -167,13 +167,8 @@ static bool compare_line(const struct maps_entry *entry, void *context)
 	const struct vas_sim_mapping *mapping = &world.sim.mappings[comparison->index];
 	bool own, same;
 
-	if (entry->start >= world.filler_start && entry->end <= world.filler_end)
-		return true;
 	if (entry->start >= TASK_END)
 		return true;
-	while (comparison->index < world.sim.count && mapping->start == world.filler_start &&
-	       mapping->end == world.filler_end)
-		mapping = &world.sim.mappings[++comparison->index];
 	if (comparison->index == world.sim.count) {
 		fail(comparison->at, "real has %llx-%llx, the simulator nothing",
 		     (unsigned long long)entry->start, (unsigned long long)entry->end);
@@ -201,7 +196,8 @@ static void compare_maps(uint32_t at)
 	struct comparison comparison = { .index = 0, .at = at };
 	const char *reason;
 
-	if (!maps_each(world.filler_count ? world.filler_end : UINT64_MAX, compare_line, &comparison))
+	/* What lies above the filler is told by the calls' results; reading it would take long. */
+	if (!maps_each(world.filler_count ? world.filler_start : UINT64_MAX, compare_line, &comparison))
 		fail(at, "maps cannot be read");
 	if (!vas_sys_sim_check(&world.sim, &reason))
 		fail(at, "invariant: %s", reason);
@@ -277,6 +273,8 @@ static void run_step(uint32_t at)
 	}
 	if (real < 0)
 		world.round->refused++;
+	if (real == -EAGAIN)
+		world.round->exhausted++;
 	if (step.kind == STEP_MAP && real >= 0 &&
 	    ((uint64_t)real < world.window || (uint64_t)real >= world.window + WINDOW))
 		elsewhere_add((uint64_t)real, step.size);
@@ -331,7 +329,7 @@ static void put_fences(void)
 /* As many mappings as leave room below the limit: every other page of a large one readable. */
 static bool put_filler(uint64_t limit, uint64_t room)
 {
-	uint64_t have = layout.count + 64; /* fences, window and what else comes */
+	uint64_t have = layout.count + 2; /* with its own fences */
 	uint64_t wanted = limit > have + room ? limit - have - room : 0;
 	int64_t start = raw_map(0, wanted * PAGE, PROT_NONE,
 				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -341,6 +339,8 @@ static bool put_filler(uint64_t limit, uint64_t room)
 	for (uint64_t page = 1; page < wanted; page += 2)
 		if (raw(SYS_mprotect, (uint64_t)start + page * PAGE, PAGE, PROT_READ, 0, 0, 0) != 0)
 			return false;
+	fence((uint64_t)start - PAGE);
+	fence((uint64_t)start + wanted * PAGE);
 	world.filler_start = (uint64_t)start;
 	world.filler_end = (uint64_t)start + wanted * PAGE;
 	world.filler_count = wanted;
@@ -485,11 +485,13 @@ static bool world_begin(const struct differential_scenario *scenario)
 	if (!world_files() || !world_configure(&config, limit) ||
 	    vas_sys_sim_init(&world.sim, &config) != 0 || vas_sim_room(&world.sim, 4000) != 0)
 		return false;
-	if (!layout_read() || (scenario->mapping_room && !put_filler(limit, scenario->mapping_room)))
-		return false;
 	if (!layout_read())
 		return false;
 	put_fences();
+	if (!layout_read())
+		return false;
+	if (scenario->mapping_room && !put_filler(limit, scenario->mapping_room))
+		return false;
 	if (!world_window() || !layout_read() || !import_layout())
 		return false;
 	if (world.filler_count)
@@ -546,6 +548,7 @@ bool differential_run(struct differential_round *round, const struct differentia
 	round->failed = false;
 	round->failed_at = round->count;
 	round->refused = 0;
+	round->exhausted = 0;
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0)

@@ -46,6 +46,7 @@ struct differential_round {
 	bool failed;
 	uint32_t failed_at;
 	uint32_t refused; /* steps that both kernels refused */
+	uint32_t exhausted; /* of these, by an advice that ran out of mappings: -EAGAIN */
 	char message[512];
 };
 

@@ -19,6 +19,7 @@
 #define PAGE 4096ull
 #define WINDOW (DIFFERENTIAL_WINDOW * PAGE)
 #define POPULATE_MAX (64 * PAGE)
+#define FILE_MAPPING_MAX (64ull << 20)
 #define TASK_END ((1ull << 47) - PAGE)
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -274,6 +275,9 @@ static void make_step(struct source *source, struct differential_step *step)
 		make_change(source, step);
 	if (step->size > POPULATE_MAX)
 		step->flags &= ~MAP_POPULATE;
+	/* The simulator knows no file sizes: all of a mapping is inside its file. */
+	if (step->file >= 0 && step->size > FILE_MAPPING_MAX && step->size <= 1ull << 45)
+		step->size = FILE_MAPPING_MAX;
 }
 
 void differential_generate(struct differential_round *round, uint64_t seed,
