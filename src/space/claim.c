@@ -45,7 +45,10 @@ static __attribute__((noinline)) int claim_flags_find(struct vas_space *space)
 	else if (vas_environment_sanitizer() >= VAS_SANITIZER_THREAD &&
 		 vas_probe_has(&space->probes, space->sys, VAS_PROBE_BOTH_BITS))
 		flags |= MAP_FIXED;
-	__atomic_store_n(&space->claim_flags, flags, __ATOMIC_RELAXED);
+	/* What could not be found out now is asked again by the next claim. */
+	if (__atomic_load_n(&space->probes.state[VAS_PROBE_NOREPLACE], __ATOMIC_RELAXED) ||
+	    environment->claim == VAS_CLAIM_HINT)
+		__atomic_store_n(&space->claim_flags, flags, __ATOMIC_RELAXED);
 	return flags;
 }
 

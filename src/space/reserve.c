@@ -198,7 +198,8 @@ static int request_with_margins(struct reserve *work, struct vas_request *reques
 	if (request->avoid.count + MARGIN_SPANS > AVOID_SPANS)
 		return 0; /* a very long list of holes: the claim checks margins itself */
 	vas_spanset_init(&set, items, AVOID_SPANS);
-	memcpy(items, request->avoid.items, request->avoid.count * sizeof(*items));
+	if (request->avoid.count)
+		memcpy(items, request->avoid.items, request->avoid.count * sizeof(*items));
 	set.count = request->avoid.count;
 	for (size_t i = 0; i < work->margin_set.count; i++) {
 		struct vas_span span = work->margin_set.items[i];
@@ -235,6 +236,7 @@ static int try_search(struct reserve *work)
 	int err;
 
 	vas_spanset_init(&blacklist, black_items, SEARCH_ROUNDS);
+	work->lost = false;
 	err = request_with_margins(work, &request, avoid_items);
 	if (err)
 		return err;
@@ -264,6 +266,7 @@ static int try_search(struct reserve *work)
 		if (!claim_is_local(err))
 			return err;
 		/* Not visible as taken, or barred: leave the whole of it out. */
+		work->lost |= result.address == last;
 		if ((result.address == last || claim_why(err) == VAS_WHY_BARRED) &&
 		    vas_spanset_add(&blacklist, result.address, result.address + request.size))
 			break;
@@ -384,6 +387,10 @@ static int reserve_classify(struct reserve *work, int err)
 		if (failure->barred && failure->barred == failure->probes) {
 			failure->why = VAS_WHY_DENIED;
 			return -EPERM;
+		}
+		if (work->lost) {
+			failure->why = VAS_WHY_RACE;
+			return -EBUSY;
 		}
 		if (failure->largest_gap == UINT64_MAX)
 			failure->why = VAS_WHY_TAKEN;
@@ -569,8 +576,7 @@ VAS_HOT int vas_space_reserve(struct vas_space *space, uint64_t size, const stru
 	struct reserve work;
 	int err;
 
-	if (__atomic_load_n(&space->held, __ATOMIC_RELAXED))
-		vas_space_retry_held(space);
+	vas_space_retry(space);
 	if (reserve_again(space, size, opts, span) == 0)
 		return 0;
 	vas_failure_begin(failure, VAS_OPERATION_RESERVE, size);
