@@ -1,0 +1,940 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* budget: 30 */
+/*
+ * Every public call that reaches the kernel, with every kernel call that it
+ * makes failing in turn: the scenarios. support/fault_loop.h has the loop and
+ * what is compared; tests/fault/errno_table.h has the answers that are allowed.
+ *
+ * Each scenario is one way through one function. Together they reach every
+ * call site of the library but those of src/layout/shadow.c, which ask only
+ * under a sanitizer (t_fault_watched.c).
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "space/space.h"
+#include "support/fault_loop.h"
+#include "sys/environment.h"
+#include "tap/tap.h"
+
+#define GIB (UINT64_C(1) << 30)
+
+/* --- reserve --- */
+
+static int call_reserve(struct fault_world *world)
+{
+	return vas_reserve(world->size, &world->opts, &world->out.span);
+}
+
+static void undo_reserve(struct fault_world *world)
+{
+	if (vas_release(vas_span_pointer(world->out.span), NULL))
+		tap_bail("what was reserved cannot be released");
+}
+
+static void prepare_any(struct fault_world *world)
+{
+	world->size = 16 * world->page;
+	world->opts.name = "any";
+}
+
+static void prepare_low(struct fault_world *world)
+{
+	world->size = 16 * world->page;
+	world->opts.place = VAS_PLACE_LOW;
+	world->opts.min = 16 * GIB;
+}
+
+static void prepare_high(struct fault_world *world)
+{
+	world->size = 16 * world->page;
+	world->opts.place = VAS_PLACE_HIGH;
+}
+
+static void prepare_low_strict(struct fault_world *world)
+{
+	prepare_low(world);
+	world->opts.flags = VAS_RESERVE_STRICT;
+}
+
+static void prepare_high_strict(struct fault_world *world)
+{
+	prepare_high(world);
+	world->opts.flags = VAS_RESERVE_STRICT;
+}
+
+static void prepare_near(struct fault_world *world)
+{
+	world->size = 16 * world->page;
+	world->opts.place = VAS_PLACE_NEAR;
+	world->opts.address = (uint64_t)(uintptr_t)&vas_reserve;
+	world->opts.reach = 2 * GIB - 4096;
+}
+
+static void prepare_near_below(struct fault_world *world)
+{
+	prepare_near(world);
+	world->opts.side = VAS_SIDE_BELOW;
+}
+
+static void prepare_scatter(struct fault_world *world)
+{
+	world->size = 16 * world->page;
+	world->opts.place = VAS_PLACE_SCATTER;
+	world->opts.key = 42;
+	world->opts.min = 16 * GIB;
+	world->opts.max = 4096 * GIB;
+}
+
+static void prepare_exact(struct fault_world *world)
+{
+	world->size = 2 * world->page;
+	world->opts.place = VAS_PLACE_EXACT;
+	world->opts.address = world->hole.start;
+}
+
+static void prepare_exact_taken(struct fault_world *world)
+{
+	prepare_exact(world);
+	world->opts.address = world->window.start;
+}
+
+static void prepare_prefer(struct fault_world *world)
+{
+	world->size = 16 * world->page;
+	world->opts.flags = VAS_RESERVE_PREFER;
+	world->opts.address = world->window.start; /* taken */
+}
+
+static void prepare_recipe(struct fault_world *world)
+{
+	world->limits = (struct vas_limits){ .size = sizeof(world->limits),
+					     .obligations = VAS_OBLIGE_NOHUGE };
+	world->list[0] = &world->limits;
+	world->opts.limits = world->list;
+	world->opts.limit_count = 1;
+	world->size = 16 * world->page;
+	world->opts.flags = VAS_RESERVE_NODUMP | VAS_RESERVE_NOFORK;
+}
+
+/* So many holes that their union needs mapped memory. */
+static void prepare_holes(struct fault_world *world)
+{
+	prepare_recipe(world);
+	for (size_t i = 0; i < 256; i++)
+		world->holes[i] = (struct vas_span){ GIB * (20 + 2 * i), GIB };
+	world->limits.holes = world->holes;
+	world->limits.hole_count = 256;
+	world->opts.place = VAS_PLACE_LOW;
+	world->opts.min = 16 * GIB;
+}
+
+static void within_window(struct fault_world *world)
+{
+	world->opts.min = world->window.start;
+	world->opts.max = world->window.start + world->window.size;
+	world->opts.alignment = world->page;
+}
+
+static void setup_crowd(struct fault_world *world)
+{
+	fault_crowd(world, 4);
+}
+
+static void setup_full(struct fault_world *world)
+{
+	fault_crowd(world, 0);
+}
+
+static void setup_text(struct fault_world *world)
+{
+	fault_crowd(world, 4);
+	world->recorder.no_query = true;
+	world->recorder.no_sync = true;
+	vas_probe_reset();
+}
+
+static void setup_sync_only(struct fault_world *world)
+{
+	setup_full(world);
+	world->recorder.no_query = true;
+	vas_probe_reset();
+}
+
+static void finish_crowd(struct fault_world *world)
+{
+	fault_uncrowd(world);
+	world->recorder.no_query = false;
+	world->recorder.no_sync = false;
+	vas_probe_reset();
+}
+
+static void prepare_crowd(struct fault_world *world)
+{
+	world->size = 4 * world->page;
+	within_window(world);
+}
+
+static void prepare_crowd_low(struct fault_world *world)
+{
+	prepare_crowd(world);
+	world->opts.place = VAS_PLACE_LOW;
+	world->opts.flags = VAS_RESERVE_STRICT;
+}
+
+static void prepare_crowd_high(struct fault_world *world)
+{
+	prepare_crowd_low(world);
+	world->opts.place = VAS_PLACE_HIGH;
+}
+
+static void prepare_crowd_near(struct fault_world *world)
+{
+	prepare_crowd(world);
+	world->opts.place = VAS_PLACE_NEAR;
+	world->opts.address = world->window.start + 30 * world->page;
+	world->opts.reach = world->window.size;
+}
+
+static void prepare_crowd_prefer(struct fault_world *world)
+{
+	prepare_crowd_low(world);
+	world->opts.flags |= VAS_RESERVE_PREFER;
+	world->opts.address = world->window.start;
+}
+
+/* More than the hole has. */
+static void prepare_at_least(struct fault_world *world)
+{
+	prepare_crowd(world);
+	world->size = 12 * world->page;
+	world->opts.min_size = 2 * world->page;
+}
+
+static void prepare_at_least_any(struct fault_world *world)
+{
+	world->size = GIB;
+	world->opts.min_size = 16 * world->page;
+}
+
+/* The kernel refuses large mappings: which of its limits is looked for. */
+static void setup_refuses(struct fault_world *world)
+{
+	world->recorder.refuse_above = 100 << 20;
+	world->recorder.refuse_error = ENOMEM;
+}
+
+static void setup_locked(struct fault_world *world)
+{
+	world->recorder.refuse_above = 100 << 20;
+	world->recorder.refuse_error = EAGAIN;
+}
+
+/* The search finds the hole again and again, and each claim is lost. */
+static void prepare_race(struct fault_world *world)
+{
+	prepare_crowd(world);
+	world->recorder.lose_claims = 100;
+}
+
+static int call_race(struct fault_world *world)
+{
+	int got = call_reserve(world);
+
+	world->recorder.lose_claims = 0;
+	return got;
+}
+
+/* As VASPACE_CLAIM sets it; setenv would allocate. */
+static void set_claim(enum vas_claim_mode mode)
+{
+	((struct vas_environment *)(uintptr_t)vas_environment_get())->claim = mode;
+	vas_probe_reset();
+}
+
+static void use_hints(struct fault_world *world)
+{
+	set_claim(VAS_CLAIM_HINT);
+	fault_crowd(world, 4);
+}
+
+static void use_hints_elsewhere(struct fault_world *world)
+{
+	use_hints(world);
+	world->recorder.ignores_hints = true;
+	vas_probe_reset();
+}
+
+static void finish_hints(struct fault_world *world)
+{
+	world->recorder.ignores_hints = false;
+	set_claim(VAS_CLAIM_AUTO);
+	fault_uncrowd(world);
+}
+
+static const struct fault_scenario reserve_scenarios[] = {
+#define RESERVE(title, ...)                                                                        \
+	{ .name = "reserve " title, .function = "vas_reserve", .call = call_reserve,               \
+	  .undo = undo_reserve, __VA_ARGS__ }
+	RESERVE("at first", .cold = true, .prepare = prepare_any, .stride = 7),
+	RESERVE("anywhere", .prepare = prepare_any),
+	RESERVE("low", .prepare = prepare_low),
+	RESERVE("high", .prepare = prepare_high),
+	RESERVE("the lowest", .prepare = prepare_low_strict),
+	RESERVE("the highest", .prepare = prepare_high_strict),
+	RESERVE("near", .prepare = prepare_near),
+	RESERVE("near, below", .prepare = prepare_near_below),
+	RESERVE("scattered", .prepare = prepare_scatter),
+	RESERVE("exactly there", .setup = setup_crowd, .prepare = prepare_exact,
+		.finish = finish_crowd),
+	RESERVE("exactly there, taken", .setup = setup_crowd, .prepare = prepare_exact_taken,
+		.finish = finish_crowd, .clean = -EEXIST),
+	RESERVE("preferably there", .setup = setup_crowd, .prepare = prepare_prefer,
+		.finish = finish_crowd),
+	RESERVE("with a recipe", .prepare = prepare_recipe),
+	RESERVE("with many holes", .prepare = prepare_holes),
+	RESERVE("the one hole", .setup = setup_crowd, .prepare = prepare_crowd,
+		.finish = finish_crowd),
+	RESERVE("the lowest hole", .setup = setup_crowd, .prepare = prepare_crowd_low,
+		.finish = finish_crowd),
+	RESERVE("the highest hole", .setup = setup_crowd, .prepare = prepare_crowd_high,
+		.finish = finish_crowd),
+	RESERVE("the nearest hole", .setup = setup_crowd, .prepare = prepare_crowd_near,
+		.finish = finish_crowd),
+	RESERVE("the hole, another preferred", .setup = setup_crowd,
+		.prepare = prepare_crowd_prefer, .finish = finish_crowd),
+	RESERVE("the hole, by the text", .setup = setup_text, .prepare = prepare_crowd,
+		.finish = finish_crowd),
+	RESERVE("the lowest hole, by the text", .setup = setup_text, .prepare = prepare_crowd_low,
+		.finish = finish_crowd),
+	RESERVE("where all is full", .setup = setup_full, .prepare = prepare_crowd,
+		.finish = finish_crowd, .clean = -ENOSPC),
+	RESERVE("where all is full, without queries", .setup = setup_sync_only,
+		.prepare = prepare_crowd, .finish = finish_crowd, .clean = -ENOSPC),
+	RESERVE("at least, in a hole", .setup = setup_crowd, .prepare = prepare_at_least,
+		.finish = finish_crowd),
+	RESERVE("at least, by the text", .setup = setup_text, .prepare = prepare_at_least,
+		.finish = finish_crowd),
+	RESERVE("at least, of a limit", .setup = setup_refuses, .prepare = prepare_at_least_any,
+		.stride = 7),
+	RESERVE("at least, of locked memory", .setup = setup_locked,
+		.prepare = prepare_at_least_any, .stride = 7),
+	RESERVE("by hint", .setup = use_hints, .prepare = prepare_any, .finish = finish_hints),
+	RESERVE("exactly there, by hint", .setup = use_hints, .prepare = prepare_exact,
+		.finish = finish_hints),
+	RESERVE("exactly there, taken, by hint", .setup = use_hints,
+		.prepare = prepare_exact_taken, .finish = finish_hints, .clean = -EEXIST),
+	RESERVE("by hints that nobody takes", .setup = use_hints_elsewhere,
+		.prepare = prepare_exact, .finish = finish_hints, .clean = -EEXIST),
+	{ .name = "reserve in a race", .function = "vas_reserve", .call = call_race,
+	  .undo = undo_reserve, .setup = setup_crowd, .prepare = prepare_race,
+	  .finish = finish_crowd, .clean = -EBUSY },
+};
+
+/* --- commit --- */
+
+static char *page_of(const struct fault_world *world, struct vas_span span, unsigned int page)
+{
+	return (char *)vas_span_pointer(span) + page * world->page;
+}
+
+/* A further span, which is what the call works on. */
+static void setup_span(struct fault_world *world)
+{
+	if (vas_reserve(FAULT_BASE_PAGES * world->page, NULL, &world->more[0]))
+		tap_bail("no span");
+}
+
+static void setup_recipe_span(struct fault_world *world)
+{
+	memset(&world->opts, 0, sizeof(world->opts));
+	world->opts.size = sizeof(world->opts);
+	prepare_recipe(world);
+	if (vas_reserve(FAULT_BASE_PAGES * world->page, &world->opts, &world->more[0]))
+		tap_bail("no span");
+}
+
+static void commit_or_bail(const struct fault_world *world, unsigned int page, unsigned int count)
+{
+	if (vas_commit(page_of(world, world->more[0], page), count * world->page, NULL))
+		tap_bail("no memory");
+}
+
+/* Committed in parts: 4 to 5, 8 to 9, 12. */
+static void setup_parts(struct fault_world *world)
+{
+	setup_span(world);
+	commit_or_bail(world, 4, 2);
+	commit_or_bail(world, 8, 2);
+	commit_or_bail(world, 12, 1);
+	memset(page_of(world, world->more[0], 8), 0x5a, 2 * world->page);
+}
+
+static void setup_recipe_parts(struct fault_world *world)
+{
+	setup_recipe_span(world);
+	commit_or_bail(world, 4, 2);
+	commit_or_bail(world, 8, 2);
+	memset(page_of(world, world->more[0], 8), 0x5a, 2 * world->page);
+}
+
+static void finish_span(struct fault_world *world)
+{
+	if (vas_release(vas_span_pointer(world->more[0]), NULL))
+		tap_bail("the span cannot be released");
+}
+
+static int call_commit(struct fault_world *world)
+{
+	return vas_commit(page_of(world, world->more[0], 2), 14 * world->page, &world->commit);
+}
+
+/* What was just committed reads as zeroes and can be written. */
+static void undo_commit(struct fault_world *world)
+{
+	char *memory = page_of(world, world->more[0], 2);
+	bool parts = world->scenario->setup == setup_parts;
+
+	for (size_t i = 0; i < 14; i++) {
+		char expected = (i == 6 || i == 7) && memory[6 * world->page] ? 0x5a : 0;
+
+		if (memory[i * world->page] != expected)
+			tap_bail("page %zu of what was committed is not as it should be", i);
+	}
+	if (parts && memory[6 * world->page] != 0x5a)
+		tap_bail("what was committed before lost its contents");
+	memset(memory, 0, world->page);
+}
+
+/* One page of memory, as when the faulted call is repeated. */
+static void prepare_huge(struct fault_world *world)
+{
+	world->commit.flags = VAS_COMMIT_HUGE;
+}
+
+static void prepare_nohuge(struct fault_world *world)
+{
+	world->commit.flags = VAS_COMMIT_NOHUGE;
+}
+
+static int call_commit_first(struct fault_world *world)
+{
+	return vas_commit((void *)(uintptr_t)(64 * world->page), world->page, NULL);
+}
+
+static const struct fault_scenario commit_scenarios[] = {
+#define COMMIT(title, ...)                                                                         \
+	{ .name = "commit " title, .function = "vas_commit", .call = call_commit,                  \
+	  .undo = undo_commit, .finish = finish_span, __VA_ARGS__ }
+	COMMIT("once", .setup = setup_span),
+	COMMIT("between parts", .setup = setup_parts),
+	COMMIT("with huge pages", .setup = setup_parts, .prepare = prepare_huge),
+	COMMIT("without huge pages", .setup = setup_parts, .prepare = prepare_nohuge),
+	COMMIT("with a recipe", .setup = setup_recipe_span),
+	COMMIT("between parts with a recipe", .setup = setup_recipe_parts,
+	       .prepare = prepare_huge),
+	COMMIT("where nothing is advised", .setup = setup_parts, .also = "advise"),
+	{ .name = "commit of nothing, at first", .function = "vas_commit",
+	  .call = call_commit_first, .cold = true, .clean = -ENOENT, .stride = 7 },
+};
+
+/* --- release, and what comes back later --- */
+
+static int call_release(struct fault_world *world)
+{
+	enum vas_release_state state = (enum vas_release_state)77;
+	int err = vas_release(vas_span_pointer(world->more[0]), &state);
+
+	if (!err && state != VAS_RELEASED_GONE && state != VAS_RELEASED_HELD)
+		tap_bail("released into no state");
+	return err;
+}
+
+static void setup_partial(struct fault_world *world)
+{
+	setup_parts(world);
+}
+
+/* The call is repeated on a span that is there again. */
+static bool is_live(struct vas_span span)
+{
+	struct vas_owner_details details = { .size = sizeof(details) };
+	struct vas_owner owner;
+
+	return vas_owner_at(vas_span_pointer(span), &owner) == 0 &&
+	       vas_owner_details(owner.id, &details) == 0 && !details.held;
+}
+
+static void prepare_release(struct fault_world *world)
+{
+	if (!is_live(world->more[0]))
+		setup_span(world);
+}
+
+/* Of a span that cannot be unmapped when it is released. */
+static void setup_held(struct fault_world *world)
+{
+	enum vas_release_state state;
+
+	setup_parts(world);
+	world->fault.operation = "unmap";
+	vas_sys_fault_arm(&world->fault, 1, true, ENOMEM);
+	if (vas_release(vas_span_pointer(world->more[0]), &state) || state != VAS_RELEASED_HELD)
+		tap_bail("the span is not held");
+	vas_sys_fault_arm(&world->fault, 0, false, 0);
+	world->fault.operation = NULL;
+	if (vas_reserve(world->page, NULL, &world->more[1]))
+		tap_bail("no span");
+}
+
+static int call_release_beside_held(struct fault_world *world)
+{
+	return vas_release(vas_span_pointer(world->more[1]), NULL);
+}
+
+static void prepare_beside_held(struct fault_world *world)
+{
+	if (!is_live(world->more[1]) && vas_reserve(world->page, NULL, &world->more[1]))
+		tap_bail("no span");
+}
+
+static void finish_beside_held(struct fault_world *world)
+{
+	if (vas_release(vas_span_pointer(world->more[1]), NULL))
+		tap_bail("the span cannot be released");
+}
+
+static int call_release_first(struct fault_world *world)
+{
+	return vas_release((void *)(uintptr_t)(64 * world->page), NULL);
+}
+
+static const struct fault_scenario release_scenarios[] = {
+	{ .name = "release", .function = "vas_release", .call = call_release,
+	  .setup = setup_partial, .prepare = prepare_release },
+	{ .name = "release beside a held span", .function = "vas_release",
+	  .call = call_release_beside_held, .setup = setup_held, .prepare = prepare_beside_held },
+	{ .name = "release of nothing, at first", .function = "vas_release",
+	  .call = call_release_first, .cold = true, .clean = -ENOENT },
+	{ .name = "reserve beside a held span", .function = "vas_reserve", .call = call_reserve,
+	  .undo = undo_reserve, .setup = setup_held, .prepare = prepare_any,
+	  .finish = finish_beside_held },
+};
+
+/* --- looking --- */
+
+static int call_details(struct fault_world *world)
+{
+	struct vas_owner_details details;
+	struct vas_owner owner;
+	int err = vas_owner_at(vas_span_pointer(world->base), &owner);
+
+	details.size = sizeof(details);
+	return err ? err : vas_owner_details(owner.id, &details);
+}
+
+static int call_check(struct fault_world *world)
+{
+	return vas_sync_check(&world->out.number);
+}
+
+static void prepare_window(struct fault_world *world)
+{
+	world->out.window.size = sizeof(world->out.window);
+}
+
+static int call_window(struct fault_world *world)
+{
+	return vas_window_get(&world->out.window);
+}
+
+/* All of them, untried. */
+static int call_probes(struct fault_world *world)
+{
+	struct vas_probe_info info = { .size = sizeof(info) };
+	size_t index = 0;
+	int err = 0;
+
+	(void)world;
+	while (!err)
+		err = vas_probe_get(index++, &info);
+	return err;
+}
+
+static void prepare_probes(struct fault_world *world)
+{
+	(void)world;
+	vas_probe_reset();
+}
+
+static void prepare_stats(struct fault_world *world)
+{
+	world->out.stats.size = sizeof(world->out.stats);
+}
+
+static int call_stats(struct fault_world *world)
+{
+	return vas_stats_get(&world->out.stats);
+}
+
+static void prepare_ledger(struct fault_world *world)
+{
+	world->out.entry.size = sizeof(world->out.entry);
+}
+
+static int call_ledger(struct fault_world *world)
+{
+	return vas_ledger_get(0, &world->out.entry);
+}
+
+static void prepare_setting(struct fault_world *world)
+{
+	world->out.setting.size = sizeof(world->out.setting);
+}
+
+static int call_setting(struct fault_world *world)
+{
+	return vas_setting_get(1, &world->out.setting);
+}
+
+static int call_limits(struct fault_world *world)
+{
+	struct vas_limits limits = { .size = sizeof(limits), .max = 16 * GIB };
+	const struct vas_limits *list[] = { &limits };
+	struct vas_limits combined;
+	int err = vas_limits_combine(list, 1, NULL, &combined);
+
+	return err ? err : vas_limits_check(&combined, world->base);
+}
+
+static const struct fault_scenario look_scenarios[] = {
+	{ .name = "owner_details", .function = "vas_owner_details", .call = call_details },
+	{ .name = "sync_check", .function = "vas_sync_check", .call = call_check,
+	  .setup = setup_parts, .finish = finish_span },
+	{ .name = "window_get at first", .function = "vas_window_get", .call = call_window,
+	  .prepare = prepare_window, .cold = true },
+	{ .name = "window_get", .function = "vas_window_get", .call = call_window,
+	  .prepare = prepare_window },
+	{ .name = "probe_get at first", .function = "vas_probe_get", .call = call_probes,
+	  .cold = true, .clean = -ENOENT, .stride = 7 },
+	{ .name = "probe_get", .function = "vas_probe_get", .call = call_probes,
+	  .prepare = prepare_probes, .clean = -ENOENT },
+	{ .name = "stats_get", .function = "vas_stats_get", .call = call_stats,
+	  .prepare = prepare_stats },
+	{ .name = "ledger_get", .function = "vas_ledger_get", .call = call_ledger,
+	  .prepare = prepare_ledger },
+	{ .name = "setting_get", .function = "vas_setting_get", .call = call_setting,
+	  .prepare = prepare_setting },
+	{ .name = "limits_combine", .function = "vas_limits_check", .call = call_limits,
+	  .clean = -ERANGE },
+};
+
+/* --- reports --- */
+
+/* What is explained: a reservation that found no place. */
+static void setup_no_place(struct fault_world *world)
+{
+	setup_full(world);
+	memset(&world->opts, 0, sizeof(world->opts));
+	world->opts.size = sizeof(world->opts);
+	prepare_crowd(world);
+	if (vas_reserve(world->size, &world->opts, &world->out.span) != -ENOSPC)
+		tap_bail("a place was found");
+}
+
+/* A reservation and a commit that the kernel refused. */
+static void setup_refused(struct fault_world *world)
+{
+	setup_refuses(world);
+	if (vas_reserve(GIB, NULL, &world->out.span) != -ENOMEM)
+		tap_bail("it was not refused");
+	world->recorder.refuse_above = 0;
+}
+
+static void setup_no_commit(struct fault_world *world)
+{
+	world->fault.operation = "map";
+	vas_sys_fault_arm(&world->fault, 1, true, ENOMEM);
+	if (vas_commit(vas_span_pointer(world->base), world->page, NULL) != -ENOMEM)
+		tap_bail("it was not refused");
+	vas_sys_fault_arm(&world->fault, 0, false, 0);
+	world->fault.operation = NULL;
+}
+
+static void setup_no_release(struct fault_world *world)
+{
+	if (vas_release((void *)(uintptr_t)world->page, NULL) != -ENOENT)
+		tap_bail("it was not refused");
+}
+
+static void prepare_report(struct fault_world *world)
+{
+	world->out.report.size = sizeof(world->out.report);
+}
+
+static int call_get(struct fault_world *world)
+{
+	return vas_report_get(&world->out.report);
+}
+
+static int call_explain(struct fault_world *world)
+{
+	return vas_report_explain(&world->out.report);
+}
+
+static int call_format(struct fault_world *world)
+{
+	return vas_report_format(world->line, sizeof(world->line)) > 0 ? 0 : -EINVAL;
+}
+
+static const struct fault_scenario report_scenarios[] = {
+	{ .name = "report_get", .function = "vas_report_get", .call = call_get,
+	  .prepare = prepare_report, .setup = setup_no_release },
+	{ .name = "report_explain of no place", .function = "vas_report_explain",
+	  .call = call_explain, .prepare = prepare_report, .setup = setup_no_place,
+	  .finish = finish_crowd, .stride = 5 },
+	{ .name = "report_explain of a refusal", .function = "vas_report_explain",
+	  .call = call_explain, .prepare = prepare_report, .setup = setup_refused, .stride = 5 },
+	{ .name = "report_explain of a commit", .function = "vas_report_explain",
+	  .call = call_explain, .prepare = prepare_report, .setup = setup_no_commit, .stride = 5 },
+	{ .name = "report_explain at first", .function = "vas_report_explain",
+	  .call = call_explain, .prepare = prepare_report, .setup = setup_no_release,
+	  .cold = true, .stride = 11 },
+	{ .name = "report_format", .function = "vas_report_format", .call = call_format,
+	  .setup = setup_refused, .stride = 11 },
+};
+
+/* --- layouts --- */
+
+static void open_or_bail(struct fault_world *world)
+{
+	int err = vas_layout_open(&world->layout_opts, &world->layout);
+
+	if (err)
+		tap_bail("no layout: %d", err);
+}
+
+static void layout_of_self(struct fault_world *world)
+{
+	memset(&world->layout_opts, 0, sizeof(world->layout_opts));
+	world->layout_opts.size = sizeof(world->layout_opts);
+	world->layout_opts.buffer_size = 4096;
+}
+
+static void layout_of_pid(struct fault_world *world)
+{
+	layout_of_self(world);
+	world->layout_opts.pid = getpid();
+}
+
+static void layout_of_nobody(struct fault_world *world)
+{
+	layout_of_self(world);
+	world->layout_opts.pid = INT32_MAX;
+}
+
+static void layout_of_file(struct fault_world *world)
+{
+	layout_of_self(world);
+	world->layout_opts.source = VAS_LAYOUT_FILE;
+	world->layout_opts.path = "/proc/self/maps";
+}
+
+static void open_self(struct fault_world *world)
+{
+	layout_of_self(world);
+	open_or_bail(world);
+}
+
+static void open_pid(struct fault_world *world)
+{
+	layout_of_pid(world);
+	open_or_bail(world);
+}
+
+static void open_file(struct fault_world *world)
+{
+	layout_of_file(world);
+	open_or_bail(world);
+}
+
+static void open_no_query(struct fault_world *world)
+{
+	world->recorder.no_query = true;
+	vas_probe_reset();
+	open_self(world);
+}
+
+static void open_clipped(struct fault_world *world)
+{
+	world->recorder.refuses_names = true;
+	open_self(world);
+}
+
+static void close_layout(struct fault_world *world)
+{
+	vas_layout_close(world->layout);
+	world->layout = NULL;
+	world->recorder.no_query = false;
+	world->recorder.refuses_names = false;
+}
+
+static int call_open(struct fault_world *world)
+{
+	return vas_layout_open(&world->layout_opts, &world->out.layout);
+}
+
+static void undo_open(struct fault_world *world)
+{
+	vas_layout_close(world->out.layout);
+}
+
+static void rewind_layout(struct fault_world *world)
+{
+	if (vas_layout_rewind(world->layout))
+		tap_bail("the layout cannot be rewound");
+}
+
+/* Reads to the end. The output is that of the step that failed. */
+static int call_next(struct fault_world *world)
+{
+	struct vas_mapping mapping;
+	int got;
+
+	do
+		got = vas_layout_next(world->layout, &mapping);
+	while (got == 1);
+	return got;
+}
+
+static int call_next_gap(struct fault_world *world)
+{
+	struct vas_gap gap;
+	int got;
+
+	do
+		got = vas_layout_next_gap(world->layout, &gap);
+	while (got == 1);
+	return got;
+}
+
+static int call_one(struct fault_world *world)
+{
+	return vas_layout_next(world->layout, &world->out.mapping);
+}
+
+static int call_one_gap(struct fault_world *world)
+{
+	return vas_layout_next_gap(world->layout, &world->out.gap);
+}
+
+static int call_rewind(struct fault_world *world)
+{
+	return vas_layout_rewind(world->layout);
+}
+
+static int call_at(struct fault_world *world)
+{
+	return vas_layout_at(world->layout, (uint64_t)(uintptr_t)&vas_reserve, &world->out.mapping);
+}
+
+static int call_find(struct fault_world *world)
+{
+	return vas_layout_find(world->layout, world->size, &world->opts, &world->out.span);
+}
+
+static void prepare_find(struct fault_world *world)
+{
+	rewind_layout(world);
+	prepare_near(world);
+}
+
+static void prepare_find_holes(struct fault_world *world)
+{
+	rewind_layout(world);
+	prepare_holes(world);
+}
+
+static int call_close(struct fault_world *world)
+{
+	vas_layout_close(world->layout);
+	world->layout = NULL;
+	return 0;
+}
+
+static void prepare_close(struct fault_world *world)
+{
+	if (!world->layout)
+		open_self(world);
+}
+
+static const struct fault_scenario layout_scenarios[] = {
+#define OPEN(title, ...)                                                                           \
+	{ .name = "layout_open " title, .function = "vas_layout_open", .call = call_open,          \
+	  .undo = undo_open, __VA_ARGS__ }
+#define LAYOUT(title, of, ...)                                                                     \
+	{ .name = "layout_" title, .function = "vas_layout_" of, .finish = close_layout,           \
+	  __VA_ARGS__ }
+	OPEN("at first", .prepare = layout_of_self, .cold = true),
+	OPEN("of self", .prepare = layout_of_self),
+	OPEN("of a process", .prepare = layout_of_pid),
+	OPEN("of no process", .prepare = layout_of_nobody, .clean = -ESRCH),
+	OPEN("of a file", .prepare = layout_of_file),
+	LAYOUT("next", "next", .setup = open_self, .prepare = rewind_layout, .call = call_next),
+	LAYOUT("next, one", "next", .setup = open_self, .prepare = rewind_layout,
+	       .call = call_one, .clean = 1),
+	LAYOUT("next of a process", "next", .setup = open_pid, .prepare = rewind_layout,
+	       .call = call_next),
+	LAYOUT("next of a file", "next", .setup = open_file, .prepare = rewind_layout,
+	       .call = call_next),
+	LAYOUT("next_gap", "next_gap", .setup = open_self, .prepare = rewind_layout,
+	       .call = call_next_gap),
+	LAYOUT("next_gap at first", "next_gap", .setup = open_self, .cold = true,
+	       .prepare = rewind_layout, .call = call_one_gap, .clean = 1, .stride = 7),
+	LAYOUT("next_gap of a process", "next_gap", .setup = open_pid, .prepare = rewind_layout,
+	       .call = call_next_gap),
+	LAYOUT("rewind", "rewind", .setup = open_self, .call = call_rewind),
+	LAYOUT("at", "at", .setup = open_self, .call = call_at),
+	LAYOUT("at of a process", "at", .setup = open_pid, .call = call_at),
+	LAYOUT("at, by the text", "at", .setup = open_no_query, .call = call_at),
+	LAYOUT("at, with a long name", "at", .setup = open_clipped, .call = call_at),
+	LAYOUT("find", "find", .setup = open_self, .prepare = prepare_find, .call = call_find),
+	LAYOUT("find at first", "find", .setup = open_self, .cold = true,
+	       .prepare = prepare_find, .call = call_find, .stride = 7),
+	LAYOUT("find with many holes", "find", .setup = open_pid, .prepare = prepare_find_holes,
+	       .call = call_find),
+	LAYOUT("close", "close", .prepare = prepare_close, .call = call_close),
+};
+
+static bool not_watched(const char *file)
+{
+	return strstr(file, "src/layout/shadow.c") == NULL;
+}
+
+static void run_list(const struct fault_scenario *list, size_t count)
+{
+	const char *only = getenv("VASPACE_TEST_ONLY");
+
+	for (size_t i = 0; i < count; i++)
+		if (!only || strstr(list[i].name, only))
+			fault_scenario_run(&list[i]);
+}
+
+#define RUN(list) run_list(list, sizeof(list) / sizeof((list)[0]))
+
+int main(void)
+{
+	tap_plan(0);
+	RUN(reserve_scenarios);
+	RUN(commit_scenarios);
+	RUN(release_scenarios);
+	RUN(look_scenarios);
+	RUN(report_scenarios);
+	RUN(layout_scenarios);
+	fault_sites_report(not_watched);
+	return tap_done();
+}

@@ -1,0 +1,527 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The loop of the fault tests: see fault_loop.h.
+ *
+ * What is compared after a faulted call:
+ *
+ *  - its answer, with the reason of its report, is a row of the errno table
+ *  - after a failure: outputs, sums of the books, owner look-ups, contents of
+ *    committed pages, and the books against the kernel's mappings
+ *  - errno, and that nothing was replaced or unmapped that was not ours
+ *  - once nothing fails any more: the same call works, what was held is gone,
+ *    all is released, and every byte on the recorder's list is in the books;
+ *    the bytes of /proc/self/maps tell the same
+ *
+ * Where the kernel refuses to take back what a failing call had mapped, too,
+ * the books say so (held, or committed still); that is allowed in the runs where
+ * several calls fail.
+ *
+ * Concurrency: one thread; each scenario is a process of its own, which adds
+ * its counts to memory that all share.
+ */
+#include "support/fault_loop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "fault/errno_table.h"
+#include "space/space.h"
+#include "sys/environment.h"
+#include "tap/tap.h"
+
+#define SITES_MAX 256u
+#define RUNS_MAX 20000u /* calls in one scenario: more means that it never ends */
+#define SENTINEL_ERRNO EXDEV
+
+static const int fault_errnos[] = { ENOMEM, EPERM, EINVAL, EEXIST, ENOSYS, EAGAIN };
+#define ERRNOS (sizeof(fault_errnos) / sizeof(fault_errnos[0]))
+
+static const char *const operations[] = {
+	"map", "unmap", "protect", "advise", "sync", "set_name", "get_brk",
+	"get_limit", "open", "close", "read", "seek", "query",
+};
+#define OPERATIONS (sizeof(operations) / sizeof(operations[0]))
+
+/* Shared by all cases. */
+struct totals {
+	uint64_t runs;
+	uint64_t injected;
+	uint64_t refused; /* runs whose call failed */
+	uint32_t hits[SITES_MAX];
+	uint32_t faults[SITES_MAX];
+};
+
+static struct totals *totals;
+
+/* One run, as told in a message. */
+struct run {
+	const struct fault_scenario *scenario;
+	const char *operation; /* NULL = all */
+	int error;
+	bool persistent;
+	uint64_t at;
+	unsigned int wrong;
+};
+
+static struct run run;
+
+static void wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void wrong(const char *format, ...)
+{
+	char text[300];
+	va_list list;
+
+	if (run.wrong++ >= 12)
+		return;
+	va_start(list, format);
+	vsnprintf(text, sizeof(text), format, list);
+	va_end(list);
+	tap_diag("%s: %s call %llu of %s answers %s: %s", run.scenario->name,
+		 run.persistent ? "from" : "only", (unsigned long long)run.at,
+		 run.operation ? run.operation : "all", strerrorname_np(run.error), text);
+}
+
+/* Bytes of private mappings in /proc/self/maps without heap and stack; 0 under a sanitizer. */
+static uint64_t mapped_by_kernel(void)
+{
+	static char text[1 << 18];
+	size_t length = 0;
+	uint64_t bytes = 0;
+	ssize_t got;
+	int fd;
+
+	if (tap_under_sanitizer() || tap_under_valgrind())
+		return 0;
+	fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	while ((got = read(fd, text + length, sizeof(text) - 1 - length)) > 0)
+		length += (size_t)got;
+	close(fd);
+	text[length] = '\0';
+	for (char *line = text, *end; *line; line = end + 1) {
+		unsigned long start, stop;
+
+		end = strchr(line, '\n');
+		*end = '\0';
+		if (!strstr(line, "[heap]") && !strstr(line, "[stack]") && !strstr(line, "[v") &&
+		    sscanf(line, "%lx-%lx", &start, &stop) == 2)
+			bytes += stop - start;
+	}
+	return bytes;
+}
+
+static struct vas_stats stats_now(void)
+{
+	struct vas_stats stats;
+
+	memset(&stats, 0, sizeof(stats));
+	stats.size = sizeof(stats);
+	if (vas_stats_get(&stats))
+		wrong("vas_stats_get fails");
+	return stats;
+}
+
+static void fill_pattern(const struct fault_world *world)
+{
+	unsigned char *base = vas_span_pointer(world->base);
+
+	for (unsigned int page = 2; page < 6; page++)
+		memset(base + page * world->page, (int)(0x40 + page), 64);
+}
+
+static void check_pattern(const struct fault_world *world)
+{
+	const unsigned char *base = vas_span_pointer(world->base);
+
+	for (unsigned int page = 2; page < 6; page++)
+		for (unsigned int i = 0; i < 64; i++)
+			if (base[page * world->page + i] != 0x40 + page) {
+				wrong("the contents of committed page %u changed", page);
+				return;
+			}
+	if (base[8 * world->page] != 0)
+		wrong("a read-only page changed");
+}
+
+static void make_base(struct fault_world *world)
+{
+	struct vas_probe_info info;
+	struct vas_window window;
+	int err;
+
+	memset(&window, 0, sizeof(window));
+	window.size = sizeof(window);
+	err = vas_window_get(&window);
+	for (size_t i = 0; !err; i++) {
+		info.size = sizeof(info);
+		if (vas_probe_get(i, &info))
+			break;
+	}
+	VAS_OPTS(vas_reserve_opts, opts);
+	opts.name = "base";
+	err = err ? err : vas_reserve(FAULT_BASE_PAGES * world->page, &opts, &world->base);
+	VAS_OPTS(vas_commit_opts, commit);
+	if (!err)
+		err = vas_commit((char *)vas_span_pointer(world->base) + 2 * world->page,
+				 4 * world->page, NULL);
+	commit.prot = PROT_READ;
+	if (!err)
+		err = vas_commit((char *)vas_span_pointer(world->base) + 8 * world->page,
+				 2 * world->page, &commit);
+	if (err)
+		tap_bail("the base span cannot be made: %d", err);
+	fill_pattern(world);
+}
+
+static void world_begin(struct fault_world *world, const struct fault_scenario *scenario)
+{
+	recorder_init(&world->recorder, vas_sys_real());
+	vas_sys_fault_init(&world->also, &world->recorder.sys);
+	vas_sys_fault_init(&world->fault, &world->also.sys);
+	world->scenario = scenario;
+	world->page = vas_sys_real()->page_size;
+	world->base = (struct vas_span){ 0, 0 };
+	memset(world->more, 0, sizeof(world->more));
+	world->layout = NULL;
+	vas_space_forget();
+	vas_sys_replace(&world->fault.sys);
+	if (!scenario->cold)
+		make_base(world);
+	if (scenario->setup)
+		scenario->setup(world);
+}
+
+static void prepare(struct fault_world *world)
+{
+	memset(&world->out, 0xa5, sizeof(world->out));
+	memset(&world->opts, 0, sizeof(world->opts));
+	memset(&world->commit, 0, sizeof(world->commit));
+	world->opts.size = sizeof(world->opts);
+	world->commit.size = sizeof(world->commit);
+	if (world->scenario->prepare)
+		world->scenario->prepare(world);
+}
+
+/* The same sums, whatever else was counted. */
+static void check_sums(const struct vas_stats *before, const struct vas_stats *after)
+{
+	/* Where even the undo was refused, the books say that the pages stay committed. */
+	bool several = run.persistent || run.scenario->also;
+	bool undo_refused = several && before->committed < after->committed;
+
+	if (before->spans != after->spans || before->reserved != after->reserved ||
+	    (before->committed != after->committed && !undo_refused))
+		wrong("the sums changed: %llu spans %llu reserved %llu committed, were %llu %llu %llu",
+		      (unsigned long long)after->spans, (unsigned long long)after->reserved,
+		      (unsigned long long)after->committed, (unsigned long long)before->spans,
+		      (unsigned long long)before->reserved, (unsigned long long)before->committed);
+	if (before->held == after->held && before->vmas != after->vmas && !undo_refused)
+		wrong("the count of mappings changed");
+	if (after->reserves != before->reserves || after->commits != before->commits ||
+	    after->releases != before->releases)
+		wrong("a failure is counted as a success");
+}
+
+static void check_owner(const struct fault_world *world, const struct vas_owner *owner)
+{
+	struct vas_owner now;
+
+	memset(&now, 0, sizeof(now));
+	if (vas_owner_at(vas_span_pointer(world->base), &now) || now.id != owner->id ||
+	    now.span.start != owner->span.start || now.span.size != owner->span.size)
+		wrong("the owner of the base span changed");
+}
+
+static void check_answer(const struct fault_world *world, int got)
+{
+	struct vas_report report;
+	int why = VAS_WHY_NONE;
+
+	if (!errno_allowed(world->scenario->function, got)) {
+		wrong("%s answered %s, which is no row of its table", world->scenario->function,
+		      strerrorname_np(-got) ? strerrorname_np(-got) : "?");
+		return;
+	}
+	report.size = sizeof(report);
+	if (vas_report_get(&report) == 0 && report.error == got)
+		why = (int)report.why;
+	if (!errno_allowed_why(world->scenario->function, got, why))
+		wrong("%s answered %s with the reason %s, which is no row of its table",
+		      world->scenario->function, strerrorname_np(-got), vas_why_name((enum vas_why)why));
+}
+
+static void check_books(void)
+{
+	uint64_t where = 0;
+	int err = vas_sync_check(&where);
+
+	if (err)
+		wrong("vas_sync_check answers %d at 0x%llx", err, (unsigned long long)where);
+}
+
+/* All that is mapped through the table is in the books. */
+static void check_account(const struct fault_world *world, uint64_t kernel_before)
+{
+	struct vas_stats stats = stats_now();
+	uint64_t listed = recorder_bytes(&world->recorder);
+	uint64_t books = stats.books + stats.reserved + stats.held_bytes, kernel;
+
+	if (vas_space_if_made() == NULL)
+		books = 0;
+	if (listed != books)
+		wrong("leaked: %llu bytes are mapped, the books have %llu",
+		      (unsigned long long)listed, (unsigned long long)books);
+	kernel = mapped_by_kernel();
+	if (kernel && kernel - kernel_before != listed)
+		wrong("the kernel has %lld bytes more, the list has %llu",
+		      (long long)(kernel - kernel_before), (unsigned long long)listed);
+	if (recorder_open(&world->recorder))
+		wrong("leaked: %u descriptors", recorder_open(&world->recorder));
+}
+
+/* A reserve and a release: whatever was put off is done by them. */
+static void settle(void)
+{
+	struct vas_span span;
+	enum vas_release_state state;
+
+	if (vas_reserve(1, NULL, &span) || vas_release(vas_span_pointer(span), &state))
+		wrong("nothing fails any more, but one page cannot be reserved and released");
+}
+
+static void world_end(struct fault_world *world, uint64_t kernel_before)
+{
+	struct vas_stats stats;
+
+	if (world->scenario->finish)
+		world->scenario->finish(world);
+	settle();
+	stats = stats_now();
+	if (stats.held)
+		wrong("%llu spans stay held", (unsigned long long)stats.held);
+	if (world->base.size) {
+		check_pattern(world);
+		if (vas_release(vas_span_pointer(world->base), NULL))
+			wrong("the base span cannot be released");
+	}
+	stats = stats_now();
+	if (stats.spans || stats.reserved || stats.committed || stats.vmas || stats.held)
+		wrong("something is left in the books");
+	check_books();
+	check_account(world, kernel_before);
+	if (world->recorder.foreign)
+		wrong("%llu bytes that were not ours were unmapped or replaced",
+		      (unsigned long long)world->recorder.foreign);
+	vas_sys_replace(NULL);
+	vas_space_forget();
+	recorder_clear(&world->recorder);
+}
+
+/* After the call: what a failure must have left as it was. */
+static void check_failure(struct fault_world *world, int got, const union fault_out *out,
+			  const struct vas_stats *before, const struct vas_owner *owner)
+{
+	struct vas_stats after = stats_now();
+
+	check_answer(world, got);
+	if (memcmp(out, &world->out, sizeof(*out)) != 0)
+		wrong("the output was touched");
+	check_sums(before, &after);
+	if (world->base.size)
+		check_owner(world, owner);
+}
+
+/* One faulted call in a world of its own. Returns how many calls failed in it. */
+static uint64_t run_once(struct fault_world *world)
+{
+	const struct fault_scenario *scenario = run.scenario;
+	uint64_t kernel_before = mapped_by_kernel();
+	struct vas_owner owner = { 0, { 0, 0 } };
+	struct vas_stats before;
+	union fault_out out;
+	uint64_t struck;
+	int got;
+
+	world_begin(world, scenario);
+	before = stats_now();
+	if (world->base.size)
+		(void)vas_owner_at(vas_span_pointer(world->base), &owner);
+	prepare(world);
+	memcpy(&out, &world->out, sizeof(out));
+	world->fault.operation = run.operation;
+	errno = SENTINEL_ERRNO;
+	vas_sys_fault_arm(&world->fault, run.at, run.persistent, run.error);
+	world->also.operation = scenario->also;
+	vas_sys_fault_arm(&world->also, scenario->also ? 1 : 0, true, run.error);
+	got = scenario->call(world);
+	struck = world->fault.faults;
+	totals->injected += world->also.faults;
+	vas_sys_fault_arm(&world->fault, 0, false, 0);
+	vas_sys_fault_arm(&world->also, 0, false, 0);
+	world->fault.operation = NULL;
+	if (errno != SENTINEL_ERRNO)
+		wrong("errno was changed to %d", errno);
+	if (got < 0 && got != scenario->clean)
+		totals->refused++;
+	if (got < 0)
+		check_failure(world, got, &out, &before, &owner);
+	if (!struck && got != scenario->clean)
+		wrong("nothing failed, but the answer is %d", got);
+	if (got >= 0 && scenario->undo)
+		scenario->undo(world);
+	check_books();
+	if (world->base.size)
+		check_pattern(world);
+	if (struck) {
+		/* Nothing fails any more: the same call works now. */
+		prepare(world);
+		got = scenario->call(world);
+		if (got != scenario->clean)
+			wrong("nothing fails any more, but the answer is %d", got);
+		if (got >= 0 && scenario->undo)
+			scenario->undo(world);
+	}
+	world_end(world, kernel_before);
+	totals->runs++;
+	totals->injected += struck;
+	return struck;
+}
+
+/* Every call of one kind, or all, in turn. False: there is none of that kind. */
+static void run_all(struct fault_world *world, const char *operation, bool persistent)
+{
+	bool all = tap_scaled(100) >= 100;
+	unsigned int step = 1;
+
+	run.operation = operation;
+	run.persistent = persistent;
+	for (run.at = 1; run.at < RUNS_MAX; run.at += step) {
+		uint64_t struck = 0;
+
+		step = run.scenario->stride && run.at >= 64 ? run.scenario->stride : 1;
+		/* Where time is short, each call fails with one errno, not all. */
+		for (size_t i = 0; i < (all ? ERRNOS : 1); i++) {
+			run.error = fault_errnos[(i + (all ? 0 : run.at)) % ERRNOS];
+			struck += run_once(world);
+		}
+		if (!struck)
+			return;
+	}
+	wrong("the scenario does not end");
+}
+
+#ifdef VASPACE_CALL_SITES
+static void sites_add(void)
+{
+	for (size_t i = 0; i < vas_call_site_count() && i < SITES_MAX; i++) {
+		totals->hits[i] += vas_call_site_get(i)->hits;
+		totals->faults[i] += vas_call_site_get(i)->faults;
+	}
+}
+
+static void sites_clear(void)
+{
+	for (size_t i = 0; i < vas_call_site_count(); i++) {
+		vas_call_site_get(i)->hits = 0;
+		vas_call_site_get(i)->faults = 0;
+	}
+}
+#else
+static void sites_add(void)
+{
+}
+
+static void sites_clear(void)
+{
+}
+#endif
+
+static void scenario_case(void *arg)
+{
+	static struct fault_world world;
+	uint64_t before = totals->injected;
+
+	run = (struct run){ .scenario = arg };
+	sites_clear();
+	run_all(&world, NULL, false);
+	run_all(&world, NULL, true);
+	for (size_t i = 0; i < OPERATIONS; i++)
+		run_all(&world, operations[i], true);
+	sites_add();
+	ok(run.wrong == 0, "%llu faults", (unsigned long long)(totals->injected - before));
+}
+
+void fault_scenario_run(const struct fault_scenario *scenario)
+{
+	struct fault_scenario copy = *scenario;
+
+	if (!totals) {
+		totals = mmap(NULL, sizeof(*totals), PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		if (totals == MAP_FAILED)
+			tap_bail("no memory");
+	}
+	tap_case(scenario->name, scenario_case, &copy, 120);
+}
+
+void fault_sites_report(bool (*wanted)(const char *file))
+{
+	unsigned int total = 0, hit = 0;
+
+	tap_figure("calls made with faults", (double)totals->runs, "calls");
+	tap_figure("faults injected", (double)totals->injected, "faults");
+	tap_figure("calls that refused", (double)totals->refused, "calls");
+#ifdef VASPACE_CALL_SITES
+	for (size_t i = 0; i < vas_call_site_count(); i++) {
+		const struct vas_call_site *site = vas_call_site_get(i);
+
+		if (!wanted(site->file))
+			continue;
+		total++;
+		hit += totals->faults[i] > 0;
+		if (!totals->faults[i])
+			tap_diag("%s:%d: %s: reached %u times, never failed", site->file,
+				 site->line, site->operation, totals->hits[i]);
+	}
+	tap_figure("call sites that failed", hit, "sites");
+	tap_figure("call sites", total, "sites");
+	ok(total > 0 && hit == total, "every one of %u call sites was made to fail", total);
+#else
+	(void)wanted;
+	(void)total;
+	(void)hit;
+	ok(totals->injected > 0, "faults were injected (this build has no registry of call sites)");
+#endif
+}
+
+void fault_crowd(struct fault_world *world, unsigned int hole_pages)
+{
+	uint64_t page = world->page, size = 2 * FAULT_FOREIGN * page, at;
+	void *got = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (got == MAP_FAILED)
+		tap_bail("no room for a window");
+	world->window = (struct vas_span){ (uint64_t)(uintptr_t)got, size };
+	/* Alternating protections keep the mappings apart. */
+	for (at = world->window.start; at < world->window.start + size; at += 4 * page)
+		if (mprotect((void *)(uintptr_t)at, 2 * page, PROT_READ))
+			tap_bail("no mappings for a window");
+	world->hole = (struct vas_span){ world->window.start + FAULT_FOREIGN * page,
+					 hole_pages * page };
+	/* One page too small, and before it. */
+	if (hole_pages > 1)
+		munmap((void *)(uintptr_t)(world->window.start + 20 * page), (hole_pages - 1) * page);
+	if (hole_pages)
+		munmap(vas_span_pointer(world->hole), world->hole.size);
+}
+
+void fault_uncrowd(struct fault_world *world)
+{
+	munmap(vas_span_pointer(world->window), world->window.size);
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The loop of the fault tests: one public call, made to fail at its first
+ * kernel call, then at its second, and so on until nothing failed any more;
+ * for each errno, once and persistently, over all operations and over each
+ * kind of them. After every run the state is compared.
+ *
+ * A scenario says how the call is made. It begins with a space of its own over
+ * the faulting table, the recorder and the real kernel, with one span reserved
+ * and partly committed in it (unless it is cold), and ends with all of it given back.
+ */
+#ifndef TESTS_SUPPORT_FAULT_LOOP_H
+#define TESTS_SUPPORT_FAULT_LOOP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <vaspace/vaspace.h>
+
+#include "support/recorder.h"
+#include "sys/fault.h"
+
+#define FAULT_FOREIGN 96u /* mappings that a scenario puts in the way */
+#define FAULT_BASE_PAGES 64u
+
+struct fault_world;
+
+struct fault_scenario {
+	const char *name;
+	const char *function; /* only rows of its errno table are accepted */
+	int clean; /* what the call answers when nothing fails */
+	bool cold; /* nothing was called before: the space is made by the call */
+	const char *also; /* an operation that fails too, all along; NULL = none */
+	unsigned int stride; /* only every so many calls fails, from the 64th on; 0 = each */
+	void (*setup)(struct fault_world *world); /* once a run, nothing fails; may be NULL */
+	void (*prepare)(struct fault_world *world); /* before each call: options and outputs */
+	int (*call)(struct fault_world *world); /* must touch outputs only through the library */
+	void (*undo)(struct fault_world *world); /* after a success: gives back what it gave */
+	void (*finish)(struct fault_world *world); /* the reverse of setup */
+};
+
+/* What calls write; compared byte by byte after a failure. */
+union fault_out {
+	struct vas_span span;
+	struct vas_mapping mapping;
+	struct vas_gap gap;
+	struct vas_window window;
+	struct vas_report report;
+	struct vas_stats stats;
+	struct vas_ledger_entry entry;
+	struct vas_probe_info probe;
+	struct vas_setting setting;
+	struct vas_layout *layout;
+	uint64_t number;
+	unsigned char bytes[512];
+};
+
+struct fault_world {
+	const struct fault_scenario *scenario;
+	struct recorder recorder;
+	struct vas_sys_fault also; /* over the recorder */
+	struct vas_sys_fault fault; /* over that */
+	uint64_t page;
+	struct vas_span base; /* reserved, pages 2-5 and 8-9 committed; size 0 = none */
+	struct vas_span more[4]; /* for the scenario */
+	union fault_out out;
+	struct vas_reserve_opts opts;
+	struct vas_commit_opts commit;
+	struct vas_layout_opts layout_opts;
+	struct vas_limits limits;
+	const struct vas_limits *list[1];
+	struct vas_span holes[256];
+	struct vas_layout *layout;
+	uint64_t size; /* asked for */
+	struct vas_span window; /* filled by fault_crowd */
+	struct vas_span hole; /* in it */
+	char line[512];
+};
+
+/* Runs a scenario in a case of its own; counts into the figures. */
+void fault_scenario_run(const struct fault_scenario *scenario);
+
+/*
+ * Points and figures over all scenarios so far: injected faults, and the call
+ * sites that failed at least once, of those whose file wanted accepts.
+ */
+void fault_sites_report(bool (*wanted)(const char *file));
+
+/* For scenarios: a window in which everything is mapped but one hole (0 = none) of so many pages. */
+void fault_crowd(struct fault_world *world, unsigned int hole_pages);
+void fault_uncrowd(struct fault_world *world);
+
+#endif
