@@ -199,7 +199,7 @@ static bool unite_room(struct hole_union *holes)
 {
 	if (holes->capacity > holes->sorted + holes->pending)
 		return true;
-	if (holes->roomy)
+	if (VAS_NEVER(holes->roomy)) /* its capacity is twice what comes */
 		return false;
 	unite_pending(holes);
 	holes->sorted = vas_span_join(holes->spans, holes->sorted);
@@ -482,7 +482,7 @@ static int fold_list(const struct vas_limits *const *list, size_t count, struct 
 
 		if (error)
 			return error;
-		if (__builtin_add_overflow(*total, entry.hole_count, total))
+		if (VAS_NEVER(__builtin_add_overflow(*total, entry.hole_count, total)))
 			return -ENOSPC;
 		fold(sum, &entry, overflown);
 	}

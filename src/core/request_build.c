@@ -15,6 +15,7 @@
 
 #include <errno.h>
 
+#include "base/assert.h"
 #include "base/number.h"
 
 #define HUGE_ALIGNMENT (2ull << 20) /* the default for spans that can hold one huge page */
@@ -137,7 +138,7 @@ static int take_window(struct build *build)
 		if (vas_add(request->address, reach, &last) && last < end)
 			end = last + 1;
 	}
-	if (!vas_align_up(start, request->page, &start))
+	if (VAS_NEVER(!vas_align_up(start, request->page, &start)))
 		return refuse(build, -ERANGE, VAS_WHY_WIDTH);
 	end = vas_align_down(end, request->page);
 	if (start >= end)

@@ -23,6 +23,8 @@ static void words(void)
 	static const int errors[] = { EINVAL, ENOMEM, EEXIST, ENOSPC,  ERANGE,	  EPERM,
 				      ENOSYS, EAGAIN, EBUSY,  E2BIG,   ENOENT,	  ESRCH,
 				      EACCES, EINTR,  ESTALE, EBADMSG, EOPNOTSUPP };
+	static const char *const operations[] = { "none",    "reserve", "commit",
+						  "release", "find",	"read" };
 	bool whole = true;
 	bool distinct = true;
 
@@ -41,7 +43,8 @@ static void words(void)
 	is_str(vas_why_name((enum vas_why) - 1), "unknown", "a reason before the first");
 	is_str(vas_why_name(VAS_WHY_TAKEN), "taken", "taken");
 	is_str(vas_why_name(VAS_WHY_KERNEL), "kernel", "the last reason");
-	is_str(vas_operation_name(VAS_OPERATION_RESERVE), "reserve", "an operation");
+	for (int i = VAS_OPERATION_NONE; i <= VAS_OPERATION_READ; i++)
+		is_str(vas_operation_name((enum vas_operation)i), operations[i], "operation %d", i);
 	is_str(vas_operation_name((enum vas_operation)99), "unknown", "no operation");
 	whole = true;
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {

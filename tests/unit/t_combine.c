@@ -288,6 +288,15 @@ static void small_buffers(void)
 	is_err(vas_combine(list, 2, buffer, 2, &result, NULL), 0,
 	       "holes that are joined while they come need less");
 	is_u64(result.hole_count, 1, "one hole");
+	entries[0].max = 0x9000;
+	entries[2].max = 0x8800;
+	set_holes(2, apart, 3);
+	is_err(vas_combine(list, 3, buffer, 2, &result, &conflict), ERANGE, "nothing is left");
+	ok(conflict.rule == VAS_LIMITS_RULE_HOLES && conflict.first == 0 && conflict.second == 0,
+	   "blame gets by with the same room");
+	entries[0].max = 0;
+	is_err(vas_combine(list, 3, buffer, 2, &result, &conflict), ERANGE, "nor then");
+	ok(conflict.first == 0 && conflict.second == 2, "past entries that alone need more");
 }
 
 static void checks(void)

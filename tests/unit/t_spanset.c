@@ -204,6 +204,8 @@ static void edges(void)
 	ok(!vas_spanset_check(&set), "and an empty item");
 	items[1] = (struct vas_span){ 200, UINT64_MAX - 199 };
 	ok(!vas_spanset_check(&set), "and one that wraps");
+	set.capacity = 1;
+	ok(!vas_spanset_check(&set), "and more items than there is room for");
 	is_u64(vas_span_normalise(NULL, 0, NULL), 0, "normalising nothing");
 }
 

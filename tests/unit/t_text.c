@@ -69,6 +69,16 @@ static void cutting(void)
 	ok(right, "a text that does not fit is cut and counted");
 }
 
+static void wide_hexadecimal(void)
+{
+	struct vas_text text;
+	char buffer[32];
+
+	vas_text_init(&text, buffer, sizeof(buffer));
+	vas_text_add_hex(&text, 1, 100);
+	is_str(buffer, "0000000000000001", "no more digits than a number has");
+}
+
 static void sizes_to_text(void)
 {
 	static const struct {
@@ -219,6 +229,7 @@ int main(void)
 	tap_plan(0);
 	against_printf(&state);
 	cutting();
+	wide_hexadecimal();
 	sizes_to_text();
 	numbers_from_text();
 	ends_are_kept();

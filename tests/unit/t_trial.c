@@ -147,6 +147,22 @@ static void fixed(void)
 	PROPOSES(false, "prefer: not where it may not be", 4 * GIB, 5 * GIB);
 }
 
+static void impossible(void)
+{
+	for (int place = VAS_PLACE_ANY; place <= VAS_PLACE_EXACT; place++) {
+		reset((enum vas_place)place);
+		request.address = request.start;
+		request.end = request.start + GIB - PAGE;
+		proposes(NULL, 0, true, "a window below the size has no place");
+		request.start += PAGE;
+		request.end = request.start + GIB;
+		proposes(NULL, 0, true, "nor has one without an aligned address");
+		request.start = 0;
+		request.end = PAGE;
+		proposes(NULL, 0, true, "nor has the first page");
+	}
+}
+
 static bool same_sequence(const struct vas_request *a, const struct vas_request *b)
 {
 	struct vas_trial first;
@@ -254,6 +270,7 @@ int main(void)
 	galloping();
 	nearing();
 	fixed();
+	impossible();
 	slots();
 	costs();
 	return tap_done();
