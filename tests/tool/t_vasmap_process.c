@@ -26,8 +26,12 @@ static char folder[] = "/tmp/vaspace-test.XXXXXX";
 
 #define NOBODY 65534
 
+/* A thread maps a little as it starts; the target is ready when that is over. */
+static pthread_barrier_t started;
+
 static void *wait_forever(void *argument)
 {
+	pthread_barrier_wait(&started);
 	for (;;)
 		pause();
 	return argument;
@@ -62,8 +66,10 @@ static void prepare_variety(void *argument)
 	char *memory;
 
 	(void)argument;
+	pthread_barrier_init(&started, NULL, 4);
 	for (int i = 0; i < 3; i++)
 		pthread_create(&thread, NULL, wait_forever, NULL);
+	pthread_barrier_wait(&started);
 	memory = mmap(NULL, 1 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	mprotect(memory + 65536, 4096, PROT_READ);
 	if (fd < 0 || ftruncate(fd, 65536) != 0 ||
@@ -261,6 +267,7 @@ static void check_gone(const char *how, int with)
 	char number[16], wanted[128];
 	const char *arguments[] = {vasmap, "--json", "--all", number, NULL};
 	const char *end;
+	int held = 0;
 
 	snprintf(number, sizeof(number), "%d", (int)pid);
 	snprintf(wanted, sizeof(wanted),
@@ -271,7 +278,6 @@ static void check_gone(const char *how, int with)
 	for (int i = 0; i < 2000; i++) {
 		char *stat = process_file(command.pid, "stat");
 		bool sleeps = strstr(stat, ") S ");
-		int held = 0;
 
 		free(stat);
 		usleep(5000);

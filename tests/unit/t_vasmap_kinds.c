@@ -136,6 +136,8 @@ static void check_alone(void)
 		snprintf(wanted, sizeof(wanted), "%s", samples[i].kind);
 		is_str(word, wanted, "%s", samples[i].line);
 	}
+	is_str(rows_of("10000-110000 ---p 0 00:00 0", true, true), "10000-110000 1024K ---p guard 1 \n",
+	       "no access and 1 MiB");
 	is_str(rows_of("10000-111000 ---p 0 00:00 0", true, true),
 	       "10000-111000 1028K ---p reserve 1 \n", "no access and more than 1 MiB");
 }
@@ -157,6 +159,13 @@ static void check_images(void)
 	       "402000-403000 4K r--p image 1 /bin/x\n403000-404000 4K rw-p image 1 /bin/x\n"
 	       "404000-410000 48K rw-p image 1 \n410000-420000 64K rwxp anon 1 \n",
 	       "each of its mappings is of its kind");
+	is_str(rows_of("400000-401000 r-xp 0 08:01 7 /bin/x\n402000-410000 rw-p 0 00:00 0\n", false, false),
+	       "400000-401000 4K r-xp image 1 /bin/x\n402000-410000 56K rw-p anon 1 \n",
+	       "memory above a gap is no .bss");
+	is_str(rows_of("400000-401000 r--p 0 08:01 7 /bin/x\n401000-402000 r-xs 0 08:01 7 /bin/x\n", true,
+		       false),
+	       "400000-401000 4K r--p file 1 /bin/x\n401000-402000 4K r-xs file 1 /bin/x\n",
+	       "a shared mapping makes no image");
 	is_str(rows_of("400000-401000 r--p 0 08:01 7 /bin/x\n401000-402000 rw-p 0 08:01 7 /bin/x\n", true,
 		       false),
 	       "400000-401000 4K r--p file 1 /bin/x\n401000-402000 4K rw-p file 1 /bin/x\n",
@@ -235,6 +244,11 @@ static void check_heaps(void)
 	       "7f0000000000-7f0000021000 132K rw-p anon 1 \n"
 	       "7f0000021000-7f0003000000 49020K ---p reserve 1 \n",
 	       "not filled up to 64 MiB");
+	is_str(rows_of("7f0000001000-7f0000021000 rw-p 0 00:00 0\n7f0000021000-7f0004001000 ---p 0 00:00 0\n",
+		       false, true),
+	       "7f0000001000-7f0000021000 128K rw-p anon 1 \n"
+	       "7f0000021000-7f0004001000 65408K ---p reserve 1 \n",
+	       "not from a multiple of 64 MiB on");
 }
 
 static void check_folding(void)

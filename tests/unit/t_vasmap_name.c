@@ -28,6 +28,7 @@ static const struct {
 	{"\364\220\200\200", "\\364\\220\\200\\200", "beyond Unicode"},
 	{"\377\376", "\\377\\376", "bytes that are never UTF-8"},
 	{"\342\200\256x", "\\342\\200\\256x", "a mark that turns the direction"},
+	{"\342\200\213x", "\\342\\200\\213x", "a space of no width"},
 	{"\342\200\250", "\\342\\200\\250", "a line separator"},
 };
 
