@@ -23,7 +23,7 @@ extern "C" {
 #define VAS_MAPPING_HEAP 0x0010u /* [heap]: below the program break */
 #define VAS_MAPPING_KERNEL 0x0020u /* [vdso], [vvar], [vsyscall] and their like */
 #define VAS_MAPPING_NAMED 0x0040u /* [anon:NAME] or [anon_shmem:NAME] */
-#define VAS_MAPPING_CLIPPED 0x0080u /* the name was longer than the library keeps (4096 bytes) */
+#define VAS_MAPPING_CLIPPED 0x0080u /* the name did not fit the buffer: this is its beginning */
 
 /* One mapping as the kernel tells it. */
 struct vas_mapping {
@@ -59,7 +59,7 @@ struct vas_layout_opts {
 	int32_t pid; /* PROCESS: 0 = this process */
 	const char *path; /* FILE */
 	size_t buffer_size; /* bytes read at once, at least 4096; 0 = 64 KiB */
-	uint64_t stack_margin; /* bytes kept free below a stack; 0 = RLIMIT_STACK or the guard gap */
+	uint64_t stack_margin; /* bytes kept below a stack's top; 0 = RLIMIT_STACK and the guard gap */
 	uint64_t brk_margin; /* bytes kept free above the break; 0 = 64 MiB */
 	uint32_t flags; /* VAS_LAYOUT_ bits */
 };

@@ -138,6 +138,9 @@ static size_t scan(struct vas_sys *sys, struct window *windows)
 	for (uint64_t start = 0; start < SCAN_END; start += STEP) {
 		uint64_t low = start ? start : 1u << 20;
 
+		/* What was tried cannot be given back: enough. */
+		if (vas_strays_any(sys))
+			return 0;
 		if (!accepts(sys, low) || !accepts(sys, start + STEP - 2 * sys->page_size))
 			continue;
 		if (count > 0 && windows[count - 1].end == start) {
