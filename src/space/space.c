@@ -55,11 +55,9 @@ int vas_space_init(struct vas_space *space, struct vas_sys *sys, struct vas_sys 
 	if (err)
 		return err;
 	vas_spanset_init(&space->shadow, space->shadow_items, VAS_SHADOW_SPANS);
-	if (sys == vas_sys_real()) {
-		err = vas_shadow_avoid(sys, &space->shadow);
-		if (err)
-			return err;
-	}
+	err = vas_shadow_avoid(sys, &space->shadow);
+	if (err)
+		return err;
 	vas_space_listen(space);
 	space->random = vas_environment_seed((uint64_t)(uintptr_t)space);
 	return space_index_init(space);

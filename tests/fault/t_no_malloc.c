@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* labels: noasan */
+/* budget: 5 */
+/*
+ * No public call but those of topology allocates: malloc and its kin, defined
+ * here in the executable, end the program while a call of the library is under
+ * way. Reading a mapping's name, a report, a failure: every way through is gone.
+ *
+ * Not under AddressSanitizer, whose runtime is the allocator itself there.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <vaspace/vaspace.h>
+
+#include "tap/tap.h"
+
+static __thread int inside __attribute__((tls_model("initial-exec"))); /* in a call of the library */
+static unsigned long served; /* by the allocator below */
+
+/* A bump allocator: the real one could not be called from here without dlsym. */
+#define ARENA_SIZE (16u << 20)
+static unsigned char arena[ARENA_SIZE] __attribute__((aligned(64)));
+static size_t arena_used;
+
+static void forbid(const char *name)
+{
+	static const char text[] = " is called by the library\n";
+
+	if (!inside)
+		return;
+	inside = 0;
+	(void)!write(STDERR_FILENO, name, strlen(name));
+	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+	abort();
+}
+
+static void *take(size_t alignment, size_t size)
+{
+	size_t header = alignment > 64 ? alignment : 64, at;
+
+	served++;
+	at = (__atomic_fetch_add(&arena_used, ((size + 63) & ~(size_t)63) + 2 * header,
+				 __ATOMIC_RELAXED) + 2 * header - 1) & ~(header - 1);
+	if (at + size > ARENA_SIZE)
+		return NULL;
+	memcpy(arena + at - sizeof(size), &size, sizeof(size));
+	return arena + at;
+}
+
+void *malloc(size_t size)
+{
+	forbid("malloc");
+	return take(64, size);
+}
+
+void free(void *memory)
+{
+	(void)memory;
+	forbid("free");
+}
+
+void *calloc(size_t count, size_t size)
+{
+	void *memory;
+
+	forbid("calloc");
+	memory = take(64, count * size);
+	return memory ? memset(memory, 0, count * size) : NULL;
+}
+
+void *realloc(void *memory, size_t size)
+{
+	size_t old = 0;
+	void *bigger;
+
+	forbid("realloc");
+	bigger = take(64, size);
+	if (memory)
+		memcpy(&old, (unsigned char *)memory - sizeof(old), sizeof(old));
+	if (memory && bigger)
+		memcpy(bigger, memory, old < size ? old : size);
+	return bigger;
+}
+
+void *memalign(size_t alignment, size_t size);
+void *memalign(size_t alignment, size_t size)
+{
+	forbid("memalign");
+	return take(alignment, size);
+}
+
+void *aligned_alloc(size_t alignment, size_t size)
+{
+	forbid("aligned_alloc");
+	return take(alignment, size);
+}
+
+int posix_memalign(void **memory, size_t alignment, size_t size)
+{
+	forbid("posix_memalign");
+	*memory = take(alignment, size);
+	return *memory ? 0 : ENOMEM;
+}
+
+void *valloc(size_t size)
+{
+	forbid("valloc");
+	return take(4096, size);
+}
+
+void *pvalloc(size_t size);
+void *pvalloc(size_t size)
+{
+	forbid("pvalloc");
+	return take(4096, size);
+}
+
+/* The value of one call of the library, during which nothing may allocate. */
+#define CALL(call)                                                                                 \
+	({                                                                                         \
+		inside = 1;                                                                        \
+		__typeof__(call) value_ = (call);                                                  \
+		inside = 0;                                                                        \
+		value_;                                                                            \
+	})
+#define CALL_VOID(call)                                                                            \
+	do {                                                                                       \
+		inside = 1;                                                                        \
+		(call);                                                                            \
+		inside = 0;                                                                        \
+	} while (0)
+
+static uint64_t page;
+static unsigned long lines;
+
+static void on_log(void *context, enum vas_log_level level, const char *line)
+{
+	(void)context;
+	(void)level;
+	lines += strlen(line) > 0;
+}
+
+static void spans(void)
+{
+	static const struct {
+		enum vas_place place;
+		uint32_t flags;
+	} ways[] = {
+		{ VAS_PLACE_ANY, 0 },
+		{ VAS_PLACE_LOW, 0 },
+		{ VAS_PLACE_HIGH, 0 },
+		{ VAS_PLACE_LOW, VAS_RESERVE_STRICT },
+		{ VAS_PLACE_HIGH, VAS_RESERVE_STRICT | VAS_RESERVE_NODUMP },
+		{ VAS_PLACE_SCATTER, VAS_RESERVE_NOFORK },
+		{ VAS_PLACE_NEAR, 0 },
+	};
+	struct vas_span span, list[40];
+	enum vas_release_state state;
+	bool good = true;
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		VAS_OPTS(vas_reserve_opts, opts);
+		opts.place = ways[i].place;
+		opts.flags = ways[i].flags;
+		opts.min = 1ull << 34;
+		opts.name = "no malloc";
+		if (ways[i].place == VAS_PLACE_NEAR) {
+			opts.min = 0;
+			opts.address = (uint64_t)(uintptr_t)&spans;
+			opts.reach = 1ull << 31;
+		}
+		good &= CALL(vas_reserve(64 * page, &opts, &span)) == 0;
+		good &= CALL(vas_commit(vas_span_pointer(span), 2 * page, NULL)) == 0;
+		good &= CALL(vas_commit((char *)vas_span_pointer(span) + 4 * page, page, NULL)) == 0;
+		good &= CALL(vas_commit(vas_span_pointer(span), 64 * page, NULL)) == 0;
+		good &= CALL(vas_release(vas_span_pointer(span), &state)) == 0;
+	}
+	for (size_t i = 0; i < 40; i++)
+		good &= CALL(vas_reserve(page << (i % 7), NULL, &list[i])) == 0;
+	for (size_t i = 0; i < 40; i++)
+		good &= CALL(vas_release(vas_span_pointer(list[i]), NULL)) == 0;
+	ok(good, "reserve, commit and release in every way");
+}
+
+static void refusals(void)
+{
+	struct vas_report report = { .size = sizeof(report) };
+	struct vas_limits limits = { .size = sizeof(limits), .min = 1ull << 40, .max = 1ull << 39 };
+	const struct vas_limits *list[] = { &limits };
+	struct vas_span span;
+	char text[512];
+
+	VAS_OPTS(vas_reserve_opts, opts);
+	opts.limits = list;
+	opts.limit_count = 1;
+	CALL_VOID(vas_log_set(on_log, NULL, VAS_LOG_DEBUG));
+	is_err(CALL(vas_reserve(page, &opts, &span)), ERANGE, "limits that exclude each other");
+	is_err(CALL(vas_commit(&span, page, NULL)), EINVAL, "a commit of what cannot be");
+	is_err(CALL(vas_release(&span, NULL)), ENOENT, "a release of what is not owned");
+	opts.limit_count = 0;
+	opts.place = VAS_PLACE_EXACT;
+	opts.address = (uint64_t)(uintptr_t)arena & ~(page - 1);
+	is_err(CALL(vas_reserve(page, &opts, &span)), EEXIST, "what is taken");
+	is_err(CALL(vas_report_get(&report)), 0, "vas_report_get");
+	is_err(CALL(vas_report_explain(&report)), 0, "vas_report_explain");
+	ok(CALL(vas_report_format(text, sizeof(text))) > 0, "vas_report_format");
+	ok(lines > 0, "the log hook was called");
+	CALL_VOID(vas_log_set(NULL, NULL, VAS_LOG_ERROR));
+}
+
+static void layouts(void)
+{
+	struct vas_layout_opts opts = { .size = sizeof(opts), .buffer_size = 4096 };
+	struct vas_layout *layout;
+	struct vas_mapping mapping;
+	struct vas_span span;
+	struct vas_gap gap;
+	int count = 0;
+
+	for (int pid = 0; pid < 2; pid++) {
+		opts.pid = pid ? getpid() : 0;
+		is_err(CALL(vas_layout_open(&opts, &layout)), 0, "vas_layout_open");
+		while (CALL(vas_layout_next(layout, &mapping)) == 1)
+			count++;
+		is_err(CALL(vas_layout_rewind(layout)), 0, "vas_layout_rewind");
+		while (CALL(vas_layout_next_gap(layout, &gap)) == 1)
+			count++;
+		is_err(CALL(vas_layout_at(layout, (uint64_t)(uintptr_t)arena, &mapping)), 0,
+		       "vas_layout_at");
+		is_err(CALL(vas_layout_find(layout, page, NULL, &span)), 0, "vas_layout_find");
+		CALL_VOID(vas_layout_close(layout));
+	}
+	ok(count > 20, "mappings and gaps were read");
+	opts.pid = INT32_MAX;
+	is_err(CALL(vas_layout_open(&opts, &layout)), ESRCH, "no such process");
+}
+
+static void questions(void)
+{
+	struct vas_window window = { .size = sizeof(window) };
+	struct vas_stats stats = { .size = sizeof(stats) };
+	struct vas_ledger_entry entry = { .size = sizeof(entry) };
+	struct vas_probe_info info = { .size = sizeof(info) };
+	struct vas_setting setting = { .size = sizeof(setting) };
+	struct vas_owner_details details = { .size = sizeof(details) };
+	struct vas_limits combined;
+	struct vas_owner owner;
+	struct vas_span span;
+	size_t i;
+
+	is_err(CALL(vas_window_get(&window)), 0, "vas_window_get");
+	CALL_VOID(vas_probe_reset());
+	for (i = 0; CALL(vas_probe_get(i, &info)) == 0; i++)
+		;
+	ok(i > 4, "vas_probe_get");
+	for (i = 0; CALL(vas_setting_get(i, &setting)) == 0; i++)
+		;
+	ok(i > 4, "vas_setting_get");
+	is_err(CALL(vas_stats_get(&stats)), 0, "vas_stats_get");
+	is_err(CALL(vas_ledger_get(0, &entry)), 0, "vas_ledger_get");
+	is_err(CALL(vas_sync_check(NULL)), 0, "vas_sync_check");
+	is_err(CALL(vas_limits_combine(NULL, 0, NULL, &combined)), 0, "vas_limits_combine");
+	is_err(CALL(vas_reserve(page, NULL, &span)), 0, "vas_reserve");
+	is_err(CALL(vas_limits_check(&combined, span)), 0, "vas_limits_check");
+	is_err(CALL(vas_owner_at(vas_span_pointer(span), &owner)), 0, "vas_owner_at");
+	is_err(CALL(vas_owner_details(owner.id, &details)), 0, "vas_owner_details");
+	is_err(CALL(vas_release(vas_span_pointer(span), NULL)), 0, "vas_release");
+	ok(CALL(vas_version()) == VAS_VERSION && CALL(vas_feature("reserve")) == 1 &&
+		   CALL(vas_why_name(VAS_WHY_TAKEN)) != NULL && CALL(vas_topology_error()) != NULL,
+	   "what cannot fail");
+}
+
+/* A child inherits the books; the handlers of fork run there. */
+static void after_fork(void *arg)
+{
+	struct vas_span span;
+
+	(void)arg;
+	tap_ignore_leaks(TAP_LEAK_HEAP | TAP_LEAK_VMAS);
+	is_err(CALL(vas_reserve(page, NULL, &span)), 0, "reserve in a child");
+	is_err(CALL(vas_release(vas_span_pointer(span), NULL)), 0, "release in a child");
+}
+
+int main(void)
+{
+	void *(*volatile call)(size_t) = malloc;
+
+	page = (uint64_t)sysconf(_SC_PAGESIZE);
+	tap_plan(0);
+	ok(call(10) != NULL && served > 0, "the allocator is the one of this program");
+	spans();
+	refusals();
+	layouts();
+	questions();
+	tap_case("after fork", after_fork, NULL, 20);
+	return tap_done();
+}
