@@ -177,10 +177,12 @@ static void unite_pending(struct hole_union *holes)
 	size_t added = holes->pending;
 	size_t out = old + added;
 
+	if (added == 0)
+		return;
 	vas_span_sort(spans + old, added, scratch);
 	holes->sorted = out;
 	holes->pending = 0;
-	if (old == 0 || added == 0 || spans[old - 1].start <= spans[old].start)
+	if (old == 0 || spans[old - 1].start <= spans[old].start)
 		return;
 	memcpy(scratch, spans + old, added * sizeof(*spans));
 	while (old > 0 && added > 0) {
@@ -232,6 +234,8 @@ static int unite_entry(struct hole_union *holes, const struct vas_limits *entry)
 /* Returns how many spans the union has. */
 static size_t unite_end(struct hole_union *holes)
 {
+	if (holes->sorted + holes->pending == 0)
+		return 0; /* perhaps without any buffer */
 	if (holes->roomy)
 		return vas_span_normalise(holes->spans, holes->pending,
 					  holes->spans + holes->capacity / 2);
