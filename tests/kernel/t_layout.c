@@ -165,6 +165,7 @@ static void at_case(void *arg)
 	if (arg) {
 		putenv(arg);
 		vas_environment_reload();
+		tap_baseline();
 	}
 	layout = open_layout(NULL);
 	is_err(vas_layout_at(layout, (uintptr_t)&here, &mapping), 0, "the stack");
