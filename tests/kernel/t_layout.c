@@ -203,6 +203,8 @@ static void other_case(void *arg)
 	if (pipe(pipes))
 		tap_bail("pipe: %m");
 	child = fork();
+	if (child < 0)
+		tap_bail("fork failed");
 	if (child == 0) {
 		place = mmap(NULL, 77 * 4096, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 		if (write(pipes[1], &place, sizeof(place)) != sizeof(place))
@@ -250,6 +252,8 @@ static void denied_case(void *arg)
 	if (geteuid() != 0)
 		tap_skip_all("not-root", "needs another user");
 	child = fork();
+	if (child < 0)
+		tap_bail("fork failed");
 	if (child == 0) {
 		if (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))
 			_exit(1);
