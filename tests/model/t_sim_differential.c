@@ -43,6 +43,10 @@ static uint64_t run_suite(size_t index, struct differential_round *round, uint64
 	uint64_t calls = tap_scaled(suites[index].calls);
 	uint64_t done = 0, refused = 0, exhausted = 0;
 
+	if (scenario->mapping_room && !differential_can_fill()) {
+		tap_skip(2, "many-mappings", "vm.max_map_count is too high to be met");
+		return 0;
+	}
 	while (done < calls) {
 		uint64_t left = calls - done;
 		uint32_t count = left < suites[index].round ? (uint32_t)left : suites[index].round;

@@ -616,10 +616,15 @@ void differential_shrink(struct differential_round *round,
 			print_step(i, &round->steps[i]);
 }
 
+bool differential_can_fill(void)
+{
+	return setting("/proc/sys/vm/max_map_count") <= 200000;
+}
+
 const char *differential_obstacle(void)
 {
 	if ((uint64_t)sysconf(_SC_PAGESIZE) != PAGE)
-		return "page-size";
+		return "no-4k-pages";
 	if (setting("/proc/sys/vm/overcommit_memory") == 2)
 		return "overcommit-never";
 	return NULL;

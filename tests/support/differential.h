@@ -59,6 +59,8 @@ bool differential_run(struct differential_round *round, const struct differentia
 /* Takes out what is not needed for the failure, and prints what is left. */
 void differential_shrink(struct differential_round *round,
 			 const struct differential_scenario *scenario);
+/* Whether max_map_count is low enough to be met in a test. */
+bool differential_can_fill(void);
 /* Why this machine cannot be compared; NULL when it can. */
 const char *differential_obstacle(void);
 
