@@ -69,9 +69,8 @@ static __attribute__((cold, noinline)) int64_t real_failed(int saved)
 	({                                                                                         \
 		int saved_ = errno;                                                                \
 		int64_t value_;                                                                    \
-		do                                                                                 \
-			value_ = (int64_t)(call);                                                  \
-		while (__builtin_expect(value_ == -1, 0) && errno == EINTR);                       \
+		while (__builtin_expect((value_ = (int64_t)(call)) == -1, 0) && errno == EINTR)    \
+			errno = saved_;                                                            \
 		__builtin_expect(value_ == -1, 0) ? real_failed(saved_) : value_;                  \
 	})
 
