@@ -150,6 +150,9 @@ same "colour adds to the words, and takes none away" \
 same "a full disk: 2" "$? $(<err)" "2 vasmap: standard output: ENOSPC - not all of it could be written"
 "$vasmap" -h >/dev/full 2>err
 same "a full disk, for the help" "$? $(<err)" "2 vasmap: standard output cannot be written"
+(trap '' XFSZ && ulimit -f 1 && "$vasmap" --all ringd.maps >limited 2>err)
+same "a limit that stops in the middle" "$? $(wc -c <limited) $(<err)" \
+	"2 1024 vasmap: standard output: EFBIG - not all of it could be written"
 "$vasmap" ringd.maps >&- 2>err
 same "no standard output: 2" "$? $(<err)" "2 vasmap: standard output: EBADF - it is closed"
 same "a version" "$("$vasmap" -V)" "vasmap $(sed -n 's/^project(vaspace VERSION \([0-9.]*\) .*/\1/p' "$VASPACE_SOURCE/CMakeLists.txt")"
@@ -193,6 +196,10 @@ ok "JSON: one row per mapping" json --all ringd.maps
 ok "JSON: hostile names" json hostile.maps
 ok "JSON: an empty file" json empty.maps
 ok "JSON: gaps" json --gaps ringd.maps
+ok "JSON: large gaps" json --gaps --min 1.5G ringd.maps
+gaps=$(grep -c '"align"' out)
+run --gaps --min 1.5G ringd.maps
+same "JSON has the same gaps as the text" "$gaps" "$(grep -c ' - ' <(sed 1d out))"
 ok "JSON: no gap" json --gaps --min 120T ringd.maps
 ok "JSON: the summary" json --summary ringd.maps
 ok "JSON: find" json find -n 2 --size 1T --near 0x1000 --reach 10T --avoid 0-4G ringd.maps
