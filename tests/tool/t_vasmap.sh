@@ -65,6 +65,9 @@ same "each table says whose it is then" "$(grep -c '^file ringd.maps' out)" 2
 
 run --gaps --min 120T ringd.maps
 same "no gap is that large: 1" "$status$err" 1
+echo '00001000-00002000 rw-p 00000000 00:00 0 ' >low.maps
+run --gaps low.maps
+same "what is mapped below the window opens no gap there" "$(sed -n '2s/ .*//p' out)" 000000010000
 run at 7f12f8029000 ringd.maps
 same "the mapping at an address" "$status $out" \
 	"0 7f12f8028000 - 7f12f81bd000     1.6M r-xp image       1  /usr/lib/libc.so.6

@@ -174,6 +174,10 @@ def main():
                     wrong.append(f"{total} of the rows do not add up")
         if document["command"] == "gaps" and not wrong:
             check_order(document["gaps"], wrong)
+            for gap in document["gaps"]:
+                start, end = int(gap["start"], 16), int(gap["end"], 16)
+                if gap["size"] != end - start or gap["align"] != start & -start:
+                    wrong.append(f"gap {gap['start']}: numbers do not fit")
     with open(sys.argv[1], encoding="utf-8") as file:
         documented = set(re.findall(r"`[^`]*`", file.read()))
     documented = set(re.findall(r"[a-z_]+", " ".join(documented)))
