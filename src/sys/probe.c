@@ -30,6 +30,7 @@
 #include "sys/definitions.h"
 #include "sys/environment.h"
 #include "sys/strays.h"
+#include "sys/watcher.h"
 
 #define UNDECIDED 1
 /* How often a probe is repeated that another thread spoilt. */
@@ -166,6 +167,8 @@ static int probe_sync_holes(struct vas_sys *sys)
 	uint64_t page = sys->page_size;
 	int64_t base, whole, holed;
 
+	if (vas_watcher_is_valgrind())
+		return -EOPNOTSUPP;
 	for (int i = 0; i < PROBE_TRIES; i++) {
 		base = probe_pages(sys, 3, PROT_NONE);
 		if (base < 0)

@@ -12,10 +12,13 @@
  * through libc.
  *
  * All symbols are weak: without a sanitizer each function is one load and one
- * branch.
+ * branch. Valgrind, which has no symbols, is known by what it preloads.
  */
 #include "base/hot.h"
 #include "sys/watcher.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 #include "sys/environment.h"
 
@@ -40,6 +43,19 @@ void vas_watcher_written(void *memory, size_t size)
 {
 	if (__msan_unpoison)
 		__msan_unpoison(memory, size);
+}
+
+bool vas_watcher_is_valgrind(void)
+{
+	static const char mark[] = "vgpreload_";
+	const char *preload = getenv("LD_PRELOAD");
+
+	if (!preload)
+		return false;
+	for (size_t left = strlen(preload); left >= sizeof(mark) - 1; left--, preload++)
+		if (!memcmp(preload, mark, sizeof(mark) - 1))
+			return true;
+	return false;
 }
 
 enum vas_sanitizer vas_environment_sanitizer(void)

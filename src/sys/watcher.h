@@ -6,6 +6,7 @@
 #ifndef VAS_SYS_WATCHER_H
 #define VAS_SYS_WATCHER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,5 +14,11 @@
 void vas_watcher_mapped(uint64_t address, uint64_t size);
 /* Tells them that the kernel wrote these bytes, where no interceptor saw it. */
 void vas_watcher_written(void *memory, size_t size);
+
+/*
+ * Whether valgrind runs this process. Its memcheck reports system calls on
+ * addresses that may not be touched, which for msync is the purpose here.
+ */
+bool vas_watcher_is_valgrind(void);
 
 #endif

@@ -42,9 +42,12 @@ static void memory(const char *route)
 	bytes[page] = 8;
 	is_i64(sys->advise(sys, (uint64_t)at, 2 * page, MADV_DONTNEED), 0, "advise");
 	is_i64(bytes[page], 0, "has emptied it");
-	is_i64(sys->sync(sys, (uint64_t)at, 4 * page, MS_ASYNC), 0, "sync over what is whole");
+	/* Valgrind reports a call on memory that may not be touched. */
+	if (!tap_under_valgrind())
+		is_i64(sys->sync(sys, (uint64_t)at, 4 * page, MS_ASYNC), 0, "sync over what is whole");
 	is_i64(sys->unmap(sys, (uint64_t)at + page, page), 0, "unmap");
-	is_i64(sys->sync(sys, (uint64_t)at, 4 * page, MS_ASYNC), -ENOMEM, "sync over a hole");
+	if (!tap_under_valgrind())
+		is_i64(sys->sync(sys, (uint64_t)at, 4 * page, MS_ASYNC), -ENOMEM, "sync over a hole");
 	is_i64(sys->unmap(sys, (uint64_t)at, 4 * page), 0, "unmap, the hole included");
 	is_i64(sys->map(sys, 0, 0, PROT_NONE, ANON, -1, 0), -EINVAL, "nothing is EINVAL");
 	is_i64(sys->unmap(sys, 1, page), -EINVAL, "half a page is EINVAL");
