@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* labels: none */
 /* budget: 60 */
 /*
  * A million random operations over simulated kernels of several widths, page
