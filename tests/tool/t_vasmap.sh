@@ -56,7 +56,10 @@ prints "sizes in bytes" ringd.bytes -b ringd.maps
 prints "gaps" ringd.gaps --gaps ringd.maps
 prints "large gaps" ringd.gaps1g --gaps --min 1.5G ringd.maps
 prints "the summary" ringd.summary --summary ringd.maps
-run - <ringd.maps
+run --gaps -b ringd.maps
+free=$(awk 'NR > 1 && $2 == "-" { sum += $4; if ($4 > max) max = $4; n++ } END { printf "free %.0f in %d gaps, largest %.0f,", sum, n, max }' out)
+run --summary -b ringd.maps
+same "its last line is about the gaps" "$(sed -n 's/ fragmentation .*//; $p' out)" "$free"
 same "standard input is a target" "$("$vasmap" - <ringd.maps | sed 1d)" "$(sed 1d "$data/ringd.list")"
 run ringd.maps ringd.maps
 same "several targets, one after the other" "$(grep -c '^file ' out) $(grep -c '^$' out)" "2 1"

@@ -3,8 +3,9 @@
  * What is looked at: a process or a saved maps file.
  *
  * Who a process is comes from /proc/PID/stat and status, read before the mappings. A pid alone does not name a
- * process for longer than it lives, so the start time goes with it, and both are read again at the end: the maps
- * of a process that ends, or calls exec, simply stop, which would look like a short but complete listing.
+ * process for longer than it lives, so the start time goes with it and is read again at the end, in case the pid got
+ * a new owner before the mappings were opened. That a process ended or called exec while they were read, which would
+ * look like a short but complete listing, is noticed by the library.
  *
  * What cannot be read here is "not known", never zero. When the mappings themselves are denied, the message
  * compares user ids to say which of the kernel's rules it was.
@@ -74,9 +75,7 @@ static void map_target_read_stat(struct map_target *target)
 	const char *name, *rest;
 	size_t length;
 
-	target->state = 0;
 	target->start_time = target->threads = MAP_UNKNOWN;
-	target->start_stack = 0;
 	if (map_process_read(target->pid, "stat", text, sizeof(text)) <= 0)
 		return;
 	/* The name is in parentheses and may hold any byte, so it ends at the last one. */
@@ -89,10 +88,8 @@ static void map_target_read_stat(struct map_target *target)
 		length = sizeof(target->command) - 1;
 	memcpy(target->command, name + 1, length);
 	target->command[length] = 0;
-	target->state = rest[2];
 	target->threads = map_stat_field(rest + 2, 20);
 	target->start_time = map_stat_field(rest + 2, 22);
-	target->start_stack = map_stat_field(rest + 2, 28);
 }
 
 static int64_t map_process_uid(pid_t pid)
@@ -246,28 +243,22 @@ void map_target_close(struct map_target *target)
 	target->layout = NULL;
 }
 
-static bool map_state_ended(char state)
-{
-	return state == 'Z' || state == 'X' || state == 'x';
-}
-
-/* Whether the process is still the one that was opened. A zombie was one from the beginning. */
-static bool map_target_stayed(const struct map_target *target)
+/* Whether the pid belongs to another process by now. */
+static bool map_target_replaced(const struct map_target *target)
 {
 	struct map_target now = *target;
 
-	if (target->self || !target->state)
-		return true;
+	if (target->path || target->self)
+		return false;
 	map_target_read_stat(&now);
-	return now.start_time == target->start_time && now.start_stack == target->start_stack &&
-	       map_state_ended(now.state) == map_state_ended(target->state);
+	return now.start_time != MAP_UNKNOWN && now.start_time != target->start_time;
 }
 
 enum map_status map_target_judge(struct map_target *target, int error)
 {
-	bool ended = !target->path && (error == 0 || error == -ESRCH) && !map_target_stayed(target);
-
-	if (ended || (!target->path && error == -ESRCH)) {
+	if (error == 0 && map_target_replaced(target))
+		error = -ESRCH;
+	if (!target->path && error == -ESRCH) {
 		map_message("maps of %d: the process ended or called exec meanwhile; what is shown is partial",
 			    (int)target->pid);
 		return MAP_STATUS_NO;
