@@ -379,15 +379,16 @@ static int reserve_classify(struct reserve *work, int err)
 
 	if (failure->why != VAS_WHY_NONE)
 		return err;
+	if ((err == -ENOSPC || err == -EBUSY) && failure->barred &&
+	    failure->barred == failure->probes) {
+		failure->why = VAS_WHY_DENIED;
+		return -EPERM;
+	}
 	switch (err) {
 	case -EEXIST:
 		failure->why = failure->taken && work->last_error == 0 ? VAS_WHY_MARGIN : VAS_WHY_TAKEN;
 		return err;
 	case -ENOSPC:
-		if (failure->barred && failure->barred == failure->probes) {
-			failure->why = VAS_WHY_DENIED;
-			return -EPERM;
-		}
 		if (work->lost) {
 			failure->why = VAS_WHY_RACE;
 			return -EBUSY;
