@@ -86,6 +86,10 @@ run find --size 1T --max 0x1c0000000000 ringd.maps
 same "find: low, and clear of the break" "$status $(cut -d' ' -f1 out | tr -d '\n' | wc -c) $(grep -c 'in gap 000001d02000' out)" "0 12 1"
 run find --size 32G --align 1G --avoid 0-4G --near 0x401000 ringd.maps
 same "find: near" "$status $out" "0 000100000000 - 000900000000    32.0G  distance 4.0G  in gap 000001d02000"
+run find --size 1G --near 0x7f12f8100000 --reach 2G ringd.maps
+same "find: within reach" "$status $out" "0 7f12b8000000 - 7f12f8000000     1.0G  distance 1.0M  in gap 7f12a8000000"
+run find --size 1G --near 0x7f12f8100000 --reach 1G ringd.maps
+same "find: nothing within reach" "$status$out" 1
 run find -n 3 --size 1T --align 1T --avoid 0-2T --avoid 0x30000000000-0x40000000000 ringd.maps
 same "find: several" "$status $(cut -c 1-12 out | tr '\n' ' ')" "0 020000000000 040000000000 050000000000 "
 run find --size 100T ringd.maps
