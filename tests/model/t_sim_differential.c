@@ -30,10 +30,11 @@ static const struct {
 	uint32_t calls;
 	uint32_t round;
 } suites[] = {
-	{ { "plain", false, 0, 0 }, 100000, 1000 },
-	{ { "guards", true, 0, 0 }, 30000, 1000 },
-	{ { "near RLIMIT_AS", false, 3 << 20, 0 }, 40000, 1000 },
-	{ { "near max_map_count", false, 0, 24 }, 30000, 2000 },
+	{ { .name = "plain" }, 100000, 1000 },
+	{ { .name = "guards", .guards = true }, 30000, 1000 },
+	{ { .name = "dense", .dense = true }, 40000, 1000 },
+	{ { .name = "near RLIMIT_AS", .address_room = 3 << 20 }, 40000, 1000 },
+	{ { .name = "near max_map_count", .mapping_room = 24 }, 30000, 2000 },
 };
 
 static uint64_t run_suite(size_t index, struct differential_round *round, uint64_t seed)

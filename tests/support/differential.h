@@ -33,6 +33,7 @@ struct differential_step {
 struct differential_scenario {
 	const char *name;
 	bool guards; /* guards instead of touching and populating */
+	bool dense; /* few pages, all much alike, often written: what decides is whose anon_vma it is */
 	uint64_t address_room; /* RLIMIT_AS lets this many bytes more be mapped; 0 = no limit */
 	uint64_t mapping_room; /* so many mappings below max_map_count; 0 = far away from it */
 };

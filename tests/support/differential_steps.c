@@ -43,6 +43,8 @@ static int pick_prot(struct source *source)
 	static const int common[] = { PROT_NONE, PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE,
 				      PROT_READ | PROT_WRITE };
 
+	if (source->scenario->dense)
+		return one_in(source, 2) ? PROT_READ : PROT_READ | PROT_WRITE;
 	if (one_in(source, 6))
 		return (int)below(source, 8);
 	return common[below(source, COUNT_OF(common))];
@@ -61,8 +63,8 @@ static uint64_t pick_pages(struct source *source)
 static void pick_range(struct source *source, struct differential_step *step)
 {
 	step->place = PLACE_WINDOW;
-	step->address = (int64_t)(below(source, DIFFERENTIAL_WINDOW) * PAGE);
-	step->size = pick_pages(source) * PAGE;
+	step->address = (int64_t)(below(source, source->scenario->dense ? 10 : DIFFERENTIAL_WINDOW) * PAGE);
+	step->size = (source->scenario->dense ? 1 + below(source, 3) : pick_pages(source)) * PAGE;
 	if (one_in(source, 12))
 		step->size -= 1 + below(source, PAGE - 1);
 }
@@ -249,6 +251,19 @@ static void make_bad_change(struct source *source, struct differential_step *ste
 		step->prot = (int)below(source, 2) ? 5 : 99;
 }
 
+/* Everything private and anonymous, in place, and written, protected or replaced. */
+static void make_dense_step(struct source *source, struct differential_step *step)
+{
+	static const enum differential_kind kinds[] = { STEP_MAP, STEP_PROTECT, STEP_PROTECT,
+							STEP_PROTECT, STEP_TOUCH, STEP_TOUCH };
+
+	pick_range(source, step);
+	step->kind = kinds[below(source, COUNT_OF(kinds))];
+	step->prot = pick_prot(source);
+	if (step->kind == STEP_MAP)
+		step->flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
+}
+
 static const enum differential_kind weights[] = {
 	STEP_MAP,     STEP_MAP,	    STEP_MAP,	  STEP_MAP,	STEP_MAP,    STEP_MAP,
 	STEP_UNMAP,   STEP_UNMAP,   STEP_PROTECT, STEP_PROTECT, STEP_PROTECT, STEP_PROTECT,
@@ -287,6 +302,12 @@ void differential_generate(struct differential_round *round, uint64_t seed,
 
 	round->count = count < DIFFERENTIAL_STEPS ? count : DIFFERENTIAL_STEPS;
 	round->compare_every = 8;
-	for (uint32_t i = 0; i < round->count; i++)
+	for (uint32_t i = 0; i < round->count; i++) {
 		make_step(&source, &round->steps[i]);
+		if (scenario->dense && !one_in(&source, 10)) {
+			memset(&round->steps[i], 0, sizeof(round->steps[i]));
+			round->steps[i].file = -1;
+			make_dense_step(&source, &round->steps[i]);
+		}
+	}
 }
