@@ -5,7 +5,7 @@
  * WHAT FOR. A child has a copy of the books, taken at a moment when another
  * thread of the parent may have been changing them.
  *
- * STRATEGY. Handlers registered once, by a constructor (registering late can
+ * STRATEGY. Handlers registered once, by space.c's constructor (registering late can
  * allocate, and deadlocks under an allocator that forks above us). Before the
  * fork, wait until no commit or release is between its kernel call and its
  * record, and hold the books; after it, let go in both. In the child, spans
@@ -45,6 +45,21 @@ static void fork_parent(void)
 	vas_space_unlock_making();
 }
 
+/* A child's counters begin at its fork; the sums over what lives stay. */
+static void fork_counters(struct vas_stats *stats)
+{
+	struct vas_stats sums = {
+		.spans = stats->spans,
+		.reserved = stats->reserved,
+		.committed = stats->committed,
+		.held = stats->held,
+		.held_bytes = stats->held_bytes,
+		.vmas = stats->vmas,
+	};
+
+	*stats = sums;
+}
+
 static void fork_child(void)
 {
 	struct vas_space *space = vas_space_if_made();
@@ -52,12 +67,13 @@ static void fork_child(void)
 	vas_strays_fork_end();
 	if (space) {
 		vas_space_forget_absent(space);
+		fork_counters(&space->stats);
 		vas_lock_drop(&space->lock);
 	}
 	vas_space_unlock_making();
 }
 
-__attribute__((constructor)) static void fork_register(void)
+void vas_fork_register(void)
 {
 	/* Without handlers the library still works in programs that do not fork from threads. */
 	(void)pthread_atfork(fork_prepare, fork_parent, fork_child);

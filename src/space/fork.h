@@ -3,6 +3,9 @@
 #ifndef VAS_SPACE_FORK_H
 #define VAS_SPACE_FORK_H
 
+/* Registers the handlers. Once, by a constructor in a file that every program with a space links. */
+void vas_fork_register(void);
+
 /* The lock under which the process's space is made; for the fork handlers. */
 void vas_space_lock_making(void);
 void vas_space_unlock_making(void);

@@ -103,6 +103,12 @@ void vas_space_forget(void)
 	vas_lock_drop(&default_lock);
 }
 
+/* Here, and not in fork.c, which a linker would leave out of a static program: nothing refers to it. */
+__attribute__((constructor)) static void space_construct(void)
+{
+	vas_fork_register();
+}
+
 void vas_space_lock_making(void)
 {
 	vas_lock_take(&default_lock);
