@@ -28,9 +28,20 @@
 
 void vas_space_quiesce(struct vas_space *space)
 {
+	__atomic_fetch_add(&space->quiescers, 1, __ATOMIC_RELAXED);
 	vas_lock_take(&space->lock);
 	/* Pins are waited for with the lock dropped, so that their holders can finish. */
 	while (space->pins) {
+		vas_lock_drop(&space->lock);
+		vas_lock_pause();
+		vas_lock_take(&space->lock);
+	}
+	__atomic_fetch_sub(&space->quiescers, 1, __ATOMIC_RELAXED);
+}
+
+void vas_space_enter_slowly(struct vas_space *space)
+{
+	while (__atomic_load_n(&space->quiescers, __ATOMIC_RELAXED)) {
 		vas_lock_drop(&space->lock);
 		vas_lock_pause();
 		vas_lock_take(&space->lock);
@@ -212,7 +223,7 @@ int vas_space_details(struct vas_space *space, uint64_t id, struct vas_owner_det
 	struct vas_owner_entry *entry;
 	struct vas_holding *holding;
 
-	vas_lock_take(&space->lock);
+	vas_space_enter(space);
 	entry = vas_owner_index_by_id(&space->index, id);
 	if (!entry) {
 		vas_lock_drop(&space->lock);

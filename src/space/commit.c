@@ -42,7 +42,7 @@ static int commit_find(struct vas_space *space, uint64_t start, uint64_t size,
 	struct vas_holding *holding;
 	int err = 0;
 
-	vas_lock_take(&space->lock);
+	vas_space_enter(space);
 	holding = vas_space_find(space, start);
 	if (!holding || size > holding->span.start + holding->span.size - start) {
 		failure->why = VAS_WHY_NOT_OWNED;

@@ -68,6 +68,8 @@ static void fork_child(void)
 	if (space) {
 		vas_space_forget_absent(space);
 		fork_counters(&space->stats);
+		/* Threads of the parent that wait are not here. */
+		__atomic_store_n(&space->quiescers, 0, __ATOMIC_RELAXED);
 		vas_lock_drop(&space->lock);
 	}
 	vas_space_unlock_making();

@@ -33,7 +33,7 @@ VAS_HOT static struct vas_holding *release_begin(struct vas_space *space, uint64
 {
 	struct vas_holding *holding;
 
-	vas_lock_take(&space->lock);
+	vas_space_enter(space);
 	holding = vas_space_find(space, start);
 	if (holding && (holding->span.start != start || holding->state != VAS_HOLDING_LIVE))
 		holding = NULL;
@@ -109,7 +109,7 @@ static struct vas_holding *held_take(struct vas_space *space)
 {
 	struct vas_holding *list;
 
-	vas_lock_take(&space->lock);
+	vas_space_enter(space);
 	list = space->held;
 	__atomic_store_n(&space->held, NULL, __ATOMIC_RELAXED);
 	for (struct vas_holding *holding = list; holding; holding = holding->next) {

@@ -429,7 +429,7 @@ static int reserve_prepare(struct reserve *work)
 	struct vas_space *space = work->space;
 	int err;
 
-	vas_lock_take(&space->lock);
+	vas_space_enter(space);
 	err = vas_space_prepare(space, work->opts->name, &work->holding);
 	if (err) {
 		space->stats.reserve_failures++;
@@ -485,7 +485,7 @@ VAS_HOT static bool again_prepare(struct vas_space *space, uint64_t size,
 	struct vas_remembered *item;
 	bool found = false;
 
-	vas_lock_take(&space->lock);
+	vas_space_enter(space);
 	item = vas_remembered_find(space, size, opts);
 	if (item && vas_remembered_propose(item, attempt, &again->address) &&
 	    vas_space_prepare(space, opts->name, &again->holding) == 0) {

@@ -93,6 +93,7 @@ struct vas_space {
 	struct vas_holding *held; /* (atomic, for a first look) */
 	struct vas_holding *spare; /* unused ones with an entry, for the next claims */
 	uint32_t pins; /* sum over holdings, and claims in flight */
+	uint32_t quiescers; /* threads that wait for pins to be gone (atomic) */
 	struct vas_ledger ledger;
 	struct vas_stats stats; /* I: spans, reserved, committed, held match the holdings */
 	struct vas_remembered remembered[VAS_REMEMBERED];
@@ -159,9 +160,20 @@ int vas_space_check(struct vas_space *space, uint64_t *where);
 
 /*
  * Takes the space's lock at a moment when nobody is between a kernel call and
- * its record. The caller drops the lock.
+ * its record. The caller drops the lock. I: the caller has no pin.
  */
 void vas_space_quiesce(struct vas_space *space);
+/*
+ * Takes the space's lock to add a pin: waits while others wait for pins to be
+ * gone, or they could wait for ever. I: the caller has no pin yet.
+ */
+void vas_space_enter_slowly(struct vas_space *space);
+static inline void vas_space_enter(struct vas_space *space)
+{
+	vas_lock_take(&space->lock);
+	if (__builtin_expect(__atomic_load_n(&space->quiescers, __ATOMIC_RELAXED) != 0, 0))
+		vas_space_enter_slowly(space);
+}
 
 /* Looks anew whether somebody listens to every event; called when that changes. */
 void vas_space_listen(struct vas_space *space);
