@@ -61,7 +61,7 @@ static inline uint64_t join_hex8(uint64_t bytes, uint64_t *wrong)
 	uint64_t letters = bytes >> 6 & ONES;
 	uint64_t digits = bytes & 15 * ONES;
 
-	/* The other half of each byte is 3 or 6; digits end at 9, letters begin at 1 and end at 6. */
+	/* The other half of a byte is 3 or 6; digits end at 9, letters go from 1 to 6. */
 	*wrong |= (bytes ^ digits) ^ (0x30 * ONES + letters * 0x30);
 	*wrong |= (digits + 6 * ONES + letters * 3) & 16 * ONES;
 	*wrong |= ~(digits + letters * 15) & letters << 4;
@@ -125,7 +125,10 @@ static char *parse_decimal(char *at, uint64_t *value)
 	return at > first ? at : NULL;
 }
 
-/* "r-xp ": each letter in its place or a dash. Letters are told by a bit, then held against the text. */
+/*
+ * "r-xp ": each letter in its place or a dash. Letters are told by a bit, then held
+ * against the text.
+ */
 static char *parse_permissions(char *at, uint32_t *prot, uint32_t *flags)
 {
 	static const char texts[16][4] = {
@@ -139,7 +142,8 @@ static char *parse_permissions(char *at, uint32_t *prot, uint32_t *flags)
 	index = (at[0] >> 6 & 1) | (at[1] >> 6 & 1) << 1 | (at[2] >> 6 & 1) << 2 | (at[3] & 1) << 3;
 	if (memcmp(at, texts[index], 4) != 0 || at[4] != ' ')
 		return NULL;
-	*prot = (index & 1 ? PROT_READ : 0) | (index & 2 ? PROT_WRITE : 0) | (index & 4 ? PROT_EXEC : 0);
+	*prot = (index & 1 ? PROT_READ : 0) | (index & 2 ? PROT_WRITE : 0) |
+		(index & 4 ? PROT_EXEC : 0);
 	*flags = index & 8 ? VAS_MAPPING_SHARED : 0;
 	return at + 5;
 }

@@ -2,8 +2,8 @@
 /*
  * Runs a command and keeps what it says; and processes that stand still to be looked at.
  *
- * The program is opened before the user is changed and started through its descriptor, since another user may not be
- * able to reach the build. Both kinds of children die with the test.
+ * The program is opened before the user is changed and started through its descriptor, since
+ * another user may not be able to reach the build. Both kinds of children die with the test.
  */
 #include "support/command.h"
 
@@ -47,7 +47,7 @@ static _Noreturn void child_run(const struct command *command, int program, int 
 	union {
 		const char *const *in;
 		char *const *out;
-	} list = {arguments};
+	} list = { arguments };
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (command->ignore_sigpipe)
@@ -63,7 +63,7 @@ static _Noreturn void child_run(const struct command *command, int program, int 
 void command_start(struct command *command, const char *const arguments[])
 {
 	int program = open(arguments[0], O_RDONLY | O_CLOEXEC);
-	int out[2] = {-1, -1}, err[2];
+	int out[2] = { -1, -1 }, err[2];
 
 	if (program < 0)
 		tap_bail("%s: %s", arguments[0], strerror(errno));
@@ -110,8 +110,8 @@ void command_finish(struct command *command)
 	int status;
 
 	while (command->out_pipe >= 0 || command->err_pipe >= 0) {
-		struct pollfd pipes[2] = {{command->out_pipe, POLLIN, 0},
-					  {command->err_pipe, POLLIN, 0}};
+		struct pollfd pipes[2] = { { command->out_pipe, POLLIN, 0 },
+					   { command->err_pipe, POLLIN, 0 } };
 
 		if (poll(pipes, 2, -1) < 0 && errno != EINTR)
 			tap_bail("poll: %s", strerror(errno));

@@ -30,7 +30,10 @@ struct command {
 /* A program of the build, such as "bin/vasmap"; a static buffer. */
 const char *command_path(const char *name);
 
-/* arguments[0] is the program's path; the list ends with NULL. Stops the test when it cannot be started. */
+/*
+ * arguments[0] is the program's path; the list ends with NULL. Stops the test when it cannot be
+ * started.
+ */
 void command_start(struct command *command, const char *const arguments[]);
 /* Reads what it says and waits for its end. */
 void command_finish(struct command *command);
@@ -38,7 +41,8 @@ void command_run(struct command *command, const char *const arguments[]);
 void command_free(struct command *command);
 
 /*
- * A child that runs prepare(argument) and then stands still until target_end. Returns when it is ready.
+ * A child that runs prepare(argument) and then stands still until target_end. Returns when it is
+ * ready.
  */
 pid_t target_start(void (*prepare)(void *argument), void *argument);
 void target_end(pid_t pid);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* budget: 10 */
 /*
- * vasmap on a process with 60,000 mappings: it must not take more than one and a half times what cat needs for the same
- * maps, nor 8 MiB of memory in any of its forms. Runs are interleaved and medians compared.
+ * vasmap on a process with 60,000 mappings: it must not take more than one and a half times what
+ * cat needs for the same maps, nor 8 MiB of memory in any of its forms. Runs are interleaved and
+ * medians compared.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,15 +17,17 @@
 #include "tap/tap.h"
 
 #define MAPPING_SIZE (16 << 10)
-#define RUNS 11
-#define RATIO_MAX 1.5
-#define RSS_MAX_KIB (8 << 10)
+#define RUNS	     11
+#define RATIO_MAX    1.5
+#define RSS_MAX_KIB  (8 << 10)
 
 static char vasmap[4096];
 static char pid_text[16];
 static char maps_path[32];
 
-/* Neighbours differ in permission, and every sixth is of a file, so that none merge and few fold. */
+/*
+ * Neighbours differ in permission, and every sixth is of a file, so that none merge and few fold.
+ */
 static void prepare(void *argument)
 {
 	size_t count = *(const size_t *)argument;
@@ -39,7 +42,8 @@ static void prepare(void *argument)
 		int prot = i % 2 ? PROT_READ : PROT_READ | PROT_WRITE;
 
 		if (i % 6 == 5) {
-			if (mmap(at, MAPPING_SIZE, prot, MAP_SHARED | MAP_FIXED, file, 0) == MAP_FAILED)
+			if (mmap(at, MAPPING_SIZE, prot, MAP_SHARED | MAP_FIXED, file, 0) ==
+			    MAP_FAILED)
 				tap_bail("mmap: %s", strerror(errno));
 		} else if (mprotect(at, MAPPING_SIZE, prot) != 0) {
 			tap_bail("mprotect: %s", strerror(errno));
@@ -49,7 +53,7 @@ static void prepare(void *argument)
 
 static double seconds_of(const char *const arguments[], int output)
 {
-	struct command command = {.output = output};
+	struct command command = { .output = output };
 	double seconds;
 
 	command_run(&command, arguments);
@@ -76,8 +80,8 @@ static double median(double *values)
 /* The ratio of medians of vasmap with this option (NULL: none) and cat. */
 static double measure(const char *option, int null, double *milliseconds, double *cat_milliseconds)
 {
-	const char *cat[] = {"/bin/cat", maps_path, NULL};
-	const char *ours[] = {vasmap, pid_text, option, NULL};
+	const char *cat[] = { "/bin/cat", maps_path, NULL };
+	const char *ours[] = { vasmap, pid_text, option, NULL };
 	double cat_seconds[RUNS], our_seconds[RUNS];
 
 	for (int i = 0; i < RUNS; i++) {
@@ -91,7 +95,7 @@ static double measure(const char *option, int null, double *milliseconds, double
 
 static void check_speed(int null)
 {
-	static const char *const options[] = {NULL, "--all", "--gaps", "--summary", "--json"};
+	static const char *const options[] = { NULL, "--all", "--gaps", "--summary", "--json" };
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
 		const char *name = options[i] ? options[i] + 2 : "list";
@@ -103,8 +107,8 @@ static void check_speed(int null)
 			ratio = measure(options[i], null, &ours, &cat);
 		snprintf(figure, sizeof(figure), "vasmap_%s_to_cat", name);
 		if (!options[i])
-			ok(ratio <= RATIO_MAX, "%s takes %.2f times as long as cat, at most %.1f", name,
-			   ratio, RATIO_MAX);
+			ok(ratio <= RATIO_MAX, "%s takes %.2f times as long as cat, at most %.1f",
+			   name, ratio, RATIO_MAX);
 		tap_figure(figure, ratio, "ratio");
 		tap_diag("%s: %.1f ms, cat %.1f ms", name, ours, cat);
 	}
@@ -112,12 +116,13 @@ static void check_speed(int null)
 
 static void check_memory(int null)
 {
-	static const char *const options[] = {NULL, "--all", "--gaps", "--summary", "--json", "--bytes"};
+	static const char *const options[] = { NULL,	    "--all",  "--gaps",
+					       "--summary", "--json", "--bytes" };
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
-		const char *arguments[] = {vasmap, pid_text, options[i], options[i] ? "--color=never" : NULL,
-					   NULL};
-		struct command command = {.output = null};
+		const char *arguments[] = { vasmap, pid_text, options[i],
+					    options[i] ? "--color=never" : NULL, NULL };
+		struct command command = { .output = null };
 
 		command_run(&command, arguments);
 		ok(command.status == 0 && command.max_rss_kib < RSS_MAX_KIB,
@@ -130,8 +135,8 @@ static void check_memory(int null)
 /* Beyond what can be held back the totals come last, and no row is lost. */
 static void check_overflow(size_t count)
 {
-	const char *arguments[] = {vasmap, "--all", "--bytes", pid_text, NULL};
-	struct command command = {0};
+	const char *arguments[] = { vasmap, "--all", "--bytes", pid_text, NULL };
+	struct command command = { 0 };
 	size_t rows = 0, expected = 0;
 	char *maps = process_file((pid_t)atoi(pid_text), "maps"), *last;
 
@@ -145,7 +150,8 @@ static void check_overflow(size_t count)
 	command.out[command.out_length - 1] = 0;
 	last = strrchr(command.out, '\n');
 	if (command.out_length > 513 << 10)
-		ok(last && strncmp(last, "\nVMAs ", 6) == 0, "the totals come last when there are many");
+		ok(last && strncmp(last, "\nVMAs ", 6) == 0,
+		   "the totals come last when there are many");
 	else
 		ok(strncmp(strchr(command.out, '\n'), "\nVMAs ", 6) == 0,
 		   "the totals come first when there are few");

@@ -2,8 +2,8 @@
 /* budget: 10 */
 /* links: util */
 /*
- * vasmap on living processes: what it shows agrees with their maps, in each of its forms; processes that end, that
- * replace themselves, that it may not look at; readers that go away; terminals.
+ * vasmap on living processes: what it shows agrees with their maps, in each of its forms; processes
+ * that end, that replace themselves, that it may not look at; readers that go away; terminals.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -100,7 +100,7 @@ static void prepare_nothing(void *argument)
 
 static void run(struct command *command, pid_t pid, const char *first, const char *second)
 {
-	const char *arguments[] = {vasmap, first, second, NULL, NULL};
+	const char *arguments[] = { vasmap, first, second, NULL, NULL };
 	char number[16];
 
 	snprintf(number, sizeof(number), "%d", (int)pid);
@@ -142,7 +142,7 @@ static char *shown_rows(const char *out)
 
 static void check_agreement(pid_t pid)
 {
-	struct command command = {0};
+	struct command command = { 0 };
 	char *wanted = wanted_rows(pid), *shown;
 
 	run(&command, pid, "--all", NULL);
@@ -158,7 +158,7 @@ static void check_agreement(pid_t pid)
 /* Each gap that maps shows between two mappings is listed, and no other but those at the ends. */
 static void check_gaps(pid_t pid)
 {
-	struct command command = {0};
+	struct command command = { 0 };
 	char *maps = process_file(pid, "maps"), *wanted = calloc(1, strlen(maps) + 1), *at = wanted;
 	char *shown = calloc(1, strlen(maps) + 1), *to = shown;
 	unsigned long last = 0, start, end;
@@ -184,10 +184,11 @@ static void check_gaps(pid_t pid)
 
 static void check_names(pid_t pid)
 {
-	struct command command = {0};
+	struct command command = { 0 };
 
 	run(&command, pid, "--all", NULL);
-	ok(strstr(command.out, "/new\\012line \\033[31mred\n"), "control bytes of a name are escaped");
+	ok(strstr(command.out, "/new\\012line \\033[31mred\n"),
+	   "control bytes of a name are escaped");
 	ok(strstr(command.out, "/was\\\\here\n"), "a backslash is doubled");
 	ok(!strchr(command.out, '\033'), "nothing reaches the terminal");
 	ok(strstr(command.out, " arena       1  vas:test\n"), "a memfd named vas: is an arena");
@@ -203,14 +204,15 @@ static void check_names(pid_t pid)
 /* The row that `at` shows for the start of each mapping is the row of the listing. */
 static void check_at(pid_t pid)
 {
-	struct command list = {0};
+	struct command list = { 0 };
 	unsigned differ = 0, rows = 0;
 	char *after;
 
 	run(&list, pid, "--all", NULL);
-	for (char *line = strtok_r(list.out, "\n", &after); line; line = strtok_r(NULL, "\n", &after)) {
-		struct command command = {0};
-		const char *arguments[] = {vasmap, "at", NULL, NULL, NULL};
+	for (char *line = strtok_r(list.out, "\n", &after); line;
+	     line = strtok_r(NULL, "\n", &after)) {
+		struct command command = { 0 };
+		const char *arguments[] = { vasmap, "at", NULL, NULL, NULL };
 		char address[24] = "0x", number[16];
 
 		if (strncmp(line + 12, " - ", 3) != 0 && strncmp(line + 16, " - ", 3) != 0)
@@ -236,9 +238,10 @@ static void check_at(pid_t pid)
 
 static void check_find(pid_t pid)
 {
-	struct command command = {0};
+	struct command command = { 0 };
 	char number[16], *maps = process_file(pid, "maps");
-	const char *arguments[] = {vasmap, "find", number, "--size", "64M", "--align", "64M", "--json", NULL};
+	const char *arguments[] = { vasmap,    "find", number,	 "--size", "64M",
+				    "--align", "64M",  "--json", NULL };
 	unsigned long start = 1, end = 0, low, high;
 	unsigned overlaps = 0;
 	const char *place;
@@ -263,16 +266,17 @@ static void check_find(pid_t pid)
 static void check_gone(const char *how, int with)
 {
 	pid_t pid = target_start(prepare_many, NULL);
-	struct command command = {0};
+	struct command command = { 0 };
 	char number[16], wanted[128];
-	const char *arguments[] = {vasmap, "--json", "--all", number, NULL};
+	const char *arguments[] = { vasmap, "--json", "--all", number, NULL };
 	const char *end;
 	int held = 0;
 
 	snprintf(number, sizeof(number), "%d", (int)pid);
-	snprintf(wanted, sizeof(wanted),
-		 "vasmap: maps of %d: the process ended or called exec meanwhile; what is shown is partial\n",
-		 (int)pid);
+	snprintf(
+		wanted, sizeof(wanted),
+		"vasmap: maps of %d: the process ended or called exec meanwhile; what is shown is partial\n",
+		(int)pid);
 	command_start(&command, arguments);
 	/* Its pipe is full when it sleeps in a write. */
 	for (int i = 0; i < 2000; i++) {
@@ -301,7 +305,7 @@ static void check_gone(const char *how, int with)
 
 static void check_zombie(void)
 {
-	struct command command = {0};
+	struct command command = { 0 };
 	pid_t pid = fork();
 
 	if (pid == 0)
@@ -317,7 +321,7 @@ static void check_zombie(void)
 /* The process of another user: ours for nobody when we are root, else init. */
 static void check_denied(void)
 {
-	struct command command = {0};
+	struct command command = { 0 };
 	pid_t pid = 1;
 	char wanted[128];
 
@@ -325,8 +329,8 @@ static void check_denied(void)
 		pid = getpid();
 		command.uid = NOBODY;
 	}
-	snprintf(wanted, sizeof(wanted), "vasmap: maps of %d: EACCES - other uid; needs CAP_SYS_PTRACE\n",
-		 (int)pid);
+	snprintf(wanted, sizeof(wanted),
+		 "vasmap: maps of %d: EACCES - other uid; needs CAP_SYS_PTRACE\n", (int)pid);
 	run(&command, pid, NULL, NULL);
 	is_i64(command.status, 2, "a process of another user is a failure");
 	is_str(command.err, wanted, "one line says why and what helps");
@@ -336,7 +340,7 @@ static void check_denied(void)
 
 static void check_reader_gone(pid_t pid, bool ignore)
 {
-	struct command command = {.ignore_sigpipe = ignore};
+	struct command command = { .ignore_sigpipe = ignore };
 	int ends[2];
 
 	if (pipe2(ends, O_CLOEXEC) != 0)
@@ -371,10 +375,10 @@ static size_t line_columns(const char *line, size_t length)
 /* Runs vasmap --all on a terminal and returns what appears there. */
 static char *on_terminal(pid_t pid, unsigned short columns)
 {
-	struct winsize size = {.ws_row = 24, .ws_col = columns};
-	struct command command = {0};
+	struct winsize size = { .ws_row = 24, .ws_col = columns };
+	struct command command = { 0 };
 	char *text = calloc(1, 1 << 20), number[16];
-	const char *arguments[] = {vasmap, "--all", number, NULL};
+	const char *arguments[] = { vasmap, "--all", number, NULL };
 	int main_side, other_side;
 	size_t used = 0;
 	ssize_t got;
@@ -413,7 +417,8 @@ static void check_terminal(pid_t pid)
 		line += length + (line[length] == '\n');
 	}
 	ok(rows > 20 && widest <= 74 && cut > 0,
-	   "on a terminal of 74 columns %zu rows keep to %zu, %zu names are cut", rows, widest, cut);
+	   "on a terminal of 74 columns %zu rows keep to %zu, %zu names are cut", rows, widest,
+	   cut);
 	ok(strstr(text, "\033[34mimage\033[0m"), "with colour");
 	free(text);
 
@@ -435,7 +440,7 @@ static void check_terminal(pid_t pid)
 
 static void remove_folder(void)
 {
-	static const char *const names[] = {"plain", "new\nline \033[31mred", "was\\here"};
+	static const char *const names[] = { "plain", "new\nline \033[31mred", "was\\here" };
 	char path[4096];
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

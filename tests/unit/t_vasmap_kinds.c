@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* labels: msan valgrind */
 /*
- * vasmap's kinds and rows: what a mapping is taken for, alone and among its neighbours, and which mappings fold
- * into one row. Mappings are given as lines of maps; what comes out is compared as text.
+ * vasmap's kinds and rows: what a mapping is taken for, alone and among its neighbours, and which
+ * mappings fold into one row. Mappings are given as lines of maps; what comes out is compared as
+ * text.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +29,8 @@ static struct vas_mapping mapping_of(char *line)
 
 	memset(&mapping, 0, sizeof(mapping));
 	if (sscanf(line, "%lx-%lx %4s %lx %x:%x %lu%n", &mapping.start, &mapping.end, prot,
-		   &mapping.offset, &mapping.device_major, &mapping.device_minor, &mapping.inode, &used) != 7)
+		   &mapping.offset, &mapping.device_major, &mapping.device_minor, &mapping.inode,
+		   &used) != 7)
 		tap_bail("the test's own line is malformed: %s", line);
 	mapping.prot = (prot[0] == 'r' ? PROT_READ : 0) | (prot[1] == 'w' ? PROT_WRITE : 0) |
 		       (prot[2] == 'x' ? PROT_EXEC : 0);
@@ -69,7 +71,9 @@ static void add_row(void *context, const struct map_row *row)
 		 row->end, row->size >> 10, prot, map_kind_word(row->kind), row->vmas, label);
 }
 
-/* The lines go through grouping and folding; names lie in memory that changes, as the library's do. */
+/*
+ * The lines go through grouping and folding; names lie in memory that changes, as the library's do.
+ */
 static const char *rows_of(const char *lines, bool all, bool threads)
 {
 	static struct map_group group;
@@ -100,32 +104,32 @@ static void check_alone(void)
 	static const struct {
 		const char *line, *kind;
 	} samples[] = {
-		{"rw-p 00000000 00:00 0", "anon"},
-		{"rwxp 00000000 00:00 0", "anon"},
-		{"rw-s 00000000 00:05 7 /dev/zero (deleted)", "anon"},
-		{"---p 00000000 00:00 0", "guard"},
-		{"rw-p 00000000 00:00 0 [heap]", "malloc"},
-		{"rw-p 00000000 00:00 0 [anon:glibc: malloc]", "malloc"},
-		{"rw-p 00000000 00:00 0 [anon:scudo:primary]", "malloc"},
-		{"rw-p 00000000 00:00 0 [anon:libc_malloc]", "malloc"},
-		{"rw-p 00000000 00:00 0 [stack]", "stack"},
-		{"rw-p 00000000 00:00 0 [anon:stack_and_tls:77]", "stack"},
-		{"rw-p 00000000 00:00 0 [anon:glibc: pthread stack: 9]", "stack"},
-		{"---p 00000000 00:00 0 [anon:vas:main]", "arena"},
-		{"rw-s 00000000 00:05 7 /memfd:vas:main (deleted)", "arena"},
-		{"rw-s 00000000 00:05 7 /memfd:other (deleted)", "file"},
-		{"rw-p 00000000 00:00 0 [anon:vasty]", "anon"},
-		{"r-xp 00000000 00:00 0 [vdso]", "kernel"},
-		{"r-xp 00000000 08:01 7 /usr/bin/true", "image"},
-		{"r-xs 00000000 08:01 7 /usr/bin/true", "file"},
-		{"r--s 00000000 08:01 7 /etc/passwd", "file"},
-		{"rw-s 00000000 00:05 7 /dev/shm/q (deleted)", "file"},
-		{"rw-s 00000000 00:05 7 /dev/hugepages/x", "file"},
-		{"rw-s 00000000 00:05 7 /SYSV00000000 (deleted)", "file"},
-		{"rw-s 00000000 00:05 7 /dev/nvidia-uvm", "device"},
-		{"rw-s 00000000 00:05 7 anon_inode:[perf_event]", "device"},
-		{"rw-s 00000000 00:05 7 socket:[4711]", "device"},
-		{"rw-s 00000000 00:05 7 /dmabuf:", "device"},
+		{ "rw-p 00000000 00:00 0", "anon" },
+		{ "rwxp 00000000 00:00 0", "anon" },
+		{ "rw-s 00000000 00:05 7 /dev/zero (deleted)", "anon" },
+		{ "---p 00000000 00:00 0", "guard" },
+		{ "rw-p 00000000 00:00 0 [heap]", "malloc" },
+		{ "rw-p 00000000 00:00 0 [anon:glibc: malloc]", "malloc" },
+		{ "rw-p 00000000 00:00 0 [anon:scudo:primary]", "malloc" },
+		{ "rw-p 00000000 00:00 0 [anon:libc_malloc]", "malloc" },
+		{ "rw-p 00000000 00:00 0 [stack]", "stack" },
+		{ "rw-p 00000000 00:00 0 [anon:stack_and_tls:77]", "stack" },
+		{ "rw-p 00000000 00:00 0 [anon:glibc: pthread stack: 9]", "stack" },
+		{ "---p 00000000 00:00 0 [anon:vas:main]", "arena" },
+		{ "rw-s 00000000 00:05 7 /memfd:vas:main (deleted)", "arena" },
+		{ "rw-s 00000000 00:05 7 /memfd:other (deleted)", "file" },
+		{ "rw-p 00000000 00:00 0 [anon:vasty]", "anon" },
+		{ "r-xp 00000000 00:00 0 [vdso]", "kernel" },
+		{ "r-xp 00000000 08:01 7 /usr/bin/true", "image" },
+		{ "r-xs 00000000 08:01 7 /usr/bin/true", "file" },
+		{ "r--s 00000000 08:01 7 /etc/passwd", "file" },
+		{ "rw-s 00000000 00:05 7 /dev/shm/q (deleted)", "file" },
+		{ "rw-s 00000000 00:05 7 /dev/hugepages/x", "file" },
+		{ "rw-s 00000000 00:05 7 /SYSV00000000 (deleted)", "file" },
+		{ "rw-s 00000000 00:05 7 /dev/nvidia-uvm", "device" },
+		{ "rw-s 00000000 00:05 7 anon_inode:[perf_event]", "device" },
+		{ "rw-s 00000000 00:05 7 socket:[4711]", "device" },
+		{ "rw-s 00000000 00:05 7 /dmabuf:", "device" },
 	};
 
 	for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
@@ -136,8 +140,8 @@ static void check_alone(void)
 		snprintf(wanted, sizeof(wanted), "%s", samples[i].kind);
 		is_str(word, wanted, "%s", samples[i].line);
 	}
-	is_str(rows_of("10000-110000 ---p 0 00:00 0", true, true), "10000-110000 1024K ---p guard 1 \n",
-	       "no access and 1 MiB");
+	is_str(rows_of("10000-110000 ---p 0 00:00 0", true, true),
+	       "10000-110000 1024K ---p guard 1 \n", "no access and 1 MiB");
 	is_str(rows_of("10000-111000 ---p 0 00:00 0", true, true),
 	       "10000-111000 1028K ---p reserve 1 \n", "no access and more than 1 MiB");
 }
@@ -159,19 +163,20 @@ static void check_images(void)
 	       "402000-403000 4K r--p image 1 /bin/x\n403000-404000 4K rw-p image 1 /bin/x\n"
 	       "404000-410000 48K rw-p image 1 \n410000-420000 64K rwxp anon 1 \n",
 	       "each of its mappings is of its kind");
-	is_str(rows_of("400000-401000 r-xp 0 08:01 7 /bin/x\n402000-410000 rw-p 0 00:00 0\n", false, false),
+	is_str(rows_of("400000-401000 r-xp 0 08:01 7 /bin/x\n402000-410000 rw-p 0 00:00 0\n", false,
+		       false),
 	       "400000-401000 4K r-xp image 1 /bin/x\n402000-410000 56K rw-p anon 1 \n",
 	       "memory above a gap is no .bss");
-	is_str(rows_of("400000-401000 r--p 0 08:01 7 /bin/x\n401000-402000 r-xs 0 08:01 7 /bin/x\n", true,
-		       false),
+	is_str(rows_of("400000-401000 r--p 0 08:01 7 /bin/x\n401000-402000 r-xs 0 08:01 7 /bin/x\n",
+		       true, false),
 	       "400000-401000 4K r--p file 1 /bin/x\n401000-402000 4K r-xs file 1 /bin/x\n",
 	       "a shared mapping makes no image");
-	is_str(rows_of("400000-401000 r--p 0 08:01 7 /bin/x\n401000-402000 rw-p 0 08:01 7 /bin/x\n", true,
-		       false),
+	is_str(rows_of("400000-401000 r--p 0 08:01 7 /bin/x\n401000-402000 rw-p 0 08:01 7 /bin/x\n",
+		       true, false),
 	       "400000-401000 4K r--p file 1 /bin/x\n401000-402000 4K rw-p file 1 /bin/x\n",
 	       "nothing executable: a file");
-	is_str(rows_of("400000-401000 r--p 0 08:01 7 /bin/x\n401000-402000 r-xp 0 08:01 8 /bin/y\n", true,
-		       false),
+	is_str(rows_of("400000-401000 r--p 0 08:01 7 /bin/x\n401000-402000 r-xp 0 08:01 8 /bin/y\n",
+		       true, false),
 	       "400000-401000 4K r--p file 1 /bin/x\n401000-402000 4K r-xp image 1 /bin/y\n",
 	       "another file decides nothing");
 	is_str(rows_of("400000-401000 r--p 0 08:01 7 /lib/a\n401000-402000 r-xp 0 08:01 7 /lib/a\n"
@@ -258,9 +263,10 @@ static void check_folding(void)
 	       "anonymous memory folds by permission");
 	is_str(rows_of("10000-11000 rw-p 0 00:00 0\n13000-14000 rw-p 0 00:00 0\n", false, false),
 	       "10000-14000 8K rw-p anon 2 \n", "over a gap");
-	is_str(rows_of("10000-11000 rw-p 0 00:00 0 [anon:a]\n11000-12000 rw-p 0 00:00 0 [anon:b]\n", false,
-		       false),
-	       "10000-11000 4K rw-p anon 1 [anon:a]\n11000-12000 4K rw-p anon 1 [anon:b]\n", "by name");
+	is_str(rows_of("10000-11000 rw-p 0 00:00 0 [anon:a]\n11000-12000 rw-p 0 00:00 0 [anon:b]\n",
+		       false, false),
+	       "10000-11000 4K rw-p anon 1 [anon:a]\n11000-12000 4K rw-p anon 1 [anon:b]\n",
+	       "by name");
 	is_str(rows_of("10000-11000 rw-s 0 00:05 7 /dev/shm/q (deleted)\n11000-12000 rw-s 0 00:05 8 /a\n"
 		       "12000-13000 rw-s 0 00:05 9 /b\n13000-14000 rw-s 1000 00:05 9 /b\n",
 		       false, false),
@@ -270,11 +276,11 @@ static void check_folding(void)
 		       false, false),
 	       "10000-12000 8K mixd arena 2 vas:main\n12000-13000 4K rw-p arena 1 vas:other\n",
 	       "arenas fold by name");
-	is_str(rows_of("10000-11000 r--p 0 00:00 0 [vvar]\n11000-12000 r-xp 0 00:00 0 [vdso]\n", false,
-		       false),
+	is_str(rows_of("10000-11000 r--p 0 00:00 0 [vvar]\n11000-12000 r-xp 0 00:00 0 [vdso]\n",
+		       false, false),
 	       "10000-12000 8K mixd kernel 2 [vvar] [vdso]\n", "the kernel's names are all there");
-	is_str(rows_of("10000-11000 rw-p 0 00:00 0\n11000-12000 rw-s 0 00:05 7 /dev/zero (deleted)\n", false,
-		       false),
+	is_str(rows_of("10000-11000 rw-p 0 00:00 0\n11000-12000 rw-s 0 00:05 7 /dev/zero (deleted)\n",
+		       false, false),
 	       "10000-11000 4K rw-p anon 1 \n11000-12000 4K rw-s anon 1 /dev/zero (deleted)\n",
 	       "private and shared do not fold");
 	is_str(rows_of("", false, false), "", "nothing");
@@ -289,10 +295,11 @@ static void check_long_name(void)
 	memset(name, '\001', MAP_NAME_MAX);
 	name[0] = '/';
 	name[MAP_NAME_MAX] = 0;
-	snprintf(lines, sizeof(lines), "10000-11000 r--p 0 08:01 7 %s\n11000-12000 r-xp 0 08:01 7 %s\n", name,
-		 name);
+	snprintf(lines, sizeof(lines),
+		 "10000-11000 r--p 0 08:01 7 %s\n11000-12000 r-xp 0 08:01 7 %s\n", name, name);
 	rows_of(lines, false, false);
-	is_u64(strlen(result), strlen("10000-12000 8K mixd image 2 ") + 1 + 4 * (MAP_NAME_MAX - 1) + 1,
+	is_u64(strlen(result),
+	       strlen("10000-12000 8K mixd image 2 ") + 1 + 4 * (MAP_NAME_MAX - 1) + 1,
 	       "a name of 4096 bytes, each escaped");
 }
 

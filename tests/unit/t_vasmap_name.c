@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* labels: msan valgrind */
-/* vasmap's names: nothing that a terminal would act on gets through, and cutting keeps within the width. */
+/*
+ * vasmap's names: nothing that a terminal would act on gets through, and cutting keeps within the
+ * width.
+ */
 #include <string.h>
 
 #include "tap/tap.h"
@@ -10,26 +13,27 @@
 static const struct {
 	const char *name, *text, *what;
 } samples[] = {
-	{"/usr/lib/libc.so.6", "/usr/lib/libc.so.6", "plain text"},
-	{"a\nb", "a\\012b", "a newline"},
-	{"\033[31m", "\\033[31m", "an escape sequence"},
-	{"\177", "\\177", "delete"},
-	{"a\\b", "a\\\\b", "a backslash"},
-	{"gr\303\274n", "gr\303\274n", "a letter in UTF-8"},
-	{"\342\202\254 \360\237\230\200", "\342\202\254 \360\237\230\200", "three and four bytes"},
-	{"\374", "\\374", "a letter in Latin-1"},
-	{"\303", "\\303", "a character cut short"},
-	{"\303(", "\\303(", "a character broken off"},
-	{"\200", "\\200", "a continuation without a beginning"},
-	{"\302\233m", "\\302\\233m", "an escape sequence in 8 bits"},
-	{"\300\257", "\\300\\257", "an overlong slash"},
-	{"\340\200\257", "\\340\\200\\257", "an overlong slash in three bytes"},
-	{"\355\240\200", "\\355\\240\\200", "half a surrogate pair"},
-	{"\364\220\200\200", "\\364\\220\\200\\200", "beyond Unicode"},
-	{"\377\376", "\\377\\376", "bytes that are never UTF-8"},
-	{"\342\200\256x", "\\342\\200\\256x", "a mark that turns the direction"},
-	{"\342\200\213x", "\\342\\200\\213x", "a space of no width"},
-	{"\342\200\250", "\\342\\200\\250", "a line separator"},
+	{ "/usr/lib/libc.so.6", "/usr/lib/libc.so.6", "plain text" },
+	{ "a\nb", "a\\012b", "a newline" },
+	{ "\033[31m", "\\033[31m", "an escape sequence" },
+	{ "\177", "\\177", "delete" },
+	{ "a\\b", "a\\\\b", "a backslash" },
+	{ "gr\303\274n", "gr\303\274n", "a letter in UTF-8" },
+	{ "\342\202\254 \360\237\230\200", "\342\202\254 \360\237\230\200",
+	  "three and four bytes" },
+	{ "\374", "\\374", "a letter in Latin-1" },
+	{ "\303", "\\303", "a character cut short" },
+	{ "\303(", "\\303(", "a character broken off" },
+	{ "\200", "\\200", "a continuation without a beginning" },
+	{ "\302\233m", "\\302\\233m", "an escape sequence in 8 bits" },
+	{ "\300\257", "\\300\\257", "an overlong slash" },
+	{ "\340\200\257", "\\340\\200\\257", "an overlong slash in three bytes" },
+	{ "\355\240\200", "\\355\\240\\200", "half a surrogate pair" },
+	{ "\364\220\200\200", "\\364\\220\\200\\200", "beyond Unicode" },
+	{ "\377\376", "\\377\\376", "bytes that are never UTF-8" },
+	{ "\342\200\256x", "\\342\\200\\256x", "a mark that turns the direction" },
+	{ "\342\200\213x", "\\342\\200\\213x", "a space of no width" },
+	{ "\342\200\250", "\\342\\200\\250", "a line separator" },
 };
 
 static void check_samples(void)
@@ -65,7 +69,8 @@ static void check_random(void)
 			at += count ? count : 1;
 		}
 	}
-	is_u64(bad, 0, "%llu random names give visible characters only", (unsigned long long)rounds);
+	is_u64(bad, 0, "%llu random names give visible characters only",
+	       (unsigned long long)rounds);
 	is_u64(long_ones, 0, "none is longer than four times the name");
 }
 

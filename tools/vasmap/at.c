@@ -2,9 +2,10 @@
 /*
  * at: what is mapped at one address.
  *
- * For a process this is one query, where the kernel answers queries, so the other mappings cost nothing. The kind of
- * some mappings depends on their neighbours (group.c): a few adjacent ones below are looked up one by one, then
- * shown to the grouping in ascending order until it has decided. A saved file is simply read.
+ * For a process this is one query, where the kernel answers queries, so the other mappings cost
+ * nothing. The kind of some mappings depends on their neighbours (group.c): a few adjacent ones
+ * below are looked up one by one, then shown to the grouping in ascending order until it has
+ * decided. A saved file is simply read.
  *
  * A free address is told with the free range around it, which takes a reading of all mappings.
  */
@@ -151,7 +152,8 @@ static bool map_query_used(void)
 
 static void map_look_print(struct map_out *out, const struct map_look *look)
 {
-	char address[MAP_NUMBER_MAX], size[MAP_NUMBER_MAX], start[MAP_NUMBER_MAX], end[MAP_NUMBER_MAX];
+	char address[MAP_NUMBER_MAX], size[MAP_NUMBER_MAX], start[MAP_NUMBER_MAX],
+		end[MAP_NUMBER_MAX];
 	uint64_t inside = look->address - look->row.start;
 	char *at;
 
@@ -172,7 +174,8 @@ static void map_look_print(struct map_out *out, const struct map_look *look)
 		return;
 	}
 	map_out_print(out, "%s is free: %s - %s  %s  between ", address,
-		      map_address_text(start, look->gap.start), map_address_text(end, look->gap.end),
+		      map_address_text(start, look->gap.start),
+		      map_address_text(end, look->gap.end),
 		      map_size_text(size, look->gap.end - look->gap.start, out->exact));
 	at = map_out_room(out, MAP_NAME_TEXT_MAX + 16);
 	map_out_done(out, map_put_neighbour(at, &look->below));
@@ -187,7 +190,8 @@ static void map_look_json(struct map_out *out, const struct map_target *target,
 {
 	struct map_json json;
 
-	map_json_begin(&json, out, "at", target, look->found && map_query_used() ? "query" : "maps");
+	map_json_begin(&json, out, "at", target,
+		       look->found && map_query_used() ? "query" : "maps");
 	map_json_hex(&json, "address", look->address);
 	if (look->found)
 		map_row_json(&json, "mapping", &look->row);

@@ -2,9 +2,10 @@
 /*
  * find: where there is room under constraints.
  *
- * The library decides, by the same rules as a reservation of the process itself: margins around stacks and above
- * the break are kept. Without --near the lowest place is taken, so that the answer can be repeated. Further places are
- * found by avoiding those found before; each is one more reading of the mappings.
+ * The library decides, by the same rules as a reservation of the process itself: margins around
+ * stacks and above the break are kept. Without --near the lowest place is taken, so that the answer
+ * can be repeated. Further places are found by avoiding those found before; each is one more
+ * reading of the mappings.
  *
  * When there is no room, the largest usable range is told and how much it is short by.
  */
@@ -47,7 +48,7 @@ static int map_find_once(struct map_search *search, struct vas_layout *layout)
 	const struct map_options *options = search->options;
 	VAS_OPTS(vas_reserve_opts, opts);
 	VAS_OPTS(vas_limits, limits);
-	const struct vas_limits *list[] = {&limits};
+	const struct vas_limits *list[] = { &limits };
 	struct vas_span span;
 	int error;
 
@@ -131,10 +132,11 @@ static void map_place_print(struct map_out *out, const struct map_place *place)
 	char start[MAP_NUMBER_MAX], end[MAP_NUMBER_MAX], text[MAP_NUMBER_MAX];
 
 	map_out_print(out, "%s - %s %*s", map_address_text(start, place->span.start),
-		      map_address_text(end, place->span.start + place->span.size), out->exact ? 16 : 8,
-		      map_size_text(text, place->span.size, out->exact));
+		      map_address_text(end, place->span.start + place->span.size),
+		      out->exact ? 16 : 8, map_size_text(text, place->span.size, out->exact));
 	if (place->distance != MAP_UNKNOWN)
-		map_out_print(out, "  distance %s", map_size_text(text, place->distance, out->exact));
+		map_out_print(out, "  distance %s",
+			      map_size_text(text, place->distance, out->exact));
 	if (place->gap_end)
 		map_out_print(out, "  in gap %s", map_address_text(start, place->gap_start));
 	map_out_text(out, "\n");
@@ -207,17 +209,20 @@ static void map_find_complain(const struct map_search *search)
 
 	map_size_text(size, search->options->size, false);
 	if (search->error == -ERANGE)
-		map_message("no %sfree range of %s: more than lies between these limits, even were it all free",
-			    more, size);
+		map_message(
+			"no %sfree range of %s: more than lies between these limits, even were it all free",
+			more, size);
 	else if (search->largest == MAP_UNKNOWN || search->largest >= search->options->size)
 		map_message("no %sfree range of %s under these limits", more, size);
 	else if (search->largest == 0)
-		map_message("no %sfree range of %s: nothing is free under these limits", more, size);
+		map_message("no %sfree range of %s: nothing is free under these limits", more,
+			    size);
 	else
-		map_message("no %sfree range of %s: largest is %s at %s (short by %s)", more, size,
-			    map_size_text(largest, search->largest, false),
-			    map_address_text(start, search->largest_start),
-			    map_size_text(shortage, search->options->size - search->largest, false));
+		map_message(
+			"no %sfree range of %s: largest is %s at %s (short by %s)", more, size,
+			map_size_text(largest, search->largest, false),
+			map_address_text(start, search->largest_start),
+			map_size_text(shortage, search->options->size - search->largest, false));
 }
 
 /* Looks until there are enough places. The result is YES, NO, or FAILED with the message given. */

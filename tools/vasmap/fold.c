@@ -2,9 +2,10 @@
 /*
  * Folds consecutive mappings of one kind into rows.
  *
- * A row grows while mappings stream by, and is shown when one comes that does not belong to it: another kind, a
- * gap above 1 GiB, and for some kinds another name or permission. One row is kept, whatever the number of
- * mappings. The names of a row are counted by comparing each with the one before.
+ * A row grows while mappings stream by, and is shown when one comes that does not belong to it:
+ * another kind, a gap above 1 GiB, and for some kinds another name or permission. One row is kept,
+ * whatever the number of mappings. The names of a row are counted by comparing each with the one
+ * before.
  *
  * With all set every mapping is a row of its own, and nothing is copied.
  */
@@ -56,7 +57,8 @@ static size_t map_name_keep(char *kept, const struct vas_mapping *mapping)
 static bool map_fold_same_name(const struct map_fold *fold, const struct vas_mapping *mapping)
 {
 	return mapping->name_length == fold->last_length &&
-	       (!fold->last_length || memcmp(mapping->name, fold->last_name, fold->last_length) == 0);
+	       (!fold->last_length ||
+		memcmp(mapping->name, fold->last_name, fold->last_length) == 0);
 }
 
 /* Whether the name differs from the one seen last; remembers it. */
@@ -168,8 +170,8 @@ void map_fold_end(struct map_fold *fold)
 char *map_put_prot(char *at, const struct map_row *row)
 {
 	static const char texts[2][8][4] = {
-		{"---p", "r--p", "-w-p", "rw-p", "--xp", "r-xp", "-wxp", "rwxp"},
-		{"---s", "r--s", "-w-s", "rw-s", "--xs", "r-xs", "-wxs", "rwxs"},
+		{ "---p", "r--p", "-w-p", "rw-p", "--xp", "r-xp", "-wxp", "rwxp" },
+		{ "---s", "r--s", "-w-s", "rw-s", "--xs", "r-xs", "-wxs", "rwxs" },
 	};
 	bool shared = row->first.flags & VAS_MAPPING_SHARED;
 

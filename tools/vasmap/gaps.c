@@ -2,7 +2,8 @@
 /*
  * --gaps: the free ranges, with what lies below and above each.
  *
- * ALIGN is the largest power of two that divides the start: what a span placed at the low end would have.
+ * ALIGN is the largest power of two that divides the start: what a span placed at the low end would
+ * have.
  */
 #include "commands.h"
 
@@ -122,7 +123,8 @@ static enum map_status map_gaps_text(struct map_target *target, struct map_gap_l
 		map_walk_end(&listing->walk);
 	map_out_let_go(listing->out, NULL, 0);
 	map_out_print(listing->out,
-		      "%" PRIu64 " of %" PRIu64 " gaps; ALIGN = largest power of two dividing START\n",
+		      "%" PRIu64 " of %" PRIu64
+		      " gaps; ALIGN = largest power of two dividing START\n",
 		      listing->shown, listing->seen);
 	return status;
 }
@@ -153,7 +155,8 @@ enum map_status map_gaps(struct map_target *target, const struct map_options *op
 	listing.out = out;
 	listing.min = options->gap_min;
 	listing.shown = listing.seen = 0;
-	map_walk_begin(&listing.walk, target, options->json ? map_gap_json : map_gap_print, &listing);
+	map_walk_begin(&listing.walk, target, options->json ? map_gap_json : map_gap_print,
+		       &listing);
 	status = options->json ? map_gaps_json(target, &listing) : map_gaps_text(target, &listing);
 	return status == MAP_STATUS_YES && !listing.shown ? MAP_STATUS_NO : status;
 }

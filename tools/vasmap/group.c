@@ -4,14 +4,16 @@
  *
  * Strategy: mappings stream through; only those wait whose kind the following ones decide.
  *
- *  - A private mapping of a file is part of an image when any mapping of the same file in the same run is
- *    executable. Up to 16 of them wait for that one. Unnamed memory right above an image is its .bss.
- *  - A guard right below unnamed read-write memory makes both a thread's stack, if there are threads.
- *  - Read-write memory at a multiple of 64 MiB, filled up to the next multiple by memory without access,
- *    is a heap of glibc's malloc.
+ *  - A private mapping of a file is part of an image when any mapping of the same file in the same
+ *    run is executable. Up to 16 of them wait for that one. Unnamed memory right above an image is
+ *    its .bss.
+ *  - A guard right below unnamed read-write memory makes both a thread's stack, if there are
+ *    threads.
+ *  - Read-write memory at a multiple of 64 MiB, filled up to the next multiple by memory without
+ *    access, is a heap of glibc's malloc.
  *
- * The last two are guesses by shape, for kernels without names for anonymous memory. They can be wrong for
- * memory of that very shape; the man page says so.
+ * The last two are guesses by shape, for kernels without names for anonymous memory. They can be
+ * wrong for memory of that very shape; the man page says so.
  *
  * Copies are made only of what waits: the common mapping is passed straight through.
  */
@@ -54,7 +56,8 @@ static void map_group_wait(struct map_group *group, const struct vas_mapping *ma
 	struct vas_mapping *waiting = &group->queue[group->count];
 
 	if (group->count == 0) {
-		size_t length = mapping->name_length <= MAP_NAME_MAX ? mapping->name_length : MAP_NAME_MAX;
+		size_t length =
+			mapping->name_length <= MAP_NAME_MAX ? mapping->name_length : MAP_NAME_MAX;
 
 		memcpy(group->name, mapping->name, length);
 		group->name[length] = 0;
@@ -83,15 +86,17 @@ static enum map_kind map_pair_kind(const struct map_group *group, const struct v
 	if (below->end != mapping->start || !map_is_plain(mapping))
 		return MAP_KIND_COUNT;
 	if (below->prot == PROT_NONE)
-		return map_is_read_write(mapping) && mapping->end - mapping->start >= MAP_STACK_MIN ?
-			       MAP_KIND_STACK :
-			       MAP_KIND_COUNT;
-	return mapping->prot == PROT_NONE && mapping->end == below->start + MAP_HEAP_SPAN ?
-		       MAP_KIND_MALLOC :
-		       MAP_KIND_COUNT;
+		return map_is_read_write(mapping) && mapping->end - mapping->start >= MAP_STACK_MIN
+			       ? MAP_KIND_STACK
+			       : MAP_KIND_COUNT;
+	return mapping->prot == PROT_NONE && mapping->end == below->start + MAP_HEAP_SPAN
+		       ? MAP_KIND_MALLOC
+		       : MAP_KIND_COUNT;
 }
 
-/* Decides about what waits in the light of mapping. Returns true when mapping went along with it. */
+/*
+ * Decides about what waits in the light of mapping. Returns true when mapping went along with it.
+ */
 static bool map_group_decide(struct map_group *group, const struct vas_mapping *mapping)
 {
 	const struct vas_mapping *first = &group->queue[0];
@@ -137,8 +142,9 @@ void map_group_show(struct map_group *group, const struct vas_mapping *mapping)
 		return;
 	kind = map_kind_of(mapping);
 	if (kind == MAP_KIND_FILE && !(mapping->flags & VAS_MAPPING_SHARED)) {
-		bool known = (group->last_kind == MAP_KIND_IMAGE || group->last_kind == MAP_KIND_FILE) &&
-			     map_same_file(&group->last, mapping);
+		bool known =
+			(group->last_kind == MAP_KIND_IMAGE || group->last_kind == MAP_KIND_FILE) &&
+			map_same_file(&group->last, mapping);
 
 		if (!known) {
 			map_group_wait(group, mapping);
@@ -148,7 +154,8 @@ void map_group_show(struct map_group *group, const struct vas_mapping *mapping)
 	} else if (map_is_plain(mapping)) {
 		if (map_is_read_write(mapping) && map_is_above_image(group, mapping)) {
 			kind = MAP_KIND_IMAGE;
-		} else if ((kind == MAP_KIND_GUARD && group->threads) || map_is_heap_head(mapping)) {
+		} else if ((kind == MAP_KIND_GUARD && group->threads) ||
+			   map_is_heap_head(mapping)) {
 			map_group_wait(group, mapping);
 			return;
 		}

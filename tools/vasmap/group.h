@@ -16,12 +16,16 @@ struct map_group {
 	void *context;
 	bool threads; /* the process may have more than one thread */
 
-	/* Mappings whose kind the next one decides; I: all of one file, or a single one without a name. */
+	/*
+	 * Mappings whose kind the next one decides; I: all of one file, or a single one without a
+	 * name.
+	 */
 	struct vas_mapping queue[MAP_GROUP_QUEUE];
 	unsigned count; /* I: <= MAP_GROUP_QUEUE */
 	char name[MAP_NAME_MAX + 1]; /* of all of the queue */
 
-	struct vas_mapping last; /* passed on last, if it is an image's or a file's; without its name */
+	struct vas_mapping
+		last; /* passed on last, if it is an image's or a file's; without its name */
 	enum map_kind last_kind; /* MAP_KIND_COUNT before the first */
 };
 

@@ -2,8 +2,8 @@
 /*
  * The lines above a listing: what is looked at, and its totals.
  *
- * Of a saved file nothing but its name is known: the machine it comes from may have had another page size and width.
- * The time is that of the end of the reading.
+ * Of a saved file nothing but its name is known: the machine it comes from may have had another
+ * page size and width. The time is that of the end of the reading.
  */
 #include "head.h"
 
@@ -22,8 +22,8 @@ static char *map_put_time(char *at)
 	clock_gettime(CLOCK_REALTIME, &now);
 	if (!localtime_r(&now.tv_sec, &local))
 		return at;
-	return at + sprintf(at, "  at %02d:%02d:%02d.%03ld", local.tm_hour, local.tm_min, local.tm_sec,
-			    now.tv_nsec / 1000000);
+	return at + sprintf(at, "  at %02d:%02d:%02d.%03ld", local.tm_hour, local.tm_min,
+			    local.tm_sec, now.tv_nsec / 1000000);
 }
 
 char *map_put_identity(char *at, const struct map_target *target)

@@ -2,11 +2,13 @@
 /*
  * A streaming writer of JSON; the schema is in docs/vasmap-json.md.
  *
- * Addresses are strings of hexadecimal digits, since readers that keep numbers as doubles lose bits above 2^53;
- * sizes are numbers of bytes; what is not known is null. A key has the same type whatever the options.
+ * Addresses are strings of hexadecimal digits, since readers that keep numbers as doubles lose bits
+ * above 2^53; sizes are numbers of bytes; what is not known is null. A key has the same type
+ * whatever the options.
  *
- * Names are bytes, JSON is Unicode: control characters are escaped, bytes that are not UTF-8 become U+FFFD.
- * The writer does not check that brackets match: callers are few and tests read the result back.
+ * Names are bytes, JSON is Unicode: control characters are escaped, bytes that are not UTF-8 become
+ * U+FFFD. The writer does not check that brackets match: callers are few and tests read the result
+ * back.
  */
 #include "json.h"
 
@@ -180,7 +182,8 @@ void map_json_begin(struct map_json *json, struct map_out *out, const char *comm
 	map_json_text(json, "file", target->path ? target->operand : NULL);
 	map_json_text(json, "source", target->path ? "file" : source);
 	map_json_bool(json, "consistent", false);
-	map_json_known_number(json, "page_size", target->path ? MAP_UNKNOWN : target->window.page_size);
+	map_json_known_number(json, "page_size",
+			      target->path ? MAP_UNKNOWN : target->window.page_size);
 	map_json_known_number(json, "vma_limit", target->vma_limit);
 	map_json_open(json, "window", '{');
 	map_json_hex(json, "min", target->window.min);

@@ -2,12 +2,14 @@
 /*
  * What a mapping is for, as far as it tells by itself.
  *
- * The kernel gives a name, permissions and a file. Names of anonymous memory (PR_SET_VMA) are trusted where
- * they are there; many kernels are built without them, so group.c adds what neighbours tell.
+ * The kernel gives a name, permissions and a file. Names of anonymous memory (PR_SET_VMA) are
+ * trusted where they are there; many kernels are built without them, so group.c adds what
+ * neighbours tell.
  *
- * A private mapping of a file that is executable is part of an image; other parts of the same image are
- * found by group.c. /dev/shm and hugetlbfs hold files, /dev/zero is how shared anonymous memory shows,
- * everything else under /dev, and what has no path (anon_inode:, socket:, /dmabuf:), is a device's.
+ * A private mapping of a file that is executable is part of an image; other parts of the same image
+ * are found by group.c. /dev/shm and hugetlbfs hold files, /dev/zero is how shared anonymous memory
+ * shows, everything else under /dev, and what has no path (anon_inode:, socket:, /dmabuf:), is a
+ * device's.
  */
 #include "kind.h"
 
@@ -29,7 +31,7 @@ static enum map_kind map_kind_by_access(const struct vas_mapping *mapping)
 /* name begins behind the colon of [anon:NAME] or [anon_shmem:NAME]. */
 static enum map_kind map_kind_named(const struct vas_mapping *mapping, const char *name)
 {
-	static const char *const heaps[] = {"malloc", "scudo:", "tcmalloc"};
+	static const char *const heaps[] = { "malloc", "scudo:", "tcmalloc" };
 
 	if (map_begins(name, "vas:"))
 		return MAP_KIND_ARENA;
@@ -85,10 +87,10 @@ enum map_kind map_kind_of(const struct vas_mapping *mapping)
 const char *map_kind_word(enum map_kind kind)
 {
 	static const char words[MAP_KIND_COUNT][8] = {
-		[MAP_KIND_ARENA] = "arena",   [MAP_KIND_MALLOC] = "malloc",
-		[MAP_KIND_IMAGE] = "image",   [MAP_KIND_FILE] = "file",
-		[MAP_KIND_DEVICE] = "device", [MAP_KIND_STACK] = "stack",
-		[MAP_KIND_ANON] = "anon",     [MAP_KIND_GUARD] = "guard",
+		[MAP_KIND_ARENA] = "arena",	[MAP_KIND_MALLOC] = "malloc",
+		[MAP_KIND_IMAGE] = "image",	[MAP_KIND_FILE] = "file",
+		[MAP_KIND_DEVICE] = "device",	[MAP_KIND_STACK] = "stack",
+		[MAP_KIND_ANON] = "anon",	[MAP_KIND_GUARD] = "guard",
 		[MAP_KIND_RESERVE] = "reserve", [MAP_KIND_KERNEL] = "kernel",
 	};
 
@@ -98,11 +100,16 @@ const char *map_kind_word(enum map_kind kind)
 const char *map_kind_colour(enum map_kind kind)
 {
 	static const char *const colours[MAP_KIND_COUNT] = {
-		[MAP_KIND_ARENA] = "\033[1;32m", [MAP_KIND_MALLOC] = "\033[33m",
-		[MAP_KIND_IMAGE] = "\033[34m",	 [MAP_KIND_FILE] = "\033[36m",
-		[MAP_KIND_DEVICE] = "\033[31m",	 [MAP_KIND_STACK] = "\033[35m",
-		[MAP_KIND_ANON] = "",		 [MAP_KIND_GUARD] = "\033[2m",
-		[MAP_KIND_RESERVE] = "\033[2m",	 [MAP_KIND_KERNEL] = "\033[2m",
+		[MAP_KIND_ARENA] = "\033[1;32m",
+		[MAP_KIND_MALLOC] = "\033[33m",
+		[MAP_KIND_IMAGE] = "\033[34m",
+		[MAP_KIND_FILE] = "\033[36m",
+		[MAP_KIND_DEVICE] = "\033[31m",
+		[MAP_KIND_STACK] = "\033[35m",
+		[MAP_KIND_ANON] = "",
+		[MAP_KIND_GUARD] = "\033[2m",
+		[MAP_KIND_RESERVE] = "\033[2m",
+		[MAP_KIND_KERNEL] = "\033[2m",
 	};
 
 	return colours[kind];
@@ -124,7 +131,7 @@ const char *map_shown_name(const char *name, size_t length, size_t *shown_length
 	static const struct {
 		const char *before;
 		const char *after;
-	} wraps[] = {{"[anon:vas:", "]"}, {"[anon_shmem:vas:", "]"}, {"/memfd:vas:", ""}};
+	} wraps[] = { { "[anon:vas:", "]" }, { "[anon_shmem:vas:", "]" }, { "/memfd:vas:", "" } };
 
 	for (size_t i = 0; i < sizeof(wraps) / sizeof(wraps[0]); i++) {
 		size_t before = strlen(wraps[i].before), after = strlen(wraps[i].after);

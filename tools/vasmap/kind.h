@@ -35,8 +35,8 @@ bool map_is_plain(const struct vas_mapping *mapping);
 bool map_same_file(const struct vas_mapping *a, const struct vas_mapping *b);
 
 /*
- * The part of a name that is shown: vas:main for [anon:vas:main] and /memfd:vas:main. Returns its start and
- * writes its length.
+ * The part of a name that is shown: vas:main for [anon:vas:main] and /memfd:vas:main. Returns its
+ * start and writes its length.
  */
 const char *map_shown_name(const char *name, size_t length, size_t *shown_length);
 

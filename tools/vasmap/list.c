@@ -2,9 +2,10 @@
 /*
  * The listing: one row for each run of mappings of one kind, or for each mapping.
  *
- * Mappings are read once and rows are printed as they come. The totals are known at the end but belong on top, so
- * the rows are held back in the output buffer; a listing above 512 KiB of text (about 8,000 rows) has them at its end
- * instead. Rows of a saved file that turns out malformed are dropped while they can be: nothing in it is trusted.
+ * Mappings are read once and rows are printed as they come. The totals are known at the end but
+ * belong on top, so the rows are held back in the output buffer; a listing above 512 KiB of text
+ * (about 8,000 rows) has them at its end instead. Rows of a saved file that turns out malformed are
+ * dropped while they can be: nothing in it is trusted.
  */
 #include "commands.h"
 
@@ -110,7 +111,7 @@ enum map_status map_list(struct map_target *target, const struct map_options *op
 	listing.target = target;
 	listing.out = out;
 	memset(&listing.totals, 0, sizeof(listing.totals));
-	map_fold_begin(&listing.fold, options->all, options->json ? map_list_row_json : map_list_row,
-		       &listing);
+	map_fold_begin(&listing.fold, options->all,
+		       options->json ? map_list_row_json : map_list_row, &listing);
 	return options->json ? map_list_json(&listing) : map_list_text(&listing);
 }

@@ -2,13 +2,13 @@
 /*
  * vasmap: shows how a process's address space is used, and where there is room in it.
  *
- * It uses the public interface of the library and libc, and nothing else, so a static build can be copied
- * into a container. By default it reads the target's maps once and walks no page tables: it must not stall what it
- * looks at. smaps is never read.
+ * It uses the public interface of the library and libc, and nothing else, so a static build can be
+ * copied into a container. By default it reads the target's maps once and walks no page tables: it
+ * must not stall what it looks at. smaps is never read.
  *
- * Structure: options.c reads the command line, target.c opens what is looked at, reading.c streams its mappings
- * through group.c (kinds), and list.c, gaps.c, summary.c, find.c and at.c show them: fold.c and row.c make rows,
- * json.c the machine form, out.c writes.
+ * Structure: options.c reads the command line, target.c opens what is looked at, reading.c streams
+ * its mappings through group.c (kinds), and list.c, gaps.c, summary.c, find.c and at.c show them:
+ * fold.c and row.c make rows, json.c the machine form, out.c writes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +29,8 @@ static bool map_wants_colour(const struct map_options *options)
 		return false;
 	if (options->colour == MAP_COLOUR_ALWAYS)
 		return true;
-	return isatty(STDOUT_FILENO) && !(none && *none) && terminal && strcmp(terminal, "dumb") != 0;
+	return isatty(STDOUT_FILENO) && !(none && *none) && terminal &&
+	       strcmp(terminal, "dumb") != 0;
 }
 
 static unsigned map_terminal_columns(void)
@@ -46,7 +47,7 @@ static unsigned map_terminal_columns(void)
 static enum map_status map_run(const struct map_options *options, const char *operand,
 			       struct map_out *out)
 {
-	static enum map_status (*const commands[])(struct map_target *target,
+	static enum map_status (*const commands[])(struct map_target * target,
 						   const struct map_options *options,
 						   struct map_out *out) = {
 		[MAP_COMMAND_LIST] = map_list,	     [MAP_COMMAND_GAPS] = map_gaps,
@@ -111,6 +112,7 @@ int main(int count, char **arguments)
 		return status;
 	/* A reader that had enough is no news. */
 	if (error != -EPIPE)
-		map_message("standard output: %s - not all of it could be written", map_error_name(error));
+		map_message("standard output: %s - not all of it could be written",
+			    map_error_name(error));
 	return MAP_STATUS_FAILED;
 }

@@ -2,8 +2,9 @@
 /*
  * One-line messages on standard error.
  *
- * A message says what, why and what helps, with the errno by name: names can be searched for, numbers and
- * translated sentences cannot. Messages quote names that others chose, so they are escaped.
+ * A message says what, why and what helps, with the errno by name: names can be searched for,
+ * numbers and translated sentences cannot. Messages quote names that others chose, so they are
+ * escaped.
  */
 #include "message.h"
 
@@ -51,18 +52,18 @@ const char *map_error_name(int error)
 		int error;
 		const char *name;
 	} names[] = {
-		{EPERM, "EPERM"},	    {ENOENT, "ENOENT"},	  {ESRCH, "ESRCH"},
-		{EINTR, "EINTR"},	    {EIO, "EIO"},	  {ENXIO, "ENXIO"},
-		{E2BIG, "E2BIG"},	    {EBADF, "EBADF"},	  {EAGAIN, "EAGAIN"},
-		{ENOMEM, "ENOMEM"},	    {EACCES, "EACCES"},	  {EFAULT, "EFAULT"},
-		{EBUSY, "EBUSY"},	    {EEXIST, "EEXIST"},	  {ENODEV, "ENODEV"},
-		{ENOTDIR, "ENOTDIR"},	    {EISDIR, "EISDIR"},	  {EINVAL, "EINVAL"},
-		{ENFILE, "ENFILE"},	    {EMFILE, "EMFILE"},	  {ENOTTY, "ENOTTY"},
-		{EFBIG, "EFBIG"},	    {ENOSPC, "ENOSPC"},	  {EPIPE, "EPIPE"},
-		{EROFS, "EROFS"},	    {ERANGE, "ERANGE"},	  {ENAMETOOLONG, "ENAMETOOLONG"},
-		{ENOSYS, "ENOSYS"},	    {ELOOP, "ELOOP"},	  {EBADMSG, "EBADMSG"},
-		{EOVERFLOW, "EOVERFLOW"},   {EDQUOT, "EDQUOT"},	  {EOPNOTSUPP, "EOPNOTSUPP"},
-		{ETXTBSY, "ETXTBSY"},	    {ESTALE, "ESTALE"},	  {ECONNRESET, "ECONNRESET"},
+		{ EPERM, "EPERM" },	    { ENOENT, "ENOENT" }, { ESRCH, "ESRCH" },
+		{ EINTR, "EINTR" },	    { EIO, "EIO" },	  { ENXIO, "ENXIO" },
+		{ E2BIG, "E2BIG" },	    { EBADF, "EBADF" },	  { EAGAIN, "EAGAIN" },
+		{ ENOMEM, "ENOMEM" },	    { EACCES, "EACCES" }, { EFAULT, "EFAULT" },
+		{ EBUSY, "EBUSY" },	    { EEXIST, "EEXIST" }, { ENODEV, "ENODEV" },
+		{ ENOTDIR, "ENOTDIR" },	    { EISDIR, "EISDIR" }, { EINVAL, "EINVAL" },
+		{ ENFILE, "ENFILE" },	    { EMFILE, "EMFILE" }, { ENOTTY, "ENOTTY" },
+		{ EFBIG, "EFBIG" },	    { ENOSPC, "ENOSPC" }, { EPIPE, "EPIPE" },
+		{ EROFS, "EROFS" },	    { ERANGE, "ERANGE" }, { ENAMETOOLONG, "ENAMETOOLONG" },
+		{ ENOSYS, "ENOSYS" },	    { ELOOP, "ELOOP" },	  { EBADMSG, "EBADMSG" },
+		{ EOVERFLOW, "EOVERFLOW" }, { EDQUOT, "EDQUOT" }, { EOPNOTSUPP, "EOPNOTSUPP" },
+		{ ETXTBSY, "ETXTBSY" },	    { ESTALE, "ESTALE" }, { ECONNRESET, "ECONNRESET" },
 	};
 	static char number[32];
 

@@ -15,7 +15,9 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Control characters, separators and direction marks, which a terminal acts on rather than shows. */
+/*
+ * Control characters, separators and direction marks, which a terminal acts on rather than shows.
+ */
 static bool map_character_hidden(uint32_t character)
 {
 	return character < 0xa0 || (character >= 0x200b && character <= 0x200f) ||
@@ -26,7 +28,7 @@ static bool map_character_hidden(uint32_t character)
 
 size_t map_character_length(const char *text, size_t length)
 {
-	static const uint32_t smallest[5] = {0, 0, 0x80, 0x800, 0x10000};
+	static const uint32_t smallest[5] = { 0, 0, 0x80, 0x800, 0x10000 };
 	const unsigned char *bytes = (const unsigned char *)text;
 	uint32_t character;
 	size_t count;
@@ -95,7 +97,7 @@ static bool map_is_continuation(char c)
 
 char *map_cut_middle(char *at, char *end, size_t columns)
 {
-	static const char dots[3] = {'.', '.', '.'};
+	static const char dots[3] = { '.', '.', '.' };
 	size_t filled = 0, head, tail;
 	char *left = at, *right = end;
 

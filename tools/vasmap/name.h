@@ -5,12 +5,12 @@
 
 #include <stddef.h>
 
-#define MAP_NAME_MAX 4096 /* bytes of a name that the library keeps */
+#define MAP_NAME_MAX	  4096 /* bytes of a name that the library keeps */
 #define MAP_NAME_TEXT_MAX (4 * MAP_NAME_MAX) /* bytes that an escaped name can need */
 
 /*
- * Writes name with every byte that is not printable text escaped as \ooo, and \ as \\; returns the end.
- * at has room for four times length. *columns (may be NULL) is how many columns it fills.
+ * Writes name with every byte that is not printable text escaped as \ooo, and \ as \\; returns the
+ * end. at has room for four times length. *columns (may be NULL) is how many columns it fills.
  */
 char *map_put_name(char *at, const char *name, size_t length, size_t *columns);
 

@@ -2,9 +2,9 @@
 /*
  * Sizes and addresses as text, both ways.
  *
- * A listing of 60,000 mappings writes 200,000 numbers, and printf would take longer over them than the
- * kernel takes to produce the mappings. So these are plain loops over digits into a buffer that the
- * caller knows to be large enough.
+ * A listing of 60,000 mappings writes 200,000 numbers, and printf would take longer over them than
+ * the kernel takes to produce the mappings. So these are plain loops over digits into a buffer that
+ * the caller knows to be large enough.
  *
  * Parsing is strict. An address in decimal digits without a unit is refused rather than guessed: a
  * user who copies 400000 from somewhere may mean either base.
@@ -101,7 +101,8 @@ static bool map_scaled_parse(const char *text, bool unit_wanted, uint64_t *value
 	if (shift < 0 || (shift == 0 && (numerator || unit_wanted)))
 		return false;
 	if (__builtin_mul_overflow(whole, UINT64_C(1) << shift, &sum) ||
-	    __builtin_add_overflow(sum, (uint64_t)(((__uint128_t)numerator << shift) / denominator), &sum))
+	    __builtin_add_overflow(sum, (uint64_t)(((__uint128_t)numerator << shift) / denominator),
+				   &sum))
 		return false;
 	*value = sum;
 	return true;
@@ -184,8 +185,8 @@ static void map_put_hex8(char *at, uint32_t value)
 
 	bytes = (bytes | bytes << 16) & UINT64_C(0x0000ffff0000ffff);
 	bytes = (bytes | bytes << 8) & UINT64_C(0x00ff00ff00ff00ff);
-	bytes = (bytes >> 4 & UINT64_C(0x000f000f000f000f)) |
-		(bytes & UINT64_C(0x000f000f000f000f)) << 8;
+	bytes = (bytes >> 4 & UINT64_C(0x000f000f000f000f)) | (bytes & UINT64_C(0x000f000f000f000f))
+								      << 8;
 	letters = (bytes + UINT64_C(0x0606060606060606)) >> 4 & UINT64_C(0x0101010101010101);
 	bytes += UINT64_C(0x3030303030303030) + letters * ('a' - '0' - 10);
 	/* The first digit is in the lowest byte. */

@@ -10,8 +10,8 @@
 #define MAP_NUMBER_MAX 24 /* bytes that the longest of the texts below needs */
 
 /*
- * A size: decimal bytes, decimal with a binary unit (64K, 2MiB, 1.5G), or 0x and hexadecimal digits.
- * Returns false, with *value untouched, for anything else and beyond 64 bits.
+ * A size: decimal bytes, decimal with a binary unit (64K, 2MiB, 1.5G), or 0x and hexadecimal
+ * digits. Returns false, with *value untouched, for anything else and beyond 64 bits.
  */
 bool map_size_parse(const char *text, uint64_t *value);
 

@@ -2,12 +2,13 @@
 /*
  * The command line.
  *
- * One table describes every option: its names, what it takes, the commands it belongs to and its line of help.
- * What getopt_long needs is made from it, and tests hold the manual page and the completions of the shells against
- * the help that is printed from it.
+ * One table describes every option: its names, what it takes, the commands it belongs to and its
+ * line of help. What getopt_long needs is made from it, and tests hold the manual page and the
+ * completions of the shells against the help that is printed from it.
  *
- * The command is known only after all options were seen (find and at are operands), and --min means a size for one
- * command and an address for another; so values are kept as text first and read when the command is known.
+ * The command is known only after all options were seen (find and at are operands), and --min means
+ * a size for one command and an address for another; so values are kept as text first and read when
+ * the command is known.
  */
 #include "options.h"
 
@@ -19,12 +20,12 @@
 #include "number.h"
 #include "target.h"
 
-#define LIST (1u << MAP_COMMAND_LIST)
-#define GAPS (1u << MAP_COMMAND_GAPS)
+#define LIST	(1u << MAP_COMMAND_LIST)
+#define GAPS	(1u << MAP_COMMAND_GAPS)
 #define SUMMARY (1u << MAP_COMMAND_SUMMARY)
-#define FIND (1u << MAP_COMMAND_FIND)
-#define AT (1u << MAP_COMMAND_AT)
-#define ANY (LIST | GAPS | SUMMARY | FIND | AT)
+#define FIND	(1u << MAP_COMMAND_FIND)
+#define AT	(1u << MAP_COMMAND_AT)
+#define ANY	(LIST | GAPS | SUMMARY | FIND | AT)
 
 enum map_option_id {
 	OPTION_ALL,
@@ -55,23 +56,26 @@ struct map_option {
 };
 
 static const struct map_option map_option_table[OPTION_END] = {
-	[OPTION_ALL] = {"all", 'a', NULL, LIST, "one row per mapping instead of folded rows"},
-	[OPTION_GAPS] = {"gaps", 'g', NULL, GAPS, "list the free ranges"},
-	[OPTION_SUMMARY] = {"summary", 's', NULL, SUMMARY, "totals by kind"},
-	[OPTION_BYTES] = {"bytes", 'b', NULL, ANY, "sizes in bytes"},
-	[OPTION_JSON] = {"json", 'j', NULL, ANY, "write JSON, schema vas.map/1"},
-	[OPTION_COLOUR] = {"color", 0, "WHEN", ANY, "auto, always or never"},
-	[OPTION_SIZE] = {"size", 0, "SIZE", FIND, "find: this much room"},
-	[OPTION_ALIGN] = {"align", 0, "SIZE", FIND, "find: at a multiple of SIZE, a power of two"},
-	[OPTION_MIN] = {"min", 0, "NUMBER", GAPS | FIND,
-			"--gaps: of at least this size; find: from this address on"},
-	[OPTION_MAX] = {"max", 0, "ADDRESS", FIND, "find: below this address"},
-	[OPTION_NEAR] = {"near", 0, "ADDRESS", FIND, "find: as near to it as there is room"},
-	[OPTION_REACH] = {"reach", 0, "SIZE", FIND, "find: with --near, no further from it than SIZE"},
-	[OPTION_AVOID] = {"avoid", 0, "LOW-HIGH", FIND, "find: outside this range; may be repeated"},
-	[OPTION_COUNT] = {"count", 'n', "NUMBER", FIND, "find: so many places, 1 if not given"},
-	[OPTION_HELP] = {"help", 'h', NULL, ANY, "print this help"},
-	[OPTION_VERSION] = {"version", 'V', NULL, ANY, "print the version"},
+	[OPTION_ALL] = { "all", 'a', NULL, LIST, "one row per mapping instead of folded rows" },
+	[OPTION_GAPS] = { "gaps", 'g', NULL, GAPS, "list the free ranges" },
+	[OPTION_SUMMARY] = { "summary", 's', NULL, SUMMARY, "totals by kind" },
+	[OPTION_BYTES] = { "bytes", 'b', NULL, ANY, "sizes in bytes" },
+	[OPTION_JSON] = { "json", 'j', NULL, ANY, "write JSON, schema vas.map/1" },
+	[OPTION_COLOUR] = { "color", 0, "WHEN", ANY, "auto, always or never" },
+	[OPTION_SIZE] = { "size", 0, "SIZE", FIND, "find: this much room" },
+	[OPTION_ALIGN] = { "align", 0, "SIZE", FIND,
+			   "find: at a multiple of SIZE, a power of two" },
+	[OPTION_MIN] = { "min", 0, "NUMBER", GAPS | FIND,
+			 "--gaps: of at least this size; find: from this address on" },
+	[OPTION_MAX] = { "max", 0, "ADDRESS", FIND, "find: below this address" },
+	[OPTION_NEAR] = { "near", 0, "ADDRESS", FIND, "find: as near to it as there is room" },
+	[OPTION_REACH] = { "reach", 0, "SIZE", FIND,
+			   "find: with --near, no further from it than SIZE" },
+	[OPTION_AVOID] = { "avoid", 0, "LOW-HIGH", FIND,
+			   "find: outside this range; may be repeated" },
+	[OPTION_COUNT] = { "count", 'n', "NUMBER", FIND, "find: so many places, 1 if not given" },
+	[OPTION_HELP] = { "help", 'h', NULL, ANY, "print this help" },
+	[OPTION_VERSION] = { "version", 'V', NULL, ANY, "print the version" },
 };
 
 struct map_command_line {
@@ -82,7 +86,7 @@ struct map_command_line {
 
 const char *map_command_word(enum map_command command)
 {
-	static const char *const words[] = {"list", "gaps", "summary", "find", "at"};
+	static const char *const words[] = { "list", "gaps", "summary", "find", "at" };
 
 	return words[command];
 }
@@ -121,7 +125,9 @@ static void map_version_print(void)
 	printf("vasmap %d.%d.%d\n", version / 10000, version / 100 % 100, version % 100);
 }
 
-/* What getopt_long wants, from the table. Long options answer 256 and their id, letters themselves. */
+/*
+ * What getopt_long wants, from the table. Long options answer 256 and their id, letters themselves.
+ */
 static void map_getopt_prepare(struct option *longs, char *letters)
 {
 	*letters++ = ':';
@@ -186,9 +192,9 @@ static bool map_command_line_read(struct map_command_line *line, int count, char
 					    found == ':' ? "a value is missing" : "no such option");
 			else
 				map_message("%s: %s; try vasmap -h", arguments[optind - 1],
-					    found == ':' ? "a value is missing" :
-					    optopt       ? "takes no value" :
-							   "no such option");
+					    found == ':' ? "a value is missing"
+					    : optopt	 ? "takes no value"
+							 : "no such option");
 			return false;
 		}
 		id = found >= 256 ? found - 256 : map_option_by_letter(found);
@@ -246,7 +252,8 @@ static bool map_options_belong(const struct map_command_line *line)
 		if (!map_is_given(line, id) || (map_option_table[id].commands >> command & 1))
 			continue;
 		map_message("--%s does not go with %s%s; try vasmap -h", map_option_table[id].name,
-			    command == MAP_COMMAND_GAPS || command == MAP_COMMAND_SUMMARY ? "--" : "",
+			    command == MAP_COMMAND_GAPS || command == MAP_COMMAND_SUMMARY ? "--"
+											  : "",
 			    command == MAP_COMMAND_LIST ? "a listing" : map_command_word(command));
 		return false;
 	}
@@ -266,11 +273,11 @@ static bool map_value_read(const struct map_command_line *line, int id,
 
 static bool map_colour_read(const struct map_command_line *line)
 {
-	static const char *const words[] = {"auto", "always", "never"};
+	static const char *const words[] = { "auto", "always", "never" };
 	const char *value = line->values[OPTION_COLOUR];
 
-	line->options->colour = value || !map_is_given(line, OPTION_COLOUR) ? MAP_COLOUR_AUTO :
-									       MAP_COLOUR_ALWAYS;
+	line->options->colour =
+		value || !map_is_given(line, OPTION_COLOUR) ? MAP_COLOUR_AUTO : MAP_COLOUR_ALWAYS;
 	if (!value)
 		return true;
 	for (int i = 0; i < 3; i++) {
@@ -294,7 +301,8 @@ static bool map_find_check(const struct map_options *options)
 		map_message("--align: not a power of two");
 		return false;
 	}
-	if (options->min != MAP_UNKNOWN && options->max != MAP_UNKNOWN && options->min >= options->max) {
+	if (options->min != MAP_UNKNOWN && options->max != MAP_UNKNOWN &&
+	    options->min >= options->max) {
 		map_message("--min is not below --max");
 		return false;
 	}
@@ -323,7 +331,8 @@ static bool map_values_read(const struct map_command_line *line)
 	if (!map_colour_read(line))
 		return false;
 	if (!find)
-		return map_value_read(line, OPTION_MIN, map_size_parse, "a size", &options->gap_min);
+		return map_value_read(line, OPTION_MIN, map_size_parse, "a size",
+				      &options->gap_min);
 	return map_value_read(line, OPTION_SIZE, map_size_parse, "a size", &options->size) &&
 	       map_value_read(line, OPTION_ALIGN, map_size_parse, "a size", &options->alignment) &&
 	       map_value_read(line, OPTION_MIN, map_address_parse, "an address", &options->min) &&
@@ -336,7 +345,7 @@ static bool map_values_read(const struct map_command_line *line)
 
 static bool map_targets_read(struct map_options *options, int count, char **operands)
 {
-	static const char *const self[] = {"self"};
+	static const char *const self[] = { "self" };
 	bool several = options->command != MAP_COMMAND_FIND && options->command != MAP_COMMAND_AT;
 
 	if (count > 1 && !several) {

@@ -21,7 +21,7 @@ enum map_command {
 
 enum map_colour { MAP_COLOUR_AUTO, MAP_COLOUR_ALWAYS, MAP_COLOUR_NEVER };
 
-#define MAP_AVOID_MAX 64
+#define MAP_AVOID_MAX	   64
 #define MAP_FIND_COUNT_MAX 1000
 
 struct map_options {
@@ -50,8 +50,9 @@ struct map_options {
 };
 
 /*
- * Reads the command line, which getopt_long reorders. *done is set when there is nothing left to do: help or
- * version was printed, or a message about wrong usage. The result is the exit status then.
+ * Reads the command line, which getopt_long reorders. *done is set when there is nothing left to
+ * do: help or version was printed, or a message about wrong usage. The result is the exit status
+ * then.
  */
 enum map_status map_options_parse(int count, char **arguments, struct map_options *options,
 				  bool *done);

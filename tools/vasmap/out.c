@@ -3,13 +3,13 @@
  * Standard output behind one large buffer.
  *
  * Rows are written straight into the buffer, which goes out in chunks of 64 KiB. A listing's first
- * lines tell totals that are known only after its last mapping was read, and mappings are read once; so
- * output can be held back, up to 512 KiB, and let go behind a head. What does not fit streams on, and the
- * totals then come last: memory stays bounded for any number of mappings, and every further page that is touched would
- * cost as much as ten rows.
+ * lines tell totals that are known only after its last mapping was read, and mappings are read
+ * once; so output can be held back, up to 512 KiB, and let go behind a head. What does not fit
+ * streams on, and the totals then come last: memory stays bounded for any number of mappings, and
+ * every further page that is touched would cost as much as ten rows.
  *
- * The buffer is untouched zero pages until used. After the first failed write everything is dropped;
- * the caller learns of it at the end.
+ * The buffer is untouched zero pages until used. After the first failed write everything is
+ * dropped; the caller learns of it at the end.
  */
 #include "out.h"
 

@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 #define MAP_OUT_CHUNK ((size_t)64 << 10) /* written at once */
-#define MAP_OUT_HOLD ((size_t)512 << 10) /* at most this much is held back */
-#define MAP_OUT_ROOM ((size_t)32 << 10) /* at most this much is asked for by one map_out_room */
+#define MAP_OUT_HOLD  ((size_t)512 << 10) /* at most this much is held back */
+#define MAP_OUT_ROOM  ((size_t)32 << 10) /* at most this much is asked for by one map_out_room */
 
 struct map_out {
 	int fd;

@@ -2,11 +2,12 @@
 /*
  * One pass over a target's mappings, and the free ranges between them.
  *
- * Every command that reads all mappings does it through here: mappings stream from the library through group.c,
- * which gives them kinds, to the command. Free ranges are taken as they are, without the margins that find keeps
- * around stacks and the break: a listing shows what is there.
+ * Every command that reads all mappings does it through here: mappings stream from the library
+ * through group.c, which gives them kinds, to the command. Free ranges are taken as they are,
+ * without the margins that find keeps around stacks and the break: a listing shows what is there.
  *
- * Only addresses of the default window count as free: above it the kernel gives nothing unless asked.
+ * Only addresses of the default window count as free: above it the kernel gives nothing unless
+ * asked.
  */
 #include "reading.h"
 
@@ -63,7 +64,7 @@ static void map_neighbour_set(struct map_neighbour *neighbour, const struct vas_
 
 static void map_walk_report(struct map_walk *walk, uint64_t end)
 {
-	struct map_free free_range = {walk->position, end, &walk->below, &walk->above};
+	struct map_free free_range = { walk->position, end, &walk->below, &walk->above };
 
 	walk->sink(walk->context, &free_range);
 }

@@ -2,9 +2,9 @@
 /*
  * One row of a listing, as text and as JSON.
  *
- * Widths are fixed, so that rows can be printed as they come, and sorted and searched afterwards. The name is the
- * last column and the only one of variable width; it is cut in the middle on a terminal and nowhere else. The
- * colour repeats what the word says.
+ * Widths are fixed, so that rows can be printed as they come, and sorted and searched afterwards.
+ * The name is the last column and the only one of variable width; it is cut in the middle on a
+ * terminal and nowhere else. The colour repeats what the word says.
  */
 #include "row.h"
 
@@ -12,8 +12,8 @@
 
 #include "number.h"
 
-#define MAP_SIZE_WIDTH 8
-#define MAP_SIZE_WIDTH_EXACT 16
+#define MAP_SIZE_WIDTH		8
+#define MAP_SIZE_WIDTH_EXACT	16
 #define MAP_COLUMNS_BEFORE_NAME 58 /* with MAP_SIZE_WIDTH */
 
 static size_t map_size_width(const struct map_out *out)
@@ -80,7 +80,8 @@ static char *map_put_name_column(char *at, const struct map_out *out, const stru
 
 	at = map_put_label(name, row);
 	if (out->columns)
-		at = map_cut_middle(name, at, out->columns > before + 8 ? out->columns - before : 8);
+		at = map_cut_middle(name, at,
+				    out->columns > before + 8 ? out->columns - before : 8);
 	return at;
 }
 

@@ -37,7 +37,8 @@ static void map_summary_gap(void *context, const struct map_free *gap)
 	}
 }
 
-static void map_summary_mapping(void *context, const struct vas_mapping *mapping, enum map_kind kind)
+static void map_summary_mapping(void *context, const struct vas_mapping *mapping,
+				enum map_kind kind)
 {
 	struct map_summing *sum = context;
 	uint64_t size = mapping->end - mapping->start;

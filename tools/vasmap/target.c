@@ -2,13 +2,14 @@
 /*
  * What is looked at: a process or a saved maps file.
  *
- * Who a process is comes from /proc/PID/stat and status, read before the mappings. A pid alone does not name a
- * process for longer than it lives, so the start time goes with it and is read again at the end, in case the pid got
- * a new owner before the mappings were opened. That a process ended or called exec while they were read, which would
- * look like a short but complete listing, is noticed by the library.
+ * Who a process is comes from /proc/PID/stat and status, read before the mappings. A pid alone does
+ * not name a process for longer than it lives, so the start time goes with it and is read again at
+ * the end, in case the pid got a new owner before the mappings were opened. That a process ended or
+ * called exec while they were read, which would look like a short but complete listing, is noticed
+ * by the library.
  *
- * What cannot be read here is "not known", never zero. When the mappings themselves are denied, the message
- * compares user ids to say which of the kernel's rules it was.
+ * What cannot be read here is "not known", never zero. When the mappings themselves are denied, the
+ * message compares user ids to say which of the kernel's rules it was.
  */
 #include "target.h"
 
@@ -127,8 +128,8 @@ static const char *map_process_remedy(const struct map_target *target, int error
 	case ESRCH:
 		return "no such process";
 	case ENOENT:
-		return access("/proc/self/stat", F_OK) == 0 ? "no such process" :
-							      "/proc is not mounted";
+		return access("/proc/self/stat", F_OK) == 0 ? "no such process"
+							    : "/proc is not mounted";
 	case EMFILE:
 	case ENFILE:
 		return "no file descriptor is left";
@@ -168,7 +169,8 @@ static void map_target_complain(const struct map_target *target, int error)
 	memset(&report, 0, sizeof(report));
 	report.size = sizeof(report);
 	if (error == -EBADMSG && vas_report_get(&report) == 0 && report.line)
-		map_message("%s: line %" PRIu32 ": EBADMSG - not a line of a maps file, or out of order",
+		map_message("%s: line %" PRIu32
+			    ": EBADMSG - not a line of a maps file, or out of order",
 			    target->operand, report.line);
 	else
 		map_message("%s: %s - %s", target->operand, map_error_name(error),
@@ -259,8 +261,9 @@ enum map_status map_target_judge(struct map_target *target, int error)
 	if (error == 0 && map_target_replaced(target))
 		error = -ESRCH;
 	if (!target->path && error == -ESRCH) {
-		map_message("maps of %d: the process ended or called exec meanwhile; what is shown is partial",
-			    (int)target->pid);
+		map_message(
+			"maps of %d: the process ended or called exec meanwhile; what is shown is partial",
+			(int)target->pid);
 		return MAP_STATUS_NO;
 	}
 	if (error == 0)

@@ -172,6 +172,8 @@ def main():
             for total, part in (("vmas", "vmas"), ("size", "size")):
                 if document["totals"][total] != sum(row[part] for row in document["mappings"]):
                     wrong.append(f"{total} of the rows do not add up")
+        if document["command"] == "at" and None not in (document["mapping"], document["gap"]):
+            wrong.append("the address is both mapped and free")
         if document["command"] == "gaps" and not wrong:
             check_order(document["gaps"], wrong)
             for gap in document["gaps"]:
