@@ -62,11 +62,11 @@ struct vas_procmap_query {
 };
 _Static_assert(sizeof(struct vas_procmap_query) == 104, "the layout is the kernel's");
 
-#define VAS_PROCMAP_QUERY _IOWR('f', 17, struct vas_procmap_query)
-#define VAS_PROCMAP_READABLE 0x01u
-#define VAS_PROCMAP_WRITABLE 0x02u
-#define VAS_PROCMAP_EXECUTABLE 0x04u
-#define VAS_PROCMAP_SHARED 0x08u
+#define VAS_PROCMAP_QUERY	     _IOWR('f', 17, struct vas_procmap_query)
+#define VAS_PROCMAP_READABLE	     0x01u
+#define VAS_PROCMAP_WRITABLE	     0x02u
+#define VAS_PROCMAP_EXECUTABLE	     0x04u
+#define VAS_PROCMAP_SHARED	     0x08u
 #define VAS_PROCMAP_COVERING_OR_NEXT 0x10u
 
 /* The gap that Linux keeps below a growing stack unless booted with stack_guard_gap=. */

@@ -168,7 +168,8 @@ static bool parse_log(struct vas_environment *environment, const char *value)
 
 static void print_log(const struct vas_environment *environment, struct vas_text *text)
 {
-	vas_text_add(text, environment->log_level < 0 ? "silent" : log_words[environment->log_level]);
+	vas_text_add(text,
+		     environment->log_level < 0 ? "silent" : log_words[environment->log_level]);
 }
 
 static bool parse_module_path(struct vas_environment *environment, const char *value)

@@ -46,7 +46,7 @@ static int fault_strikes(struct vas_sys_fault *fault, const char *operation)
 	struct vas_sys *next = fault->next;                                                        \
 	int error = fault_strikes(fault, operation);                                               \
 	if (error)                                                                                 \
-		return -error
+	return -error
 
 static int64_t fault_map(struct vas_sys *sys, uint64_t address, uint64_t size, int prot, int flags,
 			 int fd, uint64_t offset)

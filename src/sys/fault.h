@@ -13,13 +13,15 @@
 struct vas_sys_fault {
 	struct vas_sys sys;
 	struct vas_sys *next;
-	const char *operation; /* only calls of this slot, such as "map", count and fail; NULL = all */
+	const char
+		*operation; /* only calls of this slot, such as "map", count and fail; NULL = all */
 	uint64_t fail_at; /* the number of the call that fails; 0 = none */
 	bool persistent; /* every call from fail_at on fails */
 	int error; /* positive errno */
 	uint64_t calls; /* counted so far (atomic) */
 	uint64_t faults; /* failed on purpose so far (atomic) */
-	const struct vas_call_site *last_site; /* where the last fault was, in builds with call sites */
+	const struct vas_call_site
+		*last_site; /* where the last fault was, in builds with call sites */
 };
 
 void vas_sys_fault_init(struct vas_sys_fault *fault, struct vas_sys *next);

@@ -23,8 +23,8 @@
 #include "base/number.h"
 #include "sys/strays.h"
 
-#define PIECE_MIN 64u
-#define PIECE_MAX (PIECE_MIN << (VAS_PAGES_CLASSES - 1))
+#define PIECE_MIN  64u
+#define PIECE_MAX  (PIECE_MIN << (VAS_PAGES_CLASSES - 1))
 #define CHUNK_SIZE (512u << 10)
 
 void vas_pages_init(struct vas_pages *pages, struct vas_sys *sys)
@@ -136,7 +136,7 @@ int vas_pages_take(struct vas_pages *pages, size_t size, void **memory)
 			return error;
 		place = (uintptr_t)pages->chunk_next;
 	}
-	/* What alignment skips stays out of the lists: pieces of 64 bytes, at most a page in all. */
+	/* What alignment skips stays out of the lists: at most a page in all. */
 	pages->chunk_next = (uint8_t *)(uintptr_t)place + piece;
 	VAS_ASSERT_DEBUG(pages->chunk_next <= pages->chunk_end);
 	*memory = (void *)(uintptr_t)place;

@@ -136,7 +136,8 @@ static int probe_both_bits(struct vas_sys *sys)
 
 	if (base < 0)
 		return UNDECIDED;
-	result = probe_refusal(probe_claim(sys, (uint64_t)base, 1, MAP_FIXED | MAP_FIXED_NOREPLACE));
+	result =
+		probe_refusal(probe_claim(sys, (uint64_t)base, 1, MAP_FIXED | MAP_FIXED_NOREPLACE));
 	probe_drop(sys, (uint64_t)base, 1);
 	return result;
 }
@@ -240,30 +241,52 @@ static int probe_proc_maps(struct vas_sys *sys)
 static const struct probe_entry probe_table[VAS_PROBE_COUNT] = {
 	[VAS_PROBE_NOREPLACE] = {
 		"noreplace",
-		"MAP_FIXED_NOREPLACE refuses whole and partial overlaps and obeys the address.",
-		"4.19", probe_noreplace },
+		"MAP_FIXED_NOREPLACE refuses partial overlaps too and obeys the address.",
+		"4.19",
+		probe_noreplace,
+	},
 	[VAS_PROBE_PROCMAP_QUERY] = {
-		"procmap_query", "One mapping can be asked for by ioctl on /proc/self/maps.",
-		"6.11", probe_procmap_query },
+		"procmap_query",
+		"One mapping can be asked for by ioctl on /proc/self/maps.",
+		"6.11",
+		probe_procmap_query,
+	},
 	[VAS_PROBE_SYNC_HOLES] = {
-		"sync_holes", "msync(MS_ASYNC) fails exactly when the range has a hole.",
-		"2.6", probe_sync_holes },
+		"sync_holes",
+		"msync(MS_ASYNC) fails exactly when the range has a hole.",
+		"2.6",
+		probe_sync_holes,
+	},
 	[VAS_PROBE_POPULATE_WRITE] = {
-		"populate_write", "MADV_POPULATE_WRITE gives memory or an errno, not a signal.",
-		"5.14", probe_populate_write },
+		"populate_write",
+		"MADV_POPULATE_WRITE gives memory or an errno, not a signal.",
+		"5.14",
+		probe_populate_write,
+	},
 	[VAS_PROBE_GUARD] = {
-		"guard", "MADV_GUARD_INSTALL makes pages fault without a mapping of their own.",
-		"6.13", probe_guard },
+		"guard",
+		"MADV_GUARD_INSTALL makes pages fault without a mapping of their own.",
+		"6.13",
+		probe_guard,
+	},
 	[VAS_PROBE_ANON_NAME] = {
-		"anon_name", "Anonymous mappings can be given a name that maps shows.",
-		"5.17", probe_anon_name },
+		"anon_name",
+		"Anonymous mappings can be given a name that maps shows.",
+		"5.17",
+		probe_anon_name,
+	},
 	[VAS_PROBE_PROC_MAPS] = {
-		"proc_maps", "/proc/self/maps can be read.",
-		"2.6", probe_proc_maps },
+		"proc_maps",
+		"/proc/self/maps can be read.",
+		"2.6",
+		probe_proc_maps,
+	},
 	[VAS_PROBE_BOTH_BITS] = {
 		"both_bits",
-		"MAP_FIXED and MAP_FIXED_NOREPLACE together claim, which interceptors let pass.",
-		"4.19", probe_both_bits },
+		"MAP_FIXED with MAP_FIXED_NOREPLACE claims, and interceptors let it pass.",
+		"4.19",
+		probe_both_bits,
+	},
 };
 
 const char *vas_probe_name(enum vas_probe probe)

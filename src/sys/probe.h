@@ -15,14 +15,14 @@
 #include "sys/sys.h"
 
 enum vas_probe {
-	VAS_PROBE_NOREPLACE, /* MAP_FIXED_NOREPLACE refuses whole and partial overlaps and obeys the address */
+	VAS_PROBE_NOREPLACE, /* MAP_FIXED_NOREPLACE refuses overlaps, partial ones too */
 	VAS_PROBE_PROCMAP_QUERY, /* ioctl on /proc/self/maps */
 	VAS_PROBE_SYNC_HOLES, /* msync(MS_ASYNC) tells holes */
 	VAS_PROBE_POPULATE_WRITE, /* MADV_POPULATE_WRITE */
 	VAS_PROBE_GUARD, /* MADV_GUARD_INSTALL */
 	VAS_PROBE_ANON_NAME, /* PR_SET_VMA_ANON_NAME */
 	VAS_PROBE_PROC_MAPS, /* /proc/self/maps can be read */
-	VAS_PROBE_BOTH_BITS, /* MAP_FIXED | MAP_FIXED_NOREPLACE is safe: only tried after NOREPLACE */
+	VAS_PROBE_BOTH_BITS, /* MAP_FIXED | MAP_FIXED_NOREPLACE claims as well */
 	VAS_PROBE_COUNT
 };
 
@@ -35,7 +35,10 @@ struct vas_probes {
 	int32_t error[VAS_PROBE_COUNT];
 };
 
-/* Whether the feature is there, trying it when it was not tried. Concurrent first tries are harmless. */
+/*
+ * Whether the feature is there, trying it when it was not tried. A shortage (memory,
+ * descriptors, VMAs) is no, and is tried again. Concurrent first tries are harmless.
+ */
 bool vas_probe_has(struct vas_probes *probes, struct vas_sys *sys, enum vas_probe probe);
 /* The name that VASPACE_DISABLE and reports use; and the probe of a name of length bytes, or -1. */
 const char *vas_probe_name(enum vas_probe probe);

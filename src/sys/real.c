@@ -79,8 +79,8 @@ static inline void *real_pointer(uint64_t address)
 	return (void *)(uintptr_t)address;
 }
 
-VAS_HOT static int64_t real_map(struct vas_sys *sys, uint64_t address, uint64_t size, int prot, int flags,
-			int fd, uint64_t offset)
+VAS_HOT static int64_t real_map(struct vas_sys *sys, uint64_t address, uint64_t size, int prot,
+				int flags, int fd, uint64_t offset)
 {
 	bool replaces = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED;
 	bool raw = real.route == VAS_ROUTE_AUTO ? !replaces : real.route == VAS_ROUTE_RAW;
@@ -128,8 +128,7 @@ static int64_t real_sync(struct vas_sys *sys, uint64_t address, uint64_t size, i
 	return REAL_CALL(syscall(SYS_msync, address, size, (long)flags));
 }
 
-static int64_t real_set_name(struct vas_sys *sys, uint64_t address, uint64_t size,
-			     const char *name)
+static int64_t real_set_name(struct vas_sys *sys, uint64_t address, uint64_t size, const char *name)
 {
 	(void)sys;
 	return REAL_CALL(syscall(SYS_prctl, (long)PR_SET_VMA, (long)PR_SET_VMA_ANON_NAME, address,
@@ -239,21 +238,21 @@ static int64_t real_query(struct vas_sys *sys, int fd, uint64_t address, uint32_
 }
 
 static struct real real = { .sys = {
-	.name = "real",
-	.map = real_map,
-	.unmap = real_unmap,
-	.protect = real_protect,
-	.advise = real_advise,
-	.sync = real_sync,
-	.set_name = real_set_name,
-	.get_brk = real_get_brk,
-	.get_limit = real_get_limit,
-	.open = real_open,
-	.close = real_close,
-	.read = real_read,
-	.seek = real_seek,
-	.query = real_query,
-} };
+				    .name = "real",
+				    .map = real_map,
+				    .unmap = real_unmap,
+				    .protect = real_protect,
+				    .advise = real_advise,
+				    .sync = real_sync,
+				    .set_name = real_set_name,
+				    .get_brk = real_get_brk,
+				    .get_limit = real_get_limit,
+				    .open = real_open,
+				    .close = real_close,
+				    .read = real_read,
+				    .seek = real_seek,
+				    .query = real_query,
+			    } };
 
 void vas_real_set_route(enum vas_route route)
 {

@@ -53,7 +53,8 @@ static uint64_t sim_accounted(const struct vas_sys_sim *sim, uint64_t start, uin
 {
 	uint64_t sum = 0;
 
-	for (size_t i = vas_sim_find(sim, start); i < sim->count && sim->mappings[i].start < end; i++)
+	for (size_t i = vas_sim_find(sim, start); i < sim->count && sim->mappings[i].start < end;
+	     i++)
 		if (sim->mappings[i].flags & VAS_SIM_ACCOUNT)
 			sum += sim->mappings[i].end - sim->mappings[i].start;
 	return sum;
@@ -63,7 +64,8 @@ static uint64_t sim_mapped(const struct vas_sys_sim *sim, uint64_t start, uint64
 {
 	uint64_t sum = 0;
 
-	for (size_t i = vas_sim_find(sim, start); i < sim->count && sim->mappings[i].start < end; i++)
+	for (size_t i = vas_sim_find(sim, start); i < sim->count && sim->mappings[i].start < end;
+	     i++)
 		sum += sim->mappings[i].end - sim->mappings[i].start;
 	return sum;
 }
@@ -88,7 +90,7 @@ static int64_t sim_map_region(struct vas_sys_sim *sim, struct vas_sim_mapping *m
 		mapping->flags |= VAS_SIM_ACCOUNT;
 	}
 	vas_sim_remove(sim, mapping->start, mapping->end);
-	/* A shared object is charged when it is made, after the point of no return: a hole stays. */
+	/* A shared object is charged when it is made, which is past return: a hole stays. */
 	if (mapping->object && !(mapping->flags & MAP_NORESERVE) && size > sim->config.commit_limit)
 		return -ENOMEM;
 	vas_sim_add(sim, mapping);
@@ -166,7 +168,8 @@ static int64_t sim_map_locked(struct vas_sys_sim *sim, uint64_t address, uint64_
 
 static void sim_touch_locked(struct vas_sys_sim *sim, uint64_t start, uint64_t end)
 {
-	for (size_t i = vas_sim_find(sim, start); i < sim->count && sim->mappings[i].start < end; i++)
+	for (size_t i = vas_sim_find(sim, start); i < sim->count && sim->mappings[i].start < end;
+	     i++)
 		if ((sim->mappings[i].prot & PROT_WRITE) && !(sim->mappings[i].flags & MAP_SHARED))
 			vas_sim_prepare_anon(sim, i);
 }
@@ -438,8 +441,8 @@ static int sim_configure(struct vas_sys_sim *sim, const struct vas_sim_config *c
 	own->min_address = own->min_address ? own->min_address : (uint64_t)64 << 10;
 	own->refused_below = own->refused_below ? own->refused_below : own->min_address;
 	own->commit_limit = own->commit_limit ? own->commit_limit : UINT64_MAX;
-	if (own->width < 38 || own->width > 57 || own->page_size < 4096 ||
-	    own->page_size > 65536 || !vas_is_power_of_two(own->page_size))
+	if (own->width < 38 || own->width > 57 || own->page_size < 4096 || own->page_size > 65536 ||
+	    !vas_is_power_of_two(own->page_size))
 		return -EINVAL;
 	window = own->width;
 	if (window > 48)
@@ -466,7 +469,7 @@ static int sim_memory(struct vas_sys_sim *sim)
 	if (got < 0)
 		return -ENOMEM;
 	sim->files = (struct vas_sim_file *)(uintptr_t)got;
-	sim->names = (char (*)[VAS_SIM_NAME_SIZE])(uintptr_t)((uint64_t)got + files);
+	sim->names = (char(*)[VAS_SIM_NAME_SIZE])(uintptr_t)((uint64_t)got + files);
 	error = vas_sim_room(sim, 16);
 	if (error)
 		vas_sys_sim_destroy(sim);

@@ -22,7 +22,7 @@
 enum vas_sim_noreplace {
 	VAS_SIM_NOREPLACE_HONOURED,
 	VAS_SIM_NOREPLACE_IGNORED, /* treated as a hint, as before 4.17 */
-	VAS_SIM_NOREPLACE_PARTIAL /* whole overlaps refused, partial ones clobbered, as 4.17 and 4.18 */
+	VAS_SIM_NOREPLACE_PARTIAL /* partial overlaps are clobbered, as 4.17 and 4.18 do */
 };
 
 struct vas_sim_config {
@@ -49,17 +49,17 @@ struct vas_sim_config {
 	bool empty; /* no image, heap, stack, vdso: for differential tests */
 };
 
-/* Bits of struct vas_sim_mapping.flags, beside MAP_SHARED, MAP_PRIVATE, MAP_NORESERVE, MAP_GROWSDOWN. */
+/* Flags beside MAP_SHARED, MAP_PRIVATE, MAP_NORESERVE and MAP_GROWSDOWN. */
 #define VAS_SIM_ACCOUNT 0x40000000u /* counts towards committed memory, as VM_ACCOUNT */
 #define VAS_SIM_SPECIAL 0x80000000u /* vdso and the like: never merges */
 
 /* Bits of struct vas_sim_mapping.advice. */
-#define VAS_SIM_DONTDUMP 0x01u
-#define VAS_SIM_DONTFORK 0x02u
+#define VAS_SIM_DONTDUMP   0x01u
+#define VAS_SIM_DONTFORK   0x02u
 #define VAS_SIM_WIPEONFORK 0x04u
-#define VAS_SIM_HUGEPAGE 0x08u
+#define VAS_SIM_HUGEPAGE   0x08u
 #define VAS_SIM_NOHUGEPAGE 0x10u
-#define VAS_SIM_RANDOM 0x20u
+#define VAS_SIM_RANDOM	   0x20u
 #define VAS_SIM_SEQUENTIAL 0x40u
 
 struct vas_sim_mapping {
@@ -77,10 +77,10 @@ struct vas_sim_mapping {
 
 struct vas_sim_file; /* an open file of /proc: sim_text.c */
 
-#define VAS_SIM_FILES 8
+#define VAS_SIM_FILES	   8
 #define VAS_SIM_FILE_FIRST 1000 /* descriptors are this and more */
-#define VAS_SIM_NAMES 32 /* different names that PR_SET_VMA can give */
-#define VAS_SIM_NAME_SIZE 80
+#define VAS_SIM_NAMES	   32 /* different names that PR_SET_VMA can give */
+#define VAS_SIM_NAME_SIZE  80
 
 struct vas_sys_sim {
 	struct vas_sys sys;
@@ -96,7 +96,7 @@ struct vas_sys_sim {
 	uint64_t legacy_base; /* bottom-up from here when top-down finds nothing */
 	uint64_t address_used; /* bytes mapped; I: the sum over mappings */
 	uint64_t last_anon, last_object; /* identities handed out */
-	/* Hook for races: called before each map operation with the simulator unlocked; may be NULL. */
+	/* For races: called before each map operation with the simulator unlocked. */
 	void (*before_map)(struct vas_sys_sim *sim, void *context);
 	void *context;
 	struct vas_sim_file *files; /* VAS_SIM_FILES of them */

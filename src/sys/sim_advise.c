@@ -221,8 +221,7 @@ static const char *name_intern(struct vas_sys_sim *sim, const char *name)
 	return NULL;
 }
 
-int64_t vas_sim_set_name(struct vas_sys_sim *sim, uint64_t address, uint64_t size,
-			 const char *name)
+int64_t vas_sim_set_name(struct vas_sys_sim *sim, uint64_t address, uint64_t size, const char *name)
 {
 	struct advice_walk walk = { .advice = -1, .name = NULL };
 	uint64_t whole = vas_sim_page_align(sim, size);

@@ -41,7 +41,7 @@ static bool place_hint_free(const struct vas_sys_sim *sim, uint64_t address, uin
 	return index == sim->count || address + size <= place_gap_start(sim, &sim->mappings[index]);
 }
 
-/* The top of the highest free range in [low, high) that holds size; 0 = none. Guard gaps do not count. */
+/* The top of the highest range in [low, high) that holds size, guard gaps included; 0 = none. */
 static uint64_t place_highest(const struct vas_sys_sim *sim, uint64_t size, uint64_t low,
 			      uint64_t high)
 {
@@ -119,8 +119,8 @@ static uint64_t place_bottom_up(const struct vas_sys_sim *sim, uint64_t size, ui
 
 static int64_t place_search(const struct vas_sys_sim *sim, uint64_t hint, uint64_t size)
 {
-	uint64_t low = sim->config.min_address > sim->sys.page_size ? sim->config.min_address :
-								      sim->sys.page_size;
+	uint64_t low = sim->config.min_address > sim->sys.page_size ? sim->config.min_address
+								    : sim->sys.page_size;
 	uint64_t high = sim->mmap_base;
 	uint64_t end = sim->window_end;
 	uint64_t found;

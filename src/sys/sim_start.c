@@ -16,7 +16,7 @@
 #include "sys/definitions.h"
 #include "sys/sim_vma.h"
 
-#define IMAGE_FD 100 /* no descriptors: identities of files */
+#define IMAGE_FD   100 /* no descriptors: identities of files */
 #define LIBRARY_FD 101
 
 struct start_piece {
@@ -52,11 +52,8 @@ static int start_put_file(struct vas_sys_sim *sim, uint64_t start, int fd, const
 			  uint64_t *end)
 {
 	static const struct start_piece pieces[] = {
-		{ 8, PROT_READ },
-		{ 64, PROT_READ | PROT_EXEC },
-		{ 16, PROT_READ },
-		{ 2, PROT_READ },
-		{ 4, PROT_READ | PROT_WRITE },
+		{ 8, PROT_READ }, { 64, PROT_READ | PROT_EXEC }, { 16, PROT_READ },
+		{ 2, PROT_READ }, { 4, PROT_READ | PROT_WRITE },
 	};
 	uint64_t offset = 0;
 
@@ -140,7 +137,8 @@ int vas_sim_start(struct vas_sys_sim *sim)
 	gap = vas_sim_page_align(sim, gap);
 	top = sim->window_end - 64 * page - start_random_pages(sim, &random, bits > 22 ? 22 : bits);
 	sim->mmap_base = (top - gap - start_random_pages(sim, &random, bits) -
-			  VAS_STACK_GUARD_PAGES * page) & ~(page - 1);
+			  VAS_STACK_GUARD_PAGES * page) &
+			 ~(page - 1);
 	sim->legacy_base = sim->window_end / 3 & ~(page - 1);
 	if (sim->config.empty)
 		return 0;

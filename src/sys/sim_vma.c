@@ -126,7 +126,8 @@ int vas_sim_gather(struct vas_sys_sim *sim, uint64_t start, uint64_t end)
 			return error;
 	}
 	index = vas_sim_find(sim, end - 1);
-	if (index < sim->count && sim->mappings[index].start < end && sim->mappings[index].end > end)
+	if (index < sim->count && sim->mappings[index].start < end &&
+	    sim->mappings[index].end > end)
 		return sim_split(sim, index, end);
 	return 0;
 }
@@ -159,8 +160,8 @@ static bool sim_anon_agrees(uint64_t a, uint64_t b)
 /* Whether b can be appended to a as one mapping. */
 static bool sim_in_step(const struct vas_sim_mapping *a, const struct vas_sim_mapping *b)
 {
-	return a->end == b->start && sim_alike(a, b) && a->offset + (a->end - a->start) == b->offset &&
-	       sim_anon_agrees(a->anon, b->anon);
+	return a->end == b->start && sim_alike(a, b) &&
+	       a->offset + (a->end - a->start) == b->offset && sim_anon_agrees(a->anon, b->anon);
 }
 
 /* Which sides of range, as a mapping between index - 1 and next, can take it in. */

@@ -60,7 +60,8 @@ int vas_sim_start(struct vas_sys_sim *sim);
 
 static inline uint64_t vas_sim_page_align(const struct vas_sys_sim *sim, uint64_t size)
 {
-	return (size + sim->sys.page_size - 1) & ~(sim->sys.page_size - 1); /* may wrap to 0, as in Linux */
+	return (size + sim->sys.page_size - 1) &
+	       ~(sim->sys.page_size - 1); /* may wrap to 0, as in Linux */
 }
 
 static inline bool vas_sim_is_aligned(const struct vas_sys_sim *sim, uint64_t value)

@@ -102,7 +102,7 @@ void vas_sys_replace(struct vas_sys *sys); /* NULL: back to the default */
 /* Whether the default prints a trace. The environment decides it once, before threads. */
 void vas_sys_set_trace(bool on);
 
-/* Writes bytes to a descriptor at once (a log line, a trace line). Past the table: no test fails it. */
+/* Writes a line of a log or trace at once. Past the table: no test fails it. */
 void vas_sys_print(int fd, const char *bytes, size_t count);
 
 /*
@@ -127,9 +127,8 @@ struct vas_call_site *vas_call_site_get(size_t index);
 #define VAS_CALL_SITE(op)                                                                          \
 	({                                                                                         \
 		static struct vas_call_site site_                                                  \
-			__attribute__((section("vas_call_sites"), used, aligned(8))) = {           \
-				__FILE__, #op, __LINE__, 0, 0                                      \
-			};                                                                         \
+			__attribute__((section("vas_call_sites"), used,                            \
+				       aligned(8))) = { __FILE__, #op, __LINE__, 0, 0 };           \
 		vas_call_site_enter(&site_);                                                       \
 	})
 #else

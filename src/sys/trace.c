@@ -28,45 +28,66 @@ struct word {
 	const char *name;
 };
 
-static const struct word prot_words[] = {
-	{ PROT_READ, "PROT_READ" }, { PROT_WRITE, "PROT_WRITE" }, { PROT_EXEC, "PROT_EXEC" }, { 0, NULL }
-};
-static const struct word map_words[] = {
-	{ MAP_SHARED, "MAP_SHARED" }, { MAP_PRIVATE, "MAP_PRIVATE" },
-	{ MAP_FIXED, "MAP_FIXED" }, { MAP_ANONYMOUS, "MAP_ANONYMOUS" },
-	{ MAP_GROWSDOWN, "MAP_GROWSDOWN" }, { MAP_LOCKED, "MAP_LOCKED" },
-	{ MAP_NORESERVE, "MAP_NORESERVE" }, { MAP_POPULATE, "MAP_POPULATE" },
-	{ MAP_STACK, "MAP_STACK" }, { MAP_HUGETLB, "MAP_HUGETLB" },
-	{ MAP_FIXED_NOREPLACE, "MAP_FIXED_NOREPLACE" }, { 0, NULL }
-};
-static const struct word sync_words[] = {
-	{ MS_ASYNC, "MS_ASYNC" }, { MS_INVALIDATE, "MS_INVALIDATE" }, { MS_SYNC, "MS_SYNC" }, { 0, NULL }
-};
+static const struct word prot_words[] = { { PROT_READ, "PROT_READ" },
+					  { PROT_WRITE, "PROT_WRITE" },
+					  { PROT_EXEC, "PROT_EXEC" },
+					  { 0, NULL } };
+static const struct word map_words[] = { { MAP_SHARED, "MAP_SHARED" },
+					 { MAP_PRIVATE, "MAP_PRIVATE" },
+					 { MAP_FIXED, "MAP_FIXED" },
+					 { MAP_ANONYMOUS, "MAP_ANONYMOUS" },
+					 { MAP_GROWSDOWN, "MAP_GROWSDOWN" },
+					 { MAP_LOCKED, "MAP_LOCKED" },
+					 { MAP_NORESERVE, "MAP_NORESERVE" },
+					 { MAP_POPULATE, "MAP_POPULATE" },
+					 { MAP_STACK, "MAP_STACK" },
+					 { MAP_HUGETLB, "MAP_HUGETLB" },
+					 { MAP_FIXED_NOREPLACE, "MAP_FIXED_NOREPLACE" },
+					 { 0, NULL } };
+static const struct word sync_words[] = { { MS_ASYNC, "MS_ASYNC" },
+					  { MS_INVALIDATE, "MS_INVALIDATE" },
+					  { MS_SYNC, "MS_SYNC" },
+					  { 0, NULL } };
 /* Values, not bits. */
-static const struct word advice_words[] = {
-	{ MADV_NORMAL, "MADV_NORMAL" }, { MADV_RANDOM, "MADV_RANDOM" },
-	{ MADV_SEQUENTIAL, "MADV_SEQUENTIAL" }, { MADV_WILLNEED, "MADV_WILLNEED" },
-	{ MADV_DONTNEED, "MADV_DONTNEED" }, { MADV_FREE, "MADV_FREE" },
-	{ MADV_REMOVE, "MADV_REMOVE" }, { MADV_DONTFORK, "MADV_DONTFORK" },
-	{ MADV_DOFORK, "MADV_DOFORK" }, { MADV_HUGEPAGE, "MADV_HUGEPAGE" },
-	{ MADV_NOHUGEPAGE, "MADV_NOHUGEPAGE" }, { MADV_DONTDUMP, "MADV_DONTDUMP" },
-	{ MADV_DODUMP, "MADV_DODUMP" }, { MADV_WIPEONFORK, "MADV_WIPEONFORK" },
-	{ MADV_KEEPONFORK, "MADV_KEEPONFORK" }, { MADV_POPULATE_READ, "MADV_POPULATE_READ" },
-	{ MADV_POPULATE_WRITE, "MADV_POPULATE_WRITE" }, { MADV_GUARD_INSTALL, "MADV_GUARD_INSTALL" },
-	{ MADV_GUARD_REMOVE, "MADV_GUARD_REMOVE" }, { 0, NULL }
-};
-static const struct word limit_words[] = {
-	{ RLIMIT_AS, "RLIMIT_AS" }, { RLIMIT_STACK, "RLIMIT_STACK" }, { RLIMIT_DATA, "RLIMIT_DATA" },
-	{ RLIMIT_MEMLOCK, "RLIMIT_MEMLOCK" }, { 0, NULL }
-};
+static const struct word advice_words[] = { { MADV_NORMAL, "MADV_NORMAL" },
+					    { MADV_RANDOM, "MADV_RANDOM" },
+					    { MADV_SEQUENTIAL, "MADV_SEQUENTIAL" },
+					    { MADV_WILLNEED, "MADV_WILLNEED" },
+					    { MADV_DONTNEED, "MADV_DONTNEED" },
+					    { MADV_FREE, "MADV_FREE" },
+					    { MADV_REMOVE, "MADV_REMOVE" },
+					    { MADV_DONTFORK, "MADV_DONTFORK" },
+					    { MADV_DOFORK, "MADV_DOFORK" },
+					    { MADV_HUGEPAGE, "MADV_HUGEPAGE" },
+					    { MADV_NOHUGEPAGE, "MADV_NOHUGEPAGE" },
+					    { MADV_DONTDUMP, "MADV_DONTDUMP" },
+					    { MADV_DODUMP, "MADV_DODUMP" },
+					    { MADV_WIPEONFORK, "MADV_WIPEONFORK" },
+					    { MADV_KEEPONFORK, "MADV_KEEPONFORK" },
+					    { MADV_POPULATE_READ, "MADV_POPULATE_READ" },
+					    { MADV_POPULATE_WRITE, "MADV_POPULATE_WRITE" },
+					    { MADV_GUARD_INSTALL, "MADV_GUARD_INSTALL" },
+					    { MADV_GUARD_REMOVE, "MADV_GUARD_REMOVE" },
+					    { 0, NULL } };
+static const struct word limit_words[] = { { RLIMIT_AS, "RLIMIT_AS" },
+					   { RLIMIT_STACK, "RLIMIT_STACK" },
+					   { RLIMIT_DATA, "RLIMIT_DATA" },
+					   { RLIMIT_MEMLOCK, "RLIMIT_MEMLOCK" },
+					   { 0, NULL } };
 
 static const char *const operation_names[VAS_SYS_OPERATION_COUNT] = {
-	[VAS_SYS_MAP] = "mmap",		[VAS_SYS_UNMAP] = "munmap",
-	[VAS_SYS_PROTECT] = "mprotect", [VAS_SYS_ADVISE] = "madvise",
-	[VAS_SYS_SYNC] = "msync",	[VAS_SYS_SET_NAME] = "set_name",
-	[VAS_SYS_GET_BRK] = "brk",	[VAS_SYS_GET_LIMIT] = "getrlimit",
-	[VAS_SYS_OPEN] = "open",	[VAS_SYS_CLOSE] = "close",
-	[VAS_SYS_READ] = "read",	[VAS_SYS_SEEK] = "lseek",
+	[VAS_SYS_MAP] = "mmap",
+	[VAS_SYS_UNMAP] = "munmap",
+	[VAS_SYS_PROTECT] = "mprotect",
+	[VAS_SYS_ADVISE] = "madvise",
+	[VAS_SYS_SYNC] = "msync",
+	[VAS_SYS_SET_NAME] = "set_name",
+	[VAS_SYS_GET_BRK] = "brk",
+	[VAS_SYS_GET_LIMIT] = "getrlimit",
+	[VAS_SYS_OPEN] = "open",
+	[VAS_SYS_CLOSE] = "close",
+	[VAS_SYS_READ] = "read",
+	[VAS_SYS_SEEK] = "lseek",
 	[VAS_SYS_QUERY] = "procmap_query",
 };
 

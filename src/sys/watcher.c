@@ -23,8 +23,7 @@
 #include "sys/environment.h"
 
 /* NOLINTBEGIN: the names are those of the runtimes. */
-void __asan_unpoison_memory_region(const volatile void *memory, size_t size)
-	__attribute__((weak));
+void __asan_unpoison_memory_region(const volatile void *memory, size_t size) __attribute__((weak));
 void __asan_init(void) __attribute__((weak));
 void __msan_unpoison(const volatile void *memory, size_t size) __attribute__((weak));
 void __msan_init(void) __attribute__((weak));

@@ -51,11 +51,13 @@ static uint64_t run_suite(size_t index, struct differential_round *round, uint64
 		uint64_t left = calls - done;
 		uint32_t count = left < suites[index].round ? (uint32_t)left : suites[index].round;
 
-		differential_generate(round, vas_mix64(seed + index * 1000003 + done), scenario, count);
+		differential_generate(round, vas_mix64(seed + index * 1000003 + done), scenario,
+				      count);
 		if (!differential_run(round, scenario)) {
-			ok(false, "%s: %llu calls agree", scenario->name, (unsigned long long)calls);
-			tap_diag("round at %llu, call %u: %s", (unsigned long long)done, round->failed_at,
-				 round->message);
+			ok(false, "%s: %llu calls agree", scenario->name,
+			   (unsigned long long)calls);
+			tap_diag("round at %llu, call %u: %s", (unsigned long long)done,
+				 round->failed_at, round->message);
 			differential_shrink(round, scenario);
 			return done;
 		}
@@ -64,10 +66,11 @@ static uint64_t run_suite(size_t index, struct differential_round *round, uint64
 		exhausted += round->exhausted;
 	}
 	if (scenario->mapping_room)
-		ok(exhausted > 0 || calls < 2000, "%s: the limit was met, by %llu advices among others", scenario->name,
+		ok(exhausted > 0 || calls < 2000,
+		   "%s: the limit was met, by %llu advices among others", scenario->name,
 		   (unsigned long long)exhausted);
-	ok(refused > 0 && refused < done, "%s: %llu calls agree, %llu of them refused", scenario->name,
-	   (unsigned long long)calls, (unsigned long long)refused);
+	ok(refused > 0 && refused < done, "%s: %llu calls agree, %llu of them refused",
+	   scenario->name, (unsigned long long)calls, (unsigned long long)refused);
 	return done;
 }
 

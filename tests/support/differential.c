@@ -37,14 +37,14 @@
 #include "sys/sim_vma.h"
 #include "tap/tap.h"
 
-#define PAGE 4096ull
-#define WINDOW (DIFFERENTIAL_WINDOW * PAGE)
-#define MARGIN (DIFFERENTIAL_WINDOW * PAGE) /* free on either side */
-#define ELSEWHERE 24
+#define PAGE	     4096ull
+#define WINDOW	     (DIFFERENTIAL_WINDOW * PAGE)
+#define MARGIN	     (DIFFERENTIAL_WINDOW * PAGE) /* free on either side */
+#define ELSEWHERE    24
 #define POPULATE_MAX (64 * PAGE)
-#define FILES 2
-#define FILE_SIZE (1ull << 30)
-#define TASK_END ((1ull << 47) - PAGE)
+#define FILES	     2
+#define FILE_SIZE    (1ull << 30)
+#define TASK_END     ((1ull << 47) - PAGE)
 
 struct elsewhere {
 	uint64_t start, size;
@@ -108,7 +108,8 @@ static int64_t sim_step(const struct differential_step *step, uint64_t address, 
 
 	switch (step->kind) {
 	case STEP_MAP:
-		return sys->map(sys, address, step->size, step->prot, step->flags, fd, step->offset);
+		return sys->map(sys, address, step->size, step->prot, step->flags, fd,
+				step->offset);
 	case STEP_UNMAP:
 		return sys->unmap(sys, address, step->size);
 	case STEP_PROTECT:
@@ -132,8 +133,8 @@ static void touch_step(uint64_t address)
 	const struct vas_sim_mapping *mapping = &world.sim.mappings[index];
 
 	address &= ~(PAGE - 1);
-	if (index == world.sim.count || mapping->start > address ||
-	    !(mapping->prot & PROT_WRITE) || (mapping->flags & VAS_SIM_SPECIAL))
+	if (index == world.sim.count || mapping->start > address || !(mapping->prot & PROT_WRITE) ||
+	    (mapping->flags & VAS_SIM_SPECIAL))
 		return;
 	if (mapping->fd >= 0 && mapping->offset + (address - mapping->start) >= FILE_SIZE)
 		return;
@@ -182,7 +183,8 @@ static bool compare_line(const struct maps_entry *entry, void *context)
 		same = same && !(mapping->flags & MAP_SHARED) == !entry->shared &&
 		       (vas_sim_is_anonymous(mapping) ? 0 : mapping->offset) == entry->offset;
 	if (!same)
-		fail(comparison->at, "real has %llx-%llx %u %u %llx, the simulator %llx-%llx %u %u %llx",
+		fail(comparison->at,
+		     "real has %llx-%llx %u %u %llx, the simulator %llx-%llx %u %u %llx",
 		     (unsigned long long)entry->start, (unsigned long long)entry->end, entry->prot,
 		     entry->shared, (unsigned long long)entry->offset,
 		     (unsigned long long)mapping->start, (unsigned long long)mapping->end,
@@ -197,7 +199,8 @@ static void compare_maps(uint32_t at)
 	const char *reason;
 
 	/* What lies above the filler is told by the calls' results; reading it would take long. */
-	if (!maps_each(world.filler_count ? world.filler_start : UINT64_MAX, compare_line, &comparison))
+	if (!maps_each(world.filler_count ? world.filler_start : UINT64_MAX, compare_line,
+		       &comparison))
 		fail(at, "maps cannot be read");
 	if (!vas_sys_sim_check(&world.sim, &reason))
 		fail(at, "invariant: %s", reason);
@@ -313,7 +316,8 @@ static bool layout_read(void)
 
 static void fence(uint64_t address)
 {
-	(void)raw_map(address, PAGE, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	(void)raw_map(address, PAGE, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+		      -1, 0);
 }
 
 static void put_fences(void)
@@ -388,7 +392,8 @@ static bool huge_alignment(void)
 
 static bool may_map_zero(void)
 {
-	int64_t got = raw_map(0, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	int64_t got = raw_map(0, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+			      -1, 0);
 
 	if (got >= 0)
 		(void)raw(SYS_munmap, (uint64_t)got, PAGE, 0, 0, 0, 0);
@@ -408,7 +413,7 @@ static bool anon_names(void)
 {
 	int64_t page = raw_map(0, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int64_t got = raw(SYS_prctl, PR_SET_VMA, PR_SET_VMA_ANON_NAME, (uint64_t)page, PAGE,
-			  (uintptr_t)"first", 0);
+			  (uintptr_t) "first", 0);
 
 	(void)raw(SYS_munmap, (uint64_t)page, PAGE, 0, 0, 0, 0);
 	return got == 0;
@@ -469,7 +474,8 @@ static bool world_window(void)
 
 static bool world_limit(uint64_t room)
 {
-	struct rlimit limit = { .rlim_cur = world.sim.address_used + room, .rlim_max = RLIM_INFINITY };
+	struct rlimit limit = { .rlim_cur = world.sim.address_used + room,
+				.rlim_max = RLIM_INFINITY };
 
 	if (!room)
 		return true;
@@ -539,7 +545,8 @@ struct differential_round *differential_new(void)
 	return memory == MAP_FAILED ? NULL : memory;
 }
 
-bool differential_run(struct differential_round *round, const struct differential_scenario *scenario)
+bool differential_run(struct differential_round *round,
+		      const struct differential_scenario *scenario)
 {
 	int status = 0;
 	pid_t pid;
@@ -560,7 +567,8 @@ bool differential_run(struct differential_round *round, const struct differentia
 	}
 	if (!round->finished && !round->failed) {
 		round->failed = true;
-		snprintf(round->message, sizeof(round->message), "the child died, status 0x%x", status);
+		snprintf(round->message, sizeof(round->message), "the child died, status 0x%x",
+			 status);
 	}
 	return !round->failed;
 }
@@ -571,7 +579,8 @@ static void print_step(uint32_t at, const struct differential_step *step)
 					     "sync", "name",  "touch" };
 	static const char *const places[] = { "window", "elsewhere", "absolute" };
 
-	tap_diag("  %u: %s(%s[%u] + 0x%llx, 0x%llx, prot or advice %d, flags 0x%x, file %d at 0x%llx)",
+	tap_diag("  %u: %s(%s[%u] + 0x%llx, 0x%llx, prot or advice %d, flags 0x%x, "
+		 "file %d at 0x%llx)",
 		 at, kinds[step->kind], places[step->place], step->which,
 		 (unsigned long long)step->address, (unsigned long long)step->size, step->prot,
 		 (unsigned)step->flags, step->file, (unsigned long long)step->offset);

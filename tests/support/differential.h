@@ -9,10 +9,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define DIFFERENTIAL_STEPS 2000 /* calls in one round, at most */
+#define DIFFERENTIAL_STEPS  2000 /* calls in one round, at most */
 #define DIFFERENTIAL_WINDOW 300 /* pages that most calls are about */
 
-enum differential_kind { STEP_MAP, STEP_UNMAP, STEP_PROTECT, STEP_ADVISE, STEP_SYNC, STEP_NAME, STEP_TOUCH };
+enum differential_kind {
+	STEP_MAP,
+	STEP_UNMAP,
+	STEP_PROTECT,
+	STEP_ADVISE,
+	STEP_SYNC,
+	STEP_NAME,
+	STEP_TOUCH
+};
 
 /* What an address is relative to. */
 enum differential_place { PLACE_WINDOW, PLACE_ELSEWHERE, PLACE_ABSOLUTE };
@@ -33,7 +41,7 @@ struct differential_step {
 struct differential_scenario {
 	const char *name;
 	bool guards; /* guards instead of touching and populating */
-	bool dense; /* few pages, all much alike, often written: what decides is whose anon_vma it is */
+	bool dense; /* few pages, often written: anon_vmas decide what merges */
 	uint64_t address_room; /* RLIMIT_AS lets this many bytes more be mapped; 0 = no limit */
 	uint64_t mapping_room; /* so many mappings below max_map_count; 0 = far away from it */
 };
@@ -56,7 +64,8 @@ struct differential_round *differential_new(void);
 void differential_generate(struct differential_round *round, uint64_t seed,
 			   const struct differential_scenario *scenario, uint32_t count);
 /* Runs the round in a child process. False: the two kernels differ, or the child died. */
-bool differential_run(struct differential_round *round, const struct differential_scenario *scenario);
+bool differential_run(struct differential_round *round,
+		      const struct differential_scenario *scenario);
 /* Takes out what is not needed for the failure, and prints what is left. */
 void differential_shrink(struct differential_round *round,
 			 const struct differential_scenario *scenario);

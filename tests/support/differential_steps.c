@@ -16,12 +16,12 @@
 #include "support/differential.h"
 #include "sys/definitions.h"
 
-#define PAGE 4096ull
-#define WINDOW (DIFFERENTIAL_WINDOW * PAGE)
-#define POPULATE_MAX (64 * PAGE)
+#define PAGE		 4096ull
+#define WINDOW		 (DIFFERENTIAL_WINDOW * PAGE)
+#define POPULATE_MAX	 (64 * PAGE)
 #define FILE_MAPPING_MAX (64ull << 20)
-#define TASK_END ((1ull << 47) - PAGE)
-#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+#define TASK_END	 ((1ull << 47) - PAGE)
+#define COUNT_OF(array)	 (sizeof(array) / sizeof((array)[0]))
 
 struct source {
 	uint64_t state;
@@ -63,7 +63,8 @@ static uint64_t pick_pages(struct source *source)
 static void pick_range(struct source *source, struct differential_step *step)
 {
 	step->place = PLACE_WINDOW;
-	step->address = (int64_t)(below(source, source->scenario->dense ? 10 : DIFFERENTIAL_WINDOW) * PAGE);
+	step->address =
+		(int64_t)(below(source, source->scenario->dense ? 10 : DIFFERENTIAL_WINDOW) * PAGE);
 	step->size = (source->scenario->dense ? 1 + below(source, 3) : pick_pages(source)) * PAGE;
 	if (one_in(source, 12))
 		step->size -= 1 + below(source, PAGE - 1);
@@ -87,16 +88,16 @@ static uint64_t pick_large(struct source *source)
 
 static uint64_t pick_impossible(struct source *source)
 {
-	static const uint64_t sizes[] = { 0, UINT64_MAX, UINT64_MAX - PAGE + 1, 1ull << 63, 1ull << 47,
-					  TASK_END, TASK_END + PAGE };
+	static const uint64_t sizes[] = { 0,	      UINT64_MAX, UINT64_MAX - PAGE + 1, 1ull << 63,
+					  1ull << 47, TASK_END,	  TASK_END + PAGE };
 
 	return sizes[below(source, COUNT_OF(sizes))];
 }
 
 static int64_t pick_impossible_address(struct source *source)
 {
-	static const uint64_t addresses[] = { TASK_END - PAGE, TASK_END, TASK_END + PAGE, 1ull << 48,
-					      1ull << 63, UINT64_MAX - PAGE + 1 };
+	static const uint64_t addresses[] = { TASK_END - PAGE, TASK_END,   TASK_END + PAGE,
+					      1ull << 48,      1ull << 63, UINT64_MAX - PAGE + 1 };
 
 	return (int64_t)addresses[below(source, COUNT_OF(addresses))];
 }
@@ -124,7 +125,8 @@ static void make_map_flags(struct source *source, struct differential_step *step
 		step->flags |= MAP_POPULATE;
 	/* Often in step with the address, so that pieces of a file merge. */
 	if (step->file >= 0)
-		step->offset = one_in(source, 3) ? below(source, 32) * PAGE : (uint64_t)step->address;
+		step->offset =
+			one_in(source, 3) ? below(source, 32) * PAGE : (uint64_t)step->address;
 }
 
 static void make_map(struct source *source, struct differential_step *step)
@@ -184,11 +186,11 @@ static void make_bad_map(struct source *source, struct differential_step *step)
 
 static int pick_advice(struct source *source)
 {
-	static const int plain[] = { MADV_NORMAL,     MADV_RANDOM,     MADV_SEQUENTIAL,
-				     MADV_DONTNEED,   MADV_FREE,       MADV_DONTFORK,
-				     MADV_DOFORK,     MADV_HUGEPAGE,   MADV_NOHUGEPAGE,
-				     MADV_DONTDUMP,   MADV_DODUMP,     MADV_WIPEONFORK,
-				     MADV_KEEPONFORK, MADV_DONTDUMP,   MADV_DODUMP,
+	static const int plain[] = { MADV_NORMAL,     MADV_RANDOM,   MADV_SEQUENTIAL,
+				     MADV_DONTNEED,   MADV_FREE,     MADV_DONTFORK,
+				     MADV_DOFORK,     MADV_HUGEPAGE, MADV_NOHUGEPAGE,
+				     MADV_DONTDUMP,   MADV_DODUMP,   MADV_WIPEONFORK,
+				     MADV_KEEPONFORK, MADV_DONTDUMP, MADV_DODUMP,
 				     MADV_REMOVE,     MADV_COLD };
 	static const int populate[] = { MADV_POPULATE_READ, MADV_POPULATE_WRITE };
 	static const int guards[] = { MADV_GUARD_INSTALL, MADV_GUARD_REMOVE };
@@ -200,8 +202,15 @@ static int pick_advice(struct source *source)
 
 static int pick_sync(struct source *source)
 {
-	static const int flags[] = { MS_ASYNC, MS_ASYNC, MS_ASYNC, 0, MS_SYNC, MS_INVALIDATE,
-				     MS_ASYNC | MS_INVALIDATE, MS_ASYNC | MS_SYNC, 64 };
+	static const int flags[] = { MS_ASYNC,
+				     MS_ASYNC,
+				     MS_ASYNC,
+				     0,
+				     MS_SYNC,
+				     MS_INVALIDATE,
+				     MS_ASYNC | MS_INVALIDATE,
+				     MS_ASYNC | MS_SYNC,
+				     64 };
 
 	return flags[below(source, COUNT_OF(flags))];
 }
@@ -254,8 +263,8 @@ static void make_bad_change(struct source *source, struct differential_step *ste
 /* Everything private and anonymous, in place, and written, protected or replaced. */
 static void make_dense_step(struct source *source, struct differential_step *step)
 {
-	static const enum differential_kind kinds[] = { STEP_MAP, STEP_PROTECT, STEP_PROTECT,
-							STEP_PROTECT, STEP_TOUCH, STEP_TOUCH };
+	static const enum differential_kind kinds[] = { STEP_MAP,     STEP_PROTECT, STEP_PROTECT,
+							STEP_PROTECT, STEP_TOUCH,   STEP_TOUCH };
 
 	pick_range(source, step);
 	step->kind = kinds[below(source, COUNT_OF(kinds))];
@@ -265,10 +274,10 @@ static void make_dense_step(struct source *source, struct differential_step *ste
 }
 
 static const enum differential_kind weights[] = {
-	STEP_MAP,     STEP_MAP,	    STEP_MAP,	  STEP_MAP,	STEP_MAP,    STEP_MAP,
-	STEP_UNMAP,   STEP_UNMAP,   STEP_PROTECT, STEP_PROTECT, STEP_PROTECT, STEP_PROTECT,
-	STEP_ADVISE,  STEP_ADVISE,  STEP_ADVISE,  STEP_SYNC,	STEP_SYNC,   STEP_NAME,
-	STEP_TOUCH,   STEP_TOUCH,   STEP_TOUCH,
+	STEP_MAP,    STEP_MAP,	  STEP_MAP,	STEP_MAP,     STEP_MAP,	    STEP_MAP,
+	STEP_UNMAP,  STEP_UNMAP,  STEP_PROTECT, STEP_PROTECT, STEP_PROTECT, STEP_PROTECT,
+	STEP_ADVISE, STEP_ADVISE, STEP_ADVISE,	STEP_SYNC,    STEP_SYNC,    STEP_NAME,
+	STEP_TOUCH,  STEP_TOUCH,  STEP_TOUCH,
 };
 
 static void make_step(struct source *source, struct differential_step *step)

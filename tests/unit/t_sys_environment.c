@@ -9,7 +9,7 @@
 #include "sys/sys.h"
 #include "tap/tap.h"
 
-static const char *const names[] = { "VASPACE_DISABLE",	    "VASPACE_CLAIM",	  "VASPACE_ROUTE",
+static const char *const names[] = { "VASPACE_DISABLE",	     "VASPACE_CLAIM",	   "VASPACE_ROUTE",
 				     "VASPACE_STACK_MARGIN", "VASPACE_BRK_MARGIN", "VASPACE_TRACE",
 				     "VASPACE_LOG",	     "VASPACE_MODULE_PATH" };
 #define NAMES (sizeof(names) / sizeof(names[0]))
@@ -44,7 +44,8 @@ static void defaults(void)
 	is_u64(environment->disabled, 0, "nothing is switched off");
 	is_i64(environment->claim, VAS_CLAIM_AUTO, "claims are decided by probing");
 	is_i64(environment->route, VAS_ROUTE_AUTO, "and so are routes");
-	is_u64(environment->stack_margin | environment->brk_margin, 0, "margins are the default ones");
+	is_u64(environment->stack_margin | environment->brk_margin, 0,
+	       "margins are the default ones");
 	ok(!environment->trace, "no trace");
 	is_i64(environment->log_level, -1, "no log");
 	is_str(environment->module_path, "", "no path of modules");

@@ -55,7 +55,8 @@ static void every_operation(void)
 	fd = sys->open(sys, "/proc/self/maps", O_RDONLY);
 	ok(fd >= 0, "a file is open");
 	vas_sys_fault_arm(&fault, 1, true, ENOSYS);
-	is_i64(sys->map(sys, 0, page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), -ENOSYS, "map");
+	is_i64(sys->map(sys, 0, page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), -ENOSYS,
+	       "map");
 	is_i64(sys->unmap(sys, page, page), -ENOSYS, "unmap");
 	is_i64(sys->protect(sys, page, page, PROT_NONE), -ENOSYS, "protect");
 	is_i64(sys->advise(sys, page, page, MADV_NORMAL), -ENOSYS, "advise");

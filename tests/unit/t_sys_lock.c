@@ -82,7 +82,7 @@ static void sleeping(void)
 	pthread_join(thread, NULL);
 }
 
-/* futex answers EPERM for waits on private words, which only this library's locks and pthread's use. */
+/* futex answers EPERM to this thread from now on. */
 static bool deny_futex(void)
 {
 	struct sock_filter code[] = {

@@ -90,7 +90,8 @@ static void random_use(void)
 			piece->memory = NULL;
 			continue;
 		}
-		piece->size = 1 + vas_random_below(&random, (uint64_t)1 << vas_random_below(&random, 15));
+		piece->size =
+			1 + vas_random_below(&random, (uint64_t)1 << vas_random_below(&random, 15));
 		if (vas_pages_take(&pages, piece->size, &memory) != 0)
 			tap_bail("no memory");
 		piece->memory = memory;
@@ -101,8 +102,8 @@ static void random_use(void)
 	ok(intact, "%llu random takes and gives: no piece overlaps another",
 	   (unsigned long long)steps);
 	ok(zeroed, "and each one was zeroed");
-	ok(pages.mapped < (uint64_t)PIECES * 40000, "what was given back is used: %llu bytes mapped",
-	   (unsigned long long)pages.mapped);
+	ok(pages.mapped < (uint64_t)PIECES * 40000,
+	   "what was given back is used: %llu bytes mapped", (unsigned long long)pages.mapped);
 }
 
 static void shortage(void)

@@ -16,7 +16,9 @@ static struct vas_sys_sim sim;
 
 static void sim_begin(enum vas_sim_noreplace noreplace, bool no_proc, bool no_query)
 {
-	struct vas_sim_config config = { .noreplace = noreplace, .no_proc = no_proc, .no_query = no_query };
+	struct vas_sim_config config = { .noreplace = noreplace,
+					 .no_proc = no_proc,
+					 .no_query = no_query };
 
 	if (vas_sys_sim_init(&sim, &config) != 0)
 		tap_bail("no memory for a simulated kernel");
@@ -134,7 +136,8 @@ static void switched_off(void)
 	vas_probe_describe(&probes, &sim.sys, VAS_PROBE_NOREPLACE, &info);
 	is_i64(info.state, VAS_PROBE_OFF, "a probe can be switched off");
 	ok(!vas_probe_has(&probes, &sim.sys, VAS_PROBE_SYNC_HOLES), "and another one with it");
-	ok(!vas_probe_has(&probes, &sim.sys, VAS_PROBE_BOTH_BITS), "what depends on it is not tried");
+	ok(!vas_probe_has(&probes, &sim.sys, VAS_PROBE_BOTH_BITS),
+	   "what depends on it is not tried");
 	ok(vas_probe_has(&probes, &sim.sys, VAS_PROBE_PROC_MAPS), "the others are there");
 	unsetenv("VASPACE_DISABLE");
 	vas_environment_reload();

@@ -36,7 +36,8 @@ static void memory(const char *route)
 	is_i64(sys->protect(sys, (uint64_t)at, 2 * page, PROT_READ | PROT_WRITE), 0, "protect");
 	bytes = (uint8_t *)(uintptr_t)at;
 	bytes[page] = 7;
-	is_i64(sys->map(sys, (uint64_t)at, 2 * page, PROT_READ | PROT_WRITE, ANON | MAP_FIXED, -1, 0),
+	is_i64(sys->map(sys, (uint64_t)at, 2 * page, PROT_READ | PROT_WRITE, ANON | MAP_FIXED, -1,
+			0),
 	       at, "replacing");
 	is_i64(bytes[page], 0, "fresh memory is zero, and known to be to whoever watches");
 	bytes[page] = 8;
@@ -44,10 +45,12 @@ static void memory(const char *route)
 	is_i64(bytes[page], 0, "has emptied it");
 	/* Valgrind reports a call on memory that may not be touched. */
 	if (!tap_under_valgrind())
-		is_i64(sys->sync(sys, (uint64_t)at, 4 * page, MS_ASYNC), 0, "sync over what is whole");
+		is_i64(sys->sync(sys, (uint64_t)at, 4 * page, MS_ASYNC), 0,
+		       "sync over what is whole");
 	is_i64(sys->unmap(sys, (uint64_t)at + page, page), 0, "unmap");
 	if (!tap_under_valgrind())
-		is_i64(sys->sync(sys, (uint64_t)at, 4 * page, MS_ASYNC), -ENOMEM, "sync over a hole");
+		is_i64(sys->sync(sys, (uint64_t)at, 4 * page, MS_ASYNC), -ENOMEM,
+		       "sync over a hole");
 	is_i64(sys->unmap(sys, (uint64_t)at, 4 * page), 0, "unmap, the hole included");
 	is_i64(sys->map(sys, 0, 0, PROT_NONE, ANON, -1, 0), -EINVAL, "nothing is EINVAL");
 	is_i64(sys->unmap(sys, 1, page), -EINVAL, "half a page is EINVAL");
@@ -89,7 +92,8 @@ static void facts(void)
 	is_i64(sys->get_brk(sys) & ~(int64_t)4095, (intptr_t)sbrk(0) & ~(int64_t)4095, "the break");
 	getrlimit(RLIMIT_STACK, &want);
 	is_i64(sys->get_limit(sys, RLIMIT_STACK, &limit), 0, "limits");
-	is_u64(limit.current, want.rlim_cur == RLIM_INFINITY ? UINT64_MAX : want.rlim_cur, "as they are");
+	is_u64(limit.current, want.rlim_cur == RLIM_INFINITY ? UINT64_MAX : want.rlim_cur,
+	       "as they are");
 	is_i64(sys->get_limit(sys, 4711, &limit), -EINVAL, "an unknown one is EINVAL");
 }
 

@@ -63,8 +63,10 @@ static void width(uint32_t bits, uint64_t page, uint32_t window_bits)
 	       (unsigned long long)page);
 	got = claim(0, page, 0);
 	ok(got > 0 && (uint64_t)got < (uint64_t)1 << window_bits, "a free place is in the window");
-	is_i64(claim(last, page, MAP_FIXED_NOREPLACE), (int64_t)last, "the last page but one exists");
-	is_i64(claim((uint64_t)1 << bits, page, MAP_FIXED_NOREPLACE), -ENOMEM, "beyond it is ENOMEM");
+	is_i64(claim(last, page, MAP_FIXED_NOREPLACE), (int64_t)last,
+	       "the last page but one exists");
+	is_i64(claim((uint64_t)1 << bits, page, MAP_FIXED_NOREPLACE), -ENOMEM,
+	       "beyond it is ENOMEM");
 	is_i64(claim(page / 2, page, MAP_FIXED_NOREPLACE), -EINVAL, "half a page is EINVAL");
 	got = claim((uint64_t)3 << (bits - 2), page, 0);
 	is_i64(got, (int64_t)3 << (bits - 2), "a free hint is taken, above the window too");
@@ -79,8 +81,8 @@ static void window(void)
 	begin(&config);
 	is_i64(claim(0, size, 0), -ENOMEM, "without a hint, nothing beyond the default window");
 	ok(claim((uint64_t)1 << 48, size, 0) == (int64_t)1 << 48, "with a hint above it, there is");
-	is_i64(claim(((uint64_t)1 << 47) - 8192, 16384, MAP_FIXED_NOREPLACE), ((int64_t)1 << 47) - 8192,
-	       "and a fixed place across it");
+	is_i64(claim(((uint64_t)1 << 47) - 8192, 16384, MAP_FIXED_NOREPLACE),
+	       ((int64_t)1 << 47) - 8192, "and a fixed place across it");
 	end("window");
 }
 
@@ -91,25 +93,30 @@ static void noreplace(void)
 
 	begin(&config);
 	is_i64(claim(at, 8192, MAP_FIXED_NOREPLACE), (int64_t)at, "honoured: a free place");
-	is_i64(claim(at - 4096, 8192, MAP_FIXED_NOREPLACE), -EEXIST, "a partial overlap is refused");
+	is_i64(claim(at - 4096, 8192, MAP_FIXED_NOREPLACE), -EEXIST,
+	       "a partial overlap is refused");
 	is_i64(claim(at, 4096, MAP_FIXED | MAP_FIXED_NOREPLACE), -EEXIST, "with both bits too");
 	end("honoured");
 	config.noreplace = VAS_SIM_NOREPLACE_IGNORED;
 	begin(&config);
-	is_i64(claim(at, 8192, MAP_FIXED_NOREPLACE), (int64_t)at, "ignored: a free place is a good hint");
+	is_i64(claim(at, 8192, MAP_FIXED_NOREPLACE), (int64_t)at,
+	       "ignored: a free place is a good hint");
 	ok(claim(at, 4096, MAP_FIXED_NOREPLACE) > (int64_t)at + 8192, "a taken one is elsewhere");
 	end("ignored");
 	config.noreplace = VAS_SIM_NOREPLACE_PARTIAL;
 	begin(&config);
 	is_i64(claim(at, 8192, MAP_FIXED_NOREPLACE), (int64_t)at, "partial: a free place");
 	is_i64(claim(at, 4096, MAP_FIXED_NOREPLACE), -EEXIST, "its start is refused");
-	is_i64(claim(at - 4096, 8192, MAP_FIXED_NOREPLACE), (int64_t)at - 4096, "its middle is clobbered");
+	is_i64(claim(at - 4096, 8192, MAP_FIXED_NOREPLACE), (int64_t)at - 4096,
+	       "its middle is clobbered");
 	end("partial");
 }
 
 static void limits(void)
 {
-	struct vas_sim_config config = { .empty = true, .max_map_count = 4, .address_limit = 1 << 20 };
+	struct vas_sim_config config = { .empty = true,
+					 .max_map_count = 4,
+					 .address_limit = 1 << 20 };
 	struct vas_sys_limit limit;
 	const uint64_t at = 0x10000000;
 
@@ -120,7 +127,8 @@ static void limits(void)
 	is_i64(claim(at, 1 << 20, MAP_FIXED), (int64_t)at, "exactly it");
 	is_i64(claim(at + 4096, 4096, MAP_FIXED), (int64_t)at + 4096, "over itself costs nothing");
 	is_i64(sys->protect(sys, at + 8192, 4096, PROT_READ), 0, "two splits make three mappings");
-	is_i64(sys->protect(sys, at + 16384, 4096, PROT_READ), -ENOMEM, "there is room for one split");
+	is_i64(sys->protect(sys, at + 16384, 4096, PROT_READ), -ENOMEM,
+	       "there is room for one split");
 	is_u64(sim.count, 4, "which was made and stays");
 	is_i64(sys->unmap(sys, at + 40960, 4096), -ENOMEM, "at the limit, no hole");
 	is_i64(sys->advise(sys, at + 40960, 4096, MADV_DONTDUMP), -EAGAIN, "and for advice EAGAIN");
@@ -137,7 +145,8 @@ static void accounting(void)
 	is_i64(sys->map(sys, at, 2 << 20, PROT_READ | PROT_WRITE, ANON | MAP_FIXED, -1, 0), -ENOMEM,
 	       "more than memory cannot be had");
 	is_i64(claim(at, 4 << 20, MAP_FIXED), (int64_t)at, "but reserved");
-	is_i64(sys->protect(sys, at, 4 << 20, PROT_READ | PROT_WRITE), 0, "and NORESERVE stays uncounted");
+	is_i64(sys->protect(sys, at, 4 << 20, PROT_READ | PROT_WRITE), 0,
+	       "and NORESERVE stays uncounted");
 	is_i64(sys->map(sys, at, 4 << 20, PROT_NONE, ANON | MAP_FIXED, -1, 0), (int64_t)at,
 	       "counted from the start");
 	is_i64(sys->protect(sys, at, 4 << 20, PROT_READ | PROT_WRITE), -ENOMEM, "it is refused");
@@ -176,7 +185,8 @@ static void stack_gap(void)
 		if (sim.mappings[i].flags & MAP_GROWSDOWN)
 			stack = sim.mappings[i].start;
 	ok(stack != 0, "there is a stack");
-	ok(claim(stack - 8 * 4096, 4096, 0) != (int64_t)stack - 8 * 4096, "a hint below it is moved");
+	ok(claim(stack - 8 * 4096, 4096, 0) != (int64_t)stack - 8 * 4096,
+	   "a hint below it is moved");
 	is_i64(claim(stack - 8 * 4096, 4096, MAP_FIXED_NOREPLACE), (int64_t)stack - 8 * 4096,
 	       "a claim is not");
 	end("stack");
@@ -211,8 +221,10 @@ static void text(void)
 	length = read_maps(whole, sizeof(whole), 16384);
 	is_u64(read_maps(pieces, sizeof(pieces), 7), length, "pieces make the same length");
 	ok(!memcmp(whole, pieces, length), "and the same text");
-	ok(!strncmp(whole, "10000000-10001000 ---p 00000000 00:00 0 \n", 41), "a line as Linux has it");
-	ok(strstr(whole, " r-xp 00008000 00:01 101                        /usr/bin/program\n") != NULL,
+	ok(!strncmp(whole, "10000000-10001000 ---p 00000000 00:00 0 \n", 41),
+	   "a line as Linux has it");
+	ok(strstr(whole, " r-xp 00008000 00:01 101                        /usr/bin/program\n") !=
+		   NULL,
 	   "a file's, with its name in column 74");
 	ok(strstr(whole, "[heap]\n") && strstr(whole, "[stack]\n") && strstr(whole, "[vdso]\n"),
 	   "heap, stack and vdso are named");
@@ -256,7 +268,8 @@ static void query(void)
 	fd = (int)sys->open(sys, "/proc/self/maps", O_RDONLY);
 	sys->map(sys, at, 8192, PROT_READ | PROT_WRITE, ANON | MAP_FIXED, -1, 0);
 	sys->set_name(sys, at, 8192, "mine");
-	is_i64(sys->query(sys, fd, at + 5000, 0, &result), 0, "a mapping is found by an address in it");
+	is_i64(sys->query(sys, fd, at + 5000, 0, &result), 0,
+	       "a mapping is found by an address in it");
 	is_u64(result.start, at, "its start");
 	is_u64(result.end, at + 8192, "its end");
 	is_u64(result.prot, PROT_READ | PROT_WRITE, "its protection");
@@ -266,9 +279,11 @@ static void query(void)
 	is_i64(sys->query(sys, fd, at, 0, &result), -ENAMETOOLONG, "a name that does not fit");
 	result.name = NULL;
 	is_i64(sys->query(sys, fd, 4096, 0, &result), -ENOENT, "a hole is nothing");
-	is_i64(sys->query(sys, fd, 4096, VAS_QUERY_COVERING_OR_NEXT, &result), 0, "or what comes next");
+	is_i64(sys->query(sys, fd, 4096, VAS_QUERY_COVERING_OR_NEXT, &result), 0,
+	       "or what comes next");
 	is_u64(result.start, at, "which is the same one");
-	is_i64(sys->query(sys, fd, at + 8192, VAS_QUERY_COVERING_OR_NEXT, &result), -ENOENT, "or nothing");
+	is_i64(sys->query(sys, fd, at + 8192, VAS_QUERY_COVERING_OR_NEXT, &result), -ENOENT,
+	       "or nothing");
 	end("query");
 }
 

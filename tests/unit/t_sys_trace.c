@@ -72,7 +72,8 @@ static void lines(struct vas_sys *sys)
 	sys->seek(sys, (int)fd, 0);
 	is_str(line(), "vaspace: lseek(1000, 0) = 0", "lseek");
 	sys->query(sys, (int)fd, 0, VAS_QUERY_COVERING_OR_NEXT, &query);
-	is_str(line(), "vaspace: procmap_query(1000, 0x0, COVERING_OR_NEXT, 0x10000000, 0x10001000) = 0",
+	is_str(line(),
+	       "vaspace: procmap_query(1000, 0x0, COVERING_OR_NEXT, 0x10000000, 0x10001000) = 0",
 	       "procmap_query");
 	sys->close(sys, (int)fd);
 	is_str(line(), "vaspace: close(1000) = 0", "close");
