@@ -49,19 +49,25 @@ static uint64_t average(uint64_t before, uint64_t value)
 	return before ? before - before / 4 + value / 4 : value;
 }
 
-/* The run ended at edge; the walk goes on at begin, behind the hole. */
-static void cross(struct vas_pace *pace, uint64_t edge, uint64_t begin)
+/* Another hole, so far from the one before: how often does the period go into that? */
+static void learn_period(struct vas_pace *pace, uint64_t distance)
 {
-	uint64_t period;
+	uint64_t count = pace->period ? (distance + pace->period / 2) / pace->period : 1;
+	uint64_t period = count > 1 ? distance / count : distance;
 
-	if (pace->hole_known && pace->hole < edge) {
-		period = edge - pace->hole;
-		if (higher(period, pace->period) - lower(period, pace->period) <= pace->need / 2)
-			pace->missed = 0;
-		else
-			pace->missed++;
-		pace->period = period;
-	}
+	if (higher(period, pace->period) - lower(period, pace->period) <= pace->need / 2)
+		pace->missed = 0;
+	else
+		pace->missed++;
+	pace->period = period;
+}
+
+/* The run ended at edge; the walk goes on at begin, behind the hole, or right there (exact). */
+static void cross(struct vas_pace *pace, uint64_t edge, uint64_t begin, bool exact)
+{
+	if (pace->hole_known && pace->hole < edge)
+		learn_period(pace, edge - pace->hole);
+	pace->hole_end = exact && !pace->hole_known ? begin : 0;
 	pace->run = average(pace->run, edge - lower(edge, pace->begin));
 	pace->hole = edge;
 	pace->hole_known = true;
@@ -72,15 +78,14 @@ static void cross(struct vas_pace *pace, uint64_t edge, uint64_t begin)
 }
 
 /* Up to half the needed size before the next hole, if they lie at equal distances. */
-static uint64_t next_by_period(struct vas_pace *pace, uint64_t from)
+static uint64_t next_by_period(const struct vas_pace *pace, uint64_t from)
 {
-	uint64_t stop;
+	uint64_t passed, stop;
 
 	if (pace->period <= 2 * pace->need || pace->missed >= MISSES_MOST)
 		return 0;
-	if (from > pace->hole + pace->period)
-		pace->hole += (from - pace->hole) / pace->period * pace->period;
-	stop = pace->hole + pace->period - pace->need / 2;
+	passed = (from - lower(from, pace->hole)) / pace->period;
+	stop = pace->hole + (passed + 1) * pace->period - pace->need / 2;
 	return stop > from ? stop - from : 0;
 }
 
@@ -115,7 +120,7 @@ uint64_t vas_pace_next(struct vas_pace *pace, uint64_t edge, uint64_t from, uint
 	uint64_t length;
 
 	if (pace->wall && from >= pace->wall)
-		cross(pace, edge, from);
+		cross(pace, edge, from, false);
 	length = pace->wall ? next_before_wall(pace, from) : next_freely(pace, from, room);
 	length = lower(length, room);
 	return length < pace->mapping / 2 ? 0 : length;
@@ -134,10 +139,25 @@ void vas_pace_synced(struct vas_pace *pace, uint64_t from, uint64_t length, bool
 void vas_pace_hit(struct vas_pace *pace, uint64_t edge, uint64_t near, uint64_t far)
 {
 	pace->mapping = average(pace->mapping, far - near);
-	if (near > edge && !(pace->hole_known && pace->hole == edge))
-		cross(pace, edge, near);
+	if (edge > 0 && near > edge && !(pace->hole_known && pace->hole == edge))
+		cross(pace, edge, near, true);
 	else if (far >= pace->wall)
 		pace->wall = 0;
 	pace->confirm = pace->wall != 0 && !pace->confirm;
 	pace->hits++;
+}
+
+void vas_pace_pair(struct vas_pace *up, struct vas_pace *down, uint64_t apart)
+{
+	uint64_t period;
+
+	if (!up->hole_end || !down->hole_end || up->period || down->period)
+		return;
+	period = up->hole + down->hole_end;
+	if (period <= apart)
+		return;
+	up->period = period - apart;
+	up->missed = 1;
+	down->period = up->period;
+	down->missed = 1;
 }

@@ -21,8 +21,9 @@ struct vas_pace {
 	uint64_t begin; /* where the present run of adjacent mappings was entered */
 	uint32_t hits; /* queries that hit a mapping in this run */
 	uint64_t run; /* length of runs, on average; 0 = none yet */
-	uint64_t hole; /* where the last run ended, or is taken to have ended */
-	uint64_t period; /* from hole to hole, the last time; 0 = not known */
+	uint64_t hole; /* where the last run ended of which that is known */
+	uint64_t hole_end; /* of the first hole, while it is the only one; 0 = not known */
+	uint64_t period; /* from hole to hole; 0 = not known */
 	uint32_t missed; /* how often in a row the period told wrong */
 };
 
@@ -36,5 +37,10 @@ uint64_t vas_pace_next(struct vas_pace *pace, uint64_t edge, uint64_t from, uint
 void vas_pace_synced(struct vas_pace *pace, uint64_t from, uint64_t length, bool all_mapped);
 /* A query hit the mapping [near, far); edge was settled before it. */
 void vas_pace_hit(struct vas_pace *pace, uint64_t edge, uint64_t near, uint64_t far);
+/*
+ * Two walks from one place, up and down, whose origins are apart bytes from
+ * each other (the higher one is down's): the first hole of each tells the period to both.
+ */
+void vas_pace_pair(struct vas_pace *up, struct vas_pace *down, uint64_t apart);
 
 #endif

@@ -307,6 +307,7 @@ static int walk_outward(struct run *run, struct vas_walk *up, struct vas_walk *d
 		got = vas_walk_step(walk, &gap);
 		if (got < 0)
 			return got;
+		vas_pace_pair(&up->pace, &down->pace, down->origin - lower(down->origin, up->origin));
 		if (got != VAS_WALK_FOUND)
 			continue;
 		walk->done = true;

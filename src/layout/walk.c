@@ -247,20 +247,25 @@ static int tell_gap(struct vas_walk *walk, uint64_t start, uint64_t end, struct 
 }
 
 /*
- * [free, ceiling) is free and ends there: does it, or what is free right below
- * it, hold a candidate? The edge is then at resume, behind the gap.
+ * [free, next) is free, and next is the mapping that follows (none: NULL): does
+ * that gap, which may begin below, hold a candidate? The edge is then behind next.
  */
-static int settle_up(struct vas_walk *walk, uint64_t free, uint64_t ceiling, uint64_t resume,
+static int settle_up(struct vas_walk *walk, uint64_t free, const struct vas_sys_query *next,
 		     struct vas_span *gap)
 {
-	struct vas_sys_query mapping;
+	uint64_t end = walk->request->end;
+	uint64_t ceiling = next ? lower(next->start, end) : end;
+	uint64_t behind = next ? next->end : end;
 	uint64_t candidate, first, ask;
+	struct vas_sys_query mapping;
 	int got;
 
 	for (unsigned int step = 0;; step++) {
 		if (!vas_walk_lowest(walk, walk->edge, &candidate) || candidate > ceiling ||
 		    ceiling - candidate < walk->need) {
-			walk->edge = higher(walk->edge, resume);
+			if (next && next->end > walk->edge)
+				return hit(walk, next);
+			walk->edge = higher(walk->edge, behind);
 			return VAS_WALK_MORE;
 		}
 		first = walk->exact ? walk->edge : candidate;
@@ -280,7 +285,7 @@ static int settle_up(struct vas_walk *walk, uint64_t free, uint64_t ceiling, uin
 		if (ask == first)
 			break;
 	}
-	walk->edge = higher(walk->edge, resume);
+	walk->edge = higher(walk->edge, behind);
 	return tell_gap(walk, first, ceiling, gap);
 }
 
@@ -327,9 +332,9 @@ static int step_up(struct vas_walk *walk, struct vas_span *gap)
 	if (got < 0)
 		return got;
 	if (got == 0)
-		return settle_up(walk, last, end, end, gap);
+		return settle_up(walk, last, NULL, gap);
 	if (mapping.start > last)
-		return settle_up(walk, last, lower(mapping.start, end), mapping.end, gap);
+		return settle_up(walk, last, &mapping, gap);
 	return hit(walk, &mapping);
 }
 

@@ -20,7 +20,7 @@
 #define VAS_LOOK_QUERY_COST 300u
 #define VAS_LOOK_SYNC_COST 115u
 #define VAS_LOOK_SYNC_MAPPING_COST 24u /* for each mapping that msync passes */
-#define VAS_LOOK_LINE_COST 190u /* one line of maps, written by the kernel and parsed */
+#define VAS_LOOK_LINE_COST 165u /* one line of maps, written by the kernel and parsed */
 
 /* The means of looking, and what it has cost so far. Shared by the walks of one search. */
 struct vas_look {
