@@ -43,6 +43,17 @@ static uint64_t unknown_bytes(const struct recorder *recorder, uint64_t start, u
 	return size - known;
 }
 
+/* Whether this call asks for memory of the books, and is to fail. */
+static bool books_fail(struct recorder *recorder, uint64_t address, int prot)
+{
+	if (address || prot != (PROT_READ | PROT_WRITE))
+		return false;
+	recorder->books_maps++;
+	if (!recorder->books_fail_at || recorder->books_maps < recorder->books_fail_at)
+		return false;
+	return recorder->books_persistent || recorder->books_maps == recorder->books_fail_at;
+}
+
 static int64_t record_map(struct vas_sys *sys, uint64_t address, uint64_t size, int prot, int flags,
 			  int fd, uint64_t offset)
 {
@@ -59,6 +70,8 @@ static int64_t record_map(struct vas_sys *sys, uint64_t address, uint64_t size, 
 	}
 	if (!replaces && recorder->ignores_hints && !(flags & MAP_FIXED_NOREPLACE))
 		address = 0;
+	if (books_fail(recorder, address, prot))
+		return -recorder->books_error;
 	if (recorder->refuse_above && size > recorder->refuse_above)
 		return -recorder->refuse_error;
 	got = recorder->next->map(recorder->next, address, size, prot, flags, fd, offset);

@@ -33,6 +33,10 @@ struct recorder {
 	bool no_sync; /* msync answers -EINVAL */
 	uint64_t refuse_above; /* mappings of more bytes than that answer refuse_error; 0 = none */
 	int refuse_error;
+	/* Memory for the books (anywhere, readable, writable): calls so far, and which of them fails. */
+	uint64_t books_maps, books_fail_at;
+	bool books_persistent; /* and all after it */
+	int books_error;
 	uint64_t lose_claims; /* so many claims of a fixed address answer -EEXIST */
 };
 
