@@ -61,6 +61,38 @@ static void memory(const char *route)
 	vas_environment_reload();
 }
 
+/* The runtimes' own, where there is one. */
+void __asan_poison_memory_region(const volatile void *memory, size_t size) __attribute__((weak));
+void __msan_poison(const volatile void *memory, size_t size) __attribute__((weak));
+
+static void poison(void *memory, size_t size)
+{
+	if (__asan_poison_memory_region)
+		__asan_poison_memory_region(memory, size);
+	if (__msan_poison)
+		__msan_poison(memory, size);
+}
+
+/* What a former owner of the addresses left in the shadow does not reach the next one. */
+static void poisoned(void)
+{
+	uint64_t page = sys->page_size;
+	int64_t at = sys->map(sys, 0, 2 * page, PROT_READ | PROT_WRITE, ANON, -1, 0);
+	volatile uint8_t *byte = (volatile uint8_t *)(uintptr_t)at;
+
+	if (!ok(at > 0, "memory is there"))
+		return;
+	poison((void *)(uintptr_t)at, 2 * page);
+	sys->map(sys, (uint64_t)at, 2 * page, PROT_READ | PROT_WRITE, ANON | MAP_FIXED, -1, 0);
+	ok(*byte == 0, "replaced memory may be touched");
+	poison((void *)(uintptr_t)at, 2 * page);
+	sys->unmap(sys, (uint64_t)at, 2 * page);
+	is_i64(sys->map(sys, (uint64_t)at, 2 * page, PROT_READ | PROT_WRITE, ANON, -1, 0), at,
+	       "the same place is claimed again");
+	ok(*byte == 0, "and may be touched");
+	sys->unmap(sys, (uint64_t)at, 2 * page);
+}
+
 static void files(void)
 {
 	struct vas_sys_query query = { .name = NULL };
@@ -195,6 +227,7 @@ int main(void)
 	memory("auto");
 	memory("raw");
 	memory("libc");
+	poisoned();
 	files();
 	facts();
 	interrupted();
