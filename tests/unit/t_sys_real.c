@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* labels: msan valgrind */
+/* labels: msan */
 /* The real table: conventions of results and errno, every route, and what it costs. */
 #include <errno.h>
 #include <fcntl.h>
