@@ -112,6 +112,7 @@ refuses "find without a size" 2 "find: --size says how much room.*" find
 refuses "find for nothing" 2 "find: --size says how much room.*" find --size 0
 refuses "an alignment that is no power of two" 2 "--align: not a power of two" find --size 1G --align 3M
 refuses "min above max" 2 "--min is not below --max" find --size 1G --min 2G --max 1G
+refuses "min at max" 2 "--min is not below --max" find --size 1G --min 1G --max 1G
 refuses "reach without near" 2 "--reach goes with --near" find --size 1G --reach 1G
 refuses "a range that descends" 2 "--avoid 4G-0: not LOW-HIGH.*" find --size 1G --avoid 4G-0
 refuses "no places" 2 "-n: 1 to 1000 places" find --size 1G -n 0

@@ -16,10 +16,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-static bool map_begins(const char *name, const char *with)
-{
-	return strncmp(name, with, strlen(with)) == 0;
-}
+/* with is a literal, so that the compiler knows its length. */
+#define MAP_BEGINS(name, with) (strncmp(name, with, sizeof(with) - 1) == 0)
 
 static enum map_kind map_kind_by_access(const struct vas_mapping *mapping)
 {
@@ -33,12 +31,12 @@ static enum map_kind map_kind_named(const struct vas_mapping *mapping, const cha
 {
 	static const char *const heaps[] = { "malloc", "scudo:", "tcmalloc" };
 
-	if (map_begins(name, "vas:"))
+	if (MAP_BEGINS(name, "vas:"))
 		return MAP_KIND_ARENA;
 	for (size_t i = 0; i < sizeof(heaps) / sizeof(heaps[0]); i++)
 		if (strstr(name, heaps[i]))
 			return MAP_KIND_MALLOC;
-	if (map_begins(name, "stack") || strstr(name, "pthread stack"))
+	if (MAP_BEGINS(name, "stack") || strstr(name, "pthread stack"))
 		return MAP_KIND_STACK;
 	return map_kind_by_access(mapping);
 }
@@ -49,15 +47,15 @@ static enum map_kind map_kind_of_file(const struct vas_mapping *mapping)
 
 	if (name[0] != '/')
 		return name[0] ? MAP_KIND_DEVICE : MAP_KIND_FILE;
-	if (map_begins(name, "/memfd:vas:"))
+	if (MAP_BEGINS(name, "/memfd:vas:"))
 		return MAP_KIND_ARENA;
-	if (map_begins(name, "/dev/")) {
+	if (MAP_BEGINS(name, "/dev/")) {
 		if (strcmp(name, "/dev/zero") == 0)
 			return map_kind_by_access(mapping);
-		if (!map_begins(name, "/dev/shm/") && !map_begins(name, "/dev/hugepages/"))
+		if (!MAP_BEGINS(name, "/dev/shm/") && !MAP_BEGINS(name, "/dev/hugepages/"))
 			return MAP_KIND_DEVICE;
 	}
-	if (map_begins(name, "/dmabuf:") || strcmp(name, "/drm mm object") == 0 ||
+	if (MAP_BEGINS(name, "/dmabuf:") || strcmp(name, "/drm mm object") == 0 ||
 	    strcmp(name, "/i915") == 0)
 		return MAP_KIND_DEVICE;
 	if ((mapping->prot & PROT_EXEC) && !(mapping->flags & VAS_MAPPING_SHARED))
@@ -77,7 +75,7 @@ enum map_kind map_kind_of(const struct vas_mapping *mapping)
 		return MAP_KIND_KERNEL;
 	if (mapping->flags & VAS_MAPPING_HEAP)
 		return MAP_KIND_MALLOC;
-	if ((mapping->flags & VAS_MAPPING_STACK) || map_begins(name, "[stack"))
+	if ((mapping->flags & VAS_MAPPING_STACK) || MAP_BEGINS(name, "[stack"))
 		return MAP_KIND_STACK;
 	if (mapping->flags & VAS_MAPPING_NAMED)
 		return map_kind_named(mapping, name + strcspn(name, ":") + 1);
