@@ -141,6 +141,8 @@ static void work_init(struct reserve *work)
 	work->span = (struct vas_span){ 0, 0 };
 	work->last_error = 0;
 	work->lost = false;
+	work->queries = 0;
+	work->readings = 0;
 	work->search_error = 0;
 	work->margins_known = false;
 	work->margins = (struct vas_margins){ 0, 0 };

@@ -214,15 +214,13 @@ static int request_with_margins(struct reserve *work, struct vas_request *reques
 
 static void note_search(struct reserve *work, const struct vas_search_result *result)
 {
-	struct vas_space *space = work->space;
-
 	if (result->exact_largest) {
 		work->failure->largest_gap = result->largest;
 		work->failure->largest_gap_start = result->largest_start;
 		work->failure->free_total = result->total;
 	}
-	__atomic_fetch_add(&space->stats.queries, result->queries, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&space->stats.readings, result->readings, __ATOMIC_RELAXED);
+	work->queries += result->queries;
+	work->readings += result->readings;
 }
 
 /* Looks, claims, and looks again when the claim lost a race. */
@@ -463,6 +461,8 @@ static void reserve_finish(struct reserve *work, int err)
 	space->pins--;
 	space->stats.probes += work->failure->probes;
 	space->stats.taken += work->failure->taken;
+	space->stats.queries += work->queries;
+	space->stats.readings += work->readings;
 	if (err) {
 		space->stats.reserve_failures++;
 		if (work->holding)

@@ -32,6 +32,7 @@ struct reserve {
 	struct vas_span span; /* claimed */
 	int last_error; /* of the last claim */
 	bool lost; /* a place that looked free was not to be had */
+	uint32_t queries, readings; /* of all searches */
 	int search_error; /* why the mappings could not be searched */
 	bool margins_known;
 	struct vas_margins margins;
