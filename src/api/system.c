@@ -74,9 +74,12 @@ int vas_setting_get(size_t index, struct vas_setting *setting)
 
 void vas_log_set(vas_log_hook *hook, void *context, enum vas_log_level level)
 {
-	struct vas_space *space = vas_space_if_made();
+	struct vas_space *space;
 
 	vas_log_hook_set(hook, context, level);
+	/* A space that is made at this moment listens again once it can be found. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	space = vas_space_if_made();
 	if (space)
 		vas_space_listen(space);
 }

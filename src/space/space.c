@@ -65,7 +65,14 @@ int vas_space_init(struct vas_space *space, struct vas_sys *sys, struct vas_sys 
 
 void vas_space_listen(struct vas_space *space)
 {
-	__atomic_store_n(&space->verbose, vas_log_wanted(VAS_LOG_DEBUG), __ATOMIC_RELAXED);
+	bool wanted;
+
+	/* Of several at once, whoever stores last looks once more. */
+	do {
+		wanted = vas_log_wanted(VAS_LOG_DEBUG);
+		__atomic_store_n(&space->verbose, wanted, __ATOMIC_RELAXED);
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	} while (vas_log_wanted(VAS_LOG_DEBUG) != wanted);
 }
 
 VAS_HOT struct vas_space *vas_space_if_made(void)
@@ -87,8 +94,11 @@ VAS_HOT int vas_space_default(struct vas_space **space)
 		err = vas_space_init(&default_space, vas_sys_current(), vas_sys_current());
 		if (err && err != -ENOMEM && err != -ENOSYS)
 			err = -EPERM;
-		if (!err)
+		if (!err) {
 			__atomic_store_n(&default_space.made, true, __ATOMIC_RELEASE);
+			/* A hook that was set meanwhile found no space to tell. */
+			vas_space_listen(&default_space);
+		}
 	}
 	if (!err)
 		*space = &default_space;
