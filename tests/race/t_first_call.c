@@ -57,7 +57,7 @@ static void call_one(uint64_t which, struct vas_span *span)
 
 	switch (which) {
 	case 0:
-		expect(vas_owner_at(&owner, &owner), -ENOENT, "a look-up of the stack");
+		expect(vas_owner_at(&first, &owner), -ENOENT, "a look-up of what is not ours");
 		break;
 	case 1:
 		expect(vas_stats_get(&stats), 0, "the first statistics");
