@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -28,6 +29,7 @@ static struct {
 	struct vas_span span;
 	uint64_t id;
 	uint64_t rounds;
+	uint64_t met; /* atomic */
 	bool stop; /* atomic */
 	uint64_t late; /* atomic: commits that came after a release */
 	uint64_t early; /* atomic: commits before it */
@@ -96,10 +98,22 @@ static void *watcher_main(void *arg)
 
 /* Commits by several threads: each page is zero once, and keeps what its first writer wrote. */
 
-static void commit_some(uint64_t *random)
+/* All workers go on at the same moment, nearer than a barrier can wake them. */
+static void meet(uint64_t round)
 {
-	uint64_t first = vas_random_below(random, PAGES);
-	uint64_t count = 1 + vas_random_below(random, PAGES - first);
+	uint64_t all = (round + 1) * WORKERS;
+
+	__atomic_fetch_add(&shared.met, 1, __ATOMIC_RELAXED);
+	for (unsigned spins = 0; __atomic_load_n(&shared.met, __ATOMIC_RELAXED) < all; spins++)
+		if (spins > 2000)
+			sched_yield();
+}
+
+/* First single pages, so that there are many holes; then all of it. */
+static void commit_some(uint64_t *random, bool whole)
+{
+	uint64_t first = whole ? 0 : vas_random_below(random, PAGES);
+	uint64_t count = whole ? PAGES : 1;
 	unsigned char *start = (unsigned char *)vas_span_pointer(shared.span) + first * page;
 	uint64_t *word, nothing;
 	int err;
@@ -129,8 +143,10 @@ static void *committer_main(void *arg)
 
 	for (uint64_t round = 0; round < shared.rounds; round++) {
 		pthread_barrier_wait(&shared.barrier); /* a new span is there */
-		for (unsigned i = 0; i < 4; i++)
-			commit_some(&random);
+		for (unsigned i = 0; i < 8; i++)
+			commit_some(&random, false);
+		meet(round);
+		commit_some(&random, true);
 		pthread_barrier_wait(&shared.barrier);
 	}
 	return NULL;
@@ -241,6 +257,7 @@ static void *twice_main(void *arg)
 	(void)arg;
 	for (uint64_t round = 0; round < shared.rounds; round++) {
 		pthread_barrier_wait(&shared.barrier);
+		meet(round);
 		state = VAS_RELEASED_HELD;
 		err = vas_release(vas_span_pointer(shared.span), &state);
 		if (!err && state == VAS_RELEASED_GONE)
@@ -264,7 +281,7 @@ static void report(const char *what)
 int main(void)
 {
 	struct vas_stats stats = { .size = sizeof(stats) };
-	uint64_t rounds = tap_scaled(4000);
+	uint64_t rounds = tap_scaled(1500);
 
 	tap_plan(0);
 	page = (uint64_t)sysconf(_SC_PAGESIZE);
