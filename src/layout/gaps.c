@@ -61,7 +61,6 @@ static bool next_piece(struct vas_gaps *gaps, uint64_t limit, uint32_t end_flags
 			gap->end = stop;
 			gap->flags = gaps->pending_flags | (kept ? VAS_GAP_TRIMMED_ABOVE : end_flags);
 			gaps->position = stop;
-			gaps->pending_flags = 0;
 			return true;
 		}
 		if (!kept)

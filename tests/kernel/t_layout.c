@@ -119,6 +119,8 @@ static void gaps_case(void *arg)
 			mapped += mapping.end - mapping.start;
 	}
 	is_u64(mapped + free_bytes, window.max - window.min, "mapped and free make up all of it");
+	is_err(vas_layout_rewind(layout), 0, "rewound");
+	is_i64(vas_layout_next(layout, &mapping), 1, "one mapping read");
 	is_err(vas_layout_at(layout, (uintptr_t)guard + 4096, &mapping), 0, "above a hole");
 	is_u64(mapping.start, (uintptr_t)guard + 8192, "the next mapping");
 	is_i64(vas_layout_next(layout, &mapping), 0, "looking ends a reading");

@@ -111,8 +111,8 @@ static void costs(uint64_t most, bool found, const char *name)
 	vas_sys_trace_init(&trace, &sim.sys, -1);
 	is_err(search_by(&trace.sys), 0, "%s: searched again", name);
 	ok(result.found == found, "%s: %s", name, found ? "found" : "there is none");
-	ok(calls() <= most, "%s: %llu calls, at most %llu", name, (unsigned long long)calls(),
-	   (unsigned long long)most);
+	ok(calls() <= most, "%s: at most %llu calls", name, (unsigned long long)most);
+	tap_diag("%s: %llu calls", name, (unsigned long long)calls());
 	is_u64(trace.calls[VAS_SYS_MAP] + trace.calls[VAS_SYS_UNMAP], 0, "%s: maps nothing", name);
 	is_u64(trace.calls[VAS_SYS_OPEN], trace.calls[VAS_SYS_CLOSE], "%s: closes what it opens", name);
 }
@@ -139,14 +139,14 @@ static void near_costs(uint64_t size, unsigned int decoys, uint64_t decoy, int64
 
 static void test_costs(void)
 {
-	near_costs(4 * MIB, 0, 0, 1229 * (int64_t)MIB, 24, "a hole 1.2 GiB above");
-	near_costs(4 * MIB, 0, 0, -1946 * (int64_t)MIB, 24, "a hole 1.9 GiB below");
-	near_costs(64 << 10, 0, 0, 100 * (int64_t)MIB, 24, "a small hole 100 MiB above");
+	near_costs(4 * MIB, 0, 0, 1229 * (int64_t)MIB, 18, "a hole 1.2 GiB above");
+	near_costs(4 * MIB, 0, 0, -1946 * (int64_t)MIB, 18, "a hole 1.9 GiB below");
+	near_costs(64 << 10, 0, 0, 100 * (int64_t)MIB, 18, "a small hole 100 MiB above");
 	near_costs(4 * MIB, 0, 0, 0, 4, "none");
 	near_costs(4 * MIB, 10, MIB, 1229 * (int64_t)MIB, 60, "10 decoys");
 	near_costs(4 * MIB, 50, MIB, 1229 * (int64_t)MIB, 80, "50 decoys");
-	near_costs(4 * MIB, 50, MIB, 0, 100, "none but 50 decoys");
-	near_costs(64 * MIB, 90, MIB, 0, 110, "none but 90 decoys, a large request");
+	near_costs(4 * MIB, 50, MIB, 0, 95, "none but 50 decoys");
+	near_costs(64 * MIB, 90, MIB, 0, 60, "none but 90 decoys, a large request");
 }
 
 /* A window with two holes of 8 MiB among mappings of 1 MiB, low in the space. */
