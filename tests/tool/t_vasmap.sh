@@ -204,7 +204,9 @@ else
 fi
 ok "JSON: the folded listing" json ringd.maps
 ok "JSON: one row per mapping" json --all ringd.maps
+same "JSON escapes newlines and quotes" "$(grep -o '"name":"/var[^,]*' out)" '"name":"/var/lib/ring\u000ad/\"index\""'
 ok "JSON: hostile names" json hostile.maps
+same "JSON escapes the rest" "$(grep -o '"name":[^,]*' out)" '"name":"/a\u000ab\u001b[31m'$'\xef\xbf\xbd''"'
 ok "JSON: an empty file" json empty.maps
 ok "JSON: gaps" json --gaps ringd.maps
 ok "JSON: large gaps" json --gaps --min 1.5G ringd.maps
