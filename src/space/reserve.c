@@ -104,7 +104,8 @@ static int margins_load(struct reserve *work)
 	if (err)
 		return err;
 	work->margins_known = true;
-	if (work->margin_set.count)
+	/* The break's is the lower one; it is missing when the kernel does not tell. */
+	if (work->margin_set.count > (space->bounds.stack_top != 0))
 		__atomic_store_n(&space->brk_seen, work->margin_set.items[0].start,
 				 __ATOMIC_RELAXED);
 	return 0;
