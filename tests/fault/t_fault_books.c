@@ -29,6 +29,7 @@ static const int errors[] = { ENOMEM, EPERM, EINVAL, EEXIST, ENOSYS, EAGAIN };
 
 static struct recorder recorder;
 static struct vas_span spans[SPANS];
+static unsigned int spans_most = SPANS;
 static unsigned int count; /* of spans */
 static unsigned int pieces; /* committed in the first one */
 static uint64_t page;
@@ -69,7 +70,7 @@ static int next_call(void)
 		pieces += !err;
 		return err;
 	}
-	if (count == SPANS)
+	if (count == spans_most)
 		return 1;
 	snprintf(name, sizeof(name), "name %u", count % NAMES);
 	opts.name = name;
@@ -199,7 +200,7 @@ static void growth_case(void *arg)
 		if (!reached)
 			break;
 	}
-	ok(at > 3 && at < GROWTHS_MOST, "the books grew %u times", at - 1);
+	ok(at > 2 && at < GROWTHS_MOST, "the books grew %u times", at - 1);
 	ok(wrongs == 0, "each failing one left everything as it was");
 	ok(refused > 0, "%u calls were refused", refused);
 	tap_figure(persistent ? "growths of the books that failed for good" :
@@ -216,17 +217,17 @@ static void reuse_case(void *arg)
 	begin();
 	while (next_call() == 0)
 		;
-	is_i64(count, SPANS, "all spans are reserved");
+	is_i64(count, spans_most, "all spans are reserved");
 	books = stats_now().books;
 	release_all();
 	is_u64(stats_now().books, books, "releasing neither takes nor gives back memory of the books");
 	grown = recorder.books_maps;
 	while (next_call() == 0)
 		;
-	is_i64(count, SPANS, "and again");
+	is_i64(count, spans_most, "and again");
 	is_u64(recorder.books_maps, grown, "for which the books did not grow");
 	end();
-	ok(wrongs == 0, "%u releases asked for no memory", 2 * SPANS);
+	ok(wrongs == 0, "%u releases asked for no memory", 2 * spans_most);
 }
 
 int main(void)
@@ -234,6 +235,9 @@ int main(void)
 	bool once = false, persistently = true;
 
 	page = vas_sys_real()->page_size;
+	/* Where the books are checked at every step, that takes time by the square. */
+	if (tap_scaled(100) < 100)
+		spans_most = 1000;
 	tap_plan(0);
 	tap_case("each growth fails once", growth_case, &once, 60);
 	tap_case("each growth fails for good", growth_case, &persistently, 60);
