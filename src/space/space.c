@@ -44,11 +44,21 @@ static int space_index_init(struct vas_space *space)
 	return 0;
 }
 
+/* Zeroes, but for the flag that others look at meanwhile. */
+static void space_clear(struct vas_space *space)
+{
+	size_t flag = offsetof(struct vas_space, made), behind = flag + sizeof(space->made);
+
+	memset(space, 0, flag);
+	__atomic_store_n(&space->made, false, __ATOMIC_RELAXED);
+	memset((char *)space + behind, 0, sizeof(*space) - behind);
+}
+
 int vas_space_init(struct vas_space *space, struct vas_sys *sys, struct vas_sys *meta)
 {
 	int err;
 
-	memset(space, 0, sizeof(*space));
+	space_clear(space);
 	space->sys = sys;
 	vas_pages_init(&space->pages, meta);
 	err = vas_bounds_find(sys, &space->probes, &space->bounds);
