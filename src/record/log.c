@@ -64,6 +64,16 @@ void vas_log_hook_set(vas_log_hook *hook, void *context, enum vas_log_level leve
 	vas_lock_drop(&log_state.lock);
 }
 
+void vas_log_fork_begin(void)
+{
+	vas_lock_take(&log_state.lock);
+}
+
+void vas_log_fork_end(void)
+{
+	vas_lock_drop(&log_state.lock);
+}
+
 bool vas_log_wanted(enum vas_log_level level)
 {
 	return (int)level <= __atomic_load_n(&log_state.level, __ATOMIC_RELAXED) ||

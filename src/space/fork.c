@@ -12,7 +12,8 @@
  * that do not exist there (MADV_DONTFORK) are forgotten, since the child's own
  * mmap may land in their place.
  *
- * CONCURRENCY. Lock order: making, then the space's lock.
+ * CONCURRENCY. Lock order: making, the space's lock, then those of the strays
+ * and of the log hook.
  *
  * WHAT IT DOES NOT DO. It does not run after _Fork or a raw clone.
  */
@@ -21,6 +22,7 @@
 #include <pthread.h>
 #include <stddef.h>
 
+#include "record/log.h"
 #include "space/space.h"
 #include "sys/strays.h"
 
@@ -33,12 +35,14 @@ static void fork_prepare(void)
 	if (space)
 		vas_space_quiesce(space);
 	vas_strays_fork_begin();
+	vas_log_fork_begin();
 }
 
 static void fork_parent(void)
 {
 	struct vas_space *space = vas_space_if_made();
 
+	vas_log_fork_end();
 	vas_strays_fork_end();
 	if (space)
 		vas_lock_drop(&space->lock);
@@ -64,6 +68,7 @@ static void fork_child(void)
 {
 	struct vas_space *space = vas_space_if_made();
 
+	vas_log_fork_end();
 	vas_strays_fork_end();
 	if (space) {
 		vas_space_forget_absent(space);
