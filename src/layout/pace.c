@@ -62,12 +62,12 @@ static void learn_period(struct vas_pace *pace, uint64_t distance)
 	pace->period = period;
 }
 
-/* The run ended at edge; the walk goes on at begin, behind the hole, or right there (exact). */
-static void cross(struct vas_pace *pace, uint64_t edge, uint64_t begin, bool exact)
+/* The run ended at edge; the hole about at hole_end, and the walk goes on at begin. */
+static void cross(struct vas_pace *pace, uint64_t edge, uint64_t hole_end, uint64_t begin)
 {
 	if (pace->hole_known && pace->hole < edge)
 		learn_period(pace, edge - pace->hole);
-	pace->hole_end = exact && !pace->hole_known ? begin : 0;
+	pace->hole_end = pace->hole_known ? 0 : hole_end;
 	pace->run = average(pace->run, edge - lower(edge, pace->begin));
 	pace->hole = edge;
 	pace->hole_known = true;
@@ -120,7 +120,7 @@ uint64_t vas_pace_next(struct vas_pace *pace, uint64_t edge, uint64_t from, uint
 	uint64_t length;
 
 	if (pace->wall && from >= pace->wall)
-		cross(pace, edge, from, false);
+		cross(pace, edge, edge + pace->need / 8, from);
 	length = pace->wall ? next_before_wall(pace, from) : next_freely(pace, from, room);
 	length = lower(length, room);
 	return length < pace->mapping / 2 ? 0 : length;
@@ -140,7 +140,7 @@ void vas_pace_hit(struct vas_pace *pace, uint64_t edge, uint64_t near, uint64_t 
 {
 	pace->mapping = average(pace->mapping, far - near);
 	if (edge > 0 && near > edge && !(pace->hole_known && pace->hole == edge))
-		cross(pace, edge, near, true);
+		cross(pace, edge, near, near);
 	else if (far >= pace->wall)
 		pace->wall = 0;
 	pace->confirm = pace->wall != 0 && !pace->confirm;

@@ -19,7 +19,7 @@
  * a mapping covers it, no candidate below the end of that mapping is free,
  * however many mappings and holes too small lie between. If none covers it, it
  * belongs to a gap whose end the answer tells, and its beginning is looked for
- * from c on, by asking at c and half way in turn. Going down, c is the highest
+ * from c on, by asking at c, later at c and half way in turn. Going down, c is the highest
  * candidate and its first page is asked about; one answer settles the gap,
  * since it tells the next mapping above.
  *
@@ -111,6 +111,11 @@ int vas_look_query(struct vas_look *look, uint64_t address, struct vas_sys_query
 {
 	int64_t got = 0;
 
+	/* Two walks that begin in one mapping need not both ask. */
+	if (address >= look->known_start && address < look->known_end) {
+		*found = (struct vas_sys_query){ .start = look->known_start, .end = look->known_end };
+		return 1;
+	}
 	if (look->fd < 0) {
 		got = VAS_CALL(look->sys, open, "/proc/self/maps", O_RDONLY);
 		look->cost += VAS_LOOK_OPEN_COST;
@@ -132,6 +137,8 @@ int vas_look_query(struct vas_look *look, uint64_t address, struct vas_sys_query
 		return (int)got;
 	}
 	note_mapping(look, found->end - found->start);
+	look->known_start = found->start;
+	look->known_end = found->end;
 	return 1;
 }
 
@@ -272,7 +279,7 @@ static int settle_up(struct vas_walk *walk, uint64_t free, const struct vas_sys_
 		if (first >= free)
 			break;
 		ask = first;
-		if (step % 2)
+		if (step > 2 && step % 2)
 			ask += vas_align_down((free - first) / 2, walk->request->page);
 		got = vas_look_query(walk->look, ask, &mapping);
 		if (got < 0)

@@ -32,6 +32,7 @@ struct vas_look {
 	uint64_t mappings; /* seen, or passed by syncs as far as one can tell */
 	uint64_t cost; /* nominal nanoseconds */
 	uint32_t queries;
+	uint64_t known_start, known_end; /* the mapping that the last query told */
 };
 
 void vas_look_begin(struct vas_look *look, struct vas_sys *sys, struct vas_probes *probes);
