@@ -153,7 +153,7 @@ struct vas_commit_opts {
  *  -EAGAIN	memory is locked by mlockall(MCL_FUTURE) beyond RLIMIT_MEMLOCK
  *  -EPERM	the kernel or a sandbox forbids the mapping or the protection
  *  -EACCES	the same, for protections refused by a security module
- *  -ENOSYS	a sandbox denies mmap or madvise
+ *  -ENOSYS	a sandbox denies mmap, mprotect or madvise
  *
  * Thread-safe, also with commits of other parts of the same span. Not
  * signal-safe.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* budget: 30 */
+/* budget: 40 */
 /*
  * Every public call that reaches the kernel, with every kernel call that it
  * makes failing in turn: the scenarios. support/fault_loop.h has the loop and

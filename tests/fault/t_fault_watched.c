@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* labels: noasan */
-/* budget: 10 */
+/* budget: 15 */
 /*
  * As t_fault_calls.c, for what the library asks the kernel only in a program
  * with ThreadSanitizer (src/layout/shadow.c). This program defines the symbol
@@ -47,11 +47,11 @@ static void undo_reserve(struct fault_world *world)
 
 static const struct fault_scenario scenarios[] = {
 	{ .name = "window_get at first, watched", .function = "vas_window_get",
-	  .call = call_window, .prepare = prepare_window, .cold = true, .stride = 151 },
+	  .call = call_window, .prepare = prepare_window, .cold = true, .stride = 401 },
 	{ .name = "reserve at first, watched", .function = "vas_reserve", .call = call_reserve,
-	  .undo = undo_reserve, .prepare = prepare_reserve, .cold = true, .stride = 151 },
+	  .undo = undo_reserve, .prepare = prepare_reserve, .cold = true, .stride = 401 },
 	{ .name = "reserve, watched", .function = "vas_reserve", .call = call_reserve,
-	  .undo = undo_reserve, .prepare = prepare_reserve, .stride = 151 },
+	  .undo = undo_reserve, .prepare = prepare_reserve, .stride = 401 },
 };
 
 static bool watched(const char *file)
