@@ -389,13 +389,13 @@ static size_t line_columns(const char *line, size_t length)
 	return columns;
 }
 
-/* Runs vasmap --all on a terminal and returns what appears there. */
-static char *on_terminal(pid_t pid, unsigned short columns)
+/* Runs vasmap with an option on a terminal and returns what appears there. */
+static char *on_terminal(pid_t pid, const char *option, const char *other, unsigned short columns)
 {
 	struct winsize size = { .ws_row = 24, .ws_col = columns };
 	struct command command = { 0 };
 	char *text = calloc(1, 1 << 20), number[16];
-	const char *arguments[] = { vasmap, "--all", number, NULL };
+	const char *arguments[] = { vasmap, number, option, other, NULL };
 	int main_side, other_side;
 	size_t used = 0;
 	ssize_t got;
@@ -416,43 +416,62 @@ static char *on_terminal(pid_t pid, unsigned short columns)
 	return text;
 }
 
-static void check_terminal(pid_t pid)
+/* How wide the widest row is; *cut is how many have dots in them. */
+static size_t widest_row(const char *text, size_t *cut)
 {
-	char *text = on_terminal(pid, 74);
-	size_t widest = 0, rows = 0, cut = 0;
+	size_t widest = 0;
 
+	*cut = 0;
 	for (const char *line = text; *line;) {
 		size_t length = strcspn(line, "\n");
 
 		if (strncmp(line + 12, " - ", 3) == 0) {
 			size_t columns = line_columns(line, length);
 
-			rows++;
 			widest = columns > widest ? columns : widest;
-			cut += memmem(line, length, "...", 3) != NULL;
+			*cut += memmem(line, length, "...", 3) != NULL;
 		}
 		line += length + (line[length] == '\n');
 	}
-	ok(rows > 20 && widest <= 74 && cut > 0,
-	   "on a terminal of 74 columns %zu rows keep to %zu, %zu names are cut", rows, widest,
-	   cut);
-	ok(strstr(text, "\033[34mimage\033[0m"), "with colour");
-	free(text);
+	return widest;
+}
 
+static void check_width(pid_t pid, const char *option, unsigned short columns)
+{
+	char *text = on_terminal(pid, option, NULL, columns);
+	size_t cut, widest = widest_row(text, &cut);
+
+	ok(widest > 60 && widest <= columns && cut > 0,
+	   "%s on a terminal of %u columns: rows keep to %zu, %zu have a name that is cut", option,
+	   columns, widest, cut);
+	free(text);
+}
+
+static void check_colour(pid_t pid, const char *option, bool wanted, const char *when)
+{
+	char *text = on_terminal(pid, "--all", option, 300);
+
+	if (wanted)
+		ok(strstr(text, "\033[34mimage\033[0m"), "colour %s", when);
+	else
+		ok(*text && !strchr(text, '\033'), "no colour %s", when);
+	ok(!strstr(text, "..."), "on a wide terminal nothing is cut");
+	free(text);
+}
+
+static void check_terminal(pid_t pid)
+{
+	check_width(pid, "--all", 74);
+	check_width(pid, "--gaps", 80);
+	check_colour(pid, NULL, true, "on a terminal");
+	check_colour(pid, "--color=never", false, "when none is wanted");
 	setenv("NO_COLOR", "1", 1);
-	text = on_terminal(pid, 300);
-	ok(!strchr(text, '\033'), "not with NO_COLOR");
-	ok(!strstr(text, "..."), "on a wide one nothing is cut");
-	free(text);
+	check_colour(pid, NULL, false, "with NO_COLOR");
 	setenv("NO_COLOR", "", 1);
-	text = on_terminal(pid, 300);
-	ok(strchr(text, '\033'), "an empty NO_COLOR says nothing");
-	free(text);
+	check_colour(pid, NULL, true, "with an empty NO_COLOR");
 	unsetenv("NO_COLOR");
 	setenv("TERM", "dumb", 1);
-	text = on_terminal(pid, 300);
-	ok(!strchr(text, '\033'), "not on a dumb one");
-	free(text);
+	check_colour(pid, NULL, false, "on a dumb terminal");
 }
 
 static void remove_folder(void)

@@ -20,21 +20,49 @@ struct map_gap_listing {
 	struct map_out *out;
 	struct map_json json;
 	struct map_walk walk;
+	size_t below_width;
+	size_t above_width; /* used on a terminal only */
 	uint64_t min;
 	uint64_t shown;
 	uint64_t seen;
 };
 
-static char *map_put_neighbour_column(char *at, const struct map_out *out,
-				      const struct map_neighbour *neighbour)
+static size_t map_gap_size_width(const struct map_out *out)
 {
-	size_t before = 13 + 3 + 12 + (out->exact ? 17u : 9u) + 6 + 2, columns;
+	return out->exact ? 16 : 8;
+}
+
+/* The two names share what a terminal has left; elsewhere they are never cut. */
+static void map_gap_widths(struct map_gap_listing *listing)
+{
+	const struct map_out *out = listing->out;
+	size_t before = 12 + 3 + 12 + 1 + map_gap_size_width(out) + 1 + 5 + 2, rest;
+
+	listing->below_width = MAP_NEIGHBOUR_WIDTH;
+	if (!out->columns)
+		return;
+	rest = out->columns > before + 2 + 16 ? out->columns - before - 2 : 16;
+	if (rest < 2 * MAP_NEIGHBOUR_WIDTH)
+		listing->below_width = rest / 2;
+	listing->above_width = rest - listing->below_width;
+}
+
+static char *map_put_below(char *at, const struct map_gap_listing *listing,
+			   const struct map_neighbour *neighbour)
+{
 	char *end = map_put_neighbour(at, neighbour);
 
-	if (!out->columns)
-		return end;
-	columns = out->columns > before + 18 ? (out->columns - before - 2) / 2 : 8;
-	return map_cut_middle(at, end, columns);
+	if (listing->out->columns)
+		end = map_cut_middle(at, end, listing->below_width);
+	return map_pad_right(at, end, listing->below_width);
+}
+
+static char *map_put_above(char *at, const struct map_gap_listing *listing,
+			   const struct map_neighbour *neighbour)
+{
+	char *end = map_put_neighbour(at, neighbour);
+
+	return listing->out->columns ? map_cut_middle(at, end, listing->above_width) : end;
 }
 
 static void map_gap_print(void *context, const struct map_free *gap)
@@ -54,20 +82,18 @@ static void map_gap_print(void *context, const struct map_free *gap)
 	at = map_put_address(at + 3, gap->end);
 	*at++ = ' ';
 	field = at;
-	at = map_pad_left(field, map_put_size(at, size, out->exact), out->exact ? 16 : 8);
+	at = map_pad_left(field, map_put_size(at, size, out->exact), map_gap_size_width(out));
 	*at++ = ' ';
 	field = at;
 	at = map_pad_left(field, map_put_power(at, gap->start & -gap->start), 5);
 	*at++ = ' ';
 	*at++ = ' ';
-	field = at;
-	at = map_put_neighbour_column(at, out, gap->below);
-	at = map_pad_right(field, at, MAP_NEIGHBOUR_WIDTH);
+	at = map_put_below(at, listing, gap->below);
 	*at++ = ' ';
 	*at++ = ' ';
 	map_out_done(out, at);
 	at = map_out_room(out, MAP_NAME_TEXT_MAX + 256);
-	at = map_put_neighbour_column(at, out, gap->above);
+	at = map_put_above(at, listing, gap->above);
 	*at++ = '\n';
 	map_out_done(out, at);
 }
@@ -110,9 +136,11 @@ static enum map_status map_gaps_text(struct map_target *target, struct map_gap_l
 {
 	enum map_status status;
 
+	map_gap_widths(listing);
 	map_out_hold(listing->out);
 	map_out_print(listing->out, "START        - END          %*s ALIGN  %-*s  ABOVE\n",
-		      listing->out->exact ? 16 : 8, "SIZE", MAP_NEIGHBOUR_WIDTH, "BELOW");
+		      (int)map_gap_size_width(listing->out), "SIZE", (int)listing->below_width,
+		      "BELOW");
 	status = map_read_all(target, map_walk_show, &listing->walk);
 	if (status == MAP_STATUS_FAILED) {
 		map_out_drop(listing->out);
@@ -152,9 +180,9 @@ enum map_status map_gaps(struct map_target *target, const struct map_options *op
 	static struct map_gap_listing listing;
 	enum map_status status;
 
+	memset(&listing, 0, sizeof(listing));
 	listing.out = out;
 	listing.min = options->gap_min;
-	listing.shown = listing.seen = 0;
 	map_walk_begin(&listing.walk, target, options->json ? map_gap_json : map_gap_print,
 		       &listing);
 	status = options->json ? map_gaps_json(target, &listing) : map_gaps_text(target, &listing);

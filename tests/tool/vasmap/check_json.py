@@ -135,6 +135,8 @@ def check_row(row, wrong):
     start, end = int(row["start"], 16), int(row["end"], 16)
     if start >= end or row["size"] > end - start or (row["vmas"] == 1 and row["size"] != end - start):
         wrong.append(f"row {row['start']}: sizes do not fit")
+    if row["vmas"] > 1 and any(row[key] is not None for key in ("deleted", "offset", "inode", "device")):
+        wrong.append(f"row {row['start']}: says of one mapping what is many")
 
 
 def check_order(elements, wrong):
@@ -165,6 +167,9 @@ def main():
         check(document, schema, document["command"], wrong, named)
         if list(document)[0] != "schema" or list(document)[-1] != "complete":
             wrong.append("schema is not the first field, or complete not the last")
+        window = document["window"]
+        if not int(window["min"], 16) < int(window["max"], 16) <= 1 << window["bits"]:
+            wrong.append(f"a window of {window}")
         if document["command"] == "list" and not wrong:
             for row in document["mappings"]:
                 check_row(row, wrong)
