@@ -559,35 +559,20 @@ static void check_close(void)
 
 /* --- what only fills a struct --- */
 
-static int call_window(void *result)
-{
-	return vas_window_get(result);
-}
+#define FILLS(noun, function, type)                                                                \
+	static int call_##noun(void *result)                                                       \
+	{                                                                                          \
+		return function(result);                                                           \
+	}                                                                                          \
+	static void check_##noun(void)                                                             \
+	{                                                                                          \
+		check_result(#function, call_##noun, sizeof(type));                                \
+	}
 
-static void check_window(void)
-{
-	check_result("vas_window_get", call_window, sizeof(struct vas_window));
-}
-
-static int call_report(void *result)
-{
-	return vas_report_get(result);
-}
-
-static void check_report(void)
-{
-	check_result("vas_report_get", call_report, sizeof(struct vas_report));
-}
-
-static int call_explain(void *result)
-{
-	return vas_report_explain(result);
-}
-
-static void check_explain(void)
-{
-	check_result("vas_report_explain", call_explain, sizeof(struct vas_report));
-}
+FILLS(window, vas_window_get, struct vas_window)
+FILLS(report, vas_report_get, struct vas_report)
+FILLS(explain, vas_report_explain, struct vas_report)
+FILLS(stats, vas_stats_get, struct vas_stats)
 
 static void check_format(void)
 {
@@ -602,16 +587,6 @@ static void check_format(void)
 	   "vas_report_format: length 1");
 	ok(vas_report_format(text, sizeof(text)) == whole && strlen(text) == sizeof(text) - 1,
 	   "vas_report_format: cut, with a NUL");
-}
-
-static int call_stats(void *result)
-{
-	return vas_stats_get(result);
-}
-
-static void check_stats(void)
-{
-	check_result("vas_stats_get", call_stats, sizeof(struct vas_stats));
 }
 
 static int call_ledger(void *result)

@@ -525,3 +525,20 @@ void fault_uncrowd(struct fault_world *world)
 {
 	munmap(vas_span_pointer(world->window), world->window.size);
 }
+
+void fault_many_holes(struct fault_world *world)
+{
+	const uint64_t gib = UINT64_C(1) << 30;
+
+	for (size_t i = 0; i < 256; i++)
+		world->holes[i] = (struct vas_span){ gib * (20 + 2 * i), gib };
+	world->limits = (struct vas_limits){ .size = sizeof(world->limits),
+					     .holes = world->holes,
+					     .hole_count = 256 };
+	world->list[0] = &world->limits;
+	world->opts.limits = world->list;
+	world->opts.limit_count = 1;
+	world->opts.place = VAS_PLACE_LOW;
+	world->opts.min = 16 * gib;
+	world->size = 16 * world->page;
+}

@@ -90,5 +90,11 @@ void fault_sites_report(bool (*wanted)(const char *file));
 /* For scenarios: a window in which everything is mapped but one hole (0 = none) of so many pages. */
 void fault_crowd(struct fault_world *world, unsigned int hole_pages);
 void fault_uncrowd(struct fault_world *world);
+/* Asks for 16 pages clear of so many holes that their union needs mapped memory. */
+void fault_many_holes(struct fault_world *world);
+
+/* Of the layout functions: fault_layouts.c. */
+extern const struct fault_scenario fault_layouts[];
+extern const size_t fault_layout_count;
 
 #endif
