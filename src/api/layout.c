@@ -14,9 +14,9 @@
 #include "space/space.h"
 
 /* The first versions' sizes: what older callers may pass. */
-#define LAYOUT_OPTS_MIN sizeof(struct vas_layout_opts)
+#define LAYOUT_OPTS_MIN	 sizeof(struct vas_layout_opts)
 #define RESERVE_OPTS_MIN sizeof(struct vas_reserve_opts)
-#define WINDOW_MIN sizeof(struct vas_window)
+#define WINDOW_MIN	 sizeof(struct vas_window)
 
 static enum vas_why why_of(int err)
 {

@@ -22,7 +22,8 @@
 
 #define READ_BUFFER 8192
 
-static void fill_mapping(const struct vas_sys_query *query, char *buffer, struct vas_mapping *mapping)
+static void fill_mapping(const struct vas_sys_query *query, char *buffer,
+			 struct vas_mapping *mapping)
 {
 	uint32_t flags = query->shared ? VAS_MAPPING_SHARED : 0;
 	char empty[1] = { '\0' };

@@ -36,10 +36,10 @@
 #include "sys/environment.h"
 #include "sys/strays.h"
 
-#define WIDTH_MAX 57u
-#define WIDTH_MIN 32u
+#define WIDTH_MAX   57u
+#define WIDTH_MIN   32u
 #define FLOOR_LEAST 0x10000u
-#define FLOOR_MOST 0x1000000u
+#define FLOOR_MOST  0x1000000u
 
 #if defined(__x86_64__)
 #define DEFAULT_WIDTH 47u
@@ -187,7 +187,8 @@ int vas_bounds_find(struct vas_sys *sys, struct vas_probes *probes, struct vas_b
 	return 0;
 }
 
-void vas_margins_find(struct vas_sys *sys, uint64_t stack, uint64_t brk, struct vas_margins *margins)
+void vas_margins_find(struct vas_sys *sys, uint64_t stack, uint64_t brk,
+		      struct vas_margins *margins)
 {
 	const struct vas_environment *environment = vas_environment_get();
 	uint64_t guard = VAS_STACK_GUARD_PAGES * sys->page_size;

@@ -13,7 +13,7 @@
 #include "sys/probe.h"
 #include "sys/sys.h"
 
-#define VAS_BRK_MARGIN (64ull << 20)
+#define VAS_BRK_MARGIN	     (64ull << 20)
 #define VAS_STACK_MARGIN_MAX (16ull << 30) /* also for an unlimited RLIMIT_STACK */
 
 struct vas_bounds {
@@ -32,7 +32,8 @@ struct vas_bounds {
 int vas_bounds_find(struct vas_sys *sys, struct vas_probes *probes, struct vas_bounds *bounds);
 
 struct vas_margins {
-	uint64_t stack; /* bytes kept for a stack to grow, measured from its top, which does not move */
+	/* Bytes kept for a stack to grow, measured from its top, which does not move. */
+	uint64_t stack;
 	uint64_t brk; /* bytes kept free above the break */
 };
 
@@ -40,7 +41,8 @@ struct vas_margins {
  * From options (0 = not given), else the environment, else for the stack
  * RLIMIT_STACK and the kernel's guard gap, and VAS_BRK_MARGIN. Cannot fail.
  */
-void vas_margins_find(struct vas_sys *sys, uint64_t stack, uint64_t brk, struct vas_margins *margins);
+void vas_margins_find(struct vas_sys *sys, uint64_t stack, uint64_t brk,
+		      struct vas_margins *margins);
 
 /* What is kept below a stack that ends at top, and above a break that is page aligned. */
 struct vas_span vas_margin_below_stack(const struct vas_margins *margins, uint64_t top);

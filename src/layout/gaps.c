@@ -48,7 +48,8 @@ void vas_gaps_know_stack(struct vas_gaps *gaps, uint64_t top)
 }
 
 /* The first piece of [gaps->position, limit) that nothing is kept of; moves position past it. */
-static bool next_piece(struct vas_gaps *gaps, uint64_t limit, uint32_t end_flags, struct vas_gap *gap)
+static bool next_piece(struct vas_gaps *gaps, uint64_t limit, uint32_t end_flags,
+		       struct vas_gap *gap)
 {
 	size_t i = vas_spanset_find(&gaps->kept, gaps->position);
 
@@ -59,7 +60,8 @@ static bool next_piece(struct vas_gaps *gaps, uint64_t limit, uint32_t end_flags
 		if (gaps->position < stop) {
 			gap->start = gaps->position;
 			gap->end = stop;
-			gap->flags = gaps->pending_flags | (kept ? VAS_GAP_TRIMMED_ABOVE : end_flags);
+			gap->flags =
+				gaps->pending_flags | (kept ? VAS_GAP_TRIMMED_ABOVE : end_flags);
 			gaps->position = stop;
 			return true;
 		}

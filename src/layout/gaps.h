@@ -25,7 +25,7 @@ struct vas_gaps {
 	uint64_t min, max; /* window */
 	struct vas_margins margins;
 	uint64_t brk; /* 0 = not known (another process: the end of [heap] stands in) */
-	uint32_t pending_flags; /* VAS_GAP_TRIMMED_BELOW when position stands at the end of a margin */
+	uint32_t pending_flags; /* TRIMMED_BELOW when position stands at the end of a margin */
 	bool at_end;
 	struct vas_span kept_items[2]; /* of the break and of the stack that is known */
 	struct vas_spanset kept;

@@ -38,7 +38,8 @@ static int map_layout(struct vas_sys *sys, uint64_t buffer_size, struct vas_layo
 	if (!vas_add(buffer_size, sizeof(**layout), &size) ||
 	    !vas_align_up(size, sys->page_size, &size))
 		return -ENOMEM;
-	got = VAS_CALL(sys, map, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	got = VAS_CALL(sys, map, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		       0);
 	if (got == -EPERM || got == -ENOSYS)
 		return (int)got;
 	if (got < 0)
@@ -237,8 +238,7 @@ int vas_layout_look(struct vas_layout *layout, uint64_t address, struct vas_mapp
 static bool overlaps(const struct vas_request *request, const struct vas_mapping *mapping)
 {
 	return request->place == VAS_PLACE_EXACT &&
-	       mapping->start < request->address + request->size &&
-	       mapping->end > request->address;
+	       mapping->start < request->address + request->size && mapping->end > request->address;
 }
 
 int vas_layout_choose(struct vas_layout *layout, const struct vas_bounds *bounds,

@@ -25,9 +25,9 @@
 #include "layout/pace.h"
 
 #define HITS_ADJACENT 3u /* so many queries without meeting a hole: longer tests pay */
-#define RUN_MAPPINGS 4u /* runs of so many mappings are worth bisecting */
-#define MISSES_MOST 2u
-#define FAR_MAPPINGS 128u /* a wall that far is approached in eighths */
+#define RUN_MAPPINGS  4u /* runs of so many mappings are worth bisecting */
+#define MISSES_MOST   2u
+#define FAR_MAPPINGS  128u /* a wall that far is approached in eighths */
 
 void vas_pace_begin(struct vas_pace *pace, uint64_t need, bool eager)
 {
@@ -110,7 +110,8 @@ static uint64_t next_before_wall(const struct vas_pace *pace, uint64_t from)
 	uint64_t distance = pace->wall - from;
 
 	/* How large mappings are here, one query tells. */
-	if (pace->mapping == 0 || pace->confirm || distance / 3 <= pace->mapping / 2 || distance <= pace->need)
+	if (pace->mapping == 0 || pace->confirm || distance / 3 <= pace->mapping / 2 ||
+	    distance <= pace->need)
 		return 0;
 	return distance / pace->mapping > FAR_MAPPINGS ? distance / 8 : distance / 2;
 }

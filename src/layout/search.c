@@ -36,10 +36,10 @@
 #include "base/number.h"
 #include "layout/walk.h"
 
-#define READ_BUFFER 8192
+#define READ_BUFFER  8192
 #define MAPPINGS_FEW 48u /* in the window: so few are not worth a guess */
-#define CHECKS 16u /* walking is weighed against reading so often while it costs as much */
-#define CHECK_LEAST 4000u /* nominal ns; how the mappings lie shows only after a few holes */
+#define CHECKS	     16u /* walking is weighed against reading so often while it costs as much */
+#define CHECK_LEAST  4000u /* nominal ns; how the mappings lie shows only after a few holes */
 #define QUERIES_MOST (1u << 20) /* far above vm.max_map_count: then something feeds us */
 
 /* Private answers beside 0 and -errno. */
@@ -55,7 +55,8 @@ struct run {
 	uint64_t next_check; /* cost at which walking is weighed against reading again */
 	uint64_t marked_cost; /* of the walk when it was looked at first, and what it had settled */
 	uint64_t marked_settled;
-	uint64_t line_limit; /* lines before the window after which a reading is given up; 0 = none */
+	uint64_t
+		line_limit; /* lines before the window after which a reading is given up; 0 = none */
 	bool reading_failed; /* or was given up: no more of that */
 };
 
@@ -277,7 +278,8 @@ static uint64_t next_distance(const struct run *run, const struct vas_walk *walk
 		return UINT64_MAX;
 	if (walk->direction == VAS_WALK_UP)
 		return vas_request_distance(anchor, walk->edge, size);
-	return walk->edge < size ? UINT64_MAX : vas_request_distance(anchor, walk->edge - size, size);
+	return walk->edge < size ? UINT64_MAX
+				 : vas_request_distance(anchor, walk->edge - size, size);
 }
 
 /*
@@ -307,7 +309,8 @@ static int walk_outward(struct run *run, struct vas_walk *up, struct vas_walk *d
 		got = vas_walk_step(walk, &gap);
 		if (got < 0)
 			return got;
-		vas_pace_pair(&up->pace, &down->pace, down->origin - lower(down->origin, up->origin));
+		vas_pace_pair(&up->pace, &down->pace,
+			      down->origin - lower(down->origin, up->origin));
 		if (got != VAS_WALK_FOUND)
 			continue;
 		walk->done = true;

@@ -28,8 +28,8 @@
 #include "sys/strays.h"
 
 #define WINDOWS_MAX 6
-#define STEP (UINT64_C(1) << 39)
-#define SCAN_END (UINT64_C(1) << 48)
+#define STEP	    (UINT64_C(1) << 39)
+#define SCAN_END    (UINT64_C(1) << 48)
 
 struct window {
 	uint64_t start;
@@ -173,7 +173,8 @@ int vas_shadow_avoid(struct vas_sys *sys, struct vas_spanset *avoid)
 		if (runtimes[i].sanitizer != sanitizer)
 			continue;
 		if (can_try && runtime_holds(sys, &runtimes[i]))
-			return avoid_outside(runtimes[i].windows, count_windows(&runtimes[i]), avoid);
+			return avoid_outside(runtimes[i].windows, count_windows(&runtimes[i]),
+					     avoid);
 		if (!first)
 			first = &runtimes[i];
 	}

@@ -113,7 +113,8 @@ int vas_look_query(struct vas_look *look, uint64_t address, struct vas_sys_query
 
 	/* Two walks that begin in one mapping need not both ask. */
 	if (address >= look->known_start && address < look->known_end) {
-		*found = (struct vas_sys_query){ .start = look->known_start, .end = look->known_end };
+		*found = (struct vas_sys_query){ .start = look->known_start,
+						 .end = look->known_end };
 		return 1;
 	}
 	if (look->fd < 0) {
@@ -123,7 +124,8 @@ int vas_look_query(struct vas_look *look, uint64_t address, struct vas_sys_query
 	}
 	if (got >= 0) {
 		*found = (struct vas_sys_query){ .name = NULL };
-		got = VAS_CALL(look->sys, query, look->fd, address, VAS_QUERY_COVERING_OR_NEXT, found);
+		got = VAS_CALL(look->sys, query, look->fd, address, VAS_QUERY_COVERING_OR_NEXT,
+			       found);
 		look->cost += VAS_LOOK_QUERY_COST;
 		look->queries++;
 	}
@@ -163,7 +165,8 @@ void vas_walk_start_at(struct vas_walk *walk, uint64_t edge, bool eager)
 }
 
 /* The item of the blacklist that [start, start + size) overlaps. */
-static const struct vas_span *blacklisted(const struct vas_walk *walk, uint64_t start, uint64_t size)
+static const struct vas_span *blacklisted(const struct vas_walk *walk, uint64_t start,
+					  uint64_t size)
 {
 	size_t i;
 
@@ -192,7 +195,8 @@ bool vas_walk_highest(const struct vas_walk *walk, uint64_t end, uint64_t *candi
 {
 	const struct vas_span *span;
 
-	while (vas_request_highest(walk->request, walk->request->start, end, walk->need, candidate)) {
+	while (vas_request_highest(walk->request, walk->request->start, end, walk->need,
+				   candidate)) {
 		span = blacklisted(walk, *candidate, walk->need);
 		if (!span)
 			return true;

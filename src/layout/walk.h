@@ -16,11 +16,11 @@
 #include "sys/sys.h"
 
 /* What questions cost, in nominal nanoseconds: only their ratios matter. */
-#define VAS_LOOK_OPEN_COST 1100u /* open and close of /proc/self/maps */
-#define VAS_LOOK_QUERY_COST 300u
-#define VAS_LOOK_SYNC_COST 115u
+#define VAS_LOOK_OPEN_COST	   1100u /* open and close of /proc/self/maps */
+#define VAS_LOOK_QUERY_COST	   300u
+#define VAS_LOOK_SYNC_COST	   115u
 #define VAS_LOOK_SYNC_MAPPING_COST 24u /* for each mapping that msync passes */
-#define VAS_LOOK_LINE_COST 165u /* one line of maps, written by the kernel and parsed */
+#define VAS_LOOK_LINE_COST	   165u /* one line of maps, written by the kernel and parsed */
 
 /* The means of looking, and what it has cost so far. Shared by the walks of one search. */
 struct vas_look {
@@ -69,7 +69,8 @@ void vas_walk_begin(struct vas_walk *walk, struct vas_look *look, const struct v
 void vas_walk_start_at(struct vas_walk *walk, uint64_t edge, bool eager);
 
 #define VAS_WALK_MORE 0 /* edge moved, or something was learnt */
-#define VAS_WALK_FOUND 1 /* *gap is free; UP: its first candidate is the lowest, DOWN: its last the highest */
+#define VAS_WALK_FOUND                                                                             \
+	1 /* *gap is free; UP: its first candidate is the lowest, DOWN: its last the highest */
 #define VAS_WALK_DONE 2
 
 /* Asks one question, or the few that settle one gap. VAS_WALK_ or -errno when queries fail. */

@@ -39,7 +39,8 @@ static uint32_t report_line(void)
 {
 	struct vas_report report = { .size = sizeof(report) };
 
-	return vas_report_get(&report) == 0 && report.operation == VAS_OPERATION_READ ? report.line : UINT32_MAX;
+	return vas_report_get(&report) == 0 && report.operation == VAS_OPERATION_READ ? report.line
+										      : UINT32_MAX;
 }
 
 static const char *report_why(void)
@@ -72,7 +73,8 @@ static void self_case(void *arg)
 		unsigned long long start, end, inode;
 
 		name[0] = '\0';
-		if (sscanf(line, "%llx-%llx %*s %*s %*s %llu %4095[^\n]", &start, &end, &inode, name) < 3)
+		if (sscanf(line, "%llx-%llx %*s %*s %*s %llu %4095[^\n]", &start, &end, &inode,
+			   name) < 3)
 			wrong++;
 		wrong += mapping.start != start || mapping.end != end || mapping.inode != inode;
 		wrong += strncmp(mapping.name, name, mapping.name_length) != 0;
@@ -82,7 +84,8 @@ static void self_case(void *arg)
 	}
 	is_i64(got, 0, "the end");
 	fclose(maps);
-	ok(wrong == 0 && lines > 10, "%u mappings are as the kernel tells them, %u are not", lines, wrong);
+	ok(wrong == 0 && lines > 10, "%u mappings are as the kernel tells them, %u are not", lines,
+	   wrong);
 	is_i64(vas_layout_next(layout, &mapping), 0, "the end again");
 	if (!tap_under_sanitizer())
 		is_i64(tap_count_vmas(), vmas, "reading maps nothing");
@@ -131,7 +134,9 @@ static void gaps_case(void *arg)
 
 static void margins_case(void *arg)
 {
-	struct vas_layout_opts opts = { .size = sizeof(opts), .stack_margin = 100 * MIB, .brk_margin = 300 * MIB };
+	struct vas_layout_opts opts = { .size = sizeof(opts),
+					.stack_margin = 100 * MIB,
+					.brk_margin = 300 * MIB };
 	uint64_t brk = (uintptr_t)sbrk(0);
 	bool in_brk = false, in_stack = false, above_brk = false, below_stack = false;
 	struct vas_layout *layout;
@@ -151,7 +156,8 @@ static void margins_case(void *arg)
 		in_brk = in_brk || (gap.start < brk + 300 * MIB && gap.end > brk);
 		in_stack = in_stack || (gap.start < top && gap.end > top - 100 * MIB);
 		above_brk = above_brk || (gap.flags & VAS_GAP_TRIMMED_BELOW);
-		below_stack = below_stack || (gap.end == top - 100 * MIB && gap.flags & VAS_GAP_TRIMMED_ABOVE);
+		below_stack = below_stack ||
+			      (gap.end == top - 100 * MIB && gap.flags & VAS_GAP_TRIMMED_ABOVE);
 	}
 	ok(!in_brk && above_brk, "nothing is free above the break");
 	ok(!in_stack && below_stack, "nor below the stack");
@@ -175,16 +181,18 @@ static void at_case(void *arg)
 	ok(mapping.start <= here && mapping.end > here, "covers this frame");
 	ok(mapping.flags & VAS_MAPPING_STACK, "and is known as the stack");
 	is_err(vas_layout_at(layout, (uintptr_t)&at_case, &mapping), 0, "the code");
-	ok(mapping.prot & PROT_EXEC && mapping.flags & VAS_MAPPING_FILE && mapping.inode, "is a file's");
+	ok(mapping.prot & PROT_EXEC && mapping.flags & VAS_MAPPING_FILE && mapping.inode,
+	   "is a file's");
 	ok(mapping.name[0] == '/' && mapping.name_length == strlen(mapping.name), "with its name");
 	vas_layout_rewind(layout);
 	while (vas_layout_next(layout, &text) == 1 && text.end <= (uintptr_t)&at_case)
 		;
 	vas_layout_at(layout, text.start, &mapping);
-	ok(text.start == mapping.start && text.end == mapping.end && text.offset == mapping.offset &&
-	   text.inode == mapping.inode && text.device_major == mapping.device_major &&
-	   text.device_minor == mapping.device_minor && text.prot == mapping.prot &&
-	   text.flags == mapping.flags && text.name_length == mapping.name_length,
+	ok(text.start == mapping.start && text.end == mapping.end &&
+		   text.offset == mapping.offset && text.inode == mapping.inode &&
+		   text.device_major == mapping.device_major &&
+		   text.device_minor == mapping.device_minor && text.prot == mapping.prot &&
+		   text.flags == mapping.flags && text.name_length == mapping.name_length,
 	   "the text tells the same");
 	is_err(vas_layout_at(layout, UINT64_MAX - 4096, &mapping), ENOENT, "above everything");
 	vas_layout_close(layout);
@@ -260,7 +268,9 @@ static void denied_case(void *arg)
 	if (child == 0) {
 		if (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))
 			_exit(1);
-		_exit(vas_layout_open(&opts, &layout) == -EACCES && !strcmp(report_why(), "denied") ? 0 : 2);
+		_exit(vas_layout_open(&opts, &layout) == -EACCES && !strcmp(report_why(), "denied")
+			      ? 0
+			      : 2);
 	}
 	waitpid(child, &status, 0);
 	ok(WIFEXITED(status) && WEXITSTATUS(status) == 0, "another user's process: EACCES, denied");
@@ -288,8 +298,10 @@ static void file_case(void *arg)
 		"7ffe00000000-7ffe00100000 rw-p 00000000 00:00 0 \n"
 		"7ffe00300000-7ffe00400000 rw-p 00000000 00:00 0                          [stack]\n"
 		"ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]\n";
-	struct vas_layout_opts opts = { .size = sizeof(opts), .source = VAS_LAYOUT_FILE,
-					.stack_margin = 3 * MIB, .brk_margin = 16 * MIB };
+	struct vas_layout_opts opts = { .size = sizeof(opts),
+					.source = VAS_LAYOUT_FILE,
+					.stack_margin = 3 * MIB,
+					.brk_margin = 16 * MIB };
 	struct vas_reserve_opts place = { .size = sizeof(place), .place = VAS_PLACE_LOW };
 	struct vas_layout *layout;
 	struct vas_mapping mapping;
@@ -328,8 +340,11 @@ static void file_case(void *arg)
 	is_err(vas_layout_find(layout, 16 * MIB, &place, &span), 0, "at least 1 MiB");
 	is_u64(span.start, 0x600000, "is the largest piece, at its 2 MiB boundary");
 	is_u64(span.size, 0xa00000, "all of it");
-	place = (struct vas_reserve_opts){ .size = sizeof(place), .place = VAS_PLACE_EXACT, .address = 0x1800000 };
-	is_err(vas_layout_find(layout, 4096, &place, &span), EEXIST, "an exact place that is mapped");
+	place = (struct vas_reserve_opts){ .size = sizeof(place),
+					   .place = VAS_PLACE_EXACT,
+					   .address = 0x1800000 };
+	is_err(vas_layout_find(layout, 4096, &place, &span), EEXIST,
+	       "an exact place that is mapped");
 	is_str(report_why(), "taken", "is taken");
 	place.address = 0x2100000;
 	is_err(vas_layout_find(layout, 4096, &place, &span), EEXIST, "one in the heap's margin");
@@ -343,7 +358,8 @@ static void file_case(void *arg)
 	is_err(vas_layout_find(layout, 1 * MIB, &place, &span), 0, "near the code");
 	is_u64(span.start, 0x300000, "right below it");
 	is_err(vas_layout_find(layout, 0, NULL, &span), EINVAL, "room for nothing");
-	is_err(vas_layout_find(layout, 1ull << 60, NULL, &span), ERANGE, "for more than there can be");
+	is_err(vas_layout_find(layout, 1ull << 60, NULL, &span), ERANGE,
+	       "for more than there can be");
 	vas_layout_close(layout);
 }
 
@@ -368,7 +384,8 @@ static void malformed_case(void *arg)
 	is_err(vas_layout_at(layout, 0x400000, &mapping), 0, "before it");
 	is_err(vas_layout_find(layout, 4096, NULL, &span), EBADMSG, "searching");
 	is_err(vas_layout_rewind(layout), 0, "rewound");
-	is_err(vas_layout_next_gap(layout, &gap), EBADMSG, "gaps: the margins are looked for first");
+	is_err(vas_layout_next_gap(layout, &gap), EBADMSG,
+	       "gaps: the margins are looked for first");
 	is_u64(gap.start, 1, "nothing of it is trusted");
 	vas_layout_close(layout);
 }
@@ -376,7 +393,10 @@ static void malformed_case(void *arg)
 static void refusals_case(void *arg)
 {
 	struct vas_layout_opts opts = { .size = sizeof(opts) };
-	struct { struct vas_layout_opts opts; uint64_t more; } large = { { .size = sizeof(large) }, 1 };
+	struct {
+		struct vas_layout_opts opts;
+		uint64_t more;
+	} large = { { .size = sizeof(large) }, 1 };
 	struct vas_layout *layout = NULL;
 	struct vas_mapping mapping;
 	struct vas_window window = { .size = 4 };
@@ -445,8 +465,8 @@ static void growing_case(void *arg)
 		last = mapping.end;
 		/* Joins what was just told with what comes next. */
 		if (mapping.start >= (uintptr_t)base && mapping.end < (uintptr_t)base + 398 * 4096)
-			mprotect((void *)(uintptr_t)mapping.start, mapping.end - mapping.start + 4096,
-				 PROT_READ | PROT_WRITE);
+			mprotect((void *)(uintptr_t)mapping.start,
+				 mapping.end - mapping.start + 4096, PROT_READ | PROT_WRITE);
 	}
 	is_i64(got, 0, "read to the end");
 	ok(ascending, "ascending all the way");
@@ -464,8 +484,9 @@ int main(void)
 		tap_bail("mkdtemp: %m");
 	is_err(vas_window_get(&window), 0, "the window");
 	is_u64(window.page_size, (uint64_t)sysconf(_SC_PAGESIZE), "its page size");
-	ok(window.bits >= 38 && window.high_bits >= window.bits && window.max <= 1ull << window.bits &&
-	   window.max > 1ull << (window.bits - 1), "%u bits, up to %u", window.bits, window.high_bits);
+	ok(window.bits >= 38 && window.high_bits >= window.bits &&
+		   window.max <= 1ull << window.bits && window.max > 1ull << (window.bits - 1),
+	   "%u bits, up to %u", window.bits, window.high_bits);
 	tap_case("this process, small buffer", self_case, &small, 20);
 	tap_case("this process, large buffer", self_case, &large, 20);
 	tap_case("this process, default buffer", self_case, &usual, 20);

@@ -18,9 +18,9 @@
 #include "sys/probe.h"
 #include "tap/tap.h"
 
-#define MIB    (1ull << 20)
-#define PAGES  2000u
-#define LAYOUTS 60u
+#define MIB	 (1ull << 20)
+#define PAGES	 2000u
+#define LAYOUTS	 60u
 #define REQUESTS 60u
 
 static struct vas_sys *sys;
@@ -74,8 +74,9 @@ static void end_layout(void)
 {
 	for (uint64_t at = 0; at < PAGES; at++) {
 		uint64_t address = base + at * page;
-		int64_t got = sys->map(sys, address, page, PROT_NONE,
-				       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+		int64_t got = sys->map(
+			sys, address, page, PROT_NONE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 
 		if (got != (int64_t)address && got != -EEXIST)
 			tap_bail("the window was taken by somebody else");
@@ -126,7 +127,9 @@ static bool read_choice(struct vas_gap_choice *choice)
 
 static int search(void)
 {
-	struct vas_search by = { .sys = sys, .probes = &probes, .memory = &memory, .bounds = &bounds };
+	struct vas_search by = {
+		.sys = sys, .probes = &probes, .memory = &memory, .bounds = &bounds
+	};
 
 	return vas_search_run(&by, &request, &result);
 }
@@ -149,7 +152,8 @@ static bool agrees(void)
 static void *disturb(void *arg)
 {
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
-		void *memory_elsewhere = mmap(NULL, 16 * page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		void *memory_elsewhere =
+			mmap(NULL, 16 * page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		munmap(memory_elsewhere, 8 * page);
 		munmap((char *)memory_elsewhere + 8 * page, 8 * page);
@@ -172,8 +176,9 @@ static void test_agreement(void)
 			if (agrees())
 				continue;
 			wrong++;
-			tap_diag("layout %" PRIu64 " request %u place %d side %d: got %d %" PRIx64, n, i,
-				 (int)request.place, (int)request.side, result.found, result.address);
+			tap_diag("layout %" PRIu64 " request %u place %d side %d: got %d %" PRIx64,
+				 n, i, (int)request.place, (int)request.side, result.found,
+				 result.address);
 		}
 		end_layout();
 	}
@@ -210,7 +215,8 @@ static void figure(const char *name)
 static void test_near(void)
 {
 	uint64_t reach = 2048 * MIB, piece = 41 * MIB, anchor;
-	int64_t got = sys->map(sys, 0, 2 * reach, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int64_t got = sys->map(sys, 0, 2 * reach, PROT_NONE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (got < 0) {
 		tap_skip(3, "address-space", "4 GiB of addresses are not to be had");
@@ -219,16 +225,26 @@ static void test_near(void)
 	base = (uint64_t)got;
 	anchor = base + reach;
 	for (uint64_t at = 0; at < 2 * reach; at += 2 * piece)
-		mprotect((void *)(uintptr_t)(base + at), at + piece < 2 * reach ? piece : page, PROT_READ);
+		mprotect((void *)(uintptr_t)(base + at), at + piece < 2 * reach ? piece : page,
+			 PROT_READ);
 	request = (struct vas_request){
-		.size = 4 * MIB, .min_size = 4 * MIB, .granule = page, .alignment = page, .page = page,
-		.start = base, .end = base + 2 * reach, .place = VAS_PLACE_NEAR, .address = anchor, .reach = reach,
+		.size = 4 * MIB,
+		.min_size = 4 * MIB,
+		.granule = page,
+		.alignment = page,
+		.page = page,
+		.start = base,
+		.end = base + 2 * reach,
+		.place = VAS_PLACE_NEAR,
+		.address = anchor,
+		.reach = reach,
 	};
 	is_err(search(), 0, "near, in a full window");
 	ok(!result.found && result.queries == 0, "there is none");
 	figure("near, proof that there is none");
 	munmap((void *)(uintptr_t)(anchor + 1229 * MIB), 4 * MIB);
-	ok(search() == 0 && result.found && result.address == anchor + 1229 * MIB, "one hole is found");
+	ok(search() == 0 && result.found && result.address == anchor + 1229 * MIB,
+	   "one hole is found");
 	figure("near, one hole among 100 mappings");
 	munmap((void *)(uintptr_t)base, 2 * reach);
 }
@@ -243,7 +259,8 @@ int main(void)
 	state = tap_seed();
 	if (vas_bounds_find(sys, &probes, &bounds))
 		tap_bail("no bounds");
-	got = sys->map(sys, 0, PAGES * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	got = sys->map(sys, 0, PAGES * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		       -1, 0);
 	if (got < 0)
 		tap_bail("no window");
 	base = (uint64_t)got;
@@ -251,7 +268,8 @@ int main(void)
 	munmap((void *)(uintptr_t)base, PAGES * page);
 	base = (base >> 40 << 39) + 123 * page;
 	if (sys->map(sys, base, PAGES * page, PROT_NONE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0) != (int64_t)base)
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
+		     0) != (int64_t)base)
 		tap_skip_all("noreplace", "no quiet window can be claimed");
 	test_agreement();
 	munmap((void *)(uintptr_t)base, PAGES * page);

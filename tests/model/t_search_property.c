@@ -21,9 +21,9 @@
 #include "tap/tap.h"
 
 #define WINDOW_PAGES 3000u
-#define SPANS_MAX 12u
-#define LAYOUTS 600u
-#define REQUESTS 40u
+#define SPANS_MAX    12u
+#define LAYOUTS	     600u
+#define REQUESTS     40u
 
 struct world {
 	struct vas_sys_sim sim;
@@ -84,7 +84,8 @@ static void make_layout(struct world *world)
 
 		for (; run > 0 && at < WINDOW_PAGES; run--) {
 			uint64_t pages = 1 + below(world, mapping_most);
-			uint64_t stop = style == 2 ? (at / period + 1) * period - hole_most % period : WINDOW_PAGES;
+			uint64_t stop = style == 2 ? (at / period + 1) * period - hole_most % period
+						   : WINDOW_PAGES;
 
 			if (stop <= at)
 				break;
@@ -95,7 +96,8 @@ static void make_layout(struct world *world)
 			put(world, at, pages);
 			at += pages;
 		}
-		at += style == 2 ? 1 + (period - at % period) % period : 1 + below(world, hole_most);
+		at += style == 2 ? 1 + (period - at % period) % period
+				 : 1 + below(world, hole_most);
 	}
 }
 
@@ -339,14 +341,15 @@ static bool ask(struct world *world, uint64_t seed, uint64_t number)
 	counts[2] += result.readings;
 	if (!reason)
 		return true;
-	tap_diag("layout seed %" PRIu64 ", request %" PRIu64 ": %s (error %d, %u queries for %u mappings)",
+	tap_diag("layout seed %" PRIu64 ", request %" PRIu64
+		 ": %s (error %d, %u queries for %u mappings)",
 		 seed, number, reason, err, result.queries, world->mappings);
 	tap_diag("place %d side %d prefer %d size %" PRIx64 " align %" PRIx64 " phase %" PRIx64
 		 " window %" PRIx64 "-%" PRIx64 " address %" PRIx64 ": got %d %" PRIx64,
 		 (int)question.request.place, (int)question.request.side, question.request.prefer,
 		 question.request.size, question.request.alignment, question.request.phase,
-		 question.request.start, question.request.end, question.request.address, result.found,
-		 result.address);
+		 question.request.start, question.request.end, question.request.address,
+		 result.found, result.address);
 	return false;
 }
 
@@ -367,8 +370,8 @@ int main(void)
 		vas_sys_sim_destroy(&world->sim);
 	}
 	ok(wrongs == 0, "%" PRIu64 " requests agree with trying every address", layouts * REQUESTS);
-	ok(counts[0] && counts[1] && counts[2], "places found %u, none %u, by reading %u", counts[0],
-	   counts[1], counts[2]);
+	ok(counts[0] && counts[1] && counts[2], "places found %u, none %u, by reading %u",
+	   counts[0], counts[1], counts[2]);
 	free(world);
 	return tap_done();
 }

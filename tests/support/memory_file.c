@@ -8,7 +8,7 @@
 #include "base/random.h"
 
 #define DESCRIPTOR 7
-#define PAGE 4096u
+#define PAGE	   4096u
 
 static struct memory_file *of(struct vas_sys *sys)
 {

@@ -13,7 +13,12 @@
 
 #include "sys/sys.h"
 
-enum memory_file_chunk { MEMORY_FILE_ALL, MEMORY_FILE_FIXED, MEMORY_FILE_LINES, MEMORY_FILE_RANDOM };
+enum memory_file_chunk {
+	MEMORY_FILE_ALL,
+	MEMORY_FILE_FIXED,
+	MEMORY_FILE_LINES,
+	MEMORY_FILE_RANDOM
+};
 
 struct memory_file {
 	struct vas_sys sys;

@@ -57,8 +57,11 @@ static void test_widths(bool empty, enum vas_sim_noreplace noreplace)
 
 	for (uint32_t width = 38; width <= 57; width++) {
 		for (int i = 0; i < PAGES; i++) {
-			struct vas_sim_config config = { .width = width, .page_size = pages[i], .empty = empty,
-							 .noreplace = noreplace, .seed = width };
+			struct vas_sim_config config = { .width = width,
+							 .page_size = pages[i],
+							 .empty = empty,
+							 .noreplace = noreplace,
+							 .seed = width };
 			unsigned int before = wrong;
 			uint64_t window;
 
@@ -69,23 +72,28 @@ static void test_widths(bool empty, enum vas_sim_noreplace noreplace)
 			tried++;
 			window = bounds.max;
 			/* The last page may be the kernel's own, or, by hint only, may be missed. */
-			wrong += bounds.high_max > sim.task_size || bounds.high_max + 2 * pages[i] < sim.task_size;
+			wrong += bounds.high_max > sim.task_size ||
+				 bounds.high_max + 2 * pages[i] < sim.task_size;
 			if (noreplace == VAS_SIM_NOREPLACE_HONOURED)
 				wrong += bounds.high_max != highest(sim.task_size, pages[i]);
 			if (!empty)
-				wrong += window > sim.window_end || window + 2 * pages[i] < sim.window_end;
+				wrong += window > sim.window_end ||
+					 window + 2 * pages[i] < sim.window_end;
 			wrong += bounds.min != 65536 || bounds.max > bounds.high_max;
-			wrong += empty ? bounds.stack_top != 0 : bounds.stack_top <= sim.stack_start;
+			wrong +=
+				empty ? bounds.stack_top != 0 : bounds.stack_top <= sim.stack_start;
 			if (wrong > before)
-				tap_diag("width %u page %llx: max %llx of %llx, high %llx of %llx", width,
-					 (unsigned long long)pages[i], (unsigned long long)bounds.max,
-					 (unsigned long long)sim.window_end, (unsigned long long)bounds.high_max,
+				tap_diag("width %u page %llx: max %llx of %llx, high %llx of %llx",
+					 width, (unsigned long long)pages[i],
+					 (unsigned long long)bounds.max,
+					 (unsigned long long)sim.window_end,
+					 (unsigned long long)bounds.high_max,
 					 (unsigned long long)sim.task_size);
 			vas_sys_sim_destroy(&sim);
 		}
 	}
-	ok(wrong == 0 && tried == 60, "38 to 57 bits, %s, noreplace %d", empty ? "empty" : "a process",
-	   (int)noreplace);
+	ok(wrong == 0 && tried == 60, "38 to 57 bits, %s, noreplace %d",
+	   empty ? "empty" : "a process", (int)noreplace);
 }
 
 static void test_floor(void)
@@ -118,7 +126,8 @@ static void refused(int error, bool empty, int expected, const char *name)
 	memset(&probes, 0, sizeof(probes));
 	is_err(vas_bounds_find(&fault.sys, &probes, &bounds), expected, "%s", name);
 	if (expected == 0)
-		ok(bounds.max <= 1ull << 47 && bounds.max > (1ull << 47) - 65536, "%s: from the stack", name);
+		ok(bounds.max <= 1ull << 47 && bounds.max > (1ull << 47) - 65536,
+		   "%s: from the stack", name);
 	vas_sys_sim_destroy(&sim);
 }
 
@@ -162,10 +171,11 @@ static void test_margins(void)
 	brk = (uint64_t)sim.sys.get_brk(&sim.sys);
 	is_err(vas_bounds_avoid(&sim.sys, &bounds, &margins, &avoid), 0, "what to avoid");
 	ok(vas_spanset_contains(&avoid, bounds.stack_top - (1 << 20), bounds.stack_top) &&
-	   !vas_spanset_overlaps(&avoid, bounds.stack_top - (1 << 20) - 4096, bounds.stack_top - (1 << 20)),
+		   !vas_spanset_overlaps(&avoid, bounds.stack_top - (1 << 20) - 4096,
+					 bounds.stack_top - (1 << 20)),
 	   "a margin below the stack's top");
 	ok(vas_spanset_contains(&avoid, (brk + 4095) & ~4095ull, brk + (2 << 20)) &&
-	   !vas_spanset_overlaps(&avoid, brk + (2 << 20) + 4096, brk + (2 << 20) + 8192),
+		   !vas_spanset_overlaps(&avoid, brk + (2 << 20) + 4096, brk + (2 << 20) + 8192),
 	   "a margin above the break");
 	vas_spanset_init(&avoid, one, 1);
 	is_err(vas_bounds_avoid(&sim.sys, &bounds, &margins, &avoid), ENOSPC, "no room to say so");
@@ -190,14 +200,17 @@ static void test_real(void)
 
 	memset(&probes, 0, sizeof(probes));
 	is_err(vas_bounds_find(sys, &probes, &bounds), 0, "this kernel");
-	ok(bounds.min >= 65536 && bounds.min < bounds.max && bounds.max <= bounds.high_max, "in order");
+	ok(bounds.min >= 65536 && bounds.min < bounds.max && bounds.max <= bounds.high_max,
+	   "in order");
 	ok((uintptr_t)&here < bounds.max, "this stack is in the window");
 	ok(bounds.stack_top > (uintptr_t)&here && bounds.stack_top - (uintptr_t)&here < 1ull << 30,
 	   "and below its top");
 	vas_spanset_init(&avoid, items, VAS_SHADOW_SPANS);
 	is_err(vas_shadow_avoid(sys, &avoid), 0, "a sanitizer's windows");
-	ok(!vas_spanset_overlaps(&avoid, (uintptr_t)&here, (uintptr_t)&here + 1), "the stack is in one");
-	ok(!vas_spanset_overlaps(&avoid, (uintptr_t)&test_real, (uintptr_t)&test_real + 1), "the code too");
+	ok(!vas_spanset_overlaps(&avoid, (uintptr_t)&here, (uintptr_t)&here + 1),
+	   "the stack is in one");
+	ok(!vas_spanset_overlaps(&avoid, (uintptr_t)&test_real, (uintptr_t)&test_real + 1),
+	   "the code too");
 	if (vas_environment_sanitizer() == VAS_SANITIZER_NONE)
 		is_u64(avoid.count, 0, "all is one window without a sanitizer");
 	else

@@ -51,7 +51,8 @@ static void test_raw(void)
 	shows(0x1000, 0x2000, 0, NULL, "right at its start");
 	shows(0x2000, 0x3000, 0, NULL, "adjacent");
 	shows(0x5000, 0x6000, VAS_MAPPING_HEAP, GAPS({ 0x3000, 0x5000, 0 }), "a gap");
-	shows(0x8000, 0x9000, VAS_MAPPING_STACK, GAPS({ 0x6000, 0x8000, 0 }), "no margins asked for");
+	shows(0x8000, 0x9000, VAS_MAPPING_STACK, GAPS({ 0x6000, 0x8000, 0 }),
+	      "no margins asked for");
 	shows(0, 0, 0, GAPS({ 0x9000, MAX, 0 }), "the end");
 	shows(0, 0, 0, NULL, "after the end");
 	vas_gaps_begin(&gaps, 0x1000, MAX, NULL, 0);
@@ -62,8 +63,8 @@ static void test_raw(void)
 	shows(0xffffffffff600000u, 0xffffffffff601000u, VAS_MAPPING_KERNEL, NULL, "above");
 	shows(0, 0, 0, NULL, "the end");
 	vas_gaps_begin(&gaps, 0x1000, MAX, NULL, 0);
-	shows(0xffffffffff600000u, 0xffffffffff601000u, VAS_MAPPING_KERNEL, GAPS({ 0x1000, MAX, 0 }),
-	      "the kernel's half is cut off");
+	shows(0xffffffffff600000u, 0xffffffffff601000u, VAS_MAPPING_KERNEL,
+	      GAPS({ 0x1000, MAX, 0 }), "the kernel's half is cut off");
 	shows(0, 0, 0, NULL, "the end");
 }
 
@@ -71,21 +72,26 @@ static void test_brk(void)
 {
 	vas_gaps_begin(&gaps, 0x1000, MAX, &margins, 0x8000);
 	shows(0x4000, 0x8000, VAS_MAPPING_HEAP, GAPS({ 0x1000, 0x4000, 0 }), "below the heap");
-	shows(0x20000, 0x21000, 0, GAPS({ 0xc000, 0x20000, VAS_GAP_TRIMMED_BELOW }), "above the break");
+	shows(0x20000, 0x21000, 0, GAPS({ 0xc000, 0x20000, VAS_GAP_TRIMMED_BELOW }),
+	      "above the break");
 	vas_gaps_begin(&gaps, 0x1000, MAX, &margins, 0x8000);
 	shows(0x20000, 0x21000, 0,
-	      GAPS({ 0x1000, 0x8000, VAS_GAP_TRIMMED_ABOVE }, { 0xc000, 0x20000, VAS_GAP_TRIMMED_BELOW }),
+	      GAPS({ 0x1000, 0x8000, VAS_GAP_TRIMMED_ABOVE },
+		   { 0xc000, 0x20000, VAS_GAP_TRIMMED_BELOW }),
 	      "no heap yet: the margin splits the gap");
 	vas_gaps_begin(&gaps, 0x1000, MAX, &margins, 0x8000);
-	shows(0x9000, 0xa000, 0, GAPS({ 0x1000, 0x8000, VAS_GAP_TRIMMED_ABOVE }), "a mapping in the margin");
+	shows(0x9000, 0xa000, 0, GAPS({ 0x1000, 0x8000, VAS_GAP_TRIMMED_ABOVE }),
+	      "a mapping in the margin");
 	shows(0xb000, 0xc000, 0, NULL, "between two in it");
 	shows(0xe000, 0xf000, 0, GAPS({ 0xc000, 0xe000, 0 }), "behind it");
 	vas_gaps_begin(&gaps, 0x1000, MAX, &margins, 0);
-	shows(0x4000, 0x8000, VAS_MAPPING_HEAP, GAPS({ 0x1000, 0x4000, 0 }), "unknown break: the heap");
+	shows(0x4000, 0x8000, VAS_MAPPING_HEAP, GAPS({ 0x1000, 0x4000, 0 }),
+	      "unknown break: the heap");
 	shows(0xb000, 0xc000, 0, NULL, "stands in for it");
 	shows(0x10000, 0x11000, 0, GAPS({ 0xc000, 0x10000, 0 }), "the next gap is whole");
 	vas_gaps_begin(&gaps, 0x1000, MAX, &margins, 0);
-	shows(0xf0000, 0xfe000, VAS_MAPPING_HEAP, GAPS({ 0x1000, 0xf0000, 0 }), "a heap near the end");
+	shows(0xf0000, 0xfe000, VAS_MAPPING_HEAP, GAPS({ 0x1000, 0xf0000, 0 }),
+	      "a heap near the end");
 	shows(0, 0, 0, NULL, "leaves nothing above");
 }
 
@@ -96,13 +102,15 @@ static void test_stack(void)
 	      "below a stack, from its top");
 	shows(0, 0, 0, GAPS({ 0x42000, MAX, 0 }), "above it");
 	vas_gaps_begin(&gaps, 0x1000, MAX, &margins, 0);
-	shows(0x30000, 0x42000, VAS_MAPPING_STACK, GAPS({ 0x1000, 0x30000, 0 }), "one larger than the margin");
+	shows(0x30000, 0x42000, VAS_MAPPING_STACK, GAPS({ 0x1000, 0x30000, 0 }),
+	      "one larger than the margin");
 	vas_gaps_begin(&gaps, 0x1000, MAX, &margins, 0);
 	shows(0x3c000, 0x3d000, 0, GAPS({ 0x1000, 0x3c000, 0 }), "a mapping in an unknown margin");
 	shows(0x40000, 0x42000, VAS_MAPPING_STACK, NULL, "nothing between it and the stack");
 	vas_gaps_begin(&gaps, 0x1000, MAX, &margins, 0);
 	vas_gaps_know_stack(&gaps, 0x42000);
-	shows(0x3c000, 0x3d000, 0, GAPS({ 0x1000, 0x3a000, VAS_GAP_TRIMMED_ABOVE }), "in a known one");
+	shows(0x3c000, 0x3d000, 0, GAPS({ 0x1000, 0x3a000, VAS_GAP_TRIMMED_ABOVE }),
+	      "in a known one");
 	shows(0x40000, 0x42000, VAS_MAPPING_STACK, NULL, "the stack");
 	vas_gaps_begin(&gaps, 0x1000, MAX, &margins, 0);
 	vas_gaps_know_stack(&gaps, 0);

@@ -67,15 +67,18 @@ static void test_period(void)
 	meet(100 * MIB, 80 * MIB, 3);
 	is_u64(pace.period, 80 * MIB, "the period is learnt");
 	is_u64(pace.missed, 0, "twice the same");
-	is_u64(next(270 * MIB), 340 * MIB - NEED / 2 - 274 * MIB, "up to half the need before the next hole");
+	is_u64(next(270 * MIB), 340 * MIB - NEED / 2 - 274 * MIB,
+	       "up to half the need before the next hole");
 	is_u64(next(338 * MIB), 420 * MIB - NEED / 2 - 342 * MIB, "behind it, up to the one after");
 	is_u64(next(738 * MIB), 820 * MIB - NEED / 2 - 742 * MIB, "and so on");
 	vas_pace_hit(&pace, 821 * MIB, 822 * MIB, 850 * MIB);
-	ok(pace.missed == 0 && pace.period < 81 * MIB, "a hole a little off, many periods on, corrects it");
+	ok(pace.missed == 0 && pace.period < 81 * MIB,
+	   "a hole a little off, many periods on, corrects it");
 	vas_pace_hit(&pace, 850 * MIB, 851 * MIB, 870 * MIB);
 	vas_pace_hit(&pace, 870 * MIB, 875 * MIB, 890 * MIB);
 	is_u64(pace.missed, 2, "two wrong ones");
-	ok(next(890 * MIB) != pace.hole + pace.period - NEED / 2 - 894 * MIB, "are believed no more");
+	ok(next(890 * MIB) != pace.hole + pace.period - NEED / 2 - 894 * MIB,
+	   "are believed no more");
 }
 
 static void test_pair(void)

@@ -13,10 +13,13 @@
 #include "support/memory_file.h"
 #include "tap/tap.h"
 
-#define FIRST  "00010000-00020000 r-xp 00000000 fe:00 42                                 /usr/bin/cat\n"
+#define FIRST                                                                                      \
+	"00010000-00020000 r-xp 00000000 fe:00 42                                 /usr/bin/cat\n"
 #define SECOND "00020000-00030000 rw-p 00000000 00:00 0 \n"
-#define THIRD  "00040000-00050000 r--s 00001000 00:01 7                                  /memfd:x (deleted)\n"
-#define CALLS  "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]\n"
+#define THIRD                                                                                      \
+	"00040000-00050000 r--s 00001000 00:01 7                                  /memfd:x (deleted)\n"
+#define CALLS                                                                                      \
+	"ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]\n"
 
 static struct memory_file file;
 static struct vas_reader reader;
@@ -55,7 +58,8 @@ static void test_pieces(void)
 		same = same && next() == 1 && mapping.start == 0x10000 && mapping.end == 0x20000 &&
 		       mapping.inode == 42 && !strcmp(mapping.name, "/usr/bin/cat");
 		same = same && next() == 1 && mapping.start == 0x20000 && mapping.name_length == 0;
-		same = same && next() == 1 && !strcmp(mapping.name, "/memfd:x") && mapping.offset == 0x1000;
+		same = same && next() == 1 && !strcmp(mapping.name, "/memfd:x") &&
+		       mapping.offset == 0x1000;
 		same = same && next() == 1 && mapping.start == 0xffffffffff600000u;
 		same = same && next() == 0 && next() == 0 && reader.line == 4;
 		vas_reader_close(&reader);
@@ -156,7 +160,8 @@ static void begin_long(size_t length, char *text, enum memory_file_chunk chunk)
 static void test_long_lines(void)
 {
 	char *text = malloc(70000);
-	size_t most = VAS_READER_BUFFER_MIN - 1 - strlen("00010000-00020000 r-xp 00000000 fe:00 42 ");
+	size_t most =
+		VAS_READER_BUFFER_MIN - 1 - strlen("00010000-00020000 r-xp 00000000 fe:00 42 ");
 
 	if (!text)
 		tap_bail("no memory");
@@ -167,7 +172,8 @@ static void test_long_lines(void)
 	is_i64(next(), 1, "and the next line is read");
 	end();
 	for (size_t extra = 0; extra < 3; extra++) {
-		begin_long(most + extra * 29000, text, extra == 1 ? MEMORY_FILE_RANDOM : MEMORY_FILE_LINES);
+		begin_long(most + extra * 29000, text,
+			   extra == 1 ? MEMORY_FILE_RANDOM : MEMORY_FILE_LINES);
 		is_i64(next(), 1, "a longer name is no error");
 		ok(mapping.flags & VAS_MAPPING_CLIPPED, "it is clipped");
 		is_u64(mapping.end, 0x20000, "its numbers hold");
@@ -193,7 +199,8 @@ static void test_errors(void)
 
 	is_err(vas_reader_open(&closed, &file.sys, "x", buffer, VAS_READER_BUFFER_MIN - 1), EINVAL,
 	       "a buffer too small");
-	is_err(vas_reader_open_process(&closed, &file.sys, -1, buffer, 4096), EINVAL, "a negative pid");
+	is_err(vas_reader_open_process(&closed, &file.sys, -1, buffer, 4096), EINVAL,
+	       "a negative pid");
 	file.open_error = -EACCES;
 	is_err(vas_reader_open(&closed, &file.sys, "x", buffer, 4096), EACCES, "open's errno");
 	file.open_error = -ENOENT;

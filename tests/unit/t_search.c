@@ -63,7 +63,9 @@ static void fill(uint64_t start, uint64_t end, uint64_t size)
 
 	while (at < end) {
 		uint64_t stop = at + size - (at - start) % size;
-		struct vas_sim_mapping mapping = { .start = at, .prot = PROT_READ, .flags = MAP_PRIVATE, .fd = -1 };
+		struct vas_sim_mapping mapping = {
+			.start = at, .prot = PROT_READ, .flags = MAP_PRIVATE, .fd = -1
+		};
 
 		if (next < holes.count && holes.items[next].start <= at) {
 			at = vas_span_end(holes.items[next++]);
@@ -81,15 +83,24 @@ static void fill(uint64_t start, uint64_t end, uint64_t size)
 static void near_request(uint64_t size)
 {
 	request = (struct vas_request){
-		.size = size, .min_size = size, .granule = PAGE, .alignment = PAGE, .page = PAGE,
-		.start = ANCHOR - REACH, .end = ANCHOR + REACH, .place = VAS_PLACE_NEAR, .address = ANCHOR,
+		.size = size,
+		.min_size = size,
+		.granule = PAGE,
+		.alignment = PAGE,
+		.page = PAGE,
+		.start = ANCHOR - REACH,
+		.end = ANCHOR + REACH,
+		.place = VAS_PLACE_NEAR,
+		.address = ANCHOR,
 		.reach = REACH,
 	};
 }
 
 static int search_by(struct vas_sys *sys)
 {
-	struct vas_search search = { .sys = sys, .probes = &probes, .memory = &memory, .bounds = &bounds };
+	struct vas_search search = {
+		.sys = sys, .probes = &probes, .memory = &memory, .bounds = &bounds
+	};
 
 	return vas_search_run(&search, &request, &result);
 }
@@ -114,11 +125,12 @@ static void costs(uint64_t most, bool found, const char *name)
 	ok(calls() <= most, "%s: at most %llu calls", name, (unsigned long long)most);
 	tap_diag("%s: %llu calls", name, (unsigned long long)calls());
 	is_u64(trace.calls[VAS_SYS_MAP] + trace.calls[VAS_SYS_UNMAP], 0, "%s: maps nothing", name);
-	is_u64(trace.calls[VAS_SYS_OPEN], trace.calls[VAS_SYS_CLOSE], "%s: closes what it opens", name);
+	is_u64(trace.calls[VAS_SYS_OPEN], trace.calls[VAS_SYS_CLOSE], "%s: closes what it opens",
+	       name);
 }
 
-static void near_costs(uint64_t size, unsigned int decoys, uint64_t decoy, int64_t distance, uint64_t most,
-		       const char *name)
+static void near_costs(uint64_t size, unsigned int decoys, uint64_t decoy, int64_t distance,
+		       uint64_t most, const char *name)
 {
 	uint64_t step = 2 * REACH / (decoys + 1);
 
@@ -236,8 +248,8 @@ static void test_reading(void)
 	ok(!result.found, "there is none");
 	ok(result.queries < 20000, "%u queries, %u readings", result.queries, result.readings);
 	is_err(search_by(&sim.sys), 0, "once more");
-	ok(result.queries + result.readings * 20000 <= 25000, "%u queries, %u readings", result.queries,
-	   result.readings);
+	ok(result.queries + result.readings * 20000 <= 25000, "%u queries, %u readings",
+	   result.queries, result.readings);
 	request.place = VAS_PLACE_SCATTER;
 	memory.mappings = 1;
 	is_err(search_by(&sim.sys), 0, "a guess that is much too low");
@@ -262,20 +274,25 @@ static void test_at(void)
 
 	for (int i = 0; i < 2; i++) {
 		begin(i ? &no_query : NULL);
-		is_err(vas_search_at(&sim.sys, &probes, 0, bounds.stack_top - 1, name, sizeof(name), &mapping), 0,
-		       "the stack");
+		is_err(vas_search_at(&sim.sys, &probes, 0, bounds.stack_top - 1, name, sizeof(name),
+				     &mapping),
+		       0, "the stack");
 		ok(mapping.flags & VAS_MAPPING_STACK, "is told as such");
 		is_str(mapping.name, "[stack]", "with its name");
 		ok(mapping.name == name && mapping.name_length == 7, "in the caller's buffer");
-		is_err(vas_search_at(&sim.sys, &probes, 0, 65536, small, sizeof(small), &mapping), 0, "the lowest");
-		ok(mapping.start >= 65536 && mapping.flags & VAS_MAPPING_CLIPPED, "has a longer name");
+		is_err(vas_search_at(&sim.sys, &probes, 0, 65536, small, sizeof(small), &mapping),
+		       0, "the lowest");
+		ok(mapping.start >= 65536 && mapping.flags & VAS_MAPPING_CLIPPED,
+		   "has a longer name");
 		ok(mapping.name_length < sizeof(small), "than fits");
-		is_err(vas_search_at(&sim.sys, &probes, 0, 65536, NULL, 0, &mapping), 0, "no buffer");
+		is_err(vas_search_at(&sim.sys, &probes, 0, 65536, NULL, 0, &mapping), 0,
+		       "no buffer");
 		is_str(mapping.name, "", "no name");
-		is_err(vas_search_at(&sim.sys, &probes, 0, UINT64_MAX - 1, name, sizeof(name), &mapping), ENOENT,
-		       "nothing above");
-		is_err(vas_search_at(&sim.sys, &probes, -1, 0, name, sizeof(name), &mapping), EINVAL,
-		       "a negative pid");
+		is_err(vas_search_at(&sim.sys, &probes, 0, UINT64_MAX - 1, name, sizeof(name),
+				     &mapping),
+		       ENOENT, "nothing above");
+		is_err(vas_search_at(&sim.sys, &probes, -1, 0, name, sizeof(name), &mapping),
+		       EINVAL, "a negative pid");
 		vas_sys_sim_destroy(&sim);
 	}
 }
