@@ -22,8 +22,7 @@ struct vas_pace {
 	uint32_t hits; /* queries that hit a mapping in this run */
 	uint64_t run; /* length of runs, on average; 0 = none yet */
 	uint64_t hole; /* where the last run ended of which that is known */
-	uint64_t
-		hole_end; /* of the first hole, about, while it is the only one; 0 = there are others */
+	uint64_t hole_end; /* about, of the first hole while it is the only one; else 0 */
 	uint64_t period; /* from hole to hole; 0 = not known */
 	uint32_t missed; /* how often in a row the period told wrong */
 };

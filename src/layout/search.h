@@ -17,8 +17,8 @@
 
 /* What searches of one address space remember between calls. Zeroed memory is a valid start. */
 struct vas_search_memory {
-	uint32_t
-		mappings; /* how many there were at the last reading (atomic, a guess); 0 = not known */
+	/* How many there were at the last reading (atomic, a guess); 0 = not known. */
+	uint32_t mappings;
 };
 
 struct vas_search_result {
