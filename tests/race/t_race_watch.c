@@ -17,8 +17,6 @@
 #include <vaspace/vaspace.h>
 
 #include "base/random.h"
-#include "record/log.h"
-#include "space/space.h"
 #include "support/crew.h"
 #include "support/window.h"
 #include "tap/tap.h"
@@ -28,7 +26,6 @@
 #define PAGES 128u /* of the span */
 #define COMMITS 24u
 #define ROUNDS 4000u
-#define TOGGLES 20000u
 #define REPORT_EVERY 16u /* explaining reads all mappings */
 
 static struct {
@@ -133,7 +130,7 @@ static void watch_owner(uint64_t *random)
 	count(&field.seen);
 }
 
-/* Two spans at most: the one that is watched, and one aside for each who sets the log. */
+/* Three spans at most: the one that is watched, and one aside for each who sets the log. */
 static void watch_sums(uint64_t turn)
 {
 	struct vas_stats stats = { .size = sizeof(stats) };
@@ -250,38 +247,9 @@ static void watch_case(void *argument)
 		 field.seen, field.absent, field.stale, field.checks, field.reports, field.lines);
 }
 
-/* ---- two who set the log hook ---- */
-
-static void toggle_work(void *argument, unsigned int number)
-{
-	const uint64_t *rounds = argument;
-
-	for (uint64_t round = 0; round < *rounds; round++) {
-		crew_meet();
-		vas_log_set(number ? listen_to : NULL, number ? &field.lines : NULL, VAS_LOG_DEBUG);
-		crew_meet();
-		if (number == 0 &&
-		    vas_space_if_made()->verbose != vas_log_wanted(VAS_LOG_DEBUG))
-			crew_fault("who set the log last is not heard, in round %" PRIu64, round);
-	}
-}
-
-static void toggle_case(void *argument)
-{
-	uint64_t rounds = tap_scaled(TOGGLES);
-
-	(void)argument;
-	find_places(); /* makes the space */
-	tap_baseline();
-	crew_run(2, toggle_work, &rounds);
-	is_u64(crew_faults(), 0, "setting the hook and resetting it at once leaves one of both");
-	vas_log_set(NULL, NULL, VAS_LOG_ERROR);
-}
-
 int main(void)
 {
-	tap_plan(2);
+	tap_plan(1);
 	tap_case("all that looks, beside changes of one span", watch_case, NULL, 40);
-	tap_case("two threads set the log hook", toggle_case, NULL, 30);
 	return tap_done();
 }
