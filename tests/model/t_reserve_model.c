@@ -24,6 +24,7 @@ struct setup {
 	uint32_t share; /* of a thousand operations */
 	struct vas_sim_config config;
 	bool high;
+	bool race; /* somebody else maps in the middle of calls */
 	bool lie; /* a planted fault, for the test of the driver */
 };
 
@@ -162,6 +163,29 @@ static bool on_foreign_unmap(struct model_target *target, uint64_t start, uint64
 	return target->space->sys->unmap(target->space->sys, start, size) == 0;
 }
 
+static struct model_target *raced_target;
+static uint64_t race_random;
+
+/* Before each map operation, one time in four, somebody else takes a part of the arena. */
+static void on_before_map(struct vas_sys_sim *kernel, void *context)
+{
+	struct model_target *target = context;
+	uint64_t size = target->page << vas_random_below(&race_random, 10), start;
+	static bool inside;
+
+	(void)kernel;
+	if (inside || !raced_target || target->raced_count == MODEL_RACED ||
+	    vas_random_below(&race_random, 4))
+		return;
+	start = target->arena_start +
+		vas_random_below(&race_random, target->arena_size / target->page) * target->page;
+	inside = true;
+	if (on_foreign_map(target, start, size, PROT_READ))
+		target->raced[target->raced_count++] =
+			(struct model_piece){ start, start + size, PROT_READ };
+	inside = false;
+}
+
 static bool make(struct model_target *target, const void *argument)
 {
 	const struct setup *setup = argument;
@@ -192,6 +216,10 @@ static bool make(struct model_target *target, const void *argument)
 		.foreign_map = on_foreign_map,
 		.foreign_unmap = on_foreign_unmap,
 	};
+	raced_target = setup->race ? target : NULL;
+	race_random = 1;
+	sim.before_map = on_before_map;
+	sim.context = target;
 	return true;
 }
 
@@ -201,28 +229,31 @@ static bool make(struct model_target *target, const void *argument)
 	}
 
 static const struct setup setups[] = {
-	{ "47 bits", 300, CONFIG(47, 4096), false, false },
-	{ "57 bits, high window", 120, CONFIG(57, 4096), true, false },
-	{ "48 bits, 64 KiB pages", 120, CONFIG(48, 65536), false, false },
-	{ "39 bits, 16 KiB pages", 80, CONFIG(39, 16384), false, false },
-	{ "38 bits", 60, CONFIG(38, 4096), false, false },
+	{ "47 bits", 220, CONFIG(47, 4096), false, false, false },
+	{ "57 bits, high window", 120, CONFIG(57, 4096), true, false, false },
+	{ "48 bits, 64 KiB pages", 120, CONFIG(48, 65536), false, false, false },
+	{ "39 bits, 16 KiB pages", 80, CONFIG(39, 16384), false, false, false },
+	{ "38 bits", 60, CONFIG(38, 4096), false, false, false },
+	{ "somebody else maps meanwhile", 60, CONFIG(47, 4096), false, true, false },
+	{ "somebody else maps meanwhile, flag ignored", 40,
+	  CONFIG(47, 4096, .noreplace = VAS_SIM_NOREPLACE_IGNORED), false, true, false },
 	{ "flag ignored", 110, CONFIG(47, 4096, .noreplace = VAS_SIM_NOREPLACE_IGNORED), false,
-	  false },
+	  false, false },
 	{ "flag clobbers partial overlaps", 60,
-	  CONFIG(47, 4096, .noreplace = VAS_SIM_NOREPLACE_PARTIAL), false, false },
-	{ "no queries", 60, CONFIG(47, 4096, .no_query = true), false, false },
-	{ "no /proc", 30, CONFIG(47, 4096, .no_proc = true), false, false },
-	{ "at most 40 mappings", 40, CONFIG(47, 4096, .max_map_count = 40), false, false },
+	  CONFIG(47, 4096, .noreplace = VAS_SIM_NOREPLACE_PARTIAL), false, false, false },
+	{ "no queries", 60, CONFIG(47, 4096, .no_query = true), false, false, false },
+	{ "no /proc", 30, CONFIG(47, 4096, .no_proc = true), false, false, false },
+	{ "at most 40 mappings", 40, CONFIG(47, 4096, .max_map_count = 40), false, false, false },
 	{ "40 mappings, flag ignored", 10,
 	  CONFIG(47, 4096, .max_map_count = 40, .noreplace = VAS_SIM_NOREPLACE_IGNORED), false,
-	  false },
+	  false, false },
 	{ "at most 20 MiB of addresses", 20, CONFIG(47, 4096, .address_limit = 20ull << 20), false,
-	  false },
+	  false, false },
 };
 
 static void test_driver(void)
 {
-	static const struct setup liar = { "", 0, CONFIG(47, 4096), false, true };
+	static const struct setup liar = { "", 0, CONFIG(47, 4096), false, false, true };
 	size_t left = model_shrunk(make, &liar, 2000, 1);
 
 	ok(left == 2,

@@ -438,6 +438,10 @@ static bool refusal_is_justified(struct trial *trial, int err)
 		    (largest < want->min_size || !model->target->looks))
 			return true;
 		break;
+	case -EBUSY:
+		if (model->target->raced_count)
+			return true;
+		break;
 	case -ENOMEM:
 		if (model->view.count >= model->target->map_limit)
 			return true;
@@ -701,9 +705,37 @@ static bool dispatch(struct model *model, uint32_t number, const struct model_op
 	return wrong(model, "no such operation");
 }
 
+/* What somebody else mapped during the call stays theirs. */
+static void raced_adopt(struct model *model)
+{
+	struct model_target *target = model->target;
+
+	model->raced += target->raced_count;
+	for (unsigned i = 0; i < target->raced_count; i++) {
+		if (model->foreign_count > MODEL_FOREIGN / 2) {
+			target->foreign_unmap(target, target->raced[i].start,
+					      target->raced[i].end - target->raced[i].start);
+			continue;
+		}
+		model->foreign_number[model->foreign_count] = UINT32_MAX - (uint32_t)model->raced - i;
+		model->foreign[model->foreign_count++] = target->raced[i];
+	}
+	target->raced_count = 0;
+}
+
+static bool carry_out(struct model *model, uint32_t number, const struct model_op *op)
+{
+	bool held;
+
+	model->target->raced_count = 0;
+	held = dispatch(model, number, op);
+	raced_adopt(model);
+	return held;
+}
+
 bool model_apply(struct model *model, uint32_t number, const struct model_op *op)
 {
-	return dispatch(model, number, op) && sums_agree(model) && lookup_agrees(model);
+	return carry_out(model, number, op) && sums_agree(model) && lookup_agrees(model);
 }
 
 void model_begin(struct model *model, struct model_target *target, uint64_t seed)

@@ -28,6 +28,7 @@
 #define MODEL_COMMITS 24u
 #define MODEL_PIECES  4096u
 #define MODEL_FOREIGN 64u
+#define MODEL_RACED   8u /* in one call */
 
 /* A mapping, or a free range (prot unused). */
 struct model_piece {
@@ -91,6 +92,9 @@ struct model_target {
 	uint64_t map_limit; /* VMAs; UINT64_MAX = not to be run into */
 	uint64_t address_limit; /* bytes; UINT64_MAX = none */
 	bool ending; /* the run is over: limits are to be lifted */
+	/* Mapped by somebody else in the middle of our last call; the model takes them over. */
+	struct model_piece raced[MODEL_RACED];
+	unsigned raced_count;
 	int (*reserve)(struct model_target *target, uint64_t size,
 		       const struct vas_reserve_opts *opts, struct vas_span *span);
 	int (*commit)(struct model_target *target, uint64_t start, uint64_t size,
@@ -116,7 +120,8 @@ struct model {
 	struct model_pieces others; /* what was mapped at the beginning */
 	struct model_pieces view;
 	uint64_t expected_reserves, expected_releases;
-	uint64_t refusals, shortfalls, held_seen, succeeded; /* of reserves, for the report */
+	/* Of reserves, for the report. */
+	uint64_t refusals, shortfalls, held_seen, succeeded, raced;
 	char wrong[200]; /* what failed, "" = nothing */
 };
 

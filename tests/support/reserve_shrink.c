@@ -26,7 +26,7 @@ struct shared {
 	uint64_t count; /* operations carried out */
 	bool finished;
 	bool impossible; /* the target could not be made */
-	uint64_t refusals, shortfalls, held, succeeded;
+	uint64_t refusals, shortfalls, held, succeeded, raced;
 	char wrong[200];
 	struct model_op ops[];
 };
@@ -58,6 +58,7 @@ static void finish(struct driver *driver, struct model *model, bool held)
 	shared->shortfalls = model->shortfalls;
 	shared->held = model->held_seen;
 	shared->succeeded = model->succeeded;
+	shared->raced = model->raced;
 	memcpy(shared->wrong, model->wrong, sizeof(shared->wrong));
 	shared->finished = true;
 	_exit(held ? 0 : 1);
@@ -254,6 +255,9 @@ uint64_t model_run(const char *name, model_make_fn *make, const void *setup, uin
 	   name, (unsigned long long)shared->count, (unsigned long long)shared->succeeded,
 	   (unsigned long long)shared->refusals, (unsigned long long)shared->shortfalls,
 	   (unsigned long long)shared->held, (unsigned long long)seed);
+	if (shared->raced)
+		tap_diag("%llu times somebody mapped in the middle of a call",
+			 (unsigned long long)shared->raced);
 	count = shared->count;
 	if (shared->impossible) {
 		tap_diag("the kernel to run on could not be made");
