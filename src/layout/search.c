@@ -55,7 +55,7 @@ struct run {
 	uint64_t next_check; /* cost at which walking is weighed against reading again */
 	uint64_t marked_cost; /* of the walk when it was looked at first, and what it had settled */
 	uint64_t marked_settled;
-	uint64_t line_limit; /* so many lines before the window, and a reading is given up; 0 = none */
+	uint64_t line_limit; /* a reading with more lines before the window is given up; 0 = none */
 	bool reading_failed; /* or was given up: no more of that */
 };
 
