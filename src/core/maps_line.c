@@ -54,18 +54,16 @@ static char *parse_hex(char *at, char separator, uint64_t *value)
 
 /*
  * The value of the eight digits in bytes, the first one lowest. What tells a letter is bit
- * 6; what does not have the rest of a digit or a letter shows in *wrong.
+ * 6. A digit that is none either does not turn back into its byte, or it is beyond 9 where
+ * it should not be, or the other way round: *wrong then has bits.
  */
 static inline uint64_t join_hex8(uint64_t bytes, uint64_t *wrong)
 {
 	uint64_t letters = bytes >> 6 & ONES;
-	uint64_t digits = bytes & 15 * ONES;
+	uint64_t digits = (bytes & 15 * ONES) + letters * 9;
 
-	/* The other half of a byte is 3 or 6; digits end at 9, letters go from 1 to 6. */
-	*wrong |= (bytes ^ digits) ^ (0x30 * ONES + letters * 0x30);
-	*wrong |= (digits + 6 * ONES + letters * 3) & 16 * ONES;
-	*wrong |= ~(digits + letters * 15) & letters << 4;
-	digits += letters * 9;
+	*wrong |= (digits + 0x30 * ONES + letters * ('a' - '0' - 10)) ^ bytes;
+	*wrong |= (((digits + 6 * ONES) ^ letters << 4) | digits) & 16 * ONES;
 	digits = (digits << 4 | digits >> 8) & 0x00ff00ff00ff00ffu;
 	digits = (digits << 8 | digits >> 16) & 0x0000ffff0000ffffu;
 	return (digits << 16 | digits >> 32) & 0xffffffffu;

@@ -49,7 +49,8 @@ static size_t map_name_keep(char *kept, const struct vas_mapping *mapping)
 {
 	size_t length = mapping->name_length <= MAP_NAME_MAX ? mapping->name_length : MAP_NAME_MAX;
 
-	memcpy(kept, mapping->name, length);
+	if (length)
+		memcpy(kept, mapping->name, length);
 	kept[length] = 0;
 	return length;
 }
@@ -205,7 +206,10 @@ char *map_put_label(char *at, const struct map_row *row)
 	}
 	if (!row->name_length)
 		return at;
-	name = map_shown_name(row->name, row->name_length, &length);
+	name = row->name;
+	length = row->name_length;
+	if (row->kind == MAP_KIND_ARENA)
+		name = map_shown_name(name, length, &length);
 	at = map_put_name(at, name, length, NULL);
 	/* Every memfd counts as deleted. */
 	if ((row->first.flags & VAS_MAPPING_DELETED) && strncmp(row->name, "/memfd:", 7) != 0) {

@@ -113,11 +113,6 @@ const char *map_kind_colour(enum map_kind kind)
 	return colours[kind];
 }
 
-bool map_is_plain(const struct vas_mapping *mapping)
-{
-	return !(mapping->flags & (VAS_MAPPING_FILE | VAS_MAPPING_SHARED)) && !mapping->name_length;
-}
-
 bool map_same_file(const struct vas_mapping *a, const struct vas_mapping *b)
 {
 	return a->inode == b->inode && a->device_major == b->device_major &&

@@ -31,7 +31,10 @@ const char *map_kind_word(enum map_kind kind);
 const char *map_kind_colour(enum map_kind kind);
 
 /* Whether the mapping is private anonymous memory without a name. */
-bool map_is_plain(const struct vas_mapping *mapping);
+static inline bool map_is_plain(const struct vas_mapping *mapping)
+{
+	return !(mapping->flags & (VAS_MAPPING_FILE | VAS_MAPPING_SHARED)) && !mapping->name_length;
+}
 bool map_same_file(const struct vas_mapping *a, const struct vas_mapping *b);
 
 /*

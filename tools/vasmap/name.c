@@ -58,17 +58,37 @@ static char *map_put_octal(char *at, unsigned char byte)
 	return at;
 }
 
+/* How many bytes at the beginning are printable ASCII other than the backslash; eight at a time. */
+static size_t map_plain_length(const char *name, size_t length)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;
+	size_t plain = 0;
+
+	for (uint64_t word, other; plain + sizeof(word) <= length; plain += sizeof(word)) {
+		memcpy(&word, name + plain, sizeof(word));
+		/* A borrow or carry can only make a byte above look wrong, never right. */
+		other = word ^ ones * '\\';
+		if ((word | (word - ones * 0x20) | (word + ones) | (other - ones)) & high)
+			break;
+	}
+	while (plain < length && name[plain] >= 0x20 && name[plain] < 0x7f && name[plain] != '\\')
+		plain++;
+	return plain;
+}
+
 char *map_put_name(char *at, const char *name, size_t length, size_t *columns)
 {
 	size_t filled = 0;
 
 	for (size_t i = 0; i < length;) {
-		size_t count;
+		size_t count = map_plain_length(name + i, length - i);
 
-		/* Nearly all there is. */
-		if (name[i] >= 0x20 && name[i] < 0x7f && name[i] != '\\') {
-			*at++ = name[i++];
-			filled++;
+		if (count) {
+			/* Nearly all there is. */
+			memcpy(at, name + i, count);
+			at += count;
+			i += count;
+			filled += count;
 			continue;
 		}
 		count = map_character_length(name + i, length - i);

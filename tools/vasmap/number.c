@@ -194,6 +194,11 @@ static void map_put_hex8(char *at, uint32_t value)
 	memcpy(at, &bytes, sizeof(bytes));
 }
 
+char *map_put_hex4(char *at, uint16_t value)
+{
+	return map_put_hex_digits(at, value, 4);
+}
+
 char *map_put_address(char *at, uint64_t address)
 {
 	if (address >> 48) {

@@ -30,6 +30,8 @@ char *map_put_decimal(char *at, uint64_t value);
 char *map_put_hex(char *at, uint64_t value);
 /* Twelve digits, sixteen from 2^48 on: fixed width, so that output sorts. */
 char *map_put_address(char *at, uint64_t address);
+/* The last four digits of an address. */
+char *map_put_hex4(char *at, uint16_t value);
 /* With a binary unit and one decimal (716K, 60.7M), or all bytes when exact. */
 char *map_put_size(char *at, uint64_t size, bool exact);
 /* A power of two, with a unit and no decimal. */

@@ -85,7 +85,10 @@ static char *map_put_name_column(char *at, const struct map_out *out, const stru
 	return at;
 }
 
-/* A row often starts where the one before ended: the digits are kept. */
+/*
+ * A row often starts where the one before ended, and ends in the same 64 KiB as that: the digits of
+ * the last end are kept.
+ */
 static char *map_put_addresses(char *at, uint64_t start, uint64_t end)
 {
 	static char text[12];
@@ -99,10 +102,17 @@ static char *map_put_addresses(char *at, uint64_t start, uint64_t end)
 	}
 	memcpy(at, " - ", 3);
 	at += 3;
-	map_put_address(at, end);
-	memcpy(text, at, sizeof(text));
-	last = end >> 48 ? 0 : end;
-	return at + (last ? 12 : 16);
+	if (end >> 48) {
+		last = 0;
+		return map_put_address(at, end);
+	}
+	if (end >> 16 != last >> 16 || !last)
+		map_put_address(text, end);
+	else
+		map_put_hex4(text + 8, (uint16_t)end);
+	last = end;
+	memcpy(at, text, sizeof(text));
+	return at + sizeof(text);
 }
 
 void map_row_print(struct map_out *out, const struct map_row *row)
