@@ -74,6 +74,33 @@ static void check_random(void)
 	is_u64(long_ones, 0, "none is longer than four times the name");
 }
 
+/* Every byte in every place of a name that is longer than what is looked at together. */
+static void check_places(void)
+{
+	unsigned wrong = 0;
+
+	for (unsigned byte = 0; byte < 256; byte++) {
+		for (size_t place = 0; place < 20; place++) {
+			char name[20], text[80], wanted[80], one[8];
+
+			memset(name, 'a', sizeof(name));
+			name[place] = (char)byte;
+			if (byte == '\\')
+				strcpy(one, "\\\\");
+			else if (byte >= 0x20 && byte < 0x7f)
+				snprintf(one, sizeof(one), "%c", (char)byte);
+			else
+				snprintf(one, sizeof(one), "\\%03o", byte);
+			snprintf(wanted, sizeof(wanted), "%.*s%s%.*s", (int)place,
+				 "aaaaaaaaaaaaaaaaaaaa", one, (int)(19 - place),
+				 "aaaaaaaaaaaaaaaaaaaa");
+			*map_put_name(text, name, sizeof(name), NULL) = 0;
+			wrong += strcmp(text, wanted) != 0;
+		}
+	}
+	is_u64(wrong, 0, "each byte is escaped or not, wherever it stands");
+}
+
 static const char *cut(const char *name, size_t columns)
 {
 	static char text[128];
@@ -101,6 +128,7 @@ int main(void)
 	tap_plan(0);
 	check_samples();
 	check_random();
+	check_places();
 	check_cutting();
 	return tap_done();
 }

@@ -68,7 +68,7 @@ static size_t map_plain_length(const char *name, size_t length)
 		memcpy(&word, name + plain, sizeof(word));
 		/* A borrow or carry can only make a byte above look wrong, never right. */
 		other = word ^ ones * '\\';
-		if ((word | (word - ones * 0x20) | (word + ones) | (other - ones)) & high)
+		if (((word - ones * 0x20) | (word + ones) | (other - ones)) & high)
 			break;
 	}
 	while (plain < length && name[plain] >= 0x20 && name[plain] < 0x7f && name[plain] != '\\')
