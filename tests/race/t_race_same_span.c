@@ -281,7 +281,7 @@ static void report(const char *what)
 int main(void)
 {
 	struct vas_stats stats = { .size = sizeof(stats) };
-	uint64_t rounds = tap_scaled(1500);
+	uint64_t rounds = tap_scaled(500);
 
 	tap_plan(0);
 	page = (uint64_t)sysconf(_SC_PAGESIZE);
