@@ -196,6 +196,9 @@ struct vas_owner {
  * Errors:
  *  -ENOENT	the address is not owned here
  *
+ * A span is hidden while the kernel is asked to unmap it. So a held one is not
+ * found during the moments in which another call tries again.
+ *
  * Wait-free: a fixed number of steps, no lock, no retry, no thread-local
  * storage. Thread-safe; signal-safe.
  */
@@ -216,7 +219,7 @@ struct vas_owner_details {
  *
  * Errors, with *details untouched:
  *  -EINVAL	details is NULL or its size field is below the first version's
- *  -ESTALE	that owner has released its span since
+ *  -ESTALE	that owner has released its span since; also while a held span is tried again
  *
  * Thread-safe. Not signal-safe (takes a lock).
  */

@@ -17,9 +17,9 @@
 #include "support/crew.h"
 #include "tap/tap.h"
 
-#define THREADS 8u
+#define THREADS	  8u
 #define PROCESSES 50u
-#define SECONDS 60u /* a child that hangs ends itself */
+#define SECONDS	  60u /* a child that hangs ends itself */
 
 static struct {
 	uint64_t page, turn;

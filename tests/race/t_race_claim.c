@@ -29,17 +29,17 @@
 #include "sys/environment.h"
 #include "tap/tap.h"
 
-#define FOREIGN 4u /* threads */
-#define OWNERS 4u
-#define FOREIGN_LIVE 8u /* mappings at once, a thread */
+#define FOREIGN	      4u /* threads */
+#define OWNERS	      4u
+#define FOREIGN_LIVE  8u /* mappings at once, a thread */
 #define FOREIGN_PAGES 4u
-#define OWN_LIVE 5u
-#define OWN_PAGES 6u
-#define WINDOW_PAGES 256u
-#define RESERVATIONS 100000u
+#define OWN_LIVE      5u
+#define OWN_PAGES     6u
+#define WINDOW_PAGES  256u
+#define RESERVATIONS  100000u
 #define ATTEMPTS_EACH 20u /* for one reservation, on average, at most */
-#define NAIVE_ROUNDS 200u
-#define NAIVE_CLAIMS 400u
+#define NAIVE_ROUNDS  200u
+#define NAIVE_CLAIMS  400u
 
 /* One mapping of a thread's. */
 struct piece {
@@ -72,7 +72,8 @@ static bool foreign_drop(struct piece *piece, uint32_t who, const int ends[2])
 	bool whole = stamp_holds(ends, piece->span, piece->key);
 
 	if (!whole)
-		crew_fault("a foreign mapping at 0x%" PRIx64 " was changed or lost", piece->span.start);
+		crew_fault("a foreign mapping at 0x%" PRIx64 " was changed or lost",
+			   piece->span.start);
 	window_leave(&field.window, piece->span, who);
 	munmap(vas_span_pointer(piece->span), piece->span.size);
 	piece->span.size = 0;
@@ -174,7 +175,8 @@ static void own_commit(struct piece *piece, uint64_t *random, const int ends[2])
 		return;
 	}
 	if (!stamp_is_zero(ends, piece->stamped))
-		crew_fault("0x%" PRIx64 " was committed with something in it", piece->stamped.start);
+		crew_fault("0x%" PRIx64 " was committed with something in it",
+			   piece->stamped.start);
 	stamp_write(piece->stamped, piece->key);
 }
 
@@ -208,7 +210,8 @@ static void own_release(struct piece *piece, uint32_t who, const int ends[2])
 	int err;
 
 	if (piece->stamped.size && !stamp_holds(ends, piece->stamped, piece->key))
-		crew_fault("our own memory at 0x%" PRIx64 " was changed or lost", piece->span.start);
+		crew_fault("our own memory at 0x%" PRIx64 " was changed or lost",
+			   piece->span.start);
 	window_leave(&field.window, piece->span, who);
 	err = vas_release(vas_span_pointer(piece->span), &state);
 	if (err || state != VAS_RELEASED_GONE)
@@ -235,8 +238,8 @@ static void own_work(unsigned int number)
 
 	if (pipe(ends))
 		tap_bail("no pipe");
-	for (attempt = 0; done < field.wanted && attempt < ATTEMPTS_EACH * field.wanted + 1000 &&
-			  !crew_failed();
+	for (attempt = 0;
+	     done < field.wanted && attempt < ATTEMPTS_EACH * field.wanted + 1000 && !crew_failed();
 	     attempt++) {
 		struct piece *piece = &pieces[vas_random_below(&random, OWN_LIVE)];
 
@@ -279,14 +282,15 @@ static void run_mixed(uint64_t wanted)
 
 static void show(const struct vas_stats *before, const struct vas_stats *after)
 {
-	tap_diag("%" PRIu64 " reservations in %" PRIu64 " attempts: %" PRIu64 " without room, %" PRIu64
-		 " lost every race",
+	tap_diag("%" PRIu64 " reservations in %" PRIu64 " attempts: %" PRIu64
+		 " without room, %" PRIu64 " lost every race",
 		 field.reservations, field.attempts, field.full, field.lost);
 	tap_diag("%" PRIu64 " places tried, %" PRIu64 " of them taken; %" PRIu64
 		 " foreign mappings, %" PRIu64 " refused",
 		 after->probes - before->probes, after->taken - before->taken, field.foreign_maps,
 		 field.foreign_taken);
-	tap_figure("claims that found a place taken", (double)(after->taken - before->taken), "claims");
+	tap_figure("claims that found a place taken", (double)(after->taken - before->taken),
+		   "claims");
 }
 
 /* argument: the value of VASPACE_CLAIM, or NULL. */
@@ -370,7 +374,8 @@ static void control_case(void *argument)
 			munmap(vas_span_pointer(field.naive[i]), field.naive[i].size);
 	}
 	is_u64(window_mapped(&field.window), 0, "the control cleans up");
-	ok(faults > 0, "a claimer that looks first and then replaces is caught, in round %u", round);
+	ok(faults > 0, "a claimer that looks first and then replaces is caught, in round %u",
+	   round);
 }
 
 int main(void)

@@ -18,9 +18,9 @@
 #include "tap/tap.h"
 
 #define WORKERS 4u
-#define PAGES 256u /* of the span */
+#define PAGES	256u /* of the span */
 #define COMMITS 24u /* of one worker in a round */
-#define ROUNDS 1200u
+#define ROUNDS	1200u
 
 static struct {
 	struct window window; /* the span is all of it */

@@ -24,12 +24,12 @@
 #include "sys/definitions.h"
 #include "tap/tap.h"
 
-#define THREADS 4u
-#define SPANS 160u /* next to each other, from the window's start on */
-#define SPAN_PAGES 4u
+#define THREADS	     4u
+#define SPANS	     160u /* next to each other, from the window's start on */
+#define SPAN_PAGES   4u
 #define FILLERS_MOST 1000000u
-#define ROUNDS 8u
-#define CALLS 100u /* at the limit, of each thread */
+#define ROUNDS	     8u
+#define CALLS	     100u /* at the limit, of each thread */
 
 static struct {
 	struct window window;
@@ -64,7 +64,8 @@ static bool is_committed(uint32_t number)
 
 static struct vas_span committed_page(uint32_t number)
 {
-	return (struct vas_span){ span_number(number).start + field.window.page, field.window.page };
+	return (struct vas_span){ span_number(number).start + field.window.page,
+				  field.window.page };
 }
 
 static uint32_t released_count(void)
@@ -122,7 +123,8 @@ static void reserve_row(void)
 		if (err)
 			crew_fault("reserve: %d", err);
 		if (!err && is_committed(i)) {
-			err = vas_commit(vas_span_pointer(committed_page(i)), field.window.page, NULL);
+			err = vas_commit(vas_span_pointer(committed_page(i)), field.window.page,
+					 NULL);
 			if (err)
 				crew_fault("commit: %d", err);
 			else

@@ -21,11 +21,11 @@
 #include "support/window.h"
 #include "tap/tap.h"
 
-#define WORKERS 2u
-#define WATCHERS 3u
-#define PAGES 128u /* of the span */
-#define COMMITS 24u
-#define ROUNDS 4000u
+#define WORKERS	     2u
+#define WATCHERS     3u
+#define PAGES	     128u /* of the span */
+#define COMMITS	     24u
+#define ROUNDS	     4000u
 #define REPORT_EVERY 16u /* explaining reads all mappings */
 
 static struct {
@@ -152,7 +152,8 @@ static void watch_sums(uint64_t turn)
 	count(&field.checks);
 	if (turn % REPORT_EVERY)
 		return;
-	err = vas_commit((void *)(uintptr_t)field.aside.end, field.window.page, NULL); /* nobody's */
+	err = vas_commit((void *)(uintptr_t)field.aside.end, field.window.page,
+			 NULL); /* nobody's */
 	if (err != -ENOENT || vas_report_format(line, sizeof(line)) <= 0 || !line[0])
 		crew_fault("a failure without a report: %d", err);
 	count(&field.reports);

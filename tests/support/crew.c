@@ -13,7 +13,7 @@
 
 #include "tap/tap.h"
 
-#define STACK_SIZE (512u << 10)
+#define STACK_SIZE   (512u << 10)
 #define FAULTS_SHOWN 8u
 
 struct member {

@@ -16,7 +16,7 @@
 #include "tap/tap.h"
 
 #define WINDOW_LEAST (64ull << 30)
-#define PIECE 4096u /* a pipe takes that much at once, always */
+#define PIECE	     4096u /* a pipe takes that much at once, always */
 
 void window_find(struct window *window, uint32_t pages)
 {
@@ -29,8 +29,7 @@ void window_find(struct window *window, uint32_t pages)
 	opts.min = WINDOW_LEAST;
 	opts.alignment = 2 << 20;
 	/* Room around it, so that nobody else is a neighbour. */
-	if (pages > WINDOW_PAGES_MOST ||
-	    vas_reserve((pages + 1024) * window->page, &opts, &span) ||
+	if (pages > WINDOW_PAGES_MOST || vas_reserve((pages + 1024) * window->page, &opts, &span) ||
 	    vas_release(vas_span_pointer(span), NULL))
 		tap_bail("no window");
 	window->start = span.start + 512 * window->page;
