@@ -16,11 +16,14 @@
 struct window {
 	uint64_t start, end;
 	uint64_t page; /* bytes */
-	/* Who took the page, 0 = nobody; atomic, without order, so that it hides no race. */
+	/* Who took the page, 0 = nobody. Atomic, without order: it hides no race. */
 	uint32_t owner[WINDOW_PAGES_MOST];
 };
 
-/* A range that is free now and far from where the kernel puts mappings by itself. Stops the test if there is none. */
+/*
+ * A range that is free now and far from where the kernel puts mappings by itself. Stops the test
+ * if there is none.
+ */
 void window_find(struct window *window, uint32_t pages);
 uint64_t window_random(const struct window *window, uint64_t *random, uint64_t size);
 /* How many of the window's pages are mapped. */
