@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* budget: 10 */
 /*
- * vasmap on a process with 60,000 mappings: it must not take more than one and a half times what
- * cat needs for the same maps, nor 8 MiB of memory in any of its forms. Runs are interleaved and
- * medians compared.
+ * vasmap on a process with 60,000 mappings: it must not take 8 MiB of memory in any of its forms.
+ * How its time compares with that of cat for the same maps is a figure, no verdict (vasbench find
+ * has the bound): runs are interleaved and medians compared.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,6 @@
 
 #define MAPPING_SIZE (16 << 10)
 #define RUNS	     11
-#define RATIO_MAX    1.5
 #define RSS_MAX_KIB  (8 << 10)
 
 static char vasmap[4096];
@@ -93,7 +92,7 @@ static double measure(const char *option, int null, double *milliseconds, double
 	return *milliseconds / *cat_milliseconds;
 }
 
-static void check_speed(int null)
+static void compare_speed(int null)
 {
 	static const char *const options[] = { NULL, "--all", "--gaps", "--summary", "--json" };
 
@@ -102,13 +101,7 @@ static void check_speed(int null)
 		double ours, cat, ratio = measure(options[i], null, &ours, &cat);
 		char figure[64];
 
-		/* Neighbours on the machine may disturb a series, hardly all of six. */
-		for (int more = 0; !options[i] && ratio > RATIO_MAX && more < 5; more++)
-			ratio = measure(options[i], null, &ours, &cat);
 		snprintf(figure, sizeof(figure), "vasmap_%s_to_cat", name);
-		if (!options[i])
-			ok(ratio <= RATIO_MAX, "%s takes %.2f times as long as cat, at most %.1f",
-			   name, ratio, RATIO_MAX);
 		tap_figure(figure, ratio, "ratio");
 		tap_diag("%s: %.1f ms, cat %.1f ms", name, ours, cat);
 	}
@@ -175,7 +168,7 @@ int main(void)
 	/* A sanitizer's own time and memory say nothing about vasmap. */
 	if (!tap_under_sanitizer()) {
 		if (count == 60000)
-			check_speed(null);
+			compare_speed(null);
 		check_memory(null);
 	}
 	check_overflow(count);
