@@ -72,7 +72,10 @@ struct vas_report {
 	uint32_t taken; /* of these: found taken */
 	uint32_t barred; /* of these: forbidden */
 	uint32_t line; /* READ: the line that is malformed, from 1; 0 = none */
-	/* Filled by vas_report_explain only; UINT64_MAX = not knowable here, and of a limit also: none. */
+	/*
+	 * Filled by vas_report_explain only (the first three also by vas_layout_find);
+	 * UINT64_MAX = not knowable here, and of a limit also: none.
+	 */
 	uint64_t largest_gap; /* the largest free range under the limits, bytes */
 	uint64_t largest_gap_start;
 	uint64_t free_total; /* bytes free under the limits */
