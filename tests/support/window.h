@@ -30,7 +30,7 @@ uint64_t window_random(const struct window *window, uint64_t *random, uint64_t s
 uint32_t window_mapped(const struct window *window);
 bool page_is_mapped(uint64_t address, uint64_t page);
 
-/* Notes that who (not 0) has the span now. A finding when it lies outside or somebody else has it. */
+/* Notes that who (not 0) has the span now. A finding when it is outside or somebody else has it. */
 bool window_enter(struct window *window, struct vas_span span, uint32_t who);
 /* Right before the span is given back. */
 bool window_leave(struct window *window, struct vas_span span, uint32_t who);
