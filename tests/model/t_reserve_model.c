@@ -142,9 +142,12 @@ static bool on_gaps(struct model_target *target, const struct model_pieces *piec
 	return more == 0 && i == pieces->count;
 }
 
+static bool strangers_mapping; /* somebody else's own call is not raced by another one */
+
 static bool on_foreign_map(struct model_target *target, uint64_t start, uint64_t size, int prot)
 {
 	struct vas_sys *sys = target->space->sys;
+	int64_t got;
 
 	/* Whatever the claims of this kernel do, another's mapping never lands on one that is there. */
 	for (size_t i = 0; i < sim.count; i++)
@@ -154,8 +157,10 @@ static bool on_foreign_map(struct model_target *target, uint64_t start, uint64_t
 		return false; /* leave some for the spans */
 	if (start < target->space->bounds.min || start + size > target->space->bounds.max)
 		return false;
-	return sys->map(sys, start, size, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
-	       (int64_t)start;
+	strangers_mapping = true;
+	got = sys->map(sys, start, size, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	strangers_mapping = false;
+	return got == (int64_t)start;
 }
 
 static bool on_foreign_unmap(struct model_target *target, uint64_t start, uint64_t size)
@@ -171,19 +176,16 @@ static void on_before_map(struct vas_sys_sim *kernel, void *context)
 {
 	struct model_target *target = context;
 	uint64_t size = target->page << vas_random_below(&race_random, 10), start;
-	static bool inside;
 
 	(void)kernel;
-	if (inside || !raced_target || target->raced_count == MODEL_RACED ||
+	if (strangers_mapping || !raced_target || target->raced_count == MODEL_RACED ||
 	    vas_random_below(&race_random, 4))
 		return;
 	start = target->arena_start +
 		vas_random_below(&race_random, target->arena_size / target->page) * target->page;
-	inside = true;
 	if (on_foreign_map(target, start, size, PROT_READ))
 		target->raced[target->raced_count++] =
 			(struct model_piece){ start, start + size, PROT_READ };
-	inside = false;
 }
 
 static bool make(struct model_target *target, const void *argument)
