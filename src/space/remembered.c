@@ -9,7 +9,9 @@
  * need not be built again for the same options.
  *
  * STRATEGY. Four kinds of request are remembered, the oldest forgotten first.
- * What is remembered is only proposed; the claim decides.
+ * A kind that is new or was forgotten goes beside the last span of any kind, so
+ * that programs with many kinds still get few kernel mappings. What is
+ * remembered is only proposed; the claim decides.
  *
  * CONCURRENCY. The space's lock is held.
  *
@@ -98,6 +100,8 @@ void vas_remembered_claimed(struct vas_space *space, uint64_t size,
 
 VAS_HOT void vas_remembered_freed(struct vas_space *space, struct vas_span span)
 {
+	if (space->beside == span.start)
+		space->beside = span.start + span.size;
 	for (uint32_t i = 0; i < VAS_REMEMBERED; i++) {
 		struct vas_remembered *item = &space->remembered[i];
 

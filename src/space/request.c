@@ -144,6 +144,7 @@ static void work_init(struct reserve *work)
 	work->queries = 0;
 	work->readings = 0;
 	work->search_error = 0;
+	work->beside = 0;
 	work->margins_known = false;
 	work->margins = (struct vas_margins){ 0, 0 };
 	work->margin_set = (struct vas_spanset){ 0 };

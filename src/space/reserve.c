@@ -9,7 +9,8 @@
  * address space (core/placement). Then places are tried, cheapest first:
  *
  *	1. where a request with the same options got its span, or right below,
- *	   without building the request again
+ *	   without building the request again; else right below the last span
+ *	   that was placed anywhere
  *	2. blind proposals of the policy, at most VAS_TRIALS_MAX: random,
  *	   galloping or by key; no look at the mappings
  *	3. the mappings are searched (layout/search), the find is claimed, and
@@ -285,6 +286,22 @@ static int try_exact(struct reserve *work)
 	return err == -ENOSPC || err == -ENODATA || err == -EBUSY ? -EEXIST : err;
 }
 
+/* Right below the last span that was placed anywhere, once a request. */
+static int try_beside(struct reserve *work)
+{
+	const struct vas_request *request = &work->request;
+	uint64_t below = work->beside, place;
+
+	work->beside = 0;
+	if (below <= request->size)
+		return -EEXIST;
+	if (!vas_align_down_phase(below - request->size, request->alignment, request->phase,
+				  &place) ||
+	    !vas_request_accepts(request, place, request->size))
+		return -EEXIST;
+	return try_place(work, place);
+}
+
 static bool wants_look_first(const struct vas_request *request)
 {
 	return request->place == VAS_PLACE_NEAR || request->place == VAS_PLACE_SCATTER ||
@@ -310,6 +327,9 @@ static int reserve_place(struct reserve *work)
 		err = try_search(work);
 		return err == -ENODATA ? try_blind(work) : err;
 	}
+	err = try_beside(work);
+	if (!claim_is_local(err))
+		return err;
 	err = try_blind(work);
 	if (err != -ENOSPC)
 		return err;
@@ -437,8 +457,10 @@ static int reserve_prepare(struct reserve *work)
 		return -ENOMEM;
 	}
 	space->pins++;
-	if (work->request.place == VAS_PLACE_ANY)
+	if (work->request.place == VAS_PLACE_ANY) {
 		work->request.key = vas_random_next(&space->random);
+		work->beside = space->beside;
+	}
 	vas_lock_drop(&space->lock);
 	return 0;
 }
@@ -471,6 +493,8 @@ static void reserve_finish(struct reserve *work, int err)
 	} else {
 		space->stats.reserves++;
 		vas_space_publish(space, work->holding, work->span, work->recipe);
+		if (work->request.place == VAS_PLACE_ANY)
+			space->beside = work->span.start;
 		if (worth_remembering(work))
 			vas_remembered_claimed(space, work->asked, work->opts, &work->request,
 					       work->recipe, work->span);
@@ -518,6 +542,7 @@ VAS_HOT static void again_finish(struct vas_space *space, const struct again *ag
 	} else {
 		space->stats.reserves++;
 		vas_space_publish(space, again->holding, span, again->recipe);
+		space->beside = span.start;
 		if (same)
 			again->item->beside = span.start;
 	}

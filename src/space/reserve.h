@@ -34,6 +34,7 @@ struct reserve {
 	bool lost; /* a place that looked free was not to be had */
 	uint32_t queries, readings; /* of all searches */
 	int search_error; /* why the mappings could not be searched */
+	uint64_t beside; /* a place that is likely free and merges, to be tried once; 0 = none */
 	bool margins_known;
 	struct vas_margins margins;
 	struct vas_spanset margin_set;

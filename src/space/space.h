@@ -98,6 +98,7 @@ struct vas_space {
 	struct vas_stats stats; /* I: spans, reserved, committed, held match the holdings */
 	struct vas_remembered remembered[VAS_REMEMBERED];
 	uint64_t remembered_next;
+	uint64_t beside; /* low end of the last span placed anywhere, of whatever size; 0 = none */
 	uint64_t random;
 	/* Touched less often: */
 	struct vas_pages pages;
