@@ -9,25 +9,27 @@
  *
  * Strategy. As long as no hole is known, the sync takes all there is (eager), or
  * starts once a few queries met adjacent mappings and doubles. A sync that
- * failed put up a wall: the rest before it is bisected until about one
- * mapping is left, which a query settles exactly.
+ * failed put up a wall: what lies before it is approached in doubling steps, at
+ * most half of the way, until about one mapping is left, which a query settles.
  *
  * Behind a hole there are three cases. Holes that lie at equal distances (arenas,
  * stacks, guards often do): the sync goes up to half the needed size before
  * the next one; the step behind it then crosses the hole without a question of
- * its own, and so one sync settles a whole period. Two wrong
- * tellings in a row end that until two periods are alike again. Else, where runs hold
- * several mappings, half of the usual run is tested, then doubled. Where runs
- * are short, queries are as good.
+ * its own, and so one sync settles a whole period. Two wrong tellings in a row
+ * end that until two periods are alike again; and since a success tells nothing
+ * about the hole behind it, every eighth sync goes right through its place and
+ * has to fail. Else, where runs hold several mappings, half of the usual run is
+ * tested, then doubled. Where runs are short, queries are as good.
  *
  * Concurrency: none, a value. Not done here: any question.
  */
 #include "layout/pace.h"
 
-#define HITS_ADJACENT 3u /* so many queries without meeting a hole: longer tests pay */
-#define RUN_MAPPINGS  4u /* runs of so many mappings are worth bisecting */
-#define MISSES_MOST   2u
-#define FAR_MAPPINGS  128u /* a wall that far is approached in eighths */
+#define HITS_ADJACENT  3u /* so many queries without meeting a hole: longer tests pay */
+#define RUN_MAPPINGS   4u /* runs of so many mappings are worth bisecting */
+#define MISSES_MOST    2u
+#define TOLD_LEAST     2u /* then the rest is reckoned by the period */
+#define HOPS_UNCHECKED 8u /* so often a period is trusted without meeting a hole */
 
 void vas_pace_begin(struct vas_pace *pace, uint64_t need, bool eager)
 {
@@ -49,16 +51,28 @@ static uint64_t average(uint64_t before, uint64_t value)
 	return before ? before - before / 4 + value / 4 : value;
 }
 
+static void period_told(struct vas_pace *pace, bool right)
+{
+	pace->missed = right ? 0 : pace->missed + 1;
+	pace->told = right ? pace->told + 1 : 0;
+}
+
+static bool period_believed(const struct vas_pace *pace)
+{
+	return pace->period > 2 * pace->need && pace->missed < MISSES_MOST;
+}
+
 /* Another hole, so far from the one before: how often does the period go into that? */
 static void learn_period(struct vas_pace *pace, uint64_t distance)
 {
 	uint64_t count = pace->period ? (distance + pace->period / 2) / pace->period : 1;
 	uint64_t period = count > 1 ? distance / count : distance;
+	uint64_t error = higher(period, pace->period) - lower(period, pace->period);
 
-	if (higher(period, pace->period) - lower(period, pace->period) <= pace->need / 2)
-		pace->missed = 0;
+	if (pace->period)
+		period_told(pace, error <= pace->need / 2);
 	else
-		pace->missed++;
+		pace->told = 0;
 	pace->period = period;
 }
 
@@ -77,16 +91,23 @@ static void cross(struct vas_pace *pace, uint64_t edge, uint64_t hole_end, uint6
 	pace->hits = 0;
 }
 
-/* Up to half the needed size before the next hole, if they lie at equal distances. */
-static uint64_t next_by_period(const struct vas_pace *pace, uint64_t from)
+/*
+ * Up to half the needed size before the next hole, if they lie at equal
+ * distances. Now and then right through it: that must fail.
+ */
+static uint64_t next_by_period(struct vas_pace *pace, uint64_t from)
 {
 	uint64_t passed, stop;
 
-	if (pace->period <= 2 * pace->need || pace->missed >= MISSES_MOST)
+	if (!period_believed(pace))
 		return 0;
 	passed = (from - lower(from, pace->hole)) / pace->period;
 	stop = pace->hole + (passed + 1) * pace->period - pace->need / 2;
-	return stop > from ? stop - from : 0;
+	if (stop <= from)
+		return 0;
+	pace->hops++;
+	pace->checking = pace->hops >= HOPS_UNCHECKED;
+	return stop - from + (pace->checking ? 2 * pace->need : 0);
 }
 
 static uint64_t next_freely(struct vas_pace *pace, uint64_t from, uint64_t room)
@@ -113,7 +134,7 @@ static uint64_t next_before_wall(const struct vas_pace *pace, uint64_t from)
 	if (pace->mapping == 0 || pace->confirm || distance / 3 <= pace->mapping / 2 ||
 	    distance <= pace->need)
 		return 0;
-	return distance / pace->mapping > FAR_MAPPINGS ? distance / 8 : distance / 2;
+	return lower(distance / 2, higher(2 * pace->mapping, from - lower(from, pace->begin)));
 }
 
 uint64_t vas_pace_next(struct vas_pace *pace, uint64_t edge, uint64_t from, uint64_t room)
@@ -129,21 +150,35 @@ uint64_t vas_pace_next(struct vas_pace *pace, uint64_t edge, uint64_t from, uint
 
 void vas_pace_synced(struct vas_pace *pace, uint64_t from, uint64_t length, bool all_mapped)
 {
+	bool by_period = pace->wall == 0 && period_believed(pace);
+
+	if (pace->checking) {
+		pace->checking = false;
+		pace->hops = 0;
+		if (all_mapped)
+			pace->period = 0;
+		pace->at_end = pace->at_end && !all_mapped;
+		return;
+	}
 	if (!all_mapped) {
+		/* A period that tells wrong is off by little, most times: the hole is right here. */
+		pace->confirm = by_period;
 		pace->wall = from + length;
 		return;
 	}
-	if (pace->wall == 0 && pace->period && from > pace->hole)
-		pace->missed = 0;
+	pace->at_end = false;
+	if (by_period && from > pace->hole)
+		period_told(pace, true);
 }
 
 void vas_pace_hit(struct vas_pace *pace, uint64_t edge, uint64_t near, uint64_t far)
 {
 	pace->mapping = average(pace->mapping, far - near);
-	if (edge > 0 && near > edge && !(pace->hole_known && pace->hole == edge))
+	if (pace->at_end && near > edge && !(pace->hole_known && pace->hole == edge))
 		cross(pace, edge, near, near);
 	else if (far >= pace->wall)
 		pace->wall = 0;
+	pace->at_end = true;
 	pace->confirm = pace->wall != 0 && !pace->confirm;
 	pace->hits++;
 }
@@ -158,7 +193,12 @@ void vas_pace_pair(struct vas_pace *up, struct vas_pace *down, uint64_t apart)
 	if (period <= apart)
 		return;
 	up->period = period - apart;
-	up->missed = 1;
 	down->period = up->period;
-	down->missed = 1;
+}
+
+uint64_t vas_pace_steps(const struct vas_pace *pace, uint64_t left)
+{
+	if (!period_believed(pace) || pace->told < TOLD_LEAST)
+		return 0;
+	return left / pace->period + 1;
 }

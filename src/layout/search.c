@@ -39,7 +39,7 @@
 #define READ_BUFFER  8192
 #define MAPPINGS_FEW 48u /* in the window: so few are not worth a guess */
 #define CHECKS	     16u /* walking is weighed against reading so often while it costs as much */
-#define CHECK_LEAST  4000u /* nominal ns; how the mappings lie shows only after a few holes */
+#define CHECK_LEAST  3750u /* nominal ns; how the mappings lie shows only after a few holes */
 #define QUERIES_MOST (1u << 20) /* far above vm.max_map_count: then something feeds us */
 
 /* Private answers beside 0 and -errno. */
@@ -84,20 +84,64 @@ static uint32_t known_mappings(const struct run *run)
 	return __atomic_load_n(&run->search->memory->mappings, __ATOMIC_RELAXED);
 }
 
+/* Bytes that a walk has not settled yet. */
+static uint64_t left(const struct vas_walk *walk)
+{
+	const struct vas_request *request = walk->request;
+
+	if (walk->done)
+		return 0;
+	if (walk->direction == VAS_WALK_UP)
+		return request->end - lower(walk->edge, request->end);
+	return walk->edge - lower(walk->edge, request->start);
+}
+
+/* What the rest of a walk will cost by the period of its holes; 0 = they have none. */
+static uint64_t cost_by_period(const struct vas_walk *walk)
+{
+	uint64_t bytes = left(walk), mapping = walk->look->mapping_size;
+	uint64_t steps = vas_pace_steps(&walk->pace, bytes);
+
+	if (!steps || !mapping)
+		return 0;
+	return steps * VAS_LOOK_SYNC_COST + bytes / mapping * VAS_LOOK_SYNC_MAPPING_COST;
+}
+
+/* What the rest of one walk or two will cost. */
+static uint64_t cost_of_rest(const struct run *run, const struct vas_walk *a,
+			     const struct vas_walk *b, uint64_t window)
+{
+	uint64_t rest = left(a) + (b ? left(b) : 0);
+	uint64_t settled = window - lower(window, rest);
+	uint64_t by_period = cost_by_period(a);
+
+	if (b && by_period) {
+		by_period += cost_by_period(b);
+		if (by_period > cost_by_period(a))
+			return by_period;
+	} else if (by_period) {
+		return by_period;
+	}
+	return extrapolate(run->look.cost - run->marked_cost, rest,
+			   settled - lower(settled, run->marked_settled));
+}
+
 /*
- * Weighs the rest of a walk, which has settled part of the window, against a
- * reading. Called before each step. The first look only marks where the walk is then:
+ * Weighs what is left of a walk (of two) over a window against a reading.
+ * Called before each step. The first look only marks where the walk is then:
  * opening, and finding out how the mappings lie, come once.
  */
-static bool reading_is_cheaper(struct run *run, uint64_t settled, uint64_t window)
+static bool reading_is_cheaper(struct run *run, const struct vas_walk *a, const struct vas_walk *b,
+			       uint64_t window)
 {
 	const struct vas_look *look = &run->look;
-	uint64_t known, mappings, reading, rest;
+	uint64_t known, mappings, reading, rest, settled;
 
 	if (look->queries > QUERIES_MOST)
 		return true;
 	if (look->cost < run->next_check || run->reading_failed)
 		return false;
+	settled = window - lower(window, left(a) + (b ? left(b) : 0));
 	known = known_mappings(run);
 	mappings = extrapolate(look->mappings, window, settled);
 	reading = VAS_LOOK_OPEN_COST + VAS_LOOK_LINE_COST * (known ? known : mappings);
@@ -112,8 +156,7 @@ static bool reading_is_cheaper(struct run *run, uint64_t settled, uint64_t windo
 	if (!known && mappings < MAPPINGS_FEW)
 		return false;
 	run->line_limit = known ? 0 : mappings;
-	rest = extrapolate(look->cost - run->marked_cost, window - settled,
-			   settled - lower(settled, run->marked_settled));
+	rest = cost_of_rest(run, a, b, window);
 	return rest > reading && look->cost + rest > reading / 4 * 5;
 }
 
@@ -227,18 +270,6 @@ static struct vas_walk walk_begin(struct run *run, enum vas_walk_direction direc
 	return walk;
 }
 
-/* Bytes that a walk has not settled yet. */
-static uint64_t left(const struct vas_walk *walk)
-{
-	const struct vas_request *request = walk->request;
-
-	if (walk->done)
-		return 0;
-	if (walk->direction == VAS_WALK_UP)
-		return request->end - lower(walk->edge, request->end);
-	return walk->edge - lower(walk->edge, request->start);
-}
-
 /* The first place in a gap that a walk told. */
 static bool first_place(const struct vas_walk *walk, struct vas_span gap, uint64_t *place)
 {
@@ -256,7 +287,7 @@ static int walk_one_way(struct run *run, struct vas_walk *walk)
 	int got;
 
 	do {
-		if (reading_is_cheaper(run, window - left(walk), window))
+		if (reading_is_cheaper(run, walk, NULL, window))
 			return GO_READ;
 		got = vas_walk_step(walk, &gap);
 	} while (got == VAS_WALK_MORE);
@@ -303,7 +334,7 @@ static int walk_outward(struct run *run, struct vas_walk *up, struct vas_walk *d
 			return 0;
 		if (up->done && down->done)
 			return 0;
-		if (reading_is_cheaper(run, window - lower(window, left(up) + left(down)), window))
+		if (reading_is_cheaper(run, up, down, window))
 			return GO_READ;
 		got = vas_walk_step(walk, &gap);
 		if (got < 0)
@@ -385,7 +416,7 @@ static int walk_all(struct run *run, bool survey)
 	window = left(&walk);
 	vas_gap_choice_begin(&run->choice, run->request);
 	do {
-		if (reading_is_cheaper(run, window - left(&walk), window))
+		if (reading_is_cheaper(run, &walk, NULL, window))
 			return GO_READ;
 		got = vas_walk_step(&walk, &gap);
 		if (got < 0)

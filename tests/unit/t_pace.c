@@ -29,9 +29,10 @@ static void test_eager(void)
 	vas_pace_hit(&pace, 0, 0, 40 * MIB);
 	is_u64(next(40 * MIB), 0, "and one more, in case it begins right there");
 	vas_pace_hit(&pace, 40 * MIB, 40 * MIB, 80 * MIB);
-	is_u64(next(80 * MIB), (ROOM - 84 * MIB) / 2, "then half the way to the wall");
-	vas_pace_synced(&pace, 84 * MIB, (ROOM - 84 * MIB) / 2, true);
-	is_u64(next(1200 * MIB), (ROOM - 1204 * MIB) / 2, "and half of the rest");
+	is_u64(next(80 * MIB), 84 * MIB, "then as much again as there was");
+	vas_pace_synced(&pace, 84 * MIB, 84 * MIB, true);
+	is_u64(next(168 * MIB), 172 * MIB, "doubling");
+	is_u64(next(1200 * MIB), (ROOM - 1204 * MIB) / 2, "but half the way to the wall at most");
 	is_u64(next(ROOM - 63 * MIB), 0, "until a mapping and a half is left");
 }
 
@@ -45,6 +46,9 @@ static void test_runs(void)
 	is_u64(next(120 * MIB), 124 * MIB, "adjacent mappings: as much again as there was");
 	vas_pace_synced(&pace, 124 * MIB, 124 * MIB, true);
 	is_u64(next(248 * MIB), 252 * MIB, "doubling");
+	vas_pace_hit(&pace, 240 * MIB, 241 * MIB, 248 * MIB);
+	ok(!pace.hole_known,
+	   "a mapping that begins behind an edge within another one tells no hole");
 	vas_pace_hit(&pace, 248 * MIB, 250 * MIB, 260 * MIB);
 	ok(pace.hole == 248 * MIB && pace.run == 248 * MIB, "a hole ends the run");
 	is_u64(next(260 * MIB), 124 * MIB, "half of a usual run next");
@@ -81,6 +85,29 @@ static void test_period(void)
 	   "are believed no more");
 }
 
+/* A period is held against a hole from time to time. */
+static void test_check(void)
+{
+	uint64_t edge = 270 * MIB, length = 0;
+
+	vas_pace_begin(&pace, NEED, false);
+	meet(100 * MIB, 80 * MIB, 3);
+	for (unsigned int hop = 0; hop < 8; hop++) {
+		length = next(edge);
+		if (hop < 7)
+			vas_pace_synced(&pace, edge + NEED, length, true);
+		edge += hop < 7 ? 80 * MIB : 0;
+	}
+	ok(length > 40 * MIB && pace.checking, "the eighth goes right through the hole");
+	is_u64(vas_pace_steps(&pace, 800 * MIB), 11, "ten periods and a part are eleven syncs");
+	vas_pace_synced(&pace, edge + NEED, length, false);
+	ok(pace.wall == 0 && pace.period, "that it fails is no news");
+	ok(next(edge) < length, "then it goes up to the hole again");
+	pace.checking = true;
+	vas_pace_synced(&pace, edge + NEED, length, true);
+	is_u64(pace.period, 0, "no hole where one should be: no period");
+}
+
 static void test_pair(void)
 {
 	struct vas_pace up, down;
@@ -112,6 +139,7 @@ int main(void)
 	test_eager();
 	test_runs();
 	test_period();
+	test_check();
 	test_pair();
 	return tap_done();
 }
