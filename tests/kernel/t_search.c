@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* labels: threaded */
 /* budget: 6 */
 /*
  * The search on the real kernel: random layouts in a window of this process, every policy, against a choice

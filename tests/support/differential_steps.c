@@ -10,6 +10,7 @@
  */
 #include <stddef.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 
 #include "base/random.h"
@@ -94,12 +95,20 @@ static uint64_t pick_impossible(struct source *source)
 	return sizes[below(source, COUNT_OF(sizes))];
 }
 
+/* Without address randomisation the topmost page is the stack's: calls on it would hit ourselves. */
+static bool top_is_ours(void)
+{
+	return getauxval(AT_EXECFN) >= TASK_END - PAGE;
+}
+
 static int64_t pick_impossible_address(struct source *source)
 {
 	static const uint64_t addresses[] = { TASK_END - PAGE, TASK_END,   TASK_END + PAGE,
 					      1ull << 48,      1ull << 63, UINT64_MAX - PAGE + 1 };
 
-	return (int64_t)addresses[below(source, COUNT_OF(addresses))];
+	uint64_t address = addresses[below(source, COUNT_OF(addresses))];
+
+	return (int64_t)(address < TASK_END && top_is_ours() ? TASK_END : address);
 }
 
 static int pick_type(struct source *source)

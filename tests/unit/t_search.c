@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* labels: msan valgrind */
+/* labels: msan */
 /* budget: 5 */
 /*
  * The search by its means: how many questions known layouts cost, what it does where a means is missing or
