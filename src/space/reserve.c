@@ -186,22 +186,30 @@ static int try_blind(struct reserve *work)
 	return err == 0 ? 0 : -ENOSPC;
 }
 
-/* The request with margins among what it must avoid. */
+/*
+ * The request with margins among what it must avoid: in items, or, when the
+ * holes are many, in the mapped memory that holds them, which has room left.
+ */
 static int request_with_margins(struct reserve *work, struct vas_request *request,
 				struct vas_span *items)
 {
 	struct vas_spanset set;
+	bool many;
 	int err;
 
 	*request = work->request;
 	err = margins_load(work);
 	if (err || work->margin_set.count == 0)
 		return 0;
-	if (request->avoid.count + MARGIN_SPANS > AVOID_SPANS)
-		return 0; /* a very long list of holes: the claim checks margins itself */
-	vas_spanset_init(&set, items, AVOID_SPANS);
-	if (request->avoid.count)
-		memcpy(items, request->avoid.items, request->avoid.count * sizeof(*items));
+	many = request->avoid.count + MARGIN_SPANS > AVOID_SPANS;
+	if (many) {
+		VAS_ASSERT(request->avoid.items == work->mapped);
+		vas_spanset_init(&set, work->mapped, work->mapped_size / sizeof(struct vas_span));
+	} else {
+		vas_spanset_init(&set, items, AVOID_SPANS);
+		if (request->avoid.count)
+			memcpy(items, request->avoid.items, request->avoid.count * sizeof(*items));
+	}
 	set.count = request->avoid.count;
 	for (size_t i = 0; i < work->margin_set.count; i++) {
 		struct vas_span span = work->margin_set.items[i];
@@ -211,6 +219,8 @@ static int request_with_margins(struct reserve *work, struct vas_request *reques
 			return err;
 	}
 	request->avoid = set;
+	if (many)
+		work->request.avoid = set;
 	return 0;
 }
 
