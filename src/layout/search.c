@@ -13,9 +13,10 @@
  * Walking pays while few mappings lie in the window. One reading of the whole
  * text costs less per mapping, but passes those below the window too. How many
  * there are is remembered from the last reading. Whenever a walk has cost a
- * sixteenth of a reading more, what is left of it is extrapolated from how much
- * of the window it has settled since the first time; if that is more than a
- * reading costs, the text is read instead. As long as the number of mappings is
+ * sixteenth of a reading more, what is left of it is reckoned by the distance of
+ * the holes where that is regular, else extrapolated from how much of the window it
+ * has settled since the first time; if that is more than a reading costs, the
+ * text is read instead. As long as the number of mappings is
  * not known, it is taken to be what the window seems to hold, and a reading that
  * turns out to have more lines before the window is given up again.
  *

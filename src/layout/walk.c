@@ -19,20 +19,18 @@
  * a mapping covers it, no candidate below the end of that mapping is free,
  * however many mappings and holes too small lie between. If none covers it, it
  * belongs to a gap whose end the answer tells, and its beginning is looked for
- * from c on, by asking at c, later at c and half way in turn. Going down, c is the highest
+ * from c on, by asking at c, later also half way. Going down, c is the highest
  * candidate and its first page is asked about; one answer settles the gap,
  * since it tells the next mapping above.
  *
- * Where mappings adjoin, a sync of many of them moves the edge as far. Its length doubles while it
- * succeeds; when it fails, a hole begins before its end (wall) and the rest is
- * bisected until asking is as good. Behind the hole it starts with what the
- * last run of adjacent mappings was long. A hole that is too small for the
- * request needs no question of its own: the next sync begins at the last page
- * of the next candidate, behind it. Syncs that keep failing use up a credit,
- * so that a layout of many holes costs little more than queries alone.
+ * Where mappings adjoin, a sync of many of them moves the edge as far; how long
+ * it should be, or whether a query is better, is the business of pace.c, which
+ * learns from what both kinds of answers tell. A hole that is too small for the
+ * request needs no question of its own: the next one is about the last page of
+ * the next candidate, which lies behind it.
  *
  * Each query that does not tell a gap passes a mapping that was not passed
- * before, so there are at most as many as mappings in the window, and two for each gap told.
+ * before, so there are at most as many as mappings in the window, and a few for each gap told.
  *
  * Concurrency: one thread. The mappings change meanwhile; edge only moves
  * outward, whatever the answers are, so a walk ends.
