@@ -93,8 +93,11 @@ VAS_HOT static int64_t real_map(struct vas_sys *sys, uint64_t address, uint64_t 
 	else
 		got = REAL_CALL((intptr_t)mmap(real_pointer(address), size, prot, flags, fd,
 					       (off_t)offset));
-	if (__builtin_expect(real.watched, 0) && got >= 0)
+	if (__builtin_expect(real.watched, 0) && got >= 0) {
 		vas_watcher_mapped((uint64_t)got, size);
+		if (prot != PROT_NONE)
+			vas_watcher_opened((uint64_t)got, size);
+	}
 	return got;
 }
 
@@ -108,10 +111,16 @@ VAS_HOT static int64_t real_unmap(struct vas_sys *sys, uint64_t address, uint64_
 
 static int64_t real_protect(struct vas_sys *sys, uint64_t address, uint64_t size, int prot)
 {
+	int64_t got;
+
 	(void)sys;
 	if (real.route == VAS_ROUTE_RAW)
-		return REAL_CALL(syscall(SYS_mprotect, address, size, (long)prot));
-	return REAL_CALL(mprotect(real_pointer(address), size, prot));
+		got = REAL_CALL(syscall(SYS_mprotect, address, size, (long)prot));
+	else
+		got = REAL_CALL(mprotect(real_pointer(address), size, prot));
+	if (__builtin_expect(real.watched, 0) && got == 0 && prot != PROT_NONE)
+		vas_watcher_opened(address, size);
+	return got;
 }
 
 static int64_t real_advise(struct vas_sys *sys, uint64_t address, uint64_t size, int advice)

@@ -6,10 +6,11 @@
  * interceptors, so the shadow is set right here: what was poisoned by the
  * addresses' previous owner becomes clean again.
  *
- * Both runtimes clear a large range by mapping fresh shadow pages, so this
- * costs about one system call even for terabytes. ThreadSanitizer needs
- * nothing: its shadow of a range is dropped by the munmap before, which goes
- * through libc.
+ * AddressSanitizer writes the shadow of a range, an eighth of its size, so that
+ * is asked for only when memory becomes accessible: a reservation of terabytes
+ * costs nothing. MemorySanitizer maps fresh shadow pages for a large range.
+ * ThreadSanitizer needs nothing: its shadow of a range is dropped by the munmap
+ * before, which goes through libc.
  *
  * All symbols are weak: without a sanitizer each function is one load and one
  * branch. Valgrind, which has no symbols, is known by what it preloads.
@@ -32,10 +33,14 @@ void __tsan_init(void) __attribute__((weak));
 
 VAS_HOT void vas_watcher_mapped(uint64_t address, uint64_t size)
 {
-	if (__asan_unpoison_memory_region)
-		__asan_unpoison_memory_region((void *)(uintptr_t)address, size);
 	if (__msan_unpoison)
 		__msan_unpoison((void *)(uintptr_t)address, size);
+}
+
+void vas_watcher_opened(uint64_t address, uint64_t size)
+{
+	if (__asan_unpoison_memory_region)
+		__asan_unpoison_memory_region((void *)(uintptr_t)address, size);
 }
 
 void vas_watcher_written(void *memory, size_t size)

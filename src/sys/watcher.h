@@ -10,8 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Tells the shadows that [address, address + size) was mapped afresh and may be touched. */
+/* Tells the shadows that [address, address + size) was mapped afresh. */
 void vas_watcher_mapped(uint64_t address, uint64_t size);
+/* Tells them that it may be touched from now on. */
+void vas_watcher_opened(uint64_t address, uint64_t size);
 /* Tells them that the kernel wrote these bytes, where no interceptor saw it. */
 void vas_watcher_written(void *memory, size_t size);
 
