@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* labels: noasan */
 /* budget: 15 */
 /*
  * The simulated kernel against the real one: 2 x 10^5 random calls get the same
  * errno or the same address, and leave the same maps. Rounds near RLIMIT_AS
  * and near max_map_count are among them. A failing round is shrunk and printed.
+ * Not under AddressSanitizer: its runtime maps in the compared space, and cannot
+ * live under RLIMIT_AS.
  *
  * Known differences, kept out of the calls that are made:
  *
