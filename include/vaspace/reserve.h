@@ -17,6 +17,7 @@
 
 #include <vaspace/base.h>
 #include <vaspace/limits.h>
+#include <vaspace/memory.h>
 #include <vaspace/report.h>
 
 #ifdef __cplusplus
@@ -122,50 +123,6 @@ struct vas_reserve_opts {
  */
 VAS_API int vas_reserve(uint64_t size, const struct vas_reserve_opts *opts, struct vas_span *span);
 
-/* Protection of committed memory: the PROT_ bits of <sys/mman.h>. 0 in options means read-write. */
-struct vas_commit_opts {
-	size_t size;
-	int32_t prot; /* PROT_READ | PROT_WRITE | PROT_EXEC bits; 0 = PROT_READ | PROT_WRITE */
-	uint32_t flags; /* VAS_COMMIT_ bits */
-};
-
-/* Ask for transparent huge pages (MADV_HUGEPAGE). Advice: no error where the kernel has none. */
-#define VAS_COMMIT_HUGE 0x01u
-/* Ask for none (MADV_NOHUGEPAGE). */
-#define VAS_COMMIT_NOHUGE 0x02u
-#define VAS_COMMIT_ALL 0x03u
-
-/*
- * Gives [start, start + size) private anonymous memory that reads as zeroes.
- * The range must lie inside one reserved span; start and size are page
- * multiples. Pages of the range that are committed already keep their contents
- * and their protection: committing twice is no error.
- *
- * Errors; in each case every page is as it was before the call (at the VMA limit
- * the kernel can refuse even the undo: then pages of the range stay committed,
- * reading as zeroes, and the books count them):
- *  -EINVAL	unaligned start or size, size 0, a range that wraps, unknown bits
- *  -E2BIG	opts is larger than known, with a non-zero tail
- *  -ENOENT	the range does not lie inside one span that is owned here
- *  -EBUSY	the span is being released, or is held (see vas_release)
- *  -ENOMEM	the kernel refused: overcommit or the VMA limit; or no memory for
- *		the library's own books
- *  -EAGAIN	memory is locked by mlockall(MCL_FUTURE) beyond RLIMIT_MEMLOCK
- *  -EPERM	the kernel or a sandbox forbids the mapping or the protection
- *  -EACCES	the same, for protections refused by a security module
- *  -ENOSYS	a sandbox denies mmap, mprotect or madvise
- *
- * Thread-safe, also with commits of other parts of the same span. Not
- * signal-safe.
- */
-VAS_API int vas_commit(void *start, uint64_t size, const struct vas_commit_opts *opts);
-
-/* What became of a span that was released. */
-enum vas_release_state {
-	VAS_RELEASED_GONE = 0, /* unmapped: the addresses belong to the process again */
-	VAS_RELEASED_HELD = 1 /* the kernel refused for now; kept out of use, retried by later calls */
-};
-
 /*
  * Releases the whole span that starts at start, with all that was committed in
  * it. After the call nothing in it may be touched, whatever the state.
@@ -181,7 +138,7 @@ enum vas_release_state {
  * Allocates nothing and cannot fail for a valid span. Thread-safe. Not
  * signal-safe.
  */
-VAS_API int vas_release(void *start, enum vas_release_state *state);
+VAS_API int vas_release(void *start, enum vas_retired *state);
 
 /* Who owns an address: a value, true at some moment during the call. */
 struct vas_owner {

@@ -6,6 +6,7 @@
 #include <vaspace/base.h>
 #include <vaspace/limits.h>
 #include <vaspace/report.h>
+#include <vaspace/memory.h>
 #include <vaspace/reserve.h>
 #include <vaspace/layout.h>
 #include <vaspace/stats.h>

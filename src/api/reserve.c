@@ -97,8 +97,8 @@ int vas_commit(void *start, uint64_t size, const struct vas_commit_opts *opts)
 	if (err)
 		return fail(&failure, VAS_WHY_BOOKS, err);
 	if (!range_is_sound(space, address, size) || (known.prot & ~ALL_PROT) ||
-	    (known.flags & ~VAS_COMMIT_ALL) ||
-	    (known.flags & VAS_COMMIT_ALL) == (VAS_COMMIT_HUGE | VAS_COMMIT_NOHUGE))
+	    (known.flags & ~(VAS_COMMIT_HUGE | VAS_COMMIT_NOHUGE)) ||
+	    (known.flags & (VAS_COMMIT_HUGE | VAS_COMMIT_NOHUGE)) == (VAS_COMMIT_HUGE | VAS_COMMIT_NOHUGE))
 		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
 	err = vas_space_commit(space, address, size, &known, &failure);
 	if (err)
@@ -108,16 +108,16 @@ int vas_commit(void *start, uint64_t size, const struct vas_commit_opts *opts)
 	return 0;
 }
 
-VAS_HOT int vas_release(void *start, enum vas_release_state *state)
+VAS_HOT int vas_release(void *start, enum vas_retired *state)
 {
 	uint64_t address = (uint64_t)(uintptr_t)start;
 	struct vas_space *space = vas_space_if_made();
-	enum vas_release_state reached;
+	enum vas_retired reached;
 	uint64_t size;
 
 	if (!space || vas_space_release(space, address, &reached, &size))
 		return fail_early(VAS_OPERATION_RELEASE, 0, address, VAS_WHY_NOT_OWNED, -ENOENT);
-	if (__builtin_expect(reached == VAS_RELEASED_HELD, 0))
+	if (__builtin_expect(reached == VAS_RETIRED_HELD, 0))
 		vas_event_span(VAS_LOG_WARNING, "the kernel refuses for now to unmap", address, size);
 	else if (is_verbose(space))
 		vas_event_span(VAS_LOG_DEBUG, "released", address, size);

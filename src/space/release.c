@@ -62,7 +62,7 @@ VAS_HOT static int release_unmap(struct vas_space *space, const struct vas_holdi
 }
 
 VAS_HOT int vas_space_release(struct vas_space *space, uint64_t start,
-			      enum vas_release_state *state, uint64_t *size)
+			      enum vas_retired *state, uint64_t *size)
 {
 	const struct vas_owner_entry *entry;
 	const struct vas_ledger_line *line;
@@ -98,7 +98,7 @@ VAS_HOT int vas_space_release(struct vas_space *space, uint64_t start,
 	space->stats.releases++;
 	vas_space_unpin(space, holding);
 	vas_lock_drop(&space->lock);
-	*state = err ? VAS_RELEASED_HELD : VAS_RELEASED_GONE;
+	*state = err ? VAS_RETIRED_HELD : VAS_RETIRED_GONE;
 	if (!err)
 		vas_space_retry(space);
 	return 0;

@@ -6,8 +6,10 @@
  *
  * LOCK ORDER, written once:
  *
- *	1. holding->lock	one span's commits; held over kernel calls
- *	2. space->lock		all books; never held over a kernel call, except
+ *	1. space->users_lock	the list of users; held while their own locks are taken at fork
+ *	2. a user's own locks	never held over a call of this layer
+ *	3. holding->lock	what is mapped in one span; held over kernel calls
+ *	4. space->lock		all books; never held over a kernel call, except
  *				those that map memory for the books themselves
  *				and the reading of vas_sync_check
  *
@@ -28,7 +30,9 @@
 #include "layout/search.h"
 #include "record/ledger.h"
 #include "record/report.h"
+#include "space/claimer.h"
 #include "space/extents.h"
+#include "space/user.h"
 #include "sys/lock.h"
 #include "sys/pages.h"
 #include "sys/probe.h"
@@ -60,6 +64,11 @@ struct vas_holding {
 	/* Constant while published: */
 	struct vas_span span;
 	uint32_t recipe; /* VAS_RECIPE_ bits */
+	uint32_t fork; /* enum vas_fork */
+	const struct vas_claimer *claimer; /* NULL = the kernel */
+	/* Changed under space->lock: */
+	struct vas_holding_user *user; /* the region that uses the span; NULL = none */
+	uint64_t generation; /* how often what is mapped in it has changed (atomic) */
 	/* Guarded by lock; committed bytes also summed in line: */
 	struct vas_extents extents; /* I: inside span */
 };
@@ -101,6 +110,8 @@ struct vas_space {
 	uint64_t beside; /* low end of the last span placed anywhere, of whatever size; 0 = none */
 	uint64_t random;
 	/* Touched less often: */
+	struct vas_lock users_lock;
+	struct vas_holding_user *users; /* guarded by users_lock */
 	struct vas_pages pages;
 	struct vas_probes probes; /* atomic fields */
 	struct vas_search_memory search_memory; /* atomic fields */
@@ -137,7 +148,7 @@ int vas_space_reserve(struct vas_space *space, uint64_t size, const struct vas_r
 		      struct vas_failure *failure, struct vas_span *span);
 int vas_space_commit(struct vas_space *space, uint64_t start, uint64_t size,
 		     const struct vas_commit_opts *opts, struct vas_failure *failure);
-int vas_space_release(struct vas_space *space, uint64_t start, enum vas_release_state *state,
+int vas_space_release(struct vas_space *space, uint64_t start, enum vas_retired *state,
 		      uint64_t *size);
 /*
  * Tries held spans again, all of them unless the kernel goes on refusing; lock

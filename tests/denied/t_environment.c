@@ -247,7 +247,7 @@ static unsigned char *fill_maps(unsigned long limit, uint64_t *size)
 static void many_mappings(void *arg)
 {
 	unsigned long limit = maps_limit();
-	enum vas_release_state state;
+	enum vas_retired state;
 	struct vas_span whole, parts[3], span;
 	struct vas_stats stats = { .size = sizeof(stats) };
 	struct vas_owner owner;
@@ -271,7 +271,7 @@ static void many_mappings(void *arg)
 	area = fill_maps(limit, &size);
 
 	is_err(vas_release(vas_span_pointer(parts[1]), &state), 0, "the middle one is released");
-	is_i64(state, VAS_RELEASED_HELD, "but the kernel cannot split the mapping: held");
+	is_i64(state, VAS_RETIRED_HELD, "but the kernel cannot split the mapping: held");
 	is_err(vas_stats_get(&stats), 0, "counted:");
 	ok(stats.held == 1 && stats.held_bytes == 16 * page, "one held span");
 	is_err(vas_owner_at(vas_span_pointer(parts[1]), &owner), 0, "it is still owned");
@@ -299,7 +299,7 @@ static void many_mappings(void *arg)
 	is_err(vas_release(vas_span_pointer(span), &state), 0, "released");
 	for (unsigned int i = 0; i < 3; i += 2) {
 		is_err(vas_release(vas_span_pointer(parts[i]), &state), 0, "part %u", i);
-		is_i64(state, VAS_RELEASED_GONE, "gone");
+		is_i64(state, VAS_RETIRED_GONE, "gone");
 	}
 	is_err(vas_sync_check(NULL), 0, "books and kernel agree");
 }

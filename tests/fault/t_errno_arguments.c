@@ -408,14 +408,14 @@ static void check_release(void)
 
 	errno = SENTINEL_ERRNO;
 	for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
-		enum vas_release_state state = (enum vas_release_state)77;
+		enum vas_retired state = (enum vas_retired)77;
 		char what[64];
 
 		snprintf(what, sizeof(what), "0x%llx", (unsigned long long)addresses[i]);
 		errno = SENTINEL_ERRNO;
 		answer("vas_release", what, vas_release((void *)(uintptr_t)addresses[i], &state),
 		       ENOENT, VAS_WHY_NOT_OWNED);
-		if (state != (enum vas_release_state)77)
+		if (state != (enum vas_retired)77)
 			ok(false, "vas_release: the state was touched");
 	}
 }

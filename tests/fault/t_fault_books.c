@@ -100,13 +100,13 @@ static void begin(void)
 static void release_all(void)
 {
 	uint64_t asked = recorder.maps;
-	enum vas_release_state state;
+	enum vas_retired state;
 
 	recorder.books_fail_at = 1;
 	recorder.books_persistent = true;
 	recorder.books_error = ENOMEM;
 	for (unsigned int i = 0; i < count; i++)
-		if (vas_release(vas_span_pointer(spans[i]), &state) || state != VAS_RELEASED_GONE)
+		if (vas_release(vas_span_pointer(spans[i]), &state) || state != VAS_RETIRED_GONE)
 			WRONG("span %u of %u is not released", i, count);
 	recorder.books_fail_at = 0;
 	if (recorder.maps != asked)

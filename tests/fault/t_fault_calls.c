@@ -434,10 +434,10 @@ static const struct fault_scenario commit_scenarios[] = {
 
 static int call_release(struct fault_world *world)
 {
-	enum vas_release_state state = (enum vas_release_state)77;
+	enum vas_retired state = (enum vas_retired)77;
 	int err = vas_release(vas_span_pointer(world->more[0]), &state);
 
-	if (!err && state != VAS_RELEASED_GONE && state != VAS_RELEASED_HELD)
+	if (!err && state != VAS_RETIRED_GONE && state != VAS_RETIRED_HELD)
 		tap_bail("released into no state");
 	return err;
 }
@@ -466,12 +466,12 @@ static void prepare_release(struct fault_world *world)
 /* Of a span that cannot be unmapped when it is released. */
 static void setup_held(struct fault_world *world)
 {
-	enum vas_release_state state;
+	enum vas_retired state;
 
 	setup_parts(world);
 	world->fault.operation = "unmap";
 	vas_sys_fault_arm(&world->fault, 1, true, ENOMEM);
-	if (vas_release(vas_span_pointer(world->more[0]), &state) || state != VAS_RELEASED_HELD)
+	if (vas_release(vas_span_pointer(world->more[0]), &state) || state != VAS_RETIRED_HELD)
 		tap_bail("the span is not held");
 	vas_sys_fault_arm(&world->fault, 0, false, 0);
 	world->fault.operation = NULL;

@@ -158,7 +158,7 @@ static void spans(void)
 		{ VAS_PLACE_NEAR, 0 },
 	};
 	struct vas_span span, list[40];
-	enum vas_release_state state;
+	enum vas_retired state;
 	bool good = true;
 
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {

@@ -262,18 +262,18 @@ static void test_commit(void)
 static void test_release(void)
 {
 	const uint64_t addresses[] = { 0, page, owned.start + page, owned.start + 1, KERNEL_HALF };
-	enum vas_release_state state = (enum vas_release_state)9;
+	enum vas_retired state = (enum vas_retired)9;
 	struct vas_span span;
 
 	for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
 		is_err(vas_release((void *)(uintptr_t)addresses[i], &state), ENOENT,
 		       "release: %#llx", (unsigned long long)addresses[i]);
-		ok(last_why() == VAS_WHY_NOT_OWNED && state == (enum vas_release_state)9,
+		ok(last_why() == VAS_WHY_NOT_OWNED && state == (enum vas_retired)9,
 		   "release: state untouched");
 	}
 	is_err(vas_reserve(MIB, NULL, &span), 0, "release: a span");
 	is_err(vas_release(vas_span_pointer(span), &state), 0, "release: once");
-	is_i64(state, VAS_RELEASED_GONE, "release: it is gone");
+	is_i64(state, VAS_RETIRED_GONE, "release: it is gone");
 	is_err(vas_release(vas_span_pointer(span), NULL), ENOENT, "release: not twice");
 	is_err(vas_commit(vas_span_pointer(span), page, NULL), ENOENT,
 	       "release: no commit after it");

@@ -38,7 +38,7 @@ static int on_commit(struct model_target *target, uint64_t start, uint64_t size,
 	return vas_commit((void *)(uintptr_t)start, size, opts);
 }
 
-static int on_release(struct model_target *target, uint64_t start, enum vas_release_state *state)
+static int on_release(struct model_target *target, uint64_t start, enum vas_retired *state)
 {
 	(void)target;
 	return vas_release((void *)(uintptr_t)start, state);

@@ -44,7 +44,7 @@ static int on_reserve(struct model_target *target, uint64_t size,
 static int on_commit(struct model_target *target, uint64_t start, uint64_t size,
 		     const struct vas_commit_opts *opts)
 {
-	static const struct vas_commit_opts defaults = { sizeof(defaults), 0, 0 };
+	static const struct vas_commit_opts defaults = { .size = sizeof(defaults) };
 	struct vas_failure failure;
 
 	vas_failure_begin(&failure, VAS_OPERATION_COMMIT, size);
@@ -61,7 +61,7 @@ static void lie_about(uint64_t start)
 			space.stats.committed += sim.config.page_size;
 }
 
-static int on_release(struct model_target *target, uint64_t start, enum vas_release_state *state)
+static int on_release(struct model_target *target, uint64_t start, enum vas_retired *state)
 {
 	uint64_t size;
 

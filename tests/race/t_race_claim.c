@@ -206,7 +206,7 @@ static int own_reserve(struct piece *piece, uint32_t who, uint64_t *random, cons
 
 static void own_release(struct piece *piece, uint32_t who, const int ends[2])
 {
-	enum vas_release_state state;
+	enum vas_retired state;
 	int err;
 
 	if (piece->stamped.size && !stamp_holds(ends, piece->stamped, piece->key))
@@ -214,7 +214,7 @@ static void own_release(struct piece *piece, uint32_t who, const int ends[2])
 			   piece->span.start);
 	window_leave(&field.window, piece->span, who);
 	err = vas_release(vas_span_pointer(piece->span), &state);
-	if (err || state != VAS_RELEASED_GONE)
+	if (err || state != VAS_RETIRED_GONE)
 		crew_fault("release: %d", err);
 	*piece = (struct piece){ 0 };
 }

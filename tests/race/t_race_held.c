@@ -137,7 +137,7 @@ static void reserve_row(void)
 static void release_at_limit(unsigned int number)
 {
 	for (uint32_t i = number; i < SPANS; i += THREADS) {
-		enum vas_release_state state = VAS_RELEASED_GONE;
+		enum vas_retired state = VAS_RETIRED_GONE;
 		int err;
 
 		if (!is_released(i))
@@ -145,7 +145,7 @@ static void release_at_limit(unsigned int number)
 		err = vas_release(vas_span_pointer(span_number(i)), &state);
 		if (err)
 			crew_fault("a release at the limit: %d", err);
-		else if (state == VAS_RELEASED_HELD)
+		else if (state == VAS_RETIRED_HELD)
 			__atomic_fetch_add(&field.held, 1, __ATOMIC_RELAXED);
 	}
 }

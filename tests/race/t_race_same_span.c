@@ -202,10 +202,10 @@ static void run(void *(*worker)(void *), void (*between)(void), uint64_t rounds)
 
 static void after_commits(void)
 {
-	enum vas_release_state state = VAS_RELEASED_HELD;
+	enum vas_retired state = VAS_RETIRED_HELD;
 
 	check_pages();
-	if (vas_release(vas_span_pointer(shared.span), &state) || state != VAS_RELEASED_GONE)
+	if (vas_release(vas_span_pointer(shared.span), &state) || state != VAS_RETIRED_GONE)
 		wrong("a release failed", 0);
 }
 
@@ -251,18 +251,18 @@ static void nothing_owned(void)
 /* Two releases at once: exactly one of them finds the span. */
 static void *twice_main(void *arg)
 {
-	enum vas_release_state state;
+	enum vas_retired state;
 	int err;
 
 	(void)arg;
 	for (uint64_t round = 0; round < shared.rounds; round++) {
 		pthread_barrier_wait(&shared.barrier);
 		meet(round);
-		state = VAS_RELEASED_HELD;
+		state = VAS_RETIRED_HELD;
 		err = vas_release(vas_span_pointer(shared.span), &state);
-		if (!err && state == VAS_RELEASED_GONE)
+		if (!err && state == VAS_RETIRED_GONE)
 			add(&shared.released, 1);
-		else if (err != -ENOENT || state != VAS_RELEASED_HELD)
+		else if (err != -ENOENT || state != VAS_RETIRED_HELD)
 			wrong("a release of a span that another one released answered", err);
 		pthread_barrier_wait(&shared.barrier);
 	}

@@ -41,7 +41,7 @@ static int reserve(uint64_t size, const struct vas_reserve_opts *opts, struct va
 
 static int commit(uint64_t start, uint64_t size)
 {
-	struct vas_commit_opts opts = { sizeof(opts), 0, 0 };
+	struct vas_commit_opts opts = { .size = sizeof(opts) };
 	struct vas_failure failure;
 
 	vas_failure_begin(&failure, VAS_OPERATION_COMMIT, size);

@@ -289,7 +289,7 @@ static void check_account(const struct fault_world *world, uint64_t kernel_befor
 static void settle(void)
 {
 	struct vas_span span;
-	enum vas_release_state state;
+	enum vas_retired state;
 
 	if (vas_reserve(1, NULL, &span) || vas_release(vas_span_pointer(span), &state))
 		wrong("nothing fails any more, but one page cannot be reserved and released");

@@ -551,7 +551,7 @@ static bool stamp(struct model *model, const struct model_span *span,
 static bool apply_commit(struct model *model, const struct model_op *op)
 {
 	struct model_span *span = span_numbered(model, op->target);
-	struct vas_commit_opts opts = { sizeof(opts), op->prot, op->flags };
+	struct vas_commit_opts opts = { .size = sizeof(opts), .prot = op->prot, .flags = op->flags };
 	uint64_t page = model->target->page, pages, first, count;
 	struct model_commit *commit;
 	int err;
@@ -601,7 +601,7 @@ static bool apply_stray_commit(struct model *model, const struct model_op *op)
 static bool apply_release(struct model *model, const struct model_op *op)
 {
 	struct model_span *span = span_numbered(model, op->target);
-	enum vas_release_state state = VAS_RELEASED_HELD + 1;
+	enum vas_retired state = VAS_RETIRED_HELD + 1;
 	int err;
 
 	if (!span)
@@ -611,7 +611,7 @@ static bool apply_release(struct model *model, const struct model_op *op)
 	err = model->target->release(model->target, span->span.start, &state);
 	if (err)
 		return wrong(model, "release answered %d", err);
-	if (state == VAS_RELEASED_HELD) {
+	if (state == VAS_RETIRED_HELD) {
 		model->target->view(model->target, &model->view);
 		if (model->view.count < model->target->map_limit)
 			return wrong(model, "a span is held without need");
@@ -619,7 +619,7 @@ static bool apply_release(struct model *model, const struct model_op *op)
 		model->held_seen++;
 		return true;
 	}
-	if (state != VAS_RELEASED_GONE)
+	if (state != VAS_RETIRED_GONE)
 		return wrong(model, "release told no state");
 	span_remove(model, span);
 	return true;
@@ -627,7 +627,7 @@ static bool apply_release(struct model *model, const struct model_op *op)
 
 static bool apply_stray_release(struct model *model, const struct model_op *op)
 {
-	enum vas_release_state state = VAS_RELEASED_HELD + 1;
+	enum vas_retired state = VAS_RETIRED_HELD + 1;
 	uint64_t start = op->address - op->address % model->target->page;
 	const struct model_span *span = span_over(model, start);
 	int err;
@@ -635,7 +635,7 @@ static bool apply_stray_release(struct model *model, const struct model_op *op)
 	if (span && span->span.start == start && !span->held)
 		return true;
 	err = model->target->release(model->target, start, &state);
-	if (err != -ENOENT || state != VAS_RELEASED_HELD + 1)
+	if (err != -ENOENT || state != VAS_RETIRED_HELD + 1)
 		return wrong(model, "a release of nothing answered %d", err);
 	return true;
 }

@@ -99,7 +99,7 @@ struct model_target {
 		       const struct vas_reserve_opts *opts, struct vas_span *span);
 	int (*commit)(struct model_target *target, uint64_t start, uint64_t size,
 		      const struct vas_commit_opts *opts);
-	int (*release)(struct model_target *target, uint64_t start, enum vas_release_state *state);
+	int (*release)(struct model_target *target, uint64_t start, enum vas_retired *state);
 	int (*check)(struct model_target *target, uint64_t *where);
 	/* All mappings, ascending. */
 	void (*view)(struct model_target *target, struct model_pieces *pieces);

@@ -97,7 +97,7 @@ static int try_probes(void)
 static void try_spans(int *got, uint64_t page)
 {
 	struct vas_span spans[4];
-	enum vas_release_state state = VAS_RELEASED_GONE;
+	enum vas_retired state = VAS_RETIRED_GONE;
 	bool good[4] = { false };
 	int err;
 
@@ -128,7 +128,7 @@ static void try_spans(int *got, uint64_t page)
 		err = vas_release(vas_span_pointer(spans[i]), &state);
 		if (got[WORKOUT_RELEASE] == NOT_REACHED)
 			got[WORKOUT_RELEASE] = 0;
-		if (err || state != VAS_RELEASED_GONE)
+		if (err || state != VAS_RETIRED_GONE)
 			got[WORKOUT_RELEASE] = err ? err : -EBUSY;
 	}
 }

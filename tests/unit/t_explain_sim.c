@@ -113,7 +113,7 @@ static void test_gaps(uint32_t width, uint64_t page)
 					       .page_size = page,
 					       .seed = tap_seed() };
 	struct vas_reserve_opts opts = { .place = VAS_PLACE_EXACT, .alignment = page };
-	enum vas_release_state state;
+	enum vas_retired state;
 	struct vas_span span;
 	uint64_t start, size;
 

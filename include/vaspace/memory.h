@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vaspace/memory.h - memory inside owned spans.
+ *
+ *	commit		give a part of a span memory
+ *	decommit	take the memory away and keep the addresses
+ *	protect		change the protection of committed memory
+ *	guard		make committed pages fault, without a kernel mapping of their own where
+ *			the kernel can
+ *
+ * What is owned is replaced in place, never unmapped first, so nobody else's
+ * mapping can land in it. These functions serve spans that vas_reserve made;
+ * what lies in a region goes through vaspace/region.h.
+ */
+#ifndef VASPACE_MEMORY_H
+#define VASPACE_MEMORY_H
+
+#include <vaspace/base.h>
+#include <vaspace/report.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Where pages come from on machines with several memory nodes. */
+enum vas_policy_mode {
+	VAS_POLICY_DEFAULT = 0, /* the thread's own policy */
+	VAS_POLICY_BIND, /* these nodes only */
+	VAS_POLICY_PREFER, /* the first of these nodes, else others */
+	VAS_POLICY_PREFER_MANY, /* these nodes, else others */
+	VAS_POLICY_INTERLEAVE, /* page by page over these nodes */
+	VAS_POLICY_WEIGHTED, /* the same by the system's weights */
+	VAS_POLICY_LOCAL /* the node of the processor that touches first */
+};
+
+struct vas_policy {
+	size_t size; /* sizeof(struct vas_policy) */
+	enum vas_policy_mode mode;
+	uint32_t flags; /* 0 */
+	uint64_t nodes[16]; /* bit n of word n / 64: node n; all zero for DEFAULT and LOCAL */
+};
+
+/* Ask for transparent huge pages (MADV_HUGEPAGE). Advice: no error where the kernel has none. */
+#define VAS_COMMIT_HUGE 0x01u
+/* Ask for none (MADV_NOHUGEPAGE). */
+#define VAS_COMMIT_NOHUGE 0x02u
+/* Give every page its memory now; -ENOMEM rather than a signal later when there is not enough. */
+#define VAS_COMMIT_POPULATE 0x04u
+/* Map opts.fd from opts.offset, shared. */
+#define VAS_COMMIT_SHARED 0x08u
+/* Map opts.fd from opts.offset, privately: writes stay in this process. */
+#define VAS_COMMIT_PRIVATE 0x10u
+/* With SHARED: the object's bytes behind the range belong to it and are punched out when it is freed. */
+#define VAS_COMMIT_PUNCH 0x20u
+/*
+ * With SHARED: what is mapped is a driver's (a ring, a trace buffer). It cannot be
+ * split and goes only whole, as it was committed.
+ */
+#define VAS_COMMIT_WHOLE 0x40u
+#define VAS_COMMIT_ALL 0x7fu
+
+/* Protection: the PROT_ bits of <sys/mman.h>. 0 in options means read-write. */
+struct vas_commit_opts {
+	size_t size;
+	int32_t prot; /* PROT_READ | PROT_WRITE | PROT_EXEC bits; 0 = PROT_READ | PROT_WRITE */
+	uint32_t flags; /* VAS_COMMIT_ bits */
+	int32_t fd; /* SHARED, PRIVATE: the object; it may be closed after the call */
+	uint32_t reserved; /* 0 */
+	uint64_t offset; /* SHARED, PRIVATE: of the first byte, a multiple of the page or huge page size */
+	const struct vas_policy *policy; /* NULL = as the span was reserved */
+};
+
+/*
+ * Gives [start, start + size) private anonymous memory that reads as zeroes.
+ * The range must lie inside one reserved span; start and size are page
+ * multiples. Pages of the range that are committed already keep their contents
+ * and their protection: committing twice is no error.
+ *
+ * Errors; in each case every page is as it was before the call (at the VMA limit
+ * the kernel can refuse even the undo: then pages of the range stay committed,
+ * reading as zeroes, and the books count them):
+ *  -EINVAL	unaligned start or size, size 0, a range that wraps, unknown bits
+ *  -E2BIG	opts is larger than known, with a non-zero tail
+ *  -ENOENT	the range does not lie inside one span that is owned here
+ *  -EBUSY	the span is being released, or is held (see vas_release)
+ *  -ENOMEM	the kernel refused: overcommit or the VMA limit; or no memory for
+ *		the library's own books
+ *  -EAGAIN	memory is locked by mlockall(MCL_FUTURE) beyond RLIMIT_MEMLOCK
+ *  -EPERM	the kernel or a sandbox forbids the mapping or the protection
+ *  -EACCES	the same, for protections refused by a security module
+ *  -ENOSYS	a sandbox denies mmap, mprotect or madvise
+ *
+ * Thread-safe, also with commits of other parts of the same span. Not
+ * signal-safe.
+ */
+VAS_API int vas_commit(void *start, uint64_t size, const struct vas_commit_opts *opts);
+
+/* What became of memory or addresses that were given back. From best to worst. */
+enum vas_retired {
+	/* vas_release: unmapped. Else: inaccessible, as reserved. */
+	VAS_RETIRED_GONE = 0,
+	VAS_RETIRED_GUARDED, /* the bytes are given back; any access faults */
+	VAS_RETIRED_EMPTIED, /* the bytes are given back; still accessible, and never handed out so */
+	VAS_RETIRED_HELD, /* the kernel refused everything for now */
+	VAS_RETIRED_WARM, /* a region keeps it committed, for the next block of its size */
+	VAS_RETIRED_WAITING /* a region keeps it until every thread has passed */
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

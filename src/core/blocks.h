@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The block allocator: suballocates one span of numbers.
+ *
+ * It never touches the span: its books live in memory that the caller passes
+ * in (struct vas_blocks_support), so the span may be anything, an address range
+ * without access or offsets in an object. Blocks are found and freed by their
+ * start alone. Freed neighbours are one free range again at once.
+ *
+ * Sizes and addresses are bytes, and multiples of the granule, a power of two
+ * from 16 on that is chosen for each allocator. With the same calls and seed the
+ * same blocks come out.
+ *
+ * Concurrency: every function takes the allocator's own lock, through
+ * support; none waits for anything else. Safe from any thread, not from a
+ * signal handler.
+ */
+#ifndef VAS_CORE_BLOCKS_H
+#define VAS_CORE_BLOCKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <vaspace/base.h>
+
+struct vas_blocks;
+
+/* What the allocator needs from outside. All are called with the allocator's lock held but lock itself. */
+struct vas_blocks_support {
+	void *context;
+	/* size zeroed bytes, aligned to 64. 0 or -ENOMEM. Only ever called by init, alloc, split, cut. */
+	int (*take)(void *context, size_t size, void **memory);
+	/* Gives back what take handed out, same size. */
+	void (*give)(void *context, void *memory, size_t size);
+	/* Mutual exclusion over one word that is 0 when free. NULL: the caller serialises. */
+	void (*lock)(void *context, uint32_t *word);
+	void (*unlock)(void *context, uint32_t *word);
+};
+
+#define VAS_BLOCKS_LOW	  0x1u /* the lowest place rather than the best fit */
+#define VAS_BLOCKS_HIGH	  0x2u /* the highest */
+#define VAS_BLOCKS_EXACT  0x4u /* at request.address or not at all */
+#define VAS_BLOCKS_RANDOM 0x8u /* somewhere, drawn from the allocator's seed */
+
+/* Everything that one request can ask for; zeroes mean no constraint. */
+struct vas_block_request {
+	uint64_t size; /* rounded up to the granule; not 0 */
+	uint64_t alignment; /* of the start: any multiple of the granule, or a power of two below it; 0 = the granule */
+	uint64_t phase; /* start is congruent to phase modulo alignment; below alignment, multiple of the granule */
+	uint64_t min; /* the block lies in [min, max); 0 = the span's start */
+	uint64_t max; /* 0 = the span's end */
+	uint64_t boundary; /* a power of two that the block must not straddle a multiple of; 0 = none */
+	uint64_t address; /* EXACT: the start */
+	uint32_t flags; /* VAS_BLOCKS_ bits; at most one */
+	uint32_t mark; /* the caller's own word about the block */
+};
+
+/* A live block or a free range, by value. */
+struct vas_block_info {
+	struct vas_span span;
+	bool live;
+	uint32_t mark; /* of live blocks */
+};
+
+struct vas_blocks_stats {
+	uint64_t size; /* bytes of the span */
+	uint64_t used; /* bytes in live blocks */
+	uint64_t live; /* blocks */
+	uint64_t free_ranges;
+	uint64_t largest_free; /* bytes */
+	uint64_t books; /* bytes of memory taken through support */
+};
+
+/*
+ * Makes an allocator over span (aligned to the granule, size not 0) that is
+ * all free. -EINVAL: granule or span; -ENOMEM.
+ */
+int vas_blocks_create(struct vas_span span, uint64_t granule, uint64_t seed,
+		      const struct vas_blocks_support *support, struct vas_blocks **blocks);
+/* Gives all its memory back, live blocks or not. */
+void vas_blocks_destroy(struct vas_blocks *blocks);
+
+/*
+ * Takes a block.
+ *  -EINVAL	size 0; alignment, phase, boundary or address that no block can
+ *		have; a window outside the span; several flags
+ *  -ERANGE	impossible even if all were free
+ *  -EEXIST	EXACT: not all of it is free
+ *  -ENOSPC	no place now. True: there is none that satisfies the request
+ *  -ENOMEM	no memory for the books; nothing is changed
+ */
+int vas_blocks_alloc(struct vas_blocks *blocks, const struct vas_block_request *request,
+		     uint64_t *start);
+/*
+ * Gives a block back; *info is what it was. Never needs memory.
+ *  -ERANGE	outside the span
+ *  -EINVAL	inside a live block but not its start
+ *  -ENOENT	no live block there: freed already, or never taken
+ */
+int vas_blocks_free(struct vas_blocks *blocks, uint64_t start, struct vas_block_info *info);
+/* The live block that covers address. -ERANGE, -ENOENT. */
+int vas_blocks_at(struct vas_blocks *blocks, uint64_t address, struct vas_block_info *info);
+/* The first live block or free range that ends above address, whatever it is. -ENOENT past the end. */
+int vas_blocks_next(struct vas_blocks *blocks, uint64_t address, struct vas_block_info *info);
+/*
+ * Changes the size of a block in place. Shrinking gives the tail back. -ENOSPC: what follows is not
+ * free that far; -ENOMEM; and as free. Nothing is changed then.
+ */
+int vas_blocks_resize(struct vas_blocks *blocks, uint64_t start, uint64_t size);
+/* Cuts the live block at start in two at address at; both keep its mark. -EINVAL, -ENOENT, -ERANGE, -ENOMEM. */
+int vas_blocks_split(struct vas_blocks *blocks, uint64_t start, uint64_t at);
+/* Makes one of two live blocks that touch; the mark is the lower one's. -EINVAL when they do not. */
+int vas_blocks_merge(struct vas_blocks *blocks, uint64_t lower, uint64_t upper);
+/*
+ * Replaces the mark of the live block at start if it is expected (any: expected NULL), and writes
+ * what it was to *expected when it is not. -EBUSY: it differs; -ENOENT, -EINVAL, -ERANGE.
+ */
+int vas_blocks_mark(struct vas_blocks *blocks, uint64_t start, uint32_t *expected, uint32_t mark);
+
+/*
+ * Cuts the allocator in two at address at, which lies in a free range or
+ * between two blocks; *upper gets [at, end). -EINVAL: inside a block, or not inside the span; -ENOMEM.
+ */
+int vas_blocks_cut(struct vas_blocks *blocks, uint64_t at, struct vas_blocks **upper);
+/* The reverse: upper begins where lower ends, same granule and support; upper is gone after it. -EINVAL, -ENOMEM. */
+int vas_blocks_join(struct vas_blocks *lower, struct vas_blocks *upper);
+
+/* Bounded: no walk over blocks. */
+void vas_blocks_stats(struct vas_blocks *blocks, struct vas_blocks_stats *stats);
+/* Every invariant; for tests and expensive assertions. */
+bool vas_blocks_check(struct vas_blocks *blocks);
+
+#endif

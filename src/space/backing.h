@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What gives memory. A backing turns a range of a span that we own from
+ * reserved to mapped, in place; the engine (space/part.h) does the rest: locks,
+ * books, notices, recipe, undo, the retire ladder.
+ *
+ * Backings of this layer: private anonymous memory, and a descriptor's object
+ * from an offset. An arena is one too.
+ */
+#ifndef VAS_SPACE_BACKING_H
+#define VAS_SPACE_BACKING_H
+
+#include <stdint.h>
+
+#include <vaspace/memory.h>
+
+#include "sys/sys.h"
+
+struct vas_backing;
+
+/* One range that is to be backed. */
+struct vas_backing_range {
+	struct vas_span span;
+	uint64_t offset; /* of its first byte in the object */
+	int prot;
+	uint32_t flags; /* VAS_COMMIT_ bits */
+};
+
+struct vas_backing_ops {
+	const char *name;
+	/*
+	 * May it be done? Changes nothing. Refuses here whatever can be known
+	 * beforehand: alignment, the object's size, a descriptor that is another's by now.
+	 */
+	int (*plan)(const struct vas_backing *backing, struct vas_sys *sys,
+		    const struct vas_backing_range *range);
+	/* One MAP_FIXED over our own reservation. -errno with the range as it was. */
+	int (*map)(const struct vas_backing *backing, struct vas_sys *sys,
+		   const struct vas_backing_range *range, int prot);
+	/*
+	 * Gives the bytes behind a mapped range back, mapped as it stays. -EOPNOTSUPP: they are not ours to
+	 * give (an object that was not committed with PUNCH).
+	 */
+	int (*discard)(const struct vas_backing *backing, struct vas_sys *sys,
+		       const struct vas_backing_range *range);
+};
+
+/* By value in the books of a holding; equal ones are one. */
+struct vas_backing {
+	const struct vas_backing_ops *ops;
+	int32_t fd; /* -1 for anonymous memory */
+	uint32_t flags; /* VAS_COMMIT_ SHARED, PRIVATE, PUNCH, WHOLE */
+	uint64_t device; /* identity of the object when it was committed */
+	uint64_t inode;
+	uint64_t page_size; /* of the object: mappings are multiples of it */
+	uint64_t delta; /* offset = address + delta, modulo 2^64: neighbours in step merge */
+};
+
+extern const struct vas_backing_ops vas_backing_anonymous;
+extern const struct vas_backing_ops vas_backing_object;
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Parts of an owned span: what is mapped where inside a holding. The engine
+ * below vaspace/memory.h and regions.
+ *
+ * Each function sends the notices, takes the holding's lock for the kernel calls,
+ * and records. Ranges are page aligned, not empty, inside the span: the
+ * callers have checked that. Failures fill *failure (not published).
+ */
+#ifndef VAS_SPACE_PART_H
+#define VAS_SPACE_PART_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <vaspace/memory.h>
+
+#include "record/report.h"
+#include "space/space.h"
+
+/*
+ * The holding with all of the range, pinned: live, not parked, of this process (fork), and without a user when
+ * user is NULL, else with that one. -ENOENT, -EBUSY, -EPERM, -EOWNERDEAD.
+ */
+int vas_part_pin(struct vas_space *space, uint64_t start, uint64_t size,
+		 const struct vas_holding_user *user, struct vas_holding **holding,
+		 struct vas_failure *failure);
+/* The same for a holding that is known to exist because the caller is its user. */
+int vas_part_pin_used(struct vas_space *space, struct vas_holding *holding,
+		      struct vas_failure *failure);
+void vas_part_unpin(struct vas_space *space, struct vas_holding *holding);
+
+/*
+ * All or nothing; what is committed already keeps contents and protection. *dirty (may be NULL) is set when some of the
+ * range was committed before. opts: loaded and checked.
+ */
+int vas_part_commit(struct vas_space *space, struct vas_holding *holding, struct vas_span range,
+		    const struct vas_commit_opts *opts, bool *dirty, struct vas_failure *failure);
+/*
+ * Down the retire ladder; *state is the worst that any piece came to. Fails only with -EINVAL for a part of
+ * what is VAS_COMMIT_WHOLE, -ENOMEM when the books have no room for the split and none was promised, -EBUSY (veto, when not final), -EDEADLK.
+ * final: part of a free: no veto, cannot fail if a promise covers it.
+ */
+int vas_part_decommit(struct vas_space *space, struct vas_holding *holding, struct vas_span range,
+		      bool final, enum vas_retired *state, struct vas_failure *failure);
+int vas_part_protect(struct vas_space *space, struct vas_holding *holding, struct vas_span range,
+		     int prot, struct vas_failure *failure);
+int vas_part_guard(struct vas_space *space, struct vas_holding *holding, struct vas_span range,
+		   struct vas_failure *failure);
+int vas_part_unguard(struct vas_space *space, struct vas_holding *holding, struct vas_span range,
+		     struct vas_failure *failure);
+
+/* Room in the books for so many later final decommits of one range each. -ENOMEM. */
+int vas_part_promise(struct vas_space *space, struct vas_holding *holding, uint32_t count);
+void vas_part_unpromise(struct vas_space *space, struct vas_holding *holding, uint32_t count);
+
+/* What is mapped at and above an address, by value. */
+enum vas_part_state {
+	VAS_PART_RESERVED, /* as reserved: inaccessible */
+	VAS_PART_COMMITTED,
+	VAS_PART_GUARD, /* committed, guarded by the caller */
+	VAS_PART_GUARDED, /* retired as far as that: see enum vas_retired */
+	VAS_PART_EMPTIED,
+	VAS_PART_HELD
+};
+
+struct vas_part {
+	struct vas_span span;
+	enum vas_part_state state;
+	uint32_t prot;
+	uint32_t flags; /* VAS_COMMIT_ bits as committed */
+	int32_t fd; /* of SHARED and PRIVATE: as committed */
+	uint64_t device; /* identity of the object */
+	uint64_t inode;
+	uint64_t offset; /* of the part's first byte */
+};
+/* The part that covers address; ends at the span's end or where another begins. */
+void vas_part_at(struct vas_space *space, struct vas_holding *holding, uint64_t address,
+		 struct vas_part *part);
+
+/* Tries again what is guarded, emptied or held, at most limit refusals; returns the bytes that became GONE. */
+uint64_t vas_part_retry(struct vas_space *space, uint32_t limit);
+
+#endif
