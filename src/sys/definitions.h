@@ -8,6 +8,7 @@
 #define VAS_SYS_DEFINITIONS_H
 
 #include <stdint.h>
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
@@ -38,6 +39,47 @@
 #ifndef PR_SET_VMA_ANON_NAME /* 5.17 */
 #define PR_SET_VMA_ANON_NAME 0
 #endif
+
+#ifndef MREMAP_MAYMOVE
+#define MREMAP_MAYMOVE 1
+#define MREMAP_FIXED   2
+#endif
+#ifndef FALLOC_FL_KEEP_SIZE
+#define FALLOC_FL_KEEP_SIZE 0x01
+#endif
+#ifndef FALLOC_FL_PUNCH_HOLE
+#define FALLOC_FL_PUNCH_HOLE 0x02
+#endif
+#ifndef MFD_CLOEXEC
+#define MFD_CLOEXEC	  0x1u
+#define MFD_ALLOW_SEALING 0x2u
+#endif
+#ifndef MFD_HUGETLB
+#define MFD_HUGETLB 0x4u
+#endif
+#ifndef MFD_NOEXEC_SEAL /* 6.3 */
+#define MFD_NOEXEC_SEAL 0x8u
+#endif
+#ifndef MFD_EXEC /* 6.3 */
+#define MFD_EXEC 0x10u
+#endif
+#ifndef MFD_HUGE_SHIFT
+#define MFD_HUGE_SHIFT 26
+#endif
+
+/* Modes of mbind(2). */
+#define VAS_MPOL_DEFAULT	     0
+#define VAS_MPOL_PREFERRED	     1
+#define VAS_MPOL_BIND		     2
+#define VAS_MPOL_INTERLEAVE	     3
+#define VAS_MPOL_LOCAL		     4 /* 3.8 */
+#define VAS_MPOL_PREFERRED_MANY	     5 /* 5.15 */
+#define VAS_MPOL_WEIGHTED_INTERLEAVE 6 /* 6.9 */
+
+/* What fstatfs(2) calls file systems. */
+#define VAS_MAGIC_TMPFS	    0x01021994u
+#define VAS_MAGIC_RAMFS	    0x858458f6u /* memfds of a kernel without shmem */
+#define VAS_MAGIC_HUGETLBFS 0x958458f6u
 
 /* The longest name that PR_SET_VMA_ANON_NAME takes, with the NUL. */
 #define VAS_ANON_NAME_SIZE 80

@@ -132,6 +132,76 @@ static int64_t fault_query(struct vas_sys *sys, int fd, uint64_t address, uint32
 	return next->query(next, fd, address, flags, result);
 }
 
+static int64_t fault_stat(struct vas_sys *sys, int fd, uint32_t flags, struct vas_sys_stat *result)
+{
+	FAULT_GATE("stat");
+	return next->stat(next, fd, flags, result);
+}
+
+static int64_t fault_allocate(struct vas_sys *sys, int fd, int mode, uint64_t offset, uint64_t size)
+{
+	FAULT_GATE("allocate");
+	return next->allocate(next, fd, mode, offset, size);
+}
+
+static int64_t fault_truncate(struct vas_sys *sys, int fd, uint64_t size)
+{
+	FAULT_GATE("truncate");
+	return next->truncate(next, fd, size);
+}
+
+static int64_t fault_create(struct vas_sys *sys, const char *name, uint32_t flags)
+{
+	FAULT_GATE("create");
+	return next->create(next, name, flags);
+}
+
+static int64_t fault_read_at(struct vas_sys *sys, int fd, void *buffer, uint64_t size,
+			     uint64_t offset)
+{
+	FAULT_GATE("read_at");
+	return next->read_at(next, fd, buffer, size, offset);
+}
+
+static int64_t fault_write_at(struct vas_sys *sys, int fd, const void *buffer, uint64_t size,
+			      uint64_t offset)
+{
+	FAULT_GATE("write_at");
+	return next->write_at(next, fd, buffer, size, offset);
+}
+
+static int64_t fault_set_policy(struct vas_sys *sys, uint64_t address, uint64_t size, int mode,
+				const uint64_t *nodes, uint32_t bits, uint32_t flags)
+{
+	FAULT_GATE("set_policy");
+	return next->set_policy(next, address, size, mode, nodes, bits, flags);
+}
+
+static int64_t fault_move(struct vas_sys *sys, uint64_t address, uint64_t size, uint64_t new_size,
+			  int flags, uint64_t new_address)
+{
+	FAULT_GATE("move");
+	return next->move(next, address, size, new_size, flags, new_address);
+}
+
+static int64_t fault_process_id(struct vas_sys *sys)
+{
+	FAULT_GATE("process_id");
+	return next->process_id(next);
+}
+
+static int64_t fault_thread_id(struct vas_sys *sys)
+{
+	FAULT_GATE("thread_id");
+	return next->thread_id(next);
+}
+
+static int64_t fault_thread_alive(struct vas_sys *sys, uint32_t thread)
+{
+	FAULT_GATE("thread_alive");
+	return next->thread_alive(next, thread);
+}
+
 void vas_sys_fault_init(struct vas_sys_fault *fault, struct vas_sys *next)
 {
 	memset(fault, 0, sizeof(*fault));
@@ -153,6 +223,17 @@ void vas_sys_fault_init(struct vas_sys_fault *fault, struct vas_sys *next)
 		.read = fault_read,
 		.seek = fault_seek,
 		.query = fault_query,
+		.stat = fault_stat,
+		.allocate = fault_allocate,
+		.truncate = fault_truncate,
+		.create = fault_create,
+		.read_at = fault_read_at,
+		.write_at = fault_write_at,
+		.set_policy = fault_set_policy,
+		.move = fault_move,
+		.process_id = fault_process_id,
+		.thread_id = fault_thread_id,
+		.thread_alive = fault_thread_alive,
 	};
 }
 

@@ -7,15 +7,15 @@
  *  - raw, through libc's syscall(2), or for claims in line (raw.h). That is not
  *    a cancellation point, unlike libc's open, read, close and msync, and no
  *    interceptor sees it.
- *  - through libc's own symbol: mmap, munmap, mprotect and madvise, none of
- *    them a cancellation point. Sanitizers and memory hooks interpose these.
+ *  - through libc's own symbol: mmap, munmap, mprotect, madvise and mremap, none
+ *    of them a cancellation point. Sanitizers and memory hooks interpose these.
  *
  * Claims (mmap without MAP_FIXED, or with MAP_FIXED_NOREPLACE) go raw: the
  * interceptors of ThreadSanitizer and MemorySanitizer replace an address that
  * they do not like by 0, which turns "here or nowhere" into "at zero". What
- * changes or removes contents (MAP_FIXED, munmap, mprotect, madvise) goes
- * through libc, so that shadows follow. VASPACE_ROUTE forces one way for all
- * four.
+ * changes or removes contents (MAP_FIXED, munmap, mprotect, madvise, mremap)
+ * goes through libc, so that shadows follow. VASPACE_ROUTE forces one way for
+ * all five.
  *
  * errno belongs to the caller: it is saved before and put back after a
  * failure. EINTR is retried, but not for close, which has closed by then; mmap
@@ -24,7 +24,7 @@
  * Concurrency: stateless, but for the page size and the route, which are
  * written by the constructor and hold the same values ever after.
  *
- * Not here: which calls are there at all (probe.c), and what a failure means
+ * Operations on objects behind descriptors: real_object.c. Not here: which calls are there at all (probe.c), and what a failure means
  * (the layers above).
  */
 #include <errno.h>
@@ -44,6 +44,7 @@
 #include "sys/environment.h"
 #include "sys/raw.h"
 #include "sys/real.h"
+#include "sys/real_call.h"
 #include "sys/sys.h"
 #include "sys/watcher.h"
 
@@ -55,24 +56,6 @@ static struct real {
 	enum vas_route route;
 	bool watched; /* a sanitizer's runtime is here */
 } real;
-
-static __attribute__((cold, noinline)) int64_t real_failed(int saved)
-{
-	int error = errno;
-
-	errno = saved;
-	return -(int64_t)error;
-}
-
-/* The value of a call that answers -1 and errno, with errno put back; again while EINTR. */
-#define REAL_CALL(call)                                                                            \
-	({                                                                                         \
-		int saved_ = errno;                                                                \
-		int64_t value_;                                                                    \
-		while (__builtin_expect((value_ = (int64_t)(call)) == -1, 0) && errno == EINTR)    \
-			errno = saved_;                                                            \
-		__builtin_expect(value_ == -1, 0) ? real_failed(saved_) : value_;                  \
-	})
 
 static inline void *real_pointer(uint64_t address)
 {
@@ -246,6 +229,57 @@ static int64_t real_query(struct vas_sys *sys, int fd, uint64_t address, uint32_
 	return 0;
 }
 
+static int64_t real_set_policy(struct vas_sys *sys, uint64_t address, uint64_t size, int mode,
+			       const uint64_t *nodes, uint32_t bits, uint32_t flags)
+{
+	(void)sys;
+	/* The kernel looks at one bit less than it is told. */
+	return REAL_CALL(syscall(SYS_mbind, address, size, (long)mode, nodes,
+				 bits ? (long)bits + 1 : 0L, (long)flags));
+}
+
+static int64_t real_move(struct vas_sys *sys, uint64_t address, uint64_t size, uint64_t new_size,
+			 int flags, uint64_t new_address)
+{
+	int64_t got;
+
+	(void)sys;
+	if (real.route == VAS_ROUTE_RAW)
+		got = REAL_CALL(
+			syscall(SYS_mremap, address, size, new_size, (long)flags, new_address));
+	else
+		got = REAL_CALL((intptr_t)mremap(real_pointer(address), size, new_size, flags,
+						 real_pointer(new_address)));
+	if (__builtin_expect(real.watched, 0) && got >= 0) {
+		vas_watcher_mapped((uint64_t)got, new_size);
+		vas_watcher_opened((uint64_t)got, new_size);
+	}
+	return got;
+}
+
+static int64_t real_process_id(struct vas_sys *sys)
+{
+	(void)sys;
+	return syscall(SYS_getpid);
+}
+
+static int64_t real_thread_id(struct vas_sys *sys)
+{
+	(void)sys;
+	return syscall(SYS_gettid);
+}
+
+static int64_t real_thread_alive(struct vas_sys *sys, uint32_t thread)
+{
+	int64_t got = REAL_CALL(syscall(SYS_tgkill, syscall(SYS_getpid), (long)thread, 0L));
+
+	(void)sys;
+	if (got == -ESRCH)
+		return 0;
+	/* Not allowed to signal it: it has other credentials, so it is there. */
+	return got == 0 || got == -EPERM ? 1 : got;
+}
+
 static struct real real = { .sys = {
 				    .name = "real",
 				    .map = real_map,
@@ -261,6 +295,17 @@ static struct real real = { .sys = {
 				    .read = real_read,
 				    .seek = real_seek,
 				    .query = real_query,
+				    .stat = vas_real_stat,
+				    .allocate = vas_real_allocate,
+				    .truncate = vas_real_truncate,
+				    .create = vas_real_create,
+				    .read_at = vas_real_read_at,
+				    .write_at = vas_real_write_at,
+				    .set_policy = real_set_policy,
+				    .move = real_move,
+				    .process_id = real_process_id,
+				    .thread_id = real_thread_id,
+				    .thread_alive = real_thread_alive,
 			    } };
 
 void vas_real_set_route(enum vas_route route)

@@ -25,6 +25,7 @@
 
 #include "base/number.h"
 #include "sys/definitions.h"
+#include "sys/nothing.h"
 #include "sys/sim_vma.h"
 
 #define MAP_TYPE_BITS 0x0f
@@ -501,6 +502,7 @@ int vas_sys_sim_init(struct vas_sys_sim *sim, const struct vas_sim_config *confi
 		.seek = sim_seek,
 		.query = sim_query,
 	};
+	vas_sys_nothing_fill(&sim->sys);
 	error = sim_memory(sim);
 	if (error)
 		return error;

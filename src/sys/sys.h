@@ -43,6 +43,29 @@ struct vas_sys_limit {
 	uint64_t maximum;
 };
 
+/* What a descriptor is, as far as mapping it goes. */
+enum vas_sys_kind {
+	VAS_SYS_KIND_OTHER, /* a device's, a pipe, a directory: nothing is known of it */
+	VAS_SYS_KIND_FILE, /* a regular file on a disk or network */
+	VAS_SYS_KIND_SHMEM, /* a memfd, or a file of a tmpfs: page cache without a disk */
+	VAS_SYS_KIND_HUGETLB /* a memfd or file of huge pages from the pool */
+};
+
+struct vas_sys_stat {
+	/* The object's identity: the same pair is the same object, until it is gone. */
+	uint64_t device;
+	uint64_t inode;
+	uint64_t size; /* bytes, as ftruncate sets it; 0 for what is no regular file */
+	uint64_t held; /* bytes of memory or disk behind it (st_blocks) */
+	/* Only with VAS_STAT_KIND, which costs two calls more. */
+	enum vas_sys_kind kind;
+	bool readable; /* opened for reading: can be mapped at all */
+	bool writable; /* opened for writing (seals are not looked at) */
+	uint64_t page_size; /* offsets and sizes of mappings are multiples of it; punches too */
+};
+
+#define VAS_STAT_KIND 0x1u /* else those fields are zero */
+
 #define VAS_STRAYS 16u
 
 struct vas_sys {
@@ -84,6 +107,52 @@ struct vas_sys {
 	 */
 	int64_t (*query)(struct vas_sys *sys, int fd, uint64_t address, uint32_t flags,
 			 struct vas_sys_query *result);
+
+	/*
+	 * Objects behind descriptors. What makes one larger than RLIMIT_FSIZE allows
+	 * answers -EFBIG and raises no SIGXFSZ (one that was pending before stays so).
+	 */
+	/* fstat(2); with VAS_STAT_KIND in flags also fstatfs(2) and F_GETFL. */
+	int64_t (*stat)(struct vas_sys *sys, int fd, uint32_t flags, struct vas_sys_stat *result);
+	/*
+	 * fallocate(2); mode: FALLOC_FL_ bits. What a huge page pool refuses with
+	 * -ENOSPC keeps the pages that it had got: punch them. A signal storm can keep a large
+	 * request from ever ending, since it begins anew after each: go in steps.
+	 */
+	int64_t (*allocate)(struct vas_sys *sys, int fd, int mode, uint64_t offset, uint64_t size);
+	int64_t (*truncate)(struct vas_sys *sys, int fd, uint64_t size);
+	/* memfd_create(2); MFD_CLOEXEC is added. Returns the descriptor. */
+	int64_t (*create)(struct vas_sys *sys, const char *name, uint32_t flags);
+	/* pread(2) and pwrite(2): the count, which may be short. */
+	int64_t (*read_at)(struct vas_sys *sys, int fd, void *buffer, uint64_t size,
+			   uint64_t offset);
+	int64_t (*write_at)(struct vas_sys *sys, int fd, const void *buffer, uint64_t size,
+			    uint64_t offset);
+
+	/*
+	 * mbind(2): the memory policy of a range. mode: VAS_MPOL_ (sys/definitions.h); nodes:
+	 * bits bits in words of 64, NULL with 0 bits; flags: 0 touches no page that is there.
+	 */
+	int64_t (*set_policy)(struct vas_sys *sys, uint64_t address, uint64_t size, int mode,
+			      const uint64_t *nodes, uint32_t bits, uint32_t flags);
+	/*
+	 * mremap(2), through libc when it replaces or moves contents. flags: MREMAP_ bits.
+	 * Returns the new address.
+	 */
+	int64_t (*move)(struct vas_sys *sys, uint64_t address, uint64_t size, uint64_t new_size,
+			int flags, uint64_t new_address);
+
+	/*
+	 * Who is calling: getpid(2) and gettid(2), never from a cache that a raw clone
+	 * spoils. They fail only where a sandbox denies them.
+	 */
+	int64_t (*process_id)(struct vas_sys *sys);
+	int64_t (*thread_id)(struct vas_sys *sys);
+	/*
+	 * Whether this process has a thread of that number: 1, 0 when it is gone (tgkill(2)
+	 * with no signal). Numbers are used again, after all others in turn.
+	 */
+	int64_t (*thread_alive)(struct vas_sys *sys, uint32_t thread);
 
 	/* Ours, but the kernel would not take it back so far: sys/strays.h. */
 	uint32_t stray_count; /* (atomic, for a first look) */

@@ -66,6 +66,8 @@ static const struct word advice_words[] = { { MADV_NORMAL, "MADV_NORMAL" },
 					    { MADV_KEEPONFORK, "MADV_KEEPONFORK" },
 					    { MADV_POPULATE_READ, "MADV_POPULATE_READ" },
 					    { MADV_POPULATE_WRITE, "MADV_POPULATE_WRITE" },
+					    { MADV_DONTNEED_LOCKED, "MADV_DONTNEED_LOCKED" },
+					    { MADV_COLLAPSE, "MADV_COLLAPSE" },
 					    { MADV_GUARD_INSTALL, "MADV_GUARD_INSTALL" },
 					    { MADV_GUARD_REMOVE, "MADV_GUARD_REMOVE" },
 					    { 0, NULL } };
@@ -74,6 +76,28 @@ static const struct word limit_words[] = { { RLIMIT_AS, "RLIMIT_AS" },
 					   { RLIMIT_DATA, "RLIMIT_DATA" },
 					   { RLIMIT_MEMLOCK, "RLIMIT_MEMLOCK" },
 					   { 0, NULL } };
+
+static const struct word allocate_words[] = { { FALLOC_FL_KEEP_SIZE, "FALLOC_FL_KEEP_SIZE" },
+					      { FALLOC_FL_PUNCH_HOLE, "FALLOC_FL_PUNCH_HOLE" },
+					      { 0, NULL } };
+static const struct word create_words[] = {
+	{ MFD_CLOEXEC, "MFD_CLOEXEC" }, { MFD_ALLOW_SEALING, "MFD_ALLOW_SEALING" },
+	{ MFD_HUGETLB, "MFD_HUGETLB" }, { MFD_NOEXEC_SEAL, "MFD_NOEXEC_SEAL" },
+	{ MFD_EXEC, "MFD_EXEC" },	{ 0, NULL }
+};
+static const struct word move_words[] = { { MREMAP_MAYMOVE, "MREMAP_MAYMOVE" },
+					  { MREMAP_FIXED, "MREMAP_FIXED" },
+					  { 0, NULL } };
+/* Values too. */
+static const struct word policy_words[] = { { VAS_MPOL_DEFAULT, "MPOL_DEFAULT" },
+					    { VAS_MPOL_PREFERRED, "MPOL_PREFERRED" },
+					    { VAS_MPOL_BIND, "MPOL_BIND" },
+					    { VAS_MPOL_INTERLEAVE, "MPOL_INTERLEAVE" },
+					    { VAS_MPOL_LOCAL, "MPOL_LOCAL" },
+					    { VAS_MPOL_PREFERRED_MANY, "MPOL_PREFERRED_MANY" },
+					    { VAS_MPOL_WEIGHTED_INTERLEAVE,
+					      "MPOL_WEIGHTED_INTERLEAVE" },
+					    { 0, NULL } };
 
 static const char *const operation_names[VAS_SYS_OPERATION_COUNT] = {
 	[VAS_SYS_MAP] = "mmap",
@@ -89,6 +113,17 @@ static const char *const operation_names[VAS_SYS_OPERATION_COUNT] = {
 	[VAS_SYS_READ] = "read",
 	[VAS_SYS_SEEK] = "lseek",
 	[VAS_SYS_QUERY] = "procmap_query",
+	[VAS_SYS_STAT] = "fstat",
+	[VAS_SYS_ALLOCATE] = "fallocate",
+	[VAS_SYS_TRUNCATE] = "ftruncate",
+	[VAS_SYS_CREATE] = "memfd_create",
+	[VAS_SYS_READ_AT] = "pread",
+	[VAS_SYS_WRITE_AT] = "pwrite",
+	[VAS_SYS_SET_POLICY] = "mbind",
+	[VAS_SYS_MOVE] = "mremap",
+	[VAS_SYS_PROCESS_ID] = "getpid",
+	[VAS_SYS_THREAD_ID] = "gettid",
+	[VAS_SYS_THREAD_ALIVE] = "thread_alive",
 };
 
 struct trace_line {
@@ -206,7 +241,8 @@ static int64_t trace_end(struct vas_sys_trace *trace, struct trace_line *line,
 	if (result < 0) {
 		vas_text_add(&line->text, "-1 ");
 		vas_text_add(&line->text, vas_errno_name((int)result));
-	} else if (operation == VAS_SYS_MAP || operation == VAS_SYS_GET_BRK) {
+	} else if (operation == VAS_SYS_MAP || operation == VAS_SYS_MOVE ||
+		   operation == VAS_SYS_GET_BRK) {
 		text_address(&line->text, (uint64_t)result);
 	} else {
 		vas_text_add_signed(&line->text, result);
@@ -417,6 +453,174 @@ static int64_t trace_query(struct vas_sys *sys, int fd, uint64_t address, uint32
 	return trace_end(trace, &line, VAS_SYS_QUERY, got);
 }
 
+static int64_t trace_stat(struct vas_sys *sys, int fd, uint32_t flags, struct vas_sys_stat *result)
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->stat(trace->next, fd, flags, result);
+	struct trace_line line;
+
+	if (trace->fd >= 0) {
+		line_begin(&line, VAS_SYS_STAT);
+		line_number(&line, fd);
+		if (got >= 0) {
+			line_address(&line, result->device);
+			line_size(&line, result->inode);
+			line_size(&line, result->size);
+		}
+	}
+	return trace_end(trace, &line, VAS_SYS_STAT, got);
+}
+
+static int64_t trace_allocate(struct vas_sys *sys, int fd, int mode, uint64_t offset, uint64_t size)
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->allocate(trace->next, fd, mode, offset, size);
+	struct trace_line line;
+
+	if (trace->fd >= 0) {
+		line_begin(&line, VAS_SYS_ALLOCATE);
+		line_number(&line, fd);
+		line_bits(&line, allocate_words, (uint32_t)mode, "0");
+		line_size(&line, offset);
+		line_size(&line, size);
+	}
+	return trace_end(trace, &line, VAS_SYS_ALLOCATE, got);
+}
+
+static int64_t trace_truncate(struct vas_sys *sys, int fd, uint64_t size)
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->truncate(trace->next, fd, size);
+	struct trace_line line;
+
+	if (trace->fd >= 0) {
+		line_begin(&line, VAS_SYS_TRUNCATE);
+		line_number(&line, fd);
+		line_size(&line, size);
+	}
+	return trace_end(trace, &line, VAS_SYS_TRUNCATE, got);
+}
+
+static int64_t trace_create(struct vas_sys *sys, const char *name, uint32_t flags)
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->create(trace->next, name, flags);
+	struct trace_line line;
+
+	if (trace->fd >= 0) {
+		line_begin(&line, VAS_SYS_CREATE);
+		line_string(&line, name);
+		line_bits(&line, create_words, flags, "0");
+	}
+	return trace_end(trace, &line, VAS_SYS_CREATE, got);
+}
+
+static int64_t trace_read_at(struct vas_sys *sys, int fd, void *buffer, uint64_t size,
+			     uint64_t offset)
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->read_at(trace->next, fd, buffer, size, offset);
+	struct trace_line line;
+
+	if (trace->fd >= 0) {
+		line_begin(&line, VAS_SYS_READ_AT);
+		line_number(&line, fd);
+		line_size(&line, size);
+		line_size(&line, offset);
+	}
+	return trace_end(trace, &line, VAS_SYS_READ_AT, got);
+}
+
+static int64_t trace_write_at(struct vas_sys *sys, int fd, const void *buffer, uint64_t size,
+			      uint64_t offset)
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->write_at(trace->next, fd, buffer, size, offset);
+	struct trace_line line;
+
+	if (trace->fd >= 0) {
+		line_begin(&line, VAS_SYS_WRITE_AT);
+		line_number(&line, fd);
+		line_size(&line, size);
+		line_size(&line, offset);
+	}
+	return trace_end(trace, &line, VAS_SYS_WRITE_AT, got);
+}
+
+static int64_t trace_set_policy(struct vas_sys *sys, uint64_t address, uint64_t size, int mode,
+				const uint64_t *nodes, uint32_t bits, uint32_t flags)
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->set_policy(trace->next, address, size, mode, nodes, bits, flags);
+	struct trace_line line;
+
+	if (trace->fd >= 0) {
+		line_begin(&line, VAS_SYS_SET_POLICY);
+		line_address(&line, address);
+		line_size(&line, size);
+		line_value(&line, policy_words, (uint32_t)mode);
+		line_address(&line, nodes && bits ? nodes[0] : 0);
+		line_size(&line, bits);
+		line_address(&line, flags);
+	}
+	return trace_end(trace, &line, VAS_SYS_SET_POLICY, got);
+}
+
+static int64_t trace_move(struct vas_sys *sys, uint64_t address, uint64_t size, uint64_t new_size,
+			  int flags, uint64_t new_address)
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->move(trace->next, address, size, new_size, flags, new_address);
+	struct trace_line line;
+
+	if (trace->fd >= 0) {
+		line_begin(&line, VAS_SYS_MOVE);
+		line_address(&line, address);
+		line_size(&line, size);
+		line_size(&line, new_size);
+		line_bits(&line, move_words, (uint32_t)flags, "0");
+		line_address(&line, new_address);
+	}
+	return trace_end(trace, &line, VAS_SYS_MOVE, got);
+}
+
+static int64_t trace_process_id(struct vas_sys *sys)
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->process_id(trace->next);
+	struct trace_line line;
+
+	if (trace->fd >= 0) {
+		line_begin(&line, VAS_SYS_PROCESS_ID);
+	}
+	return trace_end(trace, &line, VAS_SYS_PROCESS_ID, got);
+}
+
+static int64_t trace_thread_id(struct vas_sys *sys)
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->thread_id(trace->next);
+	struct trace_line line;
+
+	if (trace->fd >= 0) {
+		line_begin(&line, VAS_SYS_THREAD_ID);
+	}
+	return trace_end(trace, &line, VAS_SYS_THREAD_ID, got);
+}
+
+static int64_t trace_thread_alive(struct vas_sys *sys, uint32_t thread)
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->thread_alive(trace->next, thread);
+	struct trace_line line;
+
+	if (trace->fd >= 0) {
+		line_begin(&line, VAS_SYS_THREAD_ALIVE);
+		line_size(&line, thread);
+	}
+	return trace_end(trace, &line, VAS_SYS_THREAD_ALIVE, got);
+}
+
 void vas_sys_trace_init(struct vas_sys_trace *trace, struct vas_sys *next, int fd)
 {
 	memset(trace, 0, sizeof(*trace));
@@ -439,5 +643,16 @@ void vas_sys_trace_init(struct vas_sys_trace *trace, struct vas_sys *next, int f
 		.read = trace_read,
 		.seek = trace_seek,
 		.query = trace_query,
+		.stat = trace_stat,
+		.allocate = trace_allocate,
+		.truncate = trace_truncate,
+		.create = trace_create,
+		.read_at = trace_read_at,
+		.write_at = trace_write_at,
+		.set_policy = trace_set_policy,
+		.move = trace_move,
+		.process_id = trace_process_id,
+		.thread_id = trace_thread_id,
+		.thread_alive = trace_thread_alive,
 	};
 }

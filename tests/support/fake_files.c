@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "sys/nothing.h"
+
 static struct fake_files *fake_of(struct vas_sys *sys)
 {
 	return (struct fake_files *)sys; /* sys is the first field */
@@ -72,71 +74,19 @@ static int64_t fake_get_limit(struct vas_sys *sys, int resource, struct vas_sys_
 	return 0;
 }
 
-static int64_t fake_map(struct vas_sys *sys, uint64_t address, uint64_t size, int prot, int flags,
-			int fd, uint64_t offset)
-{
-	(void)sys, (void)address, (void)size, (void)prot, (void)flags, (void)fd, (void)offset;
-	return -ENOSYS;
-}
-
-static int64_t fake_range(struct vas_sys *sys, uint64_t address, uint64_t size)
-{
-	(void)sys, (void)address, (void)size;
-	return -ENOSYS;
-}
-
-static int64_t fake_range_word(struct vas_sys *sys, uint64_t address, uint64_t size, int word)
-{
-	(void)sys, (void)address, (void)size, (void)word;
-	return -ENOSYS;
-}
-
-static int64_t fake_set_name(struct vas_sys *sys, uint64_t address, uint64_t size, const char *name)
-{
-	(void)sys, (void)address, (void)size, (void)name;
-	return -ENOSYS;
-}
-
-static int64_t fake_get_brk(struct vas_sys *sys)
-{
-	(void)sys;
-	return -ENOSYS;
-}
-
-static int64_t fake_seek(struct vas_sys *sys, int fd, uint64_t offset)
-{
-	(void)sys, (void)fd, (void)offset;
-	return -ENOSYS;
-}
-
-static int64_t fake_query(struct vas_sys *sys, int fd, uint64_t address, uint32_t flags,
-			  struct vas_sys_query *result)
-{
-	(void)sys, (void)fd, (void)address, (void)flags, (void)result;
-	return -ENOTTY;
-}
-
 void fake_files_init(struct fake_files *fake, const struct fake_file *files)
 {
 	*fake = (struct fake_files){
 		.sys = {
 			.name = "fake",
 			.page_size = 4096,
-			.map = fake_map,
-			.unmap = fake_range,
-			.protect = fake_range_word,
-			.advise = fake_range_word,
-			.sync = fake_range_word,
-			.set_name = fake_set_name,
-			.get_brk = fake_get_brk,
 			.get_limit = fake_get_limit,
 			.open = fake_open,
 			.close = fake_close,
 			.read = fake_read,
-			.seek = fake_seek,
-			.query = fake_query,
 		},
 		.files = files,
 		.chunk = SIZE_MAX,
 	};
+	vas_sys_nothing_fill(&fake->sys);
 }

@@ -35,16 +35,18 @@
 #include "sys/environment.h"
 #include "tap/tap.h"
 
-#define SITES_MAX 256u
-#define RUNS_MAX 20000u /* calls in one scenario: more means that it never ends */
+#define SITES_MAX      256u
+#define RUNS_MAX       20000u /* calls in one scenario: more means that it never ends */
 #define SENTINEL_ERRNO EXDEV
 
 static const int fault_errnos[] = { ENOMEM, EPERM, EINVAL, EEXIST, ENOSYS, EAGAIN };
 #define ERRNOS (sizeof(fault_errnos) / sizeof(fault_errnos[0]))
 
 static const char *const operations[] = {
-	"map", "unmap", "protect", "advise", "sync", "set_name", "get_brk",
-	"get_limit", "open", "close", "read", "seek", "query",
+	"map",	    "unmap",	  "protect",  "advise",	    "sync",	 "set_name",
+	"get_brk",  "get_limit",  "open",     "close",	    "read",	 "seek",
+	"query",    "stat",	  "allocate", "truncate",   "create",	 "read_at",
+	"write_at", "set_policy", "move",     "process_id", "thread_id", "thread_alive",
 };
 #define OPERATIONS (sizeof(operations) / sizeof(operations[0]))
 
@@ -253,7 +255,8 @@ static void check_answer(const struct fault_world *world, int got)
 		why = (int)report.why;
 	if (!errno_allowed_why(world->scenario->function, got, why))
 		wrong("%s answered %s with the reason %s, which is no row of its table",
-		      world->scenario->function, strerrorname_np(-got), vas_why_name((enum vas_why)why));
+		      world->scenario->function, strerrorname_np(-got),
+		      vas_why_name((enum vas_why)why));
 }
 
 static void check_books(void)
@@ -512,11 +515,12 @@ void fault_crowd(struct fault_world *world, unsigned int hole_pages)
 	for (at = world->window.start; at < world->window.start + size; at += 4 * page)
 		if (mprotect((void *)(uintptr_t)at, 2 * page, PROT_READ))
 			tap_bail("no mappings for a window");
-	world->hole = (struct vas_span){ world->window.start + FAULT_FOREIGN * page,
-					 hole_pages * page };
+	world->hole =
+		(struct vas_span){ world->window.start + FAULT_FOREIGN * page, hole_pages * page };
 	/* One page too small, and before it. */
 	if (hole_pages > 1)
-		munmap((void *)(uintptr_t)(world->window.start + 20 * page), (hole_pages - 1) * page);
+		munmap((void *)(uintptr_t)(world->window.start + 20 * page),
+		       (hole_pages - 1) * page);
 	if (hole_pages)
 		munmap(vas_span_pointer(world->hole), world->hole.size);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/random.h"
+#include "sys/nothing.h"
 
 #define DESCRIPTOR 7
 #define PAGE	   4096u
@@ -89,50 +90,6 @@ static int64_t memory_seek(struct vas_sys *sys, int fd, uint64_t offset)
 	return (int64_t)offset;
 }
 
-static int64_t no_map(struct vas_sys *sys, uint64_t address, uint64_t size, int prot, int flags,
-		      int fd, uint64_t offset)
-{
-	(void)sys, (void)address, (void)size, (void)prot, (void)flags, (void)fd, (void)offset;
-	return -ENOSYS;
-}
-
-static int64_t no_range(struct vas_sys *sys, uint64_t address, uint64_t size)
-{
-	(void)sys, (void)address, (void)size;
-	return -ENOSYS;
-}
-
-static int64_t no_range_number(struct vas_sys *sys, uint64_t address, uint64_t size, int number)
-{
-	(void)sys, (void)address, (void)size, (void)number;
-	return -ENOSYS;
-}
-
-static int64_t no_name(struct vas_sys *sys, uint64_t address, uint64_t size, const char *name)
-{
-	(void)sys, (void)address, (void)size, (void)name;
-	return -ENOSYS;
-}
-
-static int64_t no_brk(struct vas_sys *sys)
-{
-	(void)sys;
-	return -ENOSYS;
-}
-
-static int64_t no_limit(struct vas_sys *sys, int resource, struct vas_sys_limit *limit)
-{
-	(void)sys, (void)resource, (void)limit;
-	return -ENOSYS;
-}
-
-static int64_t no_query(struct vas_sys *sys, int fd, uint64_t address, uint32_t flags,
-			struct vas_sys_query *result)
-{
-	(void)sys, (void)fd, (void)address, (void)flags, (void)result;
-	return -ENOTTY;
-}
-
 void memory_file_init(struct memory_file *file, const void *bytes, size_t size,
 		      enum memory_file_chunk chunk)
 {
@@ -140,23 +97,15 @@ void memory_file_init(struct memory_file *file, const void *bytes, size_t size,
 		.sys = {
 			.name = "memory file",
 			.page_size = PAGE,
-			.map = no_map,
-			.unmap = no_range,
-			.protect = no_range_number,
-			.advise = no_range_number,
-			.sync = no_range_number,
-			.set_name = no_name,
-			.get_brk = no_brk,
-			.get_limit = no_limit,
 			.open = memory_open,
 			.close = memory_close,
 			.read = memory_read,
 			.seek = memory_seek,
-			.query = no_query,
 		},
 		.bytes = bytes,
 		.size = size,
 		.chunk = chunk,
 		.fixed = 1,
 	};
+	vas_sys_nothing_fill(&file->sys);
 }

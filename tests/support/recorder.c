@@ -144,10 +144,9 @@ static int64_t record_get_limit(struct vas_sys *sys, int resource, struct vas_sy
 	return next->get_limit(next, resource, limit);
 }
 
-static int64_t record_open(struct vas_sys *sys, const char *path, int flags)
+/* Notes a descriptor, unless it is an error. */
+static int64_t note_file(struct recorder *recorder, int64_t fd)
 {
-	struct recorder *recorder = recorder_of(sys);
-	int64_t fd = recorder->next->open(recorder->next, path, flags);
 	size_t i = 0;
 
 	if (fd < 0)
@@ -158,6 +157,13 @@ static int64_t record_open(struct vas_sys *sys, const char *path, int flags)
 		tap_bail("more open files than the recorder can note");
 	recorder->files[i] = (int)fd;
 	return fd;
+}
+
+static int64_t record_open(struct vas_sys *sys, const char *path, int flags)
+{
+	struct recorder *recorder = recorder_of(sys);
+
+	return note_file(recorder, recorder->next->open(recorder->next, path, flags));
 }
 
 static int64_t record_close(struct vas_sys *sys, int fd)
@@ -196,6 +202,100 @@ static int64_t record_query(struct vas_sys *sys, int fd, uint64_t address, uint3
 	return recorder->next->query(recorder->next, fd, address, flags, result);
 }
 
+static int64_t record_stat(struct vas_sys *sys, int fd, uint32_t flags, struct vas_sys_stat *result)
+{
+	struct vas_sys *next = recorder_of(sys)->next;
+
+	return next->stat(next, fd, flags, result);
+}
+
+static int64_t record_allocate(struct vas_sys *sys, int fd, int mode, uint64_t offset,
+			       uint64_t size)
+{
+	struct vas_sys *next = recorder_of(sys)->next;
+
+	return next->allocate(next, fd, mode, offset, size);
+}
+
+static int64_t record_truncate(struct vas_sys *sys, int fd, uint64_t size)
+{
+	struct vas_sys *next = recorder_of(sys)->next;
+
+	return next->truncate(next, fd, size);
+}
+
+static int64_t record_create(struct vas_sys *sys, const char *name, uint32_t flags)
+{
+	struct recorder *recorder = recorder_of(sys);
+
+	return note_file(recorder, recorder->next->create(recorder->next, name, flags));
+}
+
+static int64_t record_read_at(struct vas_sys *sys, int fd, void *buffer, uint64_t size,
+			      uint64_t offset)
+{
+	struct vas_sys *next = recorder_of(sys)->next;
+
+	return next->read_at(next, fd, buffer, size, offset);
+}
+
+static int64_t record_write_at(struct vas_sys *sys, int fd, const void *buffer, uint64_t size,
+			       uint64_t offset)
+{
+	struct vas_sys *next = recorder_of(sys)->next;
+
+	return next->write_at(next, fd, buffer, size, offset);
+}
+
+static int64_t record_set_policy(struct vas_sys *sys, uint64_t address, uint64_t size, int mode,
+				 const uint64_t *nodes, uint32_t bits, uint32_t flags)
+{
+	struct vas_sys *next = recorder_of(sys)->next;
+
+	return next->set_policy(next, address, size, mode, nodes, bits, flags);
+}
+
+static int64_t record_move(struct vas_sys *sys, uint64_t address, uint64_t size, uint64_t new_size,
+			   int flags, uint64_t new_address)
+{
+	struct recorder *recorder = recorder_of(sys);
+	struct vas_sys *next = recorder->next;
+	int64_t got = next->move(next, address, size, new_size, flags, new_address);
+
+	if (got < 0)
+		return got;
+	if (flags & MREMAP_FIXED)
+		recorder->foreign +=
+			unknown_bytes(recorder, (uint64_t)got, whole(recorder, new_size));
+	recorder->foreign += unknown_bytes(recorder, address, whole(recorder, size));
+	if (vas_spanset_remove(&recorder->mapped, address, address + whole(recorder, size)) ||
+	    vas_spanset_add(&recorder->mapped, (uint64_t)got,
+			    (uint64_t)got + whole(recorder, new_size)))
+		tap_bail("more mappings than the recorder can note");
+	return got;
+}
+
+static int64_t record_process_id(struct vas_sys *sys)
+{
+	struct vas_sys *next = recorder_of(sys)->next;
+
+	return next->process_id(next);
+}
+
+static int64_t record_thread_id(struct vas_sys *sys)
+{
+	struct vas_sys *next = recorder_of(sys)->next;
+
+	return next->thread_id(next);
+}
+
+static int64_t record_thread_alive(struct vas_sys *sys, uint32_t thread)
+{
+	struct vas_sys *next = recorder_of(sys)->next;
+
+	return next->thread_alive(next, thread);
+}
+
 void recorder_init(struct recorder *recorder, struct vas_sys *next)
 {
 	memset(recorder, 0, sizeof(*recorder));
@@ -217,6 +317,17 @@ void recorder_init(struct recorder *recorder, struct vas_sys *next)
 		.read = record_read,
 		.seek = record_seek,
 		.query = record_query,
+		.stat = record_stat,
+		.allocate = record_allocate,
+		.truncate = record_truncate,
+		.create = record_create,
+		.read_at = record_read_at,
+		.write_at = record_write_at,
+		.set_policy = record_set_policy,
+		.move = record_move,
+		.process_id = record_process_id,
+		.thread_id = record_thread_id,
+		.thread_alive = record_thread_alive,
 	};
 	vas_spanset_init(&recorder->mapped, recorder->mapped_items, RECORDER_SPANS);
 	memset(recorder->files, -1, sizeof(recorder->files));
