@@ -141,6 +141,7 @@ VAS_HOT void vas_space_publish(struct vas_space *space, struct vas_holding *hold
 	VAS_ASSERT_DEBUG(vas_lock_held(&space->lock));
 	holding->span = span;
 	holding->recipe = recipe;
+	holding->parked = false;
 	holding->state = VAS_HOLDING_LIVE;
 	holding->entry->record = holding;
 	vas_owner_index_publish(&space->index, holding->entry, span.start, span.size);

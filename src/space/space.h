@@ -68,6 +68,7 @@ struct vas_holding {
 	const struct vas_claimer *claimer; /* NULL = the kernel */
 	/* Changed under space->lock: */
 	struct vas_holding_user *user; /* the region that uses the span; NULL = none */
+	bool parked; /* the user has detached all that was mapped: nothing is to be mapped, changed, retried */
 	uint64_t generation; /* how often what is mapped in it has changed (atomic) */
 	/* Guarded by lock; committed bytes also summed in line: */
 	struct vas_extents extents; /* I: inside span */
