@@ -82,7 +82,9 @@ struct vas_commit_opts {
  *  -EINVAL	unaligned start or size, size 0, a range that wraps, unknown bits
  *  -E2BIG	opts is larger than known, with a non-zero tail
  *  -ENOENT	the range does not lie inside one span that is owned here
- *  -EBUSY	the span is being released, or is held (see vas_release)
+ *  -EBUSY	the span is being released, or is held (see vas_release); a region uses it; a
+ *		subscriber refused it (vaspace/notice.h)
+ *  -EDEADLK	called inside a notice about the same span
  *  -ENOMEM	the kernel refused: overcommit or the VMA limit; or no memory for
  *		the library's own books
  *  -EAGAIN	memory is locked by mlockall(MCL_FUTURE) beyond RLIMIT_MEMLOCK

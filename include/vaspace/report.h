@@ -42,6 +42,9 @@ enum vas_why {
 	VAS_WHY_CAP, /* a limit's own max_size, max_total or max_count */
 	VAS_WHY_KERNEL, /* refused, and none of the others could be found to explain it */
 	VAS_WHY_DATA_LIMIT, /* RLIMIT_DATA: private writable memory */
+	VAS_WHY_VETO, /* a subscriber to notices refused it */
+	VAS_WHY_REENTERED, /* called inside a notice about the same owner */
+	VAS_WHY_USED, /* a region uses the span */
 	VAS_WHY_COUNT
 };
 

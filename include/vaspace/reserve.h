@@ -134,9 +134,11 @@ VAS_API int vas_reserve(uint64_t size, const struct vas_reserve_opts *opts, stru
  * Errors:
  *  -ENOENT	no owned span starts there (never reserved, released already, or
  *		an address inside a span); nothing is changed
+ *  -EBUSY	a region uses the span: see vas_region_destroy; nothing is changed
+ *  -EDEADLK	called inside a notice about this span; nothing is changed
  *
- * Allocates nothing and cannot fail for a valid span. Thread-safe. Not
- * signal-safe.
+ * Allocates nothing and cannot fail for a valid span but in these two cases.
+ * Thread-safe. Not signal-safe.
  */
 VAS_API int vas_release(void *start, enum vas_retired *state);
 

@@ -8,6 +8,7 @@
 #include <vaspace/report.h>
 #include <vaspace/memory.h>
 #include <vaspace/reserve.h>
+#include <vaspace/notice.h>
 #include <vaspace/layout.h>
 #include <vaspace/stats.h>
 #include <vaspace/system.h>

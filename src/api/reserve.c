@@ -108,15 +108,24 @@ int vas_commit(void *start, uint64_t size, const struct vas_commit_opts *opts)
 	return 0;
 }
 
+static enum vas_why release_why(int err)
+{
+	if (err == -EBUSY)
+		return VAS_WHY_USED;
+	return err == -EDEADLK ? VAS_WHY_REENTERED : VAS_WHY_NOT_OWNED;
+}
+
 VAS_HOT int vas_release(void *start, enum vas_retired *state)
 {
 	uint64_t address = (uint64_t)(uintptr_t)start;
 	struct vas_space *space = vas_space_if_made();
 	enum vas_retired reached;
 	uint64_t size;
+	int err;
 
-	if (!space || vas_space_release(space, address, &reached, &size))
-		return fail_early(VAS_OPERATION_RELEASE, 0, address, VAS_WHY_NOT_OWNED, -ENOENT);
+	err = space ? vas_space_release(space, address, NULL, &reached, &size) : -ENOENT;
+	if (__builtin_expect(err, 0))
+		return fail_early(VAS_OPERATION_RELEASE, 0, address, release_why(err), err);
 	if (__builtin_expect(reached == VAS_RETIRED_HELD, 0))
 		vas_event_span(VAS_LOG_WARNING, "the kernel refuses for now to unmap", address, size);
 	else if (is_verbose(space))

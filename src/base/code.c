@@ -147,6 +147,12 @@ static const struct why_words why_table[VAS_WHY_COUNT] = {
 			     "see the system log" },
 	[VAS_WHY_DATA_LIMIT] = { "data-limit", "RLIMIT_DATA leaves no room",
 				 "raise it with ulimit -d, or commit less" },
+	[VAS_WHY_VETO] = { "veto", "a subscriber to notices of change refused it",
+			   "let the subscriber finish, or end its subscription" },
+	[VAS_WHY_REENTERED] = { "reentered", "called inside a notice about the same owner",
+				"make the change after the hook has returned" },
+	[VAS_WHY_USED] = { "used", "a region uses the span",
+			   "call the region's own functions, or destroy the region" },
 };
 
 static const struct why_words *why_find(enum vas_why why)

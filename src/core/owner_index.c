@@ -199,6 +199,11 @@ static struct vas_index_node *node_take(struct vas_owner_index *index)
 	return node;
 }
 
+static void entry_set_record(struct vas_owner_entry *entry, void *record)
+{
+	__atomic_store_n(&entry->record, record, __ATOMIC_RELAXED);
+}
+
 struct vas_owner_entry *vas_owner_index_take(struct vas_owner_index *index)
 {
 	struct vas_owner_entry *entry = index->entry_free;
@@ -207,7 +212,7 @@ struct vas_owner_entry *vas_owner_index_take(struct vas_owner_index *index)
 	index->claims++;
 	if (entry) {
 		index->entry_free = entry->record;
-		entry->record = NULL;
+		entry_set_record(entry, NULL);
 		return entry;
 	}
 	VAS_ASSERT(index->entry_next < index->chunk_count * VAS_OWNER_CHUNK);
@@ -225,10 +230,10 @@ void vas_owner_index_untake(struct vas_owner_index *index, struct vas_owner_entr
 void vas_owner_index_give(struct vas_owner_index *index, struct vas_owner_entry *entry)
 {
 	VAS_ASSERT_DEBUG((entry->generation & 1) == 0);
-	entry->record = NULL;
+	entry_set_record(entry, NULL);
 	if (entry->generation >= GENERATION_LAST)
 		return; /* its numbers are used up; 2^31 owners passed through it */
-	entry->record = index->entry_free;
+	entry_set_record(entry, index->entry_free);
 	index->entry_free = entry;
 }
 
@@ -452,11 +457,12 @@ VAS_HOT static inline uint64_t index_word(const struct vas_owner_index *index, u
 	return slot_is_owner(word) ? word : 0;
 }
 
-VAS_HOT bool vas_owner_index_find(const struct vas_owner_index *index, uint64_t address,
-			  struct vas_owner *owner)
+/* The whole of a look-up; see the head of this file. */
+VAS_HOT static inline bool index_find(const struct vas_owner_index *index, uint64_t address,
+				      struct vas_owner *owner, void **record)
 {
 	uint64_t word = index_word(index, address >> index->page_shift);
-	const struct vas_owner_entry *entry;
+	struct vas_owner_entry *entry;
 	uint32_t generation = (uint32_t)(word >> 32);
 	uint64_t start, size;
 
@@ -467,6 +473,8 @@ VAS_HOT bool vas_owner_index_find(const struct vas_owner_index *index, uint64_t 
 		return false;
 	start = __atomic_load_n(&entry->start, __ATOMIC_RELAXED);
 	size = __atomic_load_n(&entry->size, __ATOMIC_RELAXED);
+	if (record)
+		*record = __atomic_load_n(&entry->record, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	if (__atomic_load_n(&entry->generation, __ATOMIC_RELAXED) != generation)
 		return false;
@@ -475,6 +483,25 @@ VAS_HOT bool vas_owner_index_find(const struct vas_owner_index *index, uint64_t 
 	owner->id = (uint64_t)generation << 32 | entry->id;
 	owner->span = (struct vas_span){ start, size };
 	return true;
+}
+
+VAS_HOT bool vas_owner_index_find(const struct vas_owner_index *index, uint64_t address,
+				  struct vas_owner *owner)
+{
+	return index_find(index, address, owner, NULL);
+}
+
+bool vas_owner_index_find_record(const struct vas_owner_index *index, uint64_t address,
+				 struct vas_owner *owner, void **record)
+{
+	return index_find(index, address, owner, record);
+}
+
+bool vas_owner_index_is(const struct vas_owner_index *index, uint64_t id)
+{
+	const struct vas_owner_entry *entry = word_entry(index, (uint64_t)(uint32_t)id << 1);
+
+	return __atomic_load_n(&entry->generation, __ATOMIC_ACQUIRE) == (uint32_t)(id >> 32);
 }
 
 VAS_HOT struct vas_owner_entry *vas_owner_index_entry(const struct vas_owner_index *index,

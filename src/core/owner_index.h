@@ -35,7 +35,7 @@ struct vas_owner_entry {
 	uint64_t size; /* atomic */
 	uint32_t generation; /* atomic; odd = published, even = not. I: never wraps (see take) */
 	uint32_t id; /* constant */
-	void *record; /* the writer's own book about this owner */
+	void *record; /* atomic; the writer's own book about this owner */
 };
 
 struct vas_owner_chunk {
@@ -106,6 +106,14 @@ void vas_owner_index_unhide(struct vas_owner_index *index, struct vas_owner_entr
  */
 bool vas_owner_index_find(const struct vas_owner_index *index, uint64_t address,
 			  struct vas_owner *owner);
+/*
+ * The same, with the owner's record. What is read through it was that owner's if afterwards
+ * vas_owner_index_is(id) is still true; the record's memory must stay mapped for ever. Both
+ * wait-free, async-signal-safe. is: of an id that find gave.
+ */
+bool vas_owner_index_find_record(const struct vas_owner_index *index, uint64_t address,
+				 struct vas_owner *owner, void **record);
+bool vas_owner_index_is(const struct vas_owner_index *index, uint64_t id);
 
 /* For writers (lock held): the entry that covers an address, or NULL. */
 struct vas_owner_entry *vas_owner_index_entry(const struct vas_owner_index *index,

@@ -12,7 +12,8 @@
  * Structure: one struct per thread, in thread-local storage of the
  * initial-exec model: it is laid out when the thread starts, so the first use
  * allocates nothing, even below malloc. That storage is scarce for libraries
- * opened late, hence the size is capped here. It is all that the library has.
+ * opened late, hence the size is capped here. The library has one pointer more
+ * (space/notice.c).
  *
  * Concurrency: none is needed; each thread sees its own. A forked child keeps
  * the failure of the thread that forked.
@@ -28,7 +29,7 @@
 #include "record/report_text.h"
 
 /* What all copies of libraries in a process share of static TLS is small: 256 bytes are ours. */
-_Static_assert(sizeof(struct vas_failure) <= 256, "thread-local storage is limited");
+_Static_assert(sizeof(struct vas_failure) <= 256 - sizeof(void *), "thread-local storage is limited");
 _Static_assert(VAS_WHY_COUNT <= UINT8_MAX, "reasons are kept in a byte");
 
 static __thread struct vas_failure thread_failure __attribute__((tls_model("initial-exec")));

@@ -143,7 +143,11 @@ VAS_HOT void vas_space_publish(struct vas_space *space, struct vas_holding *hold
 	holding->recipe = recipe;
 	holding->parked = false;
 	holding->state = VAS_HOLDING_LIVE;
-	holding->entry->record = holding;
+	holding->user = NULL;
+	/* Readers that still hold the last owner must see it gone before the count begins anew. */
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	__atomic_store_n(&holding->generation, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&holding->entry->record, holding, __ATOMIC_RELAXED);
 	vas_owner_index_publish(&space->index, holding->entry, span.start, span.size);
 	vas_ledger_reserve(holding->line, span.size);
 	space->stats.spans++;

@@ -50,6 +50,9 @@ static int commit_find(struct vas_space *space, uint64_t start, uint64_t size,
 	} else if (holding->state != VAS_HOLDING_LIVE) {
 		failure->why = VAS_WHY_HELD;
 		err = -EBUSY;
+	} else if (holding->user) {
+		failure->why = VAS_WHY_USED;
+		err = -EBUSY;
 	} else {
 		holding->pins++;
 		space->pins++;
@@ -243,6 +246,26 @@ static int commit_locked(const struct commit *commit, struct vas_failure *failur
 	return 0;
 }
 
+/* With those told who want to know. */
+static int commit_announced(const struct commit *commit, struct vas_failure *failure)
+{
+	struct vas_span span = { commit->start, commit->end - commit->start };
+	struct vas_notice_run run;
+	int err;
+
+	err = vas_notice_before(commit->space, commit->holding, span, VAS_CHANGE_COMMIT, false,
+				&run);
+	if (err) {
+		failure->why = err == -EBUSY ? VAS_WHY_VETO : VAS_WHY_REENTERED;
+		return err;
+	}
+	vas_lock_take(&commit->holding->lock);
+	err = commit_locked(commit, failure);
+	vas_lock_drop(&commit->holding->lock);
+	vas_notice_after(commit->space, commit->holding, &run, err == 0);
+	return err;
+}
+
 /* The errno table of vas_commit, from what mmap and madvise answer. */
 static int commit_classify(int err, struct vas_failure *failure)
 {
@@ -281,9 +304,7 @@ int vas_space_commit(struct vas_space *space, uint64_t start, uint64_t size,
 	failure->address = start;
 	err = commit_find(space, start, size, &commit.holding, failure);
 	if (!err) {
-		vas_lock_take(&commit.holding->lock);
-		err = commit_locked(&commit, failure);
-		vas_lock_drop(&commit.holding->lock);
+		err = commit_announced(&commit, failure);
 		vas_lock_take(&space->lock);
 		space->stats.commits += !err;
 		vas_space_unpin(space, commit.holding);

@@ -12,8 +12,8 @@
  * that do not exist there (MADV_DONTFORK) are forgotten, since the child's own
  * mmap may land in their place.
  *
- * CONCURRENCY. Lock order: making, the space's lock, then those of the strays
- * and of the log hook.
+ * CONCURRENCY. Lock order: making, the space's lock, then those of the notices,
+ * the strays and the log hook.
  *
  * WHAT IT DOES NOT DO. It does not run after _Fork or a raw clone.
  */
@@ -32,8 +32,10 @@ static void fork_prepare(void)
 
 	vas_space_lock_making();
 	space = vas_space_if_made();
-	if (space)
+	if (space) {
 		vas_space_quiesce(space);
+		vas_notice_fork_begin(space);
+	}
 	vas_strays_fork_begin();
 	vas_log_fork_begin();
 }
@@ -44,8 +46,10 @@ static void fork_parent(void)
 
 	vas_log_fork_end();
 	vas_strays_fork_end();
-	if (space)
+	if (space) {
+		vas_notice_fork_parent(space);
 		vas_lock_drop(&space->lock);
+	}
 	vas_space_unlock_making();
 }
 
@@ -71,6 +75,7 @@ static void fork_child(void)
 	vas_log_fork_end();
 	vas_strays_fork_end();
 	if (space) {
+		vas_notice_fork_child(space);
 		vas_space_forget_absent(space);
 		fork_counters(&space->stats);
 		/* Threads of the parent that wait are not here. */

@@ -12,7 +12,8 @@
  * reserve and release.
  *
  * CONCURRENCY. The holding's lock waits for commits in flight; later ones see
- * the state RELEASING. Only one release of a span can find it LIVE.
+ * the state RELEASING. Only one release of a span can find it LIVE. When somebody
+ * subscribed to changes, that is looked at again after the hooks.
  *
  * WHAT IT DOES NOT DO. It does not empty or guard a held span's memory.
  */
@@ -25,28 +26,87 @@
 /* A call stops trying held spans after so many refusals: they would all meet the same limit. */
 #define HELD_REFUSALS 16u
 
-/*
- * The span starts here and is live: pinned, and marked as being released.
- * Without commits in flight it is hidden at once.
- */
-VAS_HOT static struct vas_holding *release_begin(struct vas_space *space, uint64_t start, bool *hidden)
+/* The live holding whose span starts here. Lock held. */
+VAS_HOT static int release_find(struct vas_space *space, uint64_t start,
+				const struct vas_holding_user *user, struct vas_holding **found)
 {
-	struct vas_holding *holding;
+	struct vas_holding *holding = vas_space_find(space, start);
 
+	if (!holding || holding->span.start != start || holding->state != VAS_HOLDING_LIVE)
+		return -ENOENT;
+	if (__builtin_expect(holding->user != user, 0))
+		return -EBUSY;
+	*found = holding;
+	return 0;
+}
+
+/*
+ * From here on it is being released. Without commits in flight it is hidden at once. Lock
+ * held; pinned by the caller.
+ */
+VAS_HOT static bool release_mark(struct vas_space *space, struct vas_holding *holding)
+{
+	bool hidden = holding->pins == 1;
+
+	if (hidden)
+		vas_owner_index_hide(&space->index, holding->entry);
+	holding->state = VAS_HOLDING_RELEASING;
+	return hidden;
+}
+
+static void release_unpin(struct vas_space *space, struct vas_holding *holding)
+{
+	vas_lock_take(&space->lock);
+	vas_space_unpin(space, holding);
+	vas_lock_drop(&space->lock);
+}
+
+/* Tells those who want to know, then marks what is still there. */
+static int release_announce(struct vas_space *space, struct vas_holding *holding,
+			    struct vas_notice_run *run, bool *hidden)
+{
+	int err = vas_notice_before(space, holding, holding->span, VAS_CHANGE_RELEASE, true, run);
+
+	if (err)
+		return err;
+	vas_lock_take(&space->lock);
+	if (holding->state == VAS_HOLDING_LIVE)
+		*hidden = release_mark(space, holding);
+	else
+		err = -ENOENT; /* another thread's release was first */
+	vas_lock_drop(&space->lock);
+	if (err)
+		vas_notice_after(space, holding, run, false);
+	return err;
+}
+
+/* Finds the span, pins it and marks it as being released. */
+VAS_HOT static int release_begin(struct vas_space *space, uint64_t start,
+				 const struct vas_holding_user *user,
+				 struct vas_holding **found, struct vas_notice_run *run,
+				 bool *hidden)
+{
+	bool quiet = __atomic_load_n(&space->subscribers, __ATOMIC_RELAXED) == 0;
+	struct vas_holding *holding = NULL;
+	int err;
+
+	run->last = 0;
 	vas_space_enter(space);
-	holding = vas_space_find(space, start);
-	if (holding && (holding->span.start != start || holding->state != VAS_HOLDING_LIVE))
-		holding = NULL;
-	if (holding) {
-		*hidden = holding->pins == 0;
-		if (*hidden)
-			vas_owner_index_hide(&space->index, holding->entry);
-		holding->state = VAS_HOLDING_RELEASING;
+	err = release_find(space, start, user, &holding);
+	if (!err) {
 		holding->pins++;
 		space->pins++;
+		if (__builtin_expect(quiet, 1))
+			*hidden = release_mark(space, holding);
 	}
 	vas_lock_drop(&space->lock);
-	return holding;
+	*found = holding;
+	if (err || __builtin_expect(quiet, 1))
+		return err;
+	err = release_announce(space, holding, run, hidden);
+	if (err)
+		release_unpin(space, holding);
+	return err;
 }
 
 static void release_hide(struct vas_space *space, struct vas_holding *holding)
@@ -62,17 +122,21 @@ VAS_HOT static int release_unmap(struct vas_space *space, const struct vas_holdi
 }
 
 VAS_HOT int vas_space_release(struct vas_space *space, uint64_t start,
-			      enum vas_retired *state, uint64_t *size)
+			      struct vas_holding_user *user, enum vas_retired *state,
+			      uint64_t *size)
 {
 	const struct vas_owner_entry *entry;
 	const struct vas_ledger_line *line;
 	struct vas_holding *holding;
-	bool hidden = false;
+	struct vas_notice_run run;
+	bool hidden;
 	int err;
 
-	holding = release_begin(space, start, &hidden);
-	if (!holding)
-		return -ENOENT;
+	err = release_begin(space, start, user, &holding, &run, &hidden);
+	if (err)
+		return err;
+	if (user)
+		vas_space_unuse(space, user);
 	if (!hidden) {
 		/* Commits in flight end first; later ones see the state. */
 		vas_lock_take(&holding->lock);
@@ -96,6 +160,11 @@ VAS_HOT int vas_space_release(struct vas_space *space, uint64_t start,
 		vas_space_remove(space, holding);
 	}
 	space->stats.releases++;
+	if (__builtin_expect(run.last != 0, 0)) {
+		vas_lock_drop(&space->lock);
+		vas_notice_after(space, holding, &run, true);
+		vas_lock_take(&space->lock);
+	}
 	vas_space_unpin(space, holding);
 	vas_lock_drop(&space->lock);
 	*state = err ? VAS_RETIRED_HELD : VAS_RETIRED_GONE;

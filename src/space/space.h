@@ -12,6 +12,7 @@
  *	4. space->lock		all books; never held over a kernel call, except
  *				those that map memory for the books themselves
  *				and the reading of vas_sync_check
+ *	5. notices.lock		subscriptions; a leaf, never held over a hook
  *
  * vas_owner_at takes none. Per-thread failure reports take none.
  */
@@ -32,6 +33,7 @@
 #include "record/report.h"
 #include "space/claimer.h"
 #include "space/extents.h"
+#include "space/notice.h"
 #include "space/user.h"
 #include "sys/lock.h"
 #include "sys/pages.h"
@@ -57,7 +59,11 @@ struct vas_holding {
 	struct vas_lock lock; /* guards extents, and the kernel calls that change the span */
 	/* Guarded by space->lock: */
 	enum vas_holding_state state;
-	uint32_t pins; /* callers that use this struct without space->lock */
+	/*
+	 * Callers that use this struct without space->lock. Counted in space->pins too, but for those
+	 * that are in a hook, for which fork does not wait.
+	 */
+	uint32_t pins;
 	struct vas_owner_entry *entry; /* I: entry->record == this while published */
 	struct vas_ledger_line *line;
 	struct vas_holding *next; /* in space->held (I: exactly when HELD) or space->spare */
@@ -102,8 +108,9 @@ struct vas_space {
 	/* Guarded by lock: */
 	struct vas_holding *held; /* (atomic, for a first look) */
 	struct vas_holding *spare; /* unused ones with an entry, for the next claims */
-	uint32_t pins; /* sum over holdings, and claims in flight */
+	uint32_t pins; /* sum over holdings less those in hooks, and claims in flight */
 	uint32_t quiescers; /* threads that wait for pins to be gone (atomic) */
+	uint32_t subscribers; /* I: how many notices.first lists (atomic, for a first look) */
 	struct vas_ledger ledger;
 	struct vas_stats stats; /* I: spans, reserved, committed, held match the holdings */
 	struct vas_remembered remembered[VAS_REMEMBERED];
@@ -113,6 +120,7 @@ struct vas_space {
 	/* Touched less often: */
 	struct vas_lock users_lock;
 	struct vas_holding_user *users; /* guarded by users_lock */
+	struct vas_notices notices;
 	struct vas_pages pages;
 	struct vas_probes probes; /* atomic fields */
 	struct vas_search_memory search_memory; /* atomic fields */
@@ -149,8 +157,12 @@ int vas_space_reserve(struct vas_space *space, uint64_t size, const struct vas_r
 		      struct vas_failure *failure, struct vas_span *span);
 int vas_space_commit(struct vas_space *space, uint64_t start, uint64_t size,
 		     const struct vas_commit_opts *opts, struct vas_failure *failure);
-int vas_space_release(struct vas_space *space, uint64_t start, enum vas_retired *state,
-		      uint64_t *size);
+/*
+ * user: who uses the span, NULL = nobody; its use ends with success. -ENOENT, -EBUSY (somebody else
+ * uses it), -EDEADLK (in a hook about it).
+ */
+int vas_space_release(struct vas_space *space, uint64_t start, struct vas_holding_user *user,
+		      enum vas_retired *state, uint64_t *size);
 /*
  * Tries held spans again, all of them unless the kernel goes on refusing; lock
  * not held. Returns how many remain.

@@ -10,6 +10,7 @@
 
 #include <vaspace/base.h>
 
+struct vas_space;
 struct vas_holding;
 struct vas_holding_user;
 
@@ -29,10 +30,22 @@ struct vas_holding_user_ops {
 
 /* Inside the user's own struct. Users are linked in the space, under space->users_lock. */
 struct vas_holding_user {
-	const struct vas_holding_user_ops *ops;
-	struct vas_holding *holding; /* I: holding->user == this */
+	const struct vas_holding_user_ops *ops; /* filled by the user; the rest by the space */
+	struct vas_holding *holding; /* I: holding->user == this; NULL = uses none */
 	struct vas_holding_user *next;
 	struct vas_holding_user **link;
 };
+
+/*
+ * Takes a span over: only its user commits in it and releases it from then on. The holding is
+ * pinned by the caller, or cannot go away otherwise. -ENOENT: it is being released;
+ * -EBUSY: it has a user, or something is committed in it. No lock of this layer held.
+ */
+int vas_space_use(struct vas_space *space, struct vas_holding *holding,
+		  struct vas_holding_user *user);
+/* The same for the span that starts there; also -ENOENT when none does. */
+int vas_space_use_at(struct vas_space *space, uint64_t start, struct vas_holding_user *user);
+/* The reverse. vas_space_release by the user does it too. */
+void vas_space_unuse(struct vas_space *space, struct vas_holding_user *user);
 
 #endif

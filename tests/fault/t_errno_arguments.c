@@ -19,101 +19,11 @@
 
 #include "base/code.h"
 #include "fault/errno_table.h"
+#include "support/arguments.h"
 #include "tap/tap.h"
 
-#define KERNEL_HALF 0xffff800000000000u
-#define NO_REPORT (-1)
-#define SENTINEL_ERRNO EXDEV
-
-static uint64_t page;
-static unsigned char sentinel[8192]; /* 0xa5 throughout */
-
-/* One answer: as wanted, a row of the table when it is an error, with its reason, and errno as it was. */
-static void answer(const char *function, const char *what, int got, int want, int why)
-{
-	struct vas_report report = { .size = sizeof(report) };
-	int after = errno;
-
-	is_err(got, want, "%s: %s", function, what);
-	errno = after;
-	if (after != SENTINEL_ERRNO)
-		ok(false, "%s: %s: errno was changed to %d", function, what, after);
-	errno = SENTINEL_ERRNO;
-	if (got >= 0)
-		return;
-	if (why != NO_REPORT && (vas_report_get(&report) || report.error != got ||
-				 (int)report.why != why))
-		ok(false, "%s: %s: the report says %s", function, what, vas_why_name(report.why));
-	if (!errno_allowed_why(function, got, why == NO_REPORT ? VAS_WHY_NONE : why))
-		ok(false, "%s: %s: no row of the table", function, what);
-}
-
-static bool untouched(const void *memory, size_t size)
-{
-	return memcmp(memory, sentinel, size) == 0;
-}
-
-/* --- options: structs that are read --- */
-
-typedef int call_options_fn(const void *options);
-
-/* known: the size of the struct; good: one whose call succeeds. */
-static void check_options(const char *function, call_options_fn *call, const void *good,
-			  size_t known, int why)
-{
-	static unsigned char bytes[8192];
-	size_t size;
-
-	errno = SENTINEL_ERRNO;
-	memset(bytes, 0, sizeof(bytes));
-	memcpy(bytes, good, known);
-	for (size = 0; size < known; size += size ? known - 1 - size : 1) {
-		memcpy(bytes, &size, sizeof(size));
-		answer(function, "options smaller than the first version's", call(bytes), EINVAL, why);
-		if (size == known - 1)
-			break;
-	}
-	size = known + 64;
-	memcpy(bytes, &size, sizeof(size));
-	answer(function, "larger options with a tail of zeroes", call(bytes), 0, why);
-	bytes[size - 1] = 1;
-	answer(function, "larger options with something in the tail", call(bytes), E2BIG, why);
-	bytes[size - 1] = 0;
-	size = SIZE_MAX;
-	memcpy(bytes, &size, sizeof(size));
-	answer(function, "options larger than can be", call(bytes), E2BIG, why);
-}
-
-/* --- results: structs that are written, and say their size --- */
-
-typedef int call_result_fn(void *result);
-
-static void check_result(const char *function, call_result_fn *call, size_t known)
-{
-	static unsigned char bytes[8192];
-	size_t size;
-
-	errno = SENTINEL_ERRNO;
-	answer(function, "a result that is NULL", call(NULL), EINVAL, NO_REPORT);
-	for (int i = 0; i < 3; i++) {
-		size = i == 0 ? 0 : i == 1 ? known - 1 : SIZE_MAX;
-		memset(bytes, 0xa5, sizeof(bytes));
-		memcpy(bytes, &size, sizeof(size));
-		answer(function, i < 2 ? "a result that is too small" : "a result that is too large",
-		       call(bytes), EINVAL, NO_REPORT);
-		ok(untouched(bytes + sizeof(size), sizeof(bytes) - sizeof(size)),
-		   "%s: the result is untouched", function);
-	}
-	size = known + 64;
-	memset(bytes, 0xa5, sizeof(bytes));
-	memcpy(bytes, &size, sizeof(size));
-	answer(function, "a larger result", call(bytes), 0, NO_REPORT);
-	for (size_t i = known; i < size; i++)
-		if (bytes[i] != 0)
-			ok(false, "%s: the tail of a larger result is not zero", function);
-	ok(untouched(bytes + size, sizeof(bytes) - size), "%s: nothing is written behind it",
-	   function);
-}
+#define page arguments_page
+#define owned arguments_owned
 
 /* --- reserve and find: the same cases --- */
 
@@ -351,8 +261,6 @@ static void check_check(void)
 }
 
 /* --- commit, release, owners --- */
-
-static struct vas_span owned;
 
 static int commit_with(const void *options)
 {
@@ -701,6 +609,7 @@ static const struct {
 } functions[] = {
 	{ "vas_commit", check_commit },
 	{ "vas_feature", check_feature },
+	{ "vas_generation_at", check_generation_at },
 	{ "vas_layout_at", check_at },
 	{ "vas_layout_close", check_close },
 	{ "vas_layout_find", check_find },
@@ -714,6 +623,8 @@ static const struct {
 	{ "vas_log_set", check_log },
 	{ "vas_node_at", check_node_at },
 	{ "vas_node_get", check_node },
+	{ "vas_notice_cancel", check_notice_cancel },
+	{ "vas_notice_subscribe", check_notice_subscribe },
 	{ "vas_owner_at", check_owner_at },
 	{ "vas_owner_details", check_details },
 	{ "vas_probe_get", check_probe },
@@ -768,12 +679,11 @@ static void check_map(void)
 
 int main(void)
 {
-	page = (uint64_t)sysconf(_SC_PAGESIZE);
-	memset(sentinel, 0xa5, sizeof(sentinel));
 	tap_plan(0);
 	check_map();
-	if (vas_reserve(16 * page, NULL, &owned) || vas_layout_open(NULL, &layout))
-		tap_bail("no span, no layout");
+	arguments_begin();
+	if (vas_layout_open(NULL, &layout))
+		tap_bail("no layout");
 	for (size_t i = 0; i < FUNCTIONS; i++) {
 		errno = SENTINEL_ERRNO;
 		functions[i].check();

@@ -67,7 +67,7 @@ static int on_release(struct model_target *target, uint64_t start, enum vas_reti
 
 	if (lying)
 		lie_about(start);
-	return vas_space_release(target->space, start, state, &size);
+	return vas_space_release(target->space, start, NULL, state, &size);
 }
 
 /* The kernel's own books are checked with the library's. */

@@ -121,7 +121,7 @@ static void test_gaps(uint32_t width, uint64_t page)
 	is_err(reserve(64 * page, &(struct vas_reserve_opts){ .alignment = page }, &span), 0,
 	       "%u bits, a window", width);
 	start = span.start;
-	is_err(vas_space_release(&world.space, start, &state, &size), 0, "given back");
+	is_err(vas_space_release(&world.space, start, NULL, &state, &size), 0, "given back");
 	opts.address = start + 32 * page;
 	is_err(reserve(page, &opts, &span), 0, "something in it");
 	opts = (struct vas_reserve_opts){

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Bad arguments, for t_errno_arguments: how an answer is held against the errno
+ * table, what every options and every result struct must bear, and the functions of those
+ * headers that have a file of their own (arguments_<header>.c).
+ */
+#ifndef TESTS_SUPPORT_ARGUMENTS_H
+#define TESTS_SUPPORT_ARGUMENTS_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <vaspace/vaspace.h>
+
+#define KERNEL_HALF 0xffff800000000000u
+#define NO_REPORT (-1) /* the function keeps none */
+#define SENTINEL_ERRNO EXDEV
+
+extern uint64_t arguments_page; /* bytes */
+extern struct vas_span arguments_owned; /* a reserved span of 16 pages */
+
+/* Makes both, and the sentinel. Stops the test when that fails. */
+void arguments_begin(void);
+
+/* One answer: as wanted, a row of the table when it is an error, with its reason, and errno as it was. */
+void answer(const char *function, const char *what, int got, int want, int why);
+/* Whether memory is what it was filled with before the call: 0xa5 throughout, at most 8192 bytes. */
+bool untouched(const void *memory, size_t size);
+
+typedef int call_options_fn(const void *options);
+/* known: the size of the struct; good: one whose call succeeds. */
+void check_options(const char *function, call_options_fn *call, const void *good, size_t known,
+		   int why);
+typedef int call_result_fn(void *result);
+void check_result(const char *function, call_result_fn *call, size_t known);
+
+/* vaspace/notice.h */
+void check_notice_subscribe(void);
+void check_notice_cancel(void);
+void check_generation_at(void);
+
+#endif
