@@ -9,6 +9,7 @@
 #include <vaspace/memory.h>
 #include <vaspace/reserve.h>
 #include <vaspace/notice.h>
+#include <vaspace/region.h>
 #include <vaspace/layout.h>
 #include <vaspace/stats.h>
 #include <vaspace/system.h>

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A region: an owned span (space/user.h), a block allocator over it (core/blocks.h), and
+ * the engine for what is mapped in its blocks (space/part.h).
+ *
+ * LOCKS. The order of space/space.h: users_lock, then a region's lock, then the holding's, then the
+ * space's. The region's lock guards all books here. It is never held over
+ * a kernel call for the span, nor over a notice. The functions of the engine that change what is mapped run between
+ * vas_region_pin, called with the lock, and vas_region_unpin, without:
+ * fork takes the lock and then waits for pins, so the lock is never taken with a pin held.
+ * What must not change while the engine is at work is kept by the block's mark.
+ */
+#ifndef VAS_REGION_REGION_H
+#define VAS_REGION_REGION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <vaspace/region.h>
+
+#include "core/blocks.h"
+#include "record/report.h"
+#include "region/records.h"
+#include "space/part.h"
+#include "space/space.h"
+
+enum vas_region_state {
+	VAS_REGION_LIVE,
+	VAS_REGION_PARKED, /* its memory is detached; blocks stay: park.c */
+	VAS_REGION_SHARED, /* in a child, of the parent's memory: nothing may be changed */
+	VAS_REGION_ABSENT /* in a child that has nothing of it */
+};
+
+/*
+ * The mark of a block in the allocator: what is going on with it, whether a
+ * promise of the engine's is kept for its free, and the number of its record.
+ */
+#define VAS_MARK_STATE	      0x7u
+#define VAS_MARK_LIVE	      0x1u /* the caller's */
+#define VAS_MARK_MAKING	      0x2u /* taken, not handed out yet */
+#define VAS_MARK_FREEING      0x3u /* being freed: stays taken until its memory is given back */
+#define VAS_MARK_RETIRED      0x4u /* freed, but not all of it is inaccessible yet */
+#define VAS_MARK_WARM	      0x5u /* freed, and committed still: the cache's */
+#define VAS_MARK_WAITING      0x6u /* freed, until every thread has passed: the quarantine's */
+#define VAS_MARK_PROMISED     0x8u /* something was committed in it; I: one promise of the engine's */
+#define VAS_MARK_RECORD_SHIFT 8u /* 0 = it has no record */
+
+static inline uint32_t vas_mark_record(uint32_t mark)
+{
+	return mark >> VAS_MARK_RECORD_SHIFT;
+}
+
+static inline uint32_t vas_mark_with(uint32_t mark, uint32_t state)
+{
+	return (mark & ~VAS_MARK_STATE) | state;
+}
+
+static inline bool vas_mark_is(uint32_t mark, uint32_t state)
+{
+	return (mark & VAS_MARK_STATE) == state;
+}
+
+struct vas_region {
+	struct vas_holding_user user; /* user.holding: changed with the lock held, by merge */
+	struct vas_space *space; /* constant */
+	struct vas_lock lock;
+	uint32_t pins; /* operations in the engine (atomic); only split and merge wait for them */
+	uint32_t splitters; /* threads that wait for them: others let them pass (atomic) */
+	/* Constant: */
+	uint64_t granule;
+	uint64_t seed;
+	uint64_t cap; /* 0 = none */
+	uint64_t cache_bytes;
+	uint64_t cache_block;
+	uint64_t cache_age;
+	uint32_t flags; /* VAS_REGION_ bits */
+	/* Guarded by lock: */
+	enum vas_region_state state;
+	struct vas_span span; /* as the allocator has it: of whole granules */
+	struct vas_blocks *blocks;
+	struct vas_records records;
+	uint64_t pending; /* bytes of commits on their way, when there is a cap */
+	uint32_t promises; /* of the engine's, for blocks that will be committed */
+	bool orphans; /* in a child: blocks that threads of the parent were making or freeing */
+	uint32_t unfinished; /* blocks that are MAKING or FREEING */
+	uint64_t live; /* I: blocks that are LIVE */
+	uint64_t used; /* I: bytes in them */
+	uint64_t retired; /* I: blocks that are RETIRED */
+	uint64_t allocs;
+	uint64_t frees;
+	uint64_t warm_hits;
+};
+
+/* --- region.c --- */
+
+/*
+ * A region on loaded options: made, and unmade with its span. size: 0 with opts->start. Failures fill
+ * *failure, nothing is changed then.
+ */
+int vas_region_make(struct vas_space *space, uint64_t size, const struct vas_region_opts *opts,
+		    struct vas_failure *failure, struct vas_region **region);
+int vas_region_unmake(struct vas_region *region, enum vas_retired *state,
+		      struct vas_failure *failure);
+
+/*
+ * Takes the lock if the region can be looked at (look) or changed (lock). -ESTALE, -EPERM, -EBUSY: the
+ * lock is not held then.
+ */
+int vas_region_look(struct vas_region *region, struct vas_failure *failure);
+int vas_region_lock(struct vas_region *region, struct vas_failure *failure);
+static inline void vas_region_unlock(struct vas_region *region)
+{
+	vas_lock_drop(&region->lock);
+}
+
+/*
+ * The engine may be called on the region's holding from here on. Lock held; also when it fails, as
+ * vas_part_pin_used does. The end of it: lock not held.
+ */
+int vas_region_pin(struct vas_region *region, struct vas_failure *failure);
+void vas_region_unpin(struct vas_region *region);
+
+/*
+ * Makes sure that *promised promises are kept in region->promises; drops the lock and
+ * takes it again when they are not: then the caller looks anew. Lock held, also when it fails: 0,
+ * -EAGAIN (the lock was dropped), -ENOMEM.
+ */
+int vas_region_promise(struct vas_region *region, struct vas_failure *failure);
+
+/* Memory of the books, of any size, zeroed; as struct vas_blocks_support wants it. */
+int vas_region_take(void *space, size_t size, void **memory);
+void vas_region_give(void *space, void *memory, size_t size);
+
+static inline struct vas_region *vas_region_of(struct vas_holding_user *user)
+{
+	return (struct vas_region *)(void *)user; /* the first member */
+}
+
+/* Refuses with a reason. */
+static inline int vas_region_refuse(struct vas_failure *failure, enum vas_why why, int err)
+{
+	failure->why = (uint8_t)why;
+	return err;
+}
+
+/* --- block.c --- */
+
+int vas_block_alloc(struct vas_region *region, uint64_t size, const struct vas_alloc_opts *opts,
+		    struct vas_failure *failure, struct vas_block *block);
+int vas_block_free(struct vas_region *region, uint64_t start, struct vas_failure *failure,
+		   enum vas_retired *state);
+
+/* The live block that starts there. Lock held. -ERANGE, -EINVAL, -ENOENT. */
+int vas_block_find(struct vas_region *region, uint64_t start, struct vas_failure *failure,
+		   struct vas_block_info *info);
+/*
+ * The second half of a free, for a block that is FREEING (and PROMISED): its memory goes down the
+ * retire ladder, then the block is free, or RETIRED. Lock held and the region pinned on entry; neither after.
+ */
+enum vas_retired vas_block_retire(struct vas_region *region, struct vas_span span);
+/* Frees every block in the span that is RETIRED and wholly inaccessible by now. No lock. */
+void vas_block_settle(struct vas_region *region, struct vas_span span);
+/* Lock held: the block is free again, whatever it was; its record and promise go. */
+void vas_block_drop(struct vas_region *region, uint64_t start);
+
+/* --- resize.c --- */
+
+int vas_block_resize(struct vas_region *region, uint64_t start, uint64_t size,
+		     struct vas_failure *failure);
+int vas_block_split(struct vas_region *region, uint64_t start, uint64_t at,
+		    struct vas_failure *failure);
+int vas_block_merge(struct vas_region *region, uint64_t lower, uint64_t upper,
+		    struct vas_failure *failure);
+
+/* --- memory.c --- */
+
+int vas_block_commit(struct vas_region *region, struct vas_span range,
+		     const struct vas_commit_opts *opts, struct vas_failure *failure);
+int vas_block_decommit(struct vas_region *region, struct vas_span range,
+		       struct vas_failure *failure, enum vas_retired *state);
+int vas_block_protect(struct vas_region *region, struct vas_span range, int prot,
+		      struct vas_failure *failure);
+int vas_block_guard(struct vas_region *region, struct vas_span range, bool guard,
+		    struct vas_failure *failure);
+/*
+ * Commits in a block that is PROMISED, within the cap. Lock held and pinned on entry, neither after.
+ */
+int vas_block_populate(struct vas_region *region, struct vas_span range,
+		       const struct vas_commit_opts *opts, bool *dirty,
+		       struct vas_failure *failure);
+
+/* --- split.c --- */
+
+int vas_region_cut(struct vas_region *region, uint64_t at, struct vas_failure *failure,
+		   struct vas_region **upper);
+int vas_region_join(struct vas_region *lower, struct vas_region *upper,
+		    struct vas_failure *failure);
+
+/* --- stats.c --- */
+
+int vas_block_at(struct vas_region *region, uint64_t address, struct vas_failure *failure,
+		 struct vas_block *block);
+int vas_block_next(struct vas_region *region, uint64_t address, struct vas_failure *failure,
+		   struct vas_block *block);
+int vas_region_sum(struct vas_region *region, struct vas_failure *failure,
+		   struct vas_region_stats *stats);
+/* Every invariant of the region's own books; for tests. No lock. */
+bool vas_region_check(struct vas_region *region);
+
+#endif
