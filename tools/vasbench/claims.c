@@ -119,12 +119,12 @@ static int layout_measure(void *context)
 	struct reserve_context low = reserve_context(VAS_PLACE_LOW, 1);
 	unsigned int reads = run->count > 5000 ? 1 : 20, failed = 0;
 	struct contender contenders[] = {
-		{ "raw pair at a known free address", raw_pair_run, &pair, 64, 0, 0, 0, 0, 0, 0 },
-		{ "anywhere", reserve_run, &anywhere, 64, 1.5, 0, 0, 0, 0, 0 },
-		{ "remembered place", reserve_run, &remembered, 64, 1.1, 0, 0, 0, 0, 0 },
-		{ "towards the low end", reserve_run, &low, 64,
-		  run->build == layout_gaps ? 4.5 : 0, 0, 0, 0, 0, 0 },
-		{ "reading and parsing all mappings", read_maps_run, NULL, reads, 0, 0, 0, 0, 0, 0 },
+		{ "raw pair at a known free address", raw_pair_run, &pair, .batch = 64 },
+		{ "anywhere", reserve_run, &anywhere, .batch = 64, .bound = 1.5 },
+		{ "remembered place", reserve_run, &remembered, .batch = 64, .bound = 1.1 },
+		{ "towards the low end", reserve_run, &low, .batch = 64,
+		  .bound = run->build == layout_gaps ? 4.5 : 0 },
+		{ "reading and parsing all mappings", read_maps_run, NULL, .batch = reads },
 	};
 	char group[64];
 	int err = run->build(run->count);

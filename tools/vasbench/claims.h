@@ -5,20 +5,12 @@
 
 #include <stdint.h>
 
-#include "output.h"
-
-struct group_context {
-	struct output *output;
-	unsigned int rounds;
-};
+#include "group.h"
 
 int bench_claims(struct group_context *group); /* claims.c: anywhere, remembered, low */
 int bench_near(struct group_context *group); /* near.c */
 int bench_lookup(struct group_context *group); /* lookup.c: owner look-up, combining limits */
 int bench_vasmap(struct group_context *group); /* command.c: vasmap beside cat */
-
-/* Runs a measurement in a child of its own and takes over the rows that it counted. */
-int group_in_child(struct group_context *group, int (*function)(void *), void *context);
 
 /* The raw pair that others are compared with: one claim at an address known to be free, and munmap. */
 struct raw_pair {

@@ -122,8 +122,8 @@ int bench_vasmap(struct group_context *group)
 	struct command cat = { { (char[]){ "cat" }, maps, NULL }, 0 };
 	struct command vasmap = { { path, pid, NULL }, 0 };
 	struct contender contenders[] = {
-		{ "cat /proc/PID/maps", command_run, &cat, 1, 0, 0, 0, 0, 0, 0 },
-		{ "vasmap PID", command_run, &vasmap, 1, 1.5, 0, 0, 0, 0, 0 },
+		{ "cat /proc/PID/maps", command_run, &cat, .batch = 1 },
+		{ "vasmap PID", command_run, &vasmap, .batch = 1, .bound = 1.5 },
 	};
 	unsigned int failed = 0;
 	int keep = -1, err;

@@ -99,10 +99,10 @@ static int lookup_measure(void *context)
 	struct owners *one = calloc(1, sizeof(*one)), *many = calloc(1, sizeof(*many));
 	struct combine *combine = calloc(1, sizeof(*combine));
 	struct contender contenders[] = {
-		{ "empty loop", empty_run, many, 100000, 0, 0, 0, 0, 0, 0 },
-		{ "owner look-up, 1 span in 64 TiB", owner_run, one, 100000, 0, 10, 0, 0, 0, 0 },
-		{ "owner look-up, 64 spans side by side", owner_run, many, 100000, 0, 10, 0, 0, 0, 0 },
-		{ "combining 8 limits with 64 holes each", combine_run, combine, 200, 0, 5000, 0, 0, 0, 0 },
+		{ "empty loop", empty_run, many, .batch = 100000 },
+		{ "owner look-up, 1 span in 64 TiB", owner_run, one, .batch = 100000, .bound_ns = 10 },
+		{ "owner look-up, 64 spans side by side", owner_run, many, .batch = 100000, .bound_ns = 10 },
+		{ "combining 8 limits with 64 holes each", combine_run, combine, .batch = 200, .bound_ns = 5000 },
 	};
 	unsigned int failed = 0;
 	int err;

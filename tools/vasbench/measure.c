@@ -40,7 +40,7 @@ static int run_once(const struct contender *contender, double *ns)
 	uint64_t start = now_ns();
 	int err = contender->run(contender->context, contender->batch);
 
-	*ns = (double)(now_ns() - start) / contender->batch;
+	*ns = (double)(contender->spent ? *contender->spent : now_ns() - start) / contender->batch;
 	return err;
 }
 
@@ -69,10 +69,13 @@ int measure(struct contender *contenders, unsigned int count, unsigned int round
 				return err;
 			}
 		}
-	for (unsigned int i = count; i-- > 0;) {
+	for (unsigned int i = 0; i < count; i++) {
 		for (unsigned int round = 0; round < rounds; round++)
 			ratios[round] = times[i][round] / times[0][round];
 		contenders[i].ratio = median(ratios, rounds);
+		for (unsigned int round = 0; round < rounds; round++)
+			ratios[round] = times[i][round] - contenders[i].bound * times[0][round];
+		contenders[i].over = median(ratios, rounds);
 	}
 	for (unsigned int i = 0; i < count; i++) {
 		contenders[i].ns = median(times[i], rounds);

@@ -20,10 +20,14 @@ struct contender {
 	void *context;
 	unsigned int batch; /* operations a round */
 	double bound; /* ratio to the first that must not be exceeded; 0 = none */
+	double slack_ns; /* and so much more than that is allowed */
 	double bound_ns; /* time that must not be exceeded; 0 = none */
+	/* Not NULL: run says here how long its batch took, for one that has more to do than to be timed. */
+	const uint64_t *spent;
 	/* Results: */
 	double ns; /* median, per operation */
 	double ratio; /* median of per-round ratios to the first */
+	double over; /* median of ns beyond bound times the first's in the same round */
 	double low, high; /* quartiles of ns */
 };
 

@@ -125,9 +125,9 @@ static int near_measure(void *context)
 	struct near_case *item = context;
 	struct near near = { .size = item->size, .expect = item->hole_distance ? 0 : -ENOSPC };
 	struct contender contenders[] = {
-		{ "one query per mapping in the window", queries_run, NULL, 8, 0, 0, 0, 0, 0, 0 },
-		{ "reading and parsing all mappings", read_maps_run, NULL, 8, 0, 0, 0, 0, 0, 0 },
-		{ "near", near_run, &near, 8, 0, item->bound_ns, 0, 0, 0, 0 },
+		{ "one query per mapping in the window", queries_run, NULL, .batch = 8 },
+		{ "reading and parsing all mappings", read_maps_run, NULL, .batch = 8 },
+		{ "near", near_run, &near, .batch = 8, .bound_ns = item->bound_ns },
 	};
 	struct hole holes[128];
 	unsigned int failed = 0, queries = 0;

@@ -55,7 +55,7 @@ void output_begin(struct output *output, const char *name, unsigned int rounds)
 
 static bool within(const struct contender *row)
 {
-	if (row->bound > 0 && row->ratio > row->bound)
+	if (row->bound > 0 && row->over > row->slack_ns)
 		return false;
 	return !(row->bound_ns > 0 && row->ns > row->bound_ns);
 }
@@ -69,7 +69,7 @@ static void row_json(struct output *output, const char *group, const struct cont
 		printf("%g", row->bound);
 	else
 		printf("null");
-	printf(",\"bound_ns\":");
+	printf(",\"slack_ns\":%g,\"bound_ns\":", row->slack_ns);
 	if (row->bound_ns > 0)
 		printf("%g", row->bound_ns);
 	else
@@ -80,7 +80,10 @@ static void row_json(struct output *output, const char *group, const struct cont
 static void row_text(const struct contender *row)
 {
 	printf("  %-44s %12.1f ns  %9.4g", row->name, row->ns, row->ratio);
-	if (row->bound > 0)
+	if (row->bound > 0 && row->slack_ns > 0)
+		printf("  at most %g and %g ns: %s", row->bound, row->slack_ns,
+		       within(row) ? "yes" : "NO");
+	else if (row->bound > 0)
 		printf("  at most %g: %s", row->bound, within(row) ? "yes" : "NO");
 	if (row->bound_ns > 0)
 		printf("  at most %g ns: %s", row->bound_ns, within(row) ? "yes" : "NO");
