@@ -45,6 +45,8 @@ enum vas_why {
 	VAS_WHY_VETO, /* a subscriber to notices refused it */
 	VAS_WHY_REENTERED, /* called inside a notice about the same owner */
 	VAS_WHY_USED, /* a region uses the span */
+	VAS_WHY_NOT_MAPPED, /* a part of the range is not mapped */
+	VAS_WHY_UNLIKE, /* what is mapped there has another protection than was said */
 	VAS_WHY_COUNT
 };
 
@@ -54,7 +56,9 @@ enum vas_operation {
 	VAS_OPERATION_COMMIT,
 	VAS_OPERATION_RELEASE,
 	VAS_OPERATION_FIND,
-	VAS_OPERATION_READ /* reading a process's mappings */
+	VAS_OPERATION_READ, /* reading a process's mappings */
+	VAS_OPERATION_ADOPT,
+	VAS_OPERATION_DISOWN
 };
 
 struct vas_report {

@@ -6,6 +6,7 @@
  *			else can map there, nothing can be read or written
  *	commit		give a part of it memory
  *	release		hand the whole span back to the process
+ *	adopt		own a span that the caller mapped; disown is the reverse
  *
  * A claim never overwrites anyone's mapping: it is made with
  * MAP_FIXED_NOREPLACE, and by hint, comparison and munmap where the kernel or
@@ -141,6 +142,68 @@ VAS_API int vas_reserve(uint64_t size, const struct vas_reserve_opts *opts, stru
  * Thread-safe. Not signal-safe.
  */
 VAS_API int vas_release(void *start, enum vas_retired *state);
+
+/* Keep the span out of core dumps; keep it out of forked children. */
+#define VAS_ADOPT_NODUMP 0x1u
+#define VAS_ADOPT_NOFORK 0x2u
+/*
+ * The span is accessible, with one protection throughout: it becomes one that is committed
+ * so, and keeps its contents.
+ */
+#define VAS_ADOPT_COMMITTED 0x4u
+#define VAS_ADOPT_ALL 0x7u
+
+struct vas_adopt_opts {
+	size_t size;
+	const char *name; /* for the ledger, as for vas_reserve */
+	uint32_t flags; /* VAS_ADOPT_ bits */
+	uint32_t reserved; /* 0 */
+};
+
+/*
+ * Makes [start, start + size), which the caller mapped, an owned span, as if
+ * vas_reserve had claimed it; vas_release unmaps it. start and size are page multiples.
+ *
+ * All of it must be private anonymous memory without access (PROT_NONE), in any number
+ * of kernel mappings. That is checked against the kernel's list of mappings; the
+ * report's address is the first that differs. What the range hid is dropped. With
+ * VAS_ADOPT_COMMITTED it must be accessible instead, and nothing is dropped.
+ * NULL options: PROT_NONE, dumped and inherited like any memory.
+ *
+ * The range must be the caller's, and nobody may change what is mapped there during the call:
+ * pieces of what malloc or another library mapped look the same.
+ *
+ * Errors; in each case nothing is owned that was not, and what is accessible is as
+ * it was (but for the advice of NODUMP and NOFORK, which may have been given):
+ *  -EINVAL	unaligned or empty range, one that wraps or leaves user space, unknown
+ *		flags; a part that is not mapped; a part with another protection than was said
+ *  -E2BIG	opts is larger than known, with a non-zero tail
+ *  -EEXIST	a part is owned already, or is a file, shared memory, a stack, a huge page
+ *		pool's or the kernel's own
+ *  -ENOMEM	the kernel refused: the VMA limit; or no memory for the library's own books
+ *  -EAGAIN	memory is locked by mlockall(MCL_FUTURE) beyond RLIMIT_MEMLOCK
+ *  -EOPNOTSUPP	the mappings of this process cannot be read, so nothing can be checked
+ *  -EMFILE	no descriptor is left in the process to read them
+ *  -ENFILE	no descriptor is left in the system
+ *  -EPERM	the kernel or a sandbox forbids the calls
+ *  -ENOSYS	the same
+ *
+ * Takes time in proportion to the mappings of the process. Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_adopt(void *start, uint64_t size, const struct vas_adopt_opts *opts);
+
+/*
+ * Forgets the whole owned span that starts at start, adopted or reserved, and leaves what is
+ * mapped there as it is: it belongs to the caller.
+ *
+ * Errors:
+ *  -ENOENT	no owned span starts there, or it was released; nothing is changed
+ *  -EBUSY	a region uses the span; nothing is changed
+ *  -EDEADLK	called inside a notice about this span; nothing is changed
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_disown(void *start);
 
 /* Who owns an address: a value, true at some moment during the call. */
 struct vas_owner {

@@ -11,6 +11,7 @@
 #include "base/code.h"
 #include "base/hot.h"
 #include "record/event.h"
+#include "space/adopt.h"
 #include "space/space.h"
 
 #define ALL_PROT (PROT_READ | PROT_WRITE | PROT_EXEC)
@@ -18,6 +19,7 @@
 /* The first versions' sizes: what older callers may pass. */
 #define RESERVE_OPTS_MIN sizeof(struct vas_reserve_opts)
 #define COMMIT_OPTS_MIN sizeof(struct vas_commit_opts)
+#define ADOPT_OPTS_MIN sizeof(struct vas_adopt_opts)
 #define DETAILS_MIN sizeof(struct vas_owner_details)
 
 static int fail(struct vas_failure *failure, enum vas_why why, int err)
@@ -132,6 +134,51 @@ VAS_HOT int vas_release(void *start, enum vas_retired *state)
 		vas_event_span(VAS_LOG_DEBUG, "released", address, size);
 	if (state)
 		*state = reached;
+	return 0;
+}
+
+int vas_adopt(void *start, uint64_t size, const struct vas_adopt_opts *opts)
+{
+	struct vas_span span = { (uint64_t)(uintptr_t)start, size };
+	struct vas_adopt_opts known;
+	struct vas_failure failure;
+	struct vas_space *space;
+	int err;
+
+	vas_failure_begin(&failure, VAS_OPERATION_ADOPT, size);
+	failure.address = span.start;
+	err = vas_options_load(opts, &known, sizeof(known), ADOPT_OPTS_MIN);
+	if (err)
+		return fail(&failure, VAS_WHY_ARGUMENT, err);
+	err = vas_space_default(&space);
+	if (err)
+		return fail(&failure, VAS_WHY_BOOKS, err);
+	if (!range_is_sound(space, span.start, size) || (known.flags & ~VAS_ADOPT_ALL) ||
+	    known.reserved)
+		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	err = vas_space_adopt(space, span, &known, &failure);
+	if (err) {
+		failure.error = err;
+		vas_failure_publish(&failure);
+		return err;
+	}
+	if (is_verbose(space))
+		vas_event_span(VAS_LOG_DEBUG, "adopted", span.start, span.size);
+	return 0;
+}
+
+int vas_disown(void *start)
+{
+	uint64_t address = (uint64_t)(uintptr_t)start;
+	struct vas_space *space = vas_space_if_made();
+	struct vas_span span;
+	int err;
+
+	err = space ? vas_space_disown(space, address, &span) : -ENOENT;
+	if (err)
+		return fail_early(VAS_OPERATION_DISOWN, 0, address, release_why(err), err);
+	if (is_verbose(space))
+		vas_event_span(VAS_LOG_DEBUG, "disowned", span.start, span.size);
 	return 0;
 }
 

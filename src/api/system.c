@@ -21,7 +21,7 @@ int vas_version(void)
 int vas_feature(const char *name)
 {
 	static const char features[][12] = {
-		"reserve", "commit", "release", "limits", "layout", "owner", "ledger", "topology", "notice",
+		"reserve", "commit", "release", "limits", "layout", "owner", "ledger", "topology", "notice", "adopt",
 	};
 	size_t length;
 

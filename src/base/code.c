@@ -88,6 +88,10 @@ const char *vas_operation_name(enum vas_operation operation)
 		return "find";
 	case VAS_OPERATION_READ:
 		return "read";
+	case VAS_OPERATION_ADOPT:
+		return "adopt";
+	case VAS_OPERATION_DISOWN:
+		return "disown";
 	}
 	return "unknown";
 }
@@ -153,6 +157,10 @@ static const struct why_words why_table[VAS_WHY_COUNT] = {
 				"make the change after the hook has returned" },
 	[VAS_WHY_USED] = { "used", "a region uses the span",
 			   "call the region's own functions, or destroy the region" },
+	[VAS_WHY_NOT_MAPPED] = { "not-mapped", "a part of the range is not mapped",
+				 "map all of it, or reserve it instead" },
+	[VAS_WHY_UNLIKE] = { "unlike", "what is mapped there has another protection than was said",
+			     "give all of it one protection, and say whether it is committed" },
 };
 
 static const struct why_words *why_find(enum vas_why why)

@@ -607,7 +607,9 @@ static const struct {
 	const char *function;
 	void (*check)(void);
 } functions[] = {
+	{ "vas_adopt", check_adopt },
 	{ "vas_commit", check_commit },
+	{ "vas_disown", check_disown },
 	{ "vas_feature", check_feature },
 	{ "vas_generation_at", check_generation_at },
 	{ "vas_layout_at", check_at },

@@ -36,6 +36,9 @@ void check_options(const char *function, call_options_fn *call, const void *good
 typedef int call_result_fn(void *result);
 void check_result(const char *function, call_result_fn *call, size_t known);
 
+/* vaspace/reserve.h: adoption */
+void check_adopt(void);
+void check_disown(void);
 /* vaspace/notice.h */
 void check_notice_subscribe(void);
 void check_notice_cancel(void);
