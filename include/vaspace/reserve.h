@@ -17,6 +17,7 @@
 #define VASPACE_RESERVE_H
 
 #include <vaspace/base.h>
+#include <vaspace/fork.h>
 #include <vaspace/limits.h>
 #include <vaspace/memory.h>
 #include <vaspace/report.h>
@@ -56,7 +57,7 @@ enum vas_side {
 #define VAS_RESERVE_HIGH_WINDOW 0x04u
 /* Keep the span out of core dumps (MADV_DONTDUMP). */
 #define VAS_RESERVE_NODUMP 0x08u
-/* Keep the span out of forked children (MADV_DONTFORK). */
+/* Keep the span out of forked children: fork = VAS_FORK_ABSENT. */
 #define VAS_RESERVE_NOFORK 0x10u
 #define VAS_RESERVE_ALL 0x1fu
 
@@ -92,6 +93,9 @@ struct vas_reserve_opts {
 	struct vas_candidate *candidates; /* the places tried, in order; owned by the caller */
 	size_t candidate_capacity;
 	size_t *candidate_count; /* how many were tried, may exceed the capacity; also on failure */
+	enum vas_fork fork; /* what a forked child has of the span; see vaspace/fork.h */
+	uint32_t reserved; /* 0 */
+	const struct vas_policy *policy; /* of memory committed in it; NULL = the thread's own */
 };
 
 /*
@@ -104,7 +108,8 @@ struct vas_reserve_opts {
  *		unknown flag or place; an alignment that is no multiple of the page size
  *		(unless it divides it); a phase not below the alignment or not
  *		page aligned; EXACT or PREFER at an unaligned address; min_size
- *		above size; PREFER with EXACT or NEAR; malformed limits
+ *		above size; PREFER with EXACT or NEAR; malformed limits; an unknown fork
+ *		policy, or one that NOFORK or the limits forbid
  *  -E2BIG	opts or one of its limits is larger than known, non-zero tail
  *  -ERANGE	impossible under these limits even in an empty address space:
  *		limits that conflict, a window smaller than size, an address
@@ -117,6 +122,7 @@ struct vas_reserve_opts {
  *  -EAGAIN	memory is locked by mlockall(MCL_FUTURE) beyond RLIMIT_MEMLOCK
  *  -EPERM	the kernel or a sandbox forbids mapping there, or at all
  *  -ENOSYS	a sandbox denies mmap itself
+ *  -EOPNOTSUPP	VAS_FORK_WIPE, and the kernel has no MADV_WIPEONFORK
  *  -EBUSY	every candidate was lost to another thread, a bounded number of times
  *
  * Thread-safe. Not signal-safe. See vas_report_format for a line that tells

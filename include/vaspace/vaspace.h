@@ -4,6 +4,7 @@
 #define VASPACE_VASPACE_H
 
 #include <vaspace/base.h>
+#include <vaspace/fork.h>
 #include <vaspace/limits.h>
 #include <vaspace/report.h>
 #include <vaspace/memory.h>

@@ -140,7 +140,8 @@ VAS_HOT void vas_space_publish(struct vas_space *space, struct vas_holding *hold
 {
 	VAS_ASSERT_DEBUG(vas_lock_held(&space->lock));
 	holding->span = span;
-	holding->recipe = recipe;
+	holding->recipe = recipe & VAS_RECIPE_ALL;
+	holding->fork = recipe >> VAS_RECIPE_FORK_SHIFT;
 	holding->parked = false;
 	holding->state = VAS_HOLDING_LIVE;
 	holding->user = NULL;

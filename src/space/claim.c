@@ -68,7 +68,7 @@ void vas_space_forget_probes(struct vas_space *space)
 int vas_space_apply_recipe(struct vas_space *space, uint64_t start, uint64_t size, uint32_t recipe)
 {
 	static const int advice[VAS_RECIPE_BITS] = { MADV_DONTDUMP, MADV_DONTFORK,
-						     MADV_NOHUGEPAGE };
+						     MADV_NOHUGEPAGE, MADV_WIPEONFORK };
 	int64_t err;
 
 	for (uint32_t bit = 0; bit < VAS_RECIPE_BITS; bit++) {
@@ -78,6 +78,8 @@ int vas_space_apply_recipe(struct vas_space *space, uint64_t start, uint64_t siz
 		/* A kernel without huge pages has nothing to be told about them. */
 		if (err == -EINVAL && advice[bit] == MADV_NOHUGEPAGE)
 			continue;
+		if (err == -EINVAL && advice[bit] == MADV_WIPEONFORK)
+			return -EOPNOTSUPP;
 		/* What madvise makes of ENOMEM: the VMA limit forbids a split. */
 		if (err == -EAGAIN)
 			return -ENOMEM;

@@ -10,7 +10,8 @@
  * fork, wait until no commit or release is between its kernel call and its
  * record, and hold the books; after it, let go in both. In the child, spans
  * that do not exist there (MADV_DONTFORK) are forgotten, since the child's own
- * mmap may land in their place.
+ * mmap may land in their place. Embedders may call the handlers themselves, before or
+ * inside of ours: those of one thread nest.
  *
  * CONCURRENCY. Lock order: making, the space's lock, then those of the notices,
  * the strays and the log hook.
@@ -26,10 +27,25 @@
 #include "space/space.h"
 #include "sys/strays.h"
 
-static void fork_prepare(void)
+/* Who readies for a fork, and how many times it has said so. */
+static struct {
+	struct vas_failure *thread; /* stands for the thread: its own, at the same address in a child (atomic) */
+	uint32_t depth; /* that thread's; I: > 0 exactly when thread is set */
+} fork_work;
+
+static bool fork_is_mine(void)
+{
+	return __atomic_load_n(&fork_work.thread, __ATOMIC_RELAXED) == vas_failure_current();
+}
+
+void vas_fork_begin(void)
 {
 	struct vas_space *space;
 
+	if (fork_is_mine()) {
+		fork_work.depth++;
+		return;
+	}
 	vas_space_lock_making();
 	space = vas_space_if_made();
 	if (space) {
@@ -38,12 +54,23 @@ static void fork_prepare(void)
 	}
 	vas_strays_fork_begin();
 	vas_log_fork_begin();
+	__atomic_store_n(&fork_work.thread, vas_failure_current(), __ATOMIC_RELAXED);
+	fork_work.depth = 1;
 }
 
-static void fork_parent(void)
+static void fork_forget(void)
+{
+	fork_work.depth = 0;
+	__atomic_store_n(&fork_work.thread, NULL, __ATOMIC_RELAXED);
+}
+
+void vas_fork_end_parent(void)
 {
 	struct vas_space *space = vas_space_if_made();
 
+	if (!fork_is_mine() || --fork_work.depth > 0)
+		return;
+	fork_forget();
 	vas_log_fork_end();
 	vas_strays_fork_end();
 	if (space) {
@@ -68,10 +95,13 @@ static void fork_counters(struct vas_stats *stats)
 	*stats = sums;
 }
 
-static void fork_child(void)
+int vas_fork_end_child(void)
 {
 	struct vas_space *space = vas_space_if_made();
 
+	if (!fork_is_mine())
+		return 0;
+	fork_forget();
 	vas_log_fork_end();
 	vas_strays_fork_end();
 	if (space) {
@@ -83,10 +113,16 @@ static void fork_child(void)
 		vas_lock_drop(&space->lock);
 	}
 	vas_space_unlock_making();
+	return 0;
+}
+
+static void fork_child(void)
+{
+	(void)vas_fork_end_child();
 }
 
 void vas_fork_register(void)
 {
 	/* Without handlers the library still works in programs that do not fork from threads. */
-	(void)pthread_atfork(fork_prepare, fork_parent, fork_child);
+	(void)pthread_atfork(vas_fork_begin, vas_fork_end_parent, fork_child);
 }

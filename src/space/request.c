@@ -110,17 +110,38 @@ static int combine_list(struct reserve *work, struct vas_limits *combined)
 	return err;
 }
 
-static uint32_t request_recipe(uint32_t flags, uint32_t obligations)
+/* What forks do with the span, as a recipe says it. -EINVAL for what cannot be had together. */
+static int request_fork(const struct vas_reserve_opts *opts, uint32_t obligations,
+			uint32_t *recipe)
 {
-	uint32_t recipe = 0;
+	bool kept_out = (opts->flags & VAS_RESERVE_NOFORK) || (obligations & VAS_OBLIGE_NOFORK);
+	uint32_t policy = (uint32_t)opts->fork;
 
-	if ((flags & VAS_RESERVE_NODUMP) || (obligations & VAS_OBLIGE_NODUMP))
-		recipe |= VAS_RECIPE_NODUMP;
-	if ((flags & VAS_RESERVE_NOFORK) || (obligations & VAS_OBLIGE_NOFORK))
-		recipe |= VAS_RECIPE_NOFORK;
+	if (policy > VAS_FORK_TRAP || opts->reserved)
+		return -EINVAL;
+	if (kept_out && (policy == VAS_FORK_SHARE || policy == VAS_FORK_COPY))
+		return -EINVAL;
+	if ((opts->flags & VAS_RESERVE_NOFORK) && policy == VAS_FORK_WIPE)
+		return -EINVAL;
+	if (kept_out && policy == VAS_FORK_DEFAULT)
+		policy = VAS_FORK_ABSENT;
+	*recipe |= policy << VAS_RECIPE_FORK_SHIFT;
+	if (policy == VAS_FORK_ABSENT || policy == VAS_FORK_TRAP)
+		*recipe |= VAS_RECIPE_NOFORK;
+	if (policy == VAS_FORK_WIPE)
+		*recipe |= VAS_RECIPE_WIPE;
+	return 0;
+}
+
+static int request_recipe(const struct vas_reserve_opts *opts, uint32_t obligations,
+			  uint32_t *recipe)
+{
+	*recipe = 0;
+	if ((opts->flags & VAS_RESERVE_NODUMP) || (obligations & VAS_OBLIGE_NODUMP))
+		*recipe |= VAS_RECIPE_NODUMP;
 	if (obligations & VAS_OBLIGE_NOHUGE)
-		recipe |= VAS_RECIPE_NOHUGE;
-	return recipe;
+		*recipe |= VAS_RECIPE_NOHUGE;
+	return request_fork(opts, obligations, recipe);
 }
 
 static void note_request(struct vas_failure *failure, const struct vas_request *request,
@@ -178,11 +199,15 @@ int vas_reserve_request(struct reserve *work, uint64_t size)
 		else
 			work->failure->shortfall = why;
 	}
+	if (!err) {
+		err = request_recipe(work->opts, combined.obligations, &work->recipe);
+		if (err)
+			work->failure->why = VAS_WHY_ARGUMENT;
+	}
 	if (err) {
 		vas_reserve_request_end(work);
 		return err;
 	}
-	work->recipe = request_recipe(work->opts->flags, combined.obligations);
 	note_request(work->failure, &work->request, work->opts);
 	return 0;
 }

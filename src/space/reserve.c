@@ -441,6 +441,7 @@ static int reserve_classify(struct reserve *work, int err)
 		failure->why = VAS_WHY_LOCKED;
 		return err;
 	case -ENOSYS:
+	case -EOPNOTSUPP:
 		failure->why = VAS_WHY_DENIED;
 		return err;
 	case -ENOMEM:
@@ -481,7 +482,7 @@ static bool worth_remembering(const struct reserve *work)
 	const struct vas_reserve_opts *opts = work->opts;
 
 	return work->request.place == VAS_PLACE_ANY && work->request.avoid.count == 0 &&
-	       opts->limit_count == 0 && !(opts->flags & VAS_RESERVE_PREFER) &&
+	       opts->limit_count == 0 && !opts->policy && !(opts->flags & VAS_RESERVE_PREFER) &&
 	       !opts->candidates && !opts->candidate_count &&
 	       work->failure->shortfall == VAS_WHY_NONE;
 }

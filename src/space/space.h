@@ -45,7 +45,11 @@
 #define VAS_RECIPE_NODUMP 0x1u
 #define VAS_RECIPE_NOFORK 0x2u
 #define VAS_RECIPE_NOHUGE 0x4u
-#define VAS_RECIPE_BITS 3u
+#define VAS_RECIPE_WIPE 0x8u
+#define VAS_RECIPE_BITS 4u
+#define VAS_RECIPE_ALL ((1u << VAS_RECIPE_BITS) - 1)
+/* What publish is given has the enum vas_fork of the span above them; a holding has it apart. */
+#define VAS_RECIPE_FORK_SHIFT 8u
 
 enum vas_holding_state {
 	VAS_HOLDING_LIVE,

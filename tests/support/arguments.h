@@ -39,6 +39,9 @@ void check_result(const char *function, call_result_fn *call, size_t known);
 /* vaspace/reserve.h: adoption */
 void check_adopt(void);
 void check_disown(void);
+/* vaspace/fork.h */
+void check_fork(void);
+void check_fork_child(void);
 /* vaspace/notice.h */
 void check_notice_subscribe(void);
 void check_notice_cancel(void);

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vaspace/fork.h - what a forked child has of each span.
+ *
+ * Each span says so when it is reserved (vas_reserve_opts.fork). fork() keeps the
+ * books whole by itself, in the parent and in the child, whatever other threads do.
+ * The three functions are for those who fork by other means, and for allocators whose
+ * own fork handlers must run in another order.
+ */
+#ifndef VASPACE_FORK_H
+#define VASPACE_FORK_H
+
+#include <vaspace/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Of a span, or of one part of it where that part alone says what it can be. */
+enum vas_fork {
+	/* Private memory: COPY. Shared memory: SHARE. Private huge pages of the pool: ABSENT. */
+	VAS_FORK_DEFAULT = 0,
+	/* The same memory, which both use. Only the parent changes what is mapped. Shared memory only. */
+	VAS_FORK_SHARE,
+	/* A copy of the child's own: of private memory by the kernel, page by page when written to; of shared memory at once. */
+	VAS_FORK_COPY,
+	/* Nothing: the child does not own the addresses, and its own mappings may land there. */
+	VAS_FORK_ABSENT,
+	/* Zeroes. Private anonymous memory only. */
+	VAS_FORK_WIPE,
+	/* No memory, and the addresses stay the child's: reserved, nothing committed. */
+	VAS_FORK_TRAP
+};
+
+/*
+ * Readies the books for a fork: waits until no call of another thread is between
+ * the kernel and its record, and keeps others out until vas_fork_parent or
+ * vas_fork_child of the same thread. fork() does all of that by itself; doing it here
+ * as well is harmless, in either order, and calls nest.
+ *
+ * A thread that is kept out while the thread that forks waits for one of its
+ * locks is let in after some milliseconds, rather than that both wait for ever.
+ *
+ * Cannot fail. Thread-safe. Not signal-safe. Not to be called inside a notice.
+ */
+VAS_API void vas_fork_prepare(void);
+
+/*
+ * Ends what vas_fork_prepare of this thread began, in the parent, also when the fork failed.
+ * Without that it does nothing.
+ *
+ * Cannot fail. Thread-safe. Not signal-safe.
+ */
+VAS_API void vas_fork_parent(void);
+
+/*
+ * Makes the books those of a child: spans that it does not have are forgotten, and so on.
+ * Calling it twice is harmless.
+ *
+ * Errors:
+ *  -EOWNERDEAD	the fork was not announced, and at that moment a thread of the parent was
+ *		changing the books: they are given up. What was mapped stays mapped and is
+ *		nobody's; what was owned stays not owned. The child's next call begins new books
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_fork_child(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

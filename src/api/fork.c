@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The edge of vaspace/fork.h. */
+#include <vaspace/fork.h>
+
+#include "space/fork.h"
+
+void vas_fork_prepare(void)
+{
+	vas_fork_begin();
+}
+
+void vas_fork_parent(void)
+{
+	vas_fork_end_parent();
+}
+
+int vas_fork_child(void)
+{
+	return vas_fork_end_child();
+}
