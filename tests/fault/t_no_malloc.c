@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <vaspace/vaspace.h>
@@ -198,7 +199,7 @@ static void refusals(void)
 	opts.limit_count = 1;
 	CALL_VOID(vas_log_set(on_log, NULL, VAS_LOG_DEBUG));
 	is_err(CALL(vas_reserve(page, &opts, &span)), ERANGE, "limits that exclude each other");
-	is_err(CALL(vas_commit(&span, page, NULL)), EINVAL, "a commit of what cannot be");
+	is_err(CALL(vas_commit(arena + 1, page, NULL)), EINVAL, "a commit of what cannot be");
 	is_err(CALL(vas_release(&span, NULL)), ENOENT, "a release of what is not owned");
 	opts.limit_count = 0;
 	opts.place = VAS_PLACE_EXACT;
@@ -273,6 +274,40 @@ static void questions(void)
 	   "what cannot fail");
 }
 
+static int on_notice(void *context, const struct vas_notice *notice)
+{
+	*(unsigned long *)context += notice->size > 0;
+	return 0;
+}
+
+static void notices(void)
+{
+	unsigned long told = 0;
+	struct vas_span span;
+	uint64_t id, one, generation;
+
+	is_err(CALL(vas_reserve(16 * page, NULL, &span)), 0, "a span to watch");
+	is_err(CALL(vas_notice_subscribe(NULL, on_notice, &told, &id)), 0, "vas_notice_subscribe");
+	is_err(CALL(vas_notice_subscribe(&span, on_notice, &told, &one)), 0, "to one span");
+	is_err(CALL(vas_commit(vas_span_pointer(span), page, NULL)), 0, "a change");
+	is_err(CALL(vas_generation_at(vas_span_pointer(span), &generation)), 0,
+	       "vas_generation_at");
+	is_err(CALL(vas_release(vas_span_pointer(span), NULL)), 0, "and the last one");
+	is_err(CALL(vas_notice_cancel(one)), 0, "vas_notice_cancel");
+	is_err(CALL(vas_notice_cancel(id)), 0, "of both");
+	ok(told >= 6, "the hooks were called %lu times", told);
+}
+
+static void adoption(void)
+{
+	void *own = mmap(NULL, 16 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	is_err(CALL(vas_adopt(own, 16 * page, NULL)), 0, "vas_adopt");
+	is_err(CALL(vas_commit(own, page, NULL)), 0, "commit in it");
+	is_err(CALL(vas_disown(own)), 0, "vas_disown");
+	munmap(own, 16 * page);
+}
+
 /* A child inherits the books; the handlers of fork run there. */
 static void after_fork(void *arg)
 {
@@ -295,6 +330,8 @@ int main(void)
 	refusals();
 	layouts();
 	questions();
+	notices();
+	adoption();
 	tap_case("after fork", after_fork, NULL, 20);
 	return tap_done();
 }
