@@ -20,6 +20,8 @@
 #include <string.h>
 #include <sys/auxv.h>
 
+#include <vaspace/region.h>
+
 #include "base/assert.h"
 #include "base/random.h"
 #include "base/text.h"
@@ -43,15 +45,32 @@ static uint8_t environment_set[16];
 
 static const char *const claim_words[] = { "auto", "hint", NULL };
 static const char *const route_words[] = { "auto", "raw", "libc", NULL };
+/* In the order of the bits VAS_REGION_RED_ZONES and further. */
+static const char *const debug_words[] = { "redzones", "delay", "fill", "tags", NULL };
 static const char *const log_words[] = { "error", "warning", "info", "debug", NULL };
 
-/* The index of value in words, or -1. */
-static int environment_word(const char *const *words, const char *value)
+/* The index of a value of that length in words, or -1. */
+static int environment_word_at(const char *const *words, const char *value, size_t length)
 {
 	for (int i = 0; words[i]; i++)
-		if (strlen(words[i]) == strlen(value) && !memcmp(words[i], value, strlen(value)))
+		if (strlen(words[i]) == length && !memcmp(words[i], value, length))
 			return i;
 	return -1;
+}
+
+static int environment_word(const char *const *words, const char *value)
+{
+	return environment_word_at(words, value, strlen(value));
+}
+
+/* The length of the first item of a list with commas between. */
+static size_t item_length(const char *list)
+{
+	size_t length = 0;
+
+	while (list[length] && list[length] != ',')
+		length++;
+	return length;
 }
 
 static bool parse_disable(struct vas_environment *environment, const char *value)
@@ -59,12 +78,9 @@ static bool parse_disable(struct vas_environment *environment, const char *value
 	uint32_t disabled = 0;
 
 	while (*value) {
-		size_t length = 0;
-		int probe;
+		size_t length = item_length(value);
+		int probe = vas_probe_find(value, length);
 
-		while (value[length] && value[length] != ',')
-			length++;
-		probe = vas_probe_find(value, length);
 		if (probe < 0 && length > 0)
 			return false;
 		if (length > 0)
@@ -172,6 +188,53 @@ static void print_log(const struct vas_environment *environment, struct vas_text
 		     environment->log_level < 0 ? "silent" : log_words[environment->log_level]);
 }
 
+static bool parse_ballast(struct vas_environment *environment, const char *value)
+{
+	const char *end = value + strlen(value);
+	uint64_t count;
+
+	if (!vas_text_parse_decimal(&value, end, &count) || *value || count > VAS_BALLAST_MAX)
+		return false;
+	environment->ballast = (uint32_t)count;
+	return true;
+}
+
+static void print_ballast(const struct vas_environment *environment, struct vas_text *text)
+{
+	vas_text_add_decimal(text, environment->ballast);
+}
+
+static bool parse_debug(struct vas_environment *environment, const char *value)
+{
+	uint32_t debug = 0;
+
+	while (*value) {
+		size_t length = item_length(value);
+		int word = environment_word_at(debug_words, value, length);
+
+		if (word < 0 && length > 0)
+			return false;
+		if (length > 0)
+			debug |= 1u << word;
+		value += length + (value[length] == ',');
+	}
+	environment->debug = debug;
+	return true;
+}
+
+static void print_debug(const struct vas_environment *environment, struct vas_text *text)
+{
+	const char *comma = "";
+
+	for (int i = 0; debug_words[i]; i++) {
+		if (!(environment->debug & 1u << i))
+			continue;
+		vas_text_add(text, comma);
+		vas_text_add(text, debug_words[i]);
+		comma = ",";
+	}
+}
+
 static bool parse_module_path(struct vas_environment *environment, const char *value)
 {
 	size_t length = strlen(value);
@@ -209,7 +272,17 @@ static const struct setting settings[] = {
 	{ "VASPACE_MODULE_PATH",
 	  "Directories, with colons between, where modules are looked for first.", "",
 	  parse_module_path, print_module_path },
+	{ "VASPACE_BALLAST",
+	  "Spare kernel mappings kept to be given up at the limit of mappings, 0 to 1024.", "8",
+	  parse_ballast, print_ballast },
+	{ "VASPACE_DEBUG",
+	  "Debug modes of every region, with commas between: redzones, delay, fill, tags.", "",
+	  parse_debug, print_debug },
 };
+_Static_assert(VAS_REGION_RED_ZONES == 1 && VAS_REGION_DELAY == 2 && VAS_REGION_FILL == 4 &&
+		       VAS_REGION_TAGS == 8,
+	       "the bits are in the order of debug_words");
+_Static_assert(VAS_BALLAST_DEFAULT == 8 && VAS_BALLAST_MAX == 1024, "as the table says");
 #define SETTING_COUNT (sizeof(settings) / sizeof(settings[0]))
 _Static_assert(SETTING_COUNT <= 16, "a result for each");
 
@@ -231,6 +304,7 @@ void vas_environment_reload(void)
 	memset(environment_error, 0, sizeof(environment_error));
 	memset(environment_set, 0, sizeof(environment_set));
 	environment_now.log_level = -1;
+	environment_now.ballast = VAS_BALLAST_DEFAULT;
 	if (!getauxval(AT_SECURE))
 		for (size_t i = 0; i < SETTING_COUNT; i++)
 			environment_read(i);

@@ -16,6 +16,9 @@
 enum vas_claim_mode { VAS_CLAIM_AUTO, VAS_CLAIM_HINT };
 enum vas_route { VAS_ROUTE_AUTO, VAS_ROUTE_RAW, VAS_ROUTE_LIBC };
 
+#define VAS_BALLAST_DEFAULT 8u
+#define VAS_BALLAST_MAX 1024u
+
 struct vas_environment {
 	uint32_t disabled; /* VASPACE_DISABLE=noreplace,...: bit per enum vas_probe */
 	enum vas_claim_mode
@@ -27,6 +30,8 @@ struct vas_environment {
 	int log_level; /* VASPACE_LOG=error|warning|info|debug; -1 = silent */
 	char module_path
 		[256]; /* VASPACE_MODULE_PATH: where modules are looked for first; "" = default */
+	uint32_t ballast; /* VASPACE_BALLAST=8: spare kernel mappings; 0 = none */
+	uint32_t debug; /* VASPACE_DEBUG=redzones,fill,...: VAS_REGION_ bits for every region */
 };
 
 const struct vas_environment *vas_environment_get(void);

@@ -11,7 +11,8 @@
 
 static const char *const names[] = { "VASPACE_DISABLE",	     "VASPACE_CLAIM",	   "VASPACE_ROUTE",
 				     "VASPACE_STACK_MARGIN", "VASPACE_BRK_MARGIN", "VASPACE_TRACE",
-				     "VASPACE_LOG",	     "VASPACE_MODULE_PATH" };
+				     "VASPACE_LOG",	     "VASPACE_MODULE_PATH", "VASPACE_BALLAST",
+				     "VASPACE_DEBUG" };
 #define NAMES (sizeof(names) / sizeof(names[0]))
 
 static void clear(void)
@@ -49,6 +50,8 @@ static void defaults(void)
 	ok(!environment->trace, "no trace");
 	is_i64(environment->log_level, -1, "no log");
 	is_str(environment->module_path, "", "no path of modules");
+	is_u64(environment->ballast, VAS_BALLAST_DEFAULT, "some ballast");
+	is_u64(environment->debug, 0, "no debug mode");
 	for (size_t i = 0; i < NAMES; i++) {
 		is_err(vas_environment_describe(i, &setting), 0, "setting %zu is described", i);
 		is_str(setting.name, names[i], "by its name");
@@ -75,6 +78,11 @@ static void understood(void)
 		{ "VASPACE_TRACE", "0", "0" },
 		{ "VASPACE_LOG", "warning", "warning" },
 		{ "VASPACE_MODULE_PATH", "/opt/modules", "/opt/modules" },
+		{ "VASPACE_BALLAST", "0", "0" },
+		{ "VASPACE_BALLAST", "1024", "1024" },
+		{ "VASPACE_DEBUG", "tags,redzones", "redzones,tags" },
+		{ "VASPACE_DEBUG", "redzones,delay,fill,tags", "redzones,delay,fill,tags" },
+		{ "VASPACE_DEBUG", ",fill,", "fill" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -103,6 +111,12 @@ static void not_understood(void)
 		{ "VASPACE_TRACE", "yes", "0" },
 		{ "VASPACE_TRACE", "10", "0" },
 		{ "VASPACE_LOG", "loud", "silent" },
+		{ "VASPACE_BALLAST", "1025", "8" },
+		{ "VASPACE_BALLAST", "-1", "8" },
+		{ "VASPACE_BALLAST", "8 ", "8" },
+		{ "VASPACE_BALLAST", "99999999999999999999", "8" },
+		{ "VASPACE_DEBUG", "redzone", "" },
+		{ "VASPACE_DEBUG", "fill,quarantine", "" },
 	};
 	char path[300];
 	struct vas_setting setting;
