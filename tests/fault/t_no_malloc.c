@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <vaspace/vaspace.h>
@@ -308,6 +309,61 @@ static void adoption(void)
 	munmap(own, 16 * page);
 }
 
+/* Spans of every policy, on their way into a child. */
+static void fork_spans(struct vas_span *spans, unsigned int count)
+{
+	static const enum vas_fork ways[] = { VAS_FORK_DEFAULT, VAS_FORK_ABSENT, VAS_FORK_WIPE,
+					      VAS_FORK_TRAP };
+	bool good = true;
+
+	for (unsigned int i = 0; i < count; i++) {
+		VAS_OPTS(vas_reserve_opts, opts);
+		opts.fork = ways[i % 4];
+		good &= CALL(vas_reserve(16 * page, &opts, &spans[i])) == 0 &&
+			CALL(vas_commit(vas_span_pointer(spans[i]), page, NULL)) == 0;
+	}
+	ok(good, "spans of every policy");
+}
+
+/* announced: by fork's own handlers, or by the embedder's calls. */
+static pid_t fork_once(bool announced)
+{
+	pid_t child;
+
+	if (announced)
+		return CALL(fork());
+	CALL_VOID(vas_fork_prepare());
+	child = _Fork();
+	if (child == 0) {
+		if (CALL(vas_fork_child()))
+			_exit(2);
+		return 0;
+	}
+	CALL_VOID(vas_fork_parent());
+	return child;
+}
+
+static void forks(void)
+{
+	struct vas_span spans[8];
+	int status = -1;
+
+	fork_spans(spans, 8);
+	for (int announced = 0; announced < 2; announced++) {
+		pid_t child = fork_once(announced);
+
+		if (child == 0) {
+			int err = CALL(vas_commit(vas_span_pointer(spans[0]), 2 * page, NULL));
+
+			_exit(err || CALL(vas_release(vas_span_pointer(spans[0]), NULL)));
+		}
+		ok(child > 0 && waitpid(child, &status, 0) == child && status == 0,
+		   announced ? "fork" : "vas_fork_prepare, _Fork, vas_fork_child");
+	}
+	for (int i = 0; i < 8; i++)
+		is_err(CALL(vas_release(vas_span_pointer(spans[i]), NULL)), 0, "one is released");
+}
+
 /* A child inherits the books; the handlers of fork run there. */
 static void after_fork(void *arg)
 {
@@ -332,6 +388,7 @@ int main(void)
 	questions();
 	notices();
 	adoption();
+	forks();
 	tap_case("after fork", after_fork, NULL, 20);
 	return tap_done();
 }
