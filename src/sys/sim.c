@@ -9,12 +9,13 @@
  * refusal stays.
  *
  * Parts: sim_vma.c the array, its splits and merges; sim_place.c addresses;
- * sim_advise.c madvise and names; sim_text.c /proc; sim_start.c the first
+ * sim_advise.c madvise and names; sim_pages.c which pages hold bytes;
+ * sim_object.c descriptors; sim_policy.c and sim_move.c mbind and mremap;
+ * sim_calls.c the slots of these; sim_text.c /proc; sim_start.c the first
  * layout. The names of constants are Linux's where they are the same thing.
  *
  * Concurrency: one lock around each operation. Not modelled: page contents,
- * mlock, protection keys, huge pages of hugetlbfs, RLIMIT_DATA, stack growth,
- * brk growth.
+ * mlock but for its flag, protection keys, RLIMIT_DATA, stack growth, brk growth.
  */
 #include "sys/sim.h"
 
@@ -25,16 +26,10 @@
 
 #include "base/number.h"
 #include "sys/definitions.h"
-#include "sys/nothing.h"
 #include "sys/sim_vma.h"
 
 #define MAP_TYPE_BITS 0x0f
 #define FILE_SIZE_MAX ((uint64_t)INT64_MAX)
-
-static struct vas_sys_sim *sim_of(struct vas_sys *sys)
-{
-	return (struct vas_sys_sim *)((char *)sys - offsetof(struct vas_sys_sim, sys));
-}
 
 static bool sim_may_expand(const struct vas_sys_sim *sim, uint64_t bytes)
 {
@@ -43,13 +38,35 @@ static bool sim_may_expand(const struct vas_sys_sim *sim, uint64_t bytes)
 	return sim->address_used / page + bytes / page <= sim->config.address_limit / page;
 }
 
-/* Whether a private mapping counts as committed memory. */
-static bool sim_accountable(uint32_t prot, uint32_t flags)
+static bool sim_is_huge(struct vas_sys_sim *sim, const struct vas_sim_mapping *mapping)
 {
-	return (prot & PROT_WRITE) && !(flags & (MAP_NORESERVE | MAP_SHARED));
+	const struct vas_sim_object *object = vas_sim_object_of(sim, mapping);
+
+	return object && object->kind == VAS_SYS_KIND_HUGETLB;
 }
 
-/* Bytes of [start, end) that are accounted already. */
+/* Whether a private mapping counts as committed memory. */
+static bool sim_accountable(uint32_t prot, const struct vas_sim_mapping *mapping, bool huge)
+{
+	return (prot & PROT_WRITE) && !(mapping->flags & (MAP_NORESERVE | MAP_SHARED)) && !huge;
+}
+
+/* Bytes of [start, end) that are mapped. */
+static uint64_t sim_mapped_within(const struct vas_sys_sim *sim, uint64_t start, uint64_t end)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = vas_sim_find(sim, start); i < sim->count && sim->mappings[i].start < end;
+	     i++) {
+		uint64_t low = sim->mappings[i].start > start ? sim->mappings[i].start : start;
+		uint64_t high = sim->mappings[i].end < end ? sim->mappings[i].end : end;
+
+		sum += high - low;
+	}
+	return sum;
+}
+
+/* Bytes of [start, end), whose ends are boundaries, that are accounted already. */
 static uint64_t sim_accounted(const struct vas_sys_sim *sim, uint64_t start, uint64_t end)
 {
 	uint64_t sum = 0;
@@ -61,14 +78,22 @@ static uint64_t sim_accounted(const struct vas_sys_sim *sim, uint64_t start, uin
 	return sum;
 }
 
-static uint64_t sim_mapped(const struct vas_sys_sim *sim, uint64_t start, uint64_t end)
+/* hugetlbfs's part, past return too. Being writable makes the object as large as the mapping. */
+static int sim_map_huge(struct vas_sys_sim *sim, const struct vas_sim_mapping *mapping)
 {
-	uint64_t sum = 0;
+	struct vas_sim_object *object = vas_sim_object_of(sim, mapping);
+	uint64_t end = mapping->offset + (mapping->end - mapping->start);
+	uint64_t need = mapping->end - mapping->start;
 
-	for (size_t i = vas_sim_find(sim, start); i < sim->count && sim->mappings[i].start < end;
-	     i++)
-		sum += sim->mappings[i].end - sim->mappings[i].start;
-	return sum;
+	if (mapping->offset % object->page_size != 0)
+		return -EINVAL;
+	if (mapping->flags & MAP_SHARED)
+		need -= vas_sim_pages_count(&object->held, mapping->offset, end);
+	if (!(mapping->flags & MAP_NORESERVE) && need > vas_sim_huge_free(sim))
+		return -ENOMEM;
+	if ((mapping->prot & PROT_WRITE) && end > object->size)
+		object->size = end;
+	return 0;
 }
 
 /* mmap_region: replaces what is at the place, after the checks that may refuse. */
@@ -82,9 +107,9 @@ static int64_t sim_map_region(struct vas_sys_sim *sim, struct vas_sim_mapping *m
 		error = vas_sim_gather(sim, mapping->start, mapping->end);
 	if (error)
 		return error;
-	if (!sim_may_expand(sim, size - sim_mapped(sim, mapping->start, mapping->end)))
+	if (!sim_may_expand(sim, size - sim_mapped_within(sim, mapping->start, mapping->end)))
 		return -ENOMEM;
-	if (sim_accountable(mapping->prot, mapping->flags)) {
+	if (sim_accountable(mapping->prot, mapping, sim_is_huge(sim, mapping))) {
 		charge = size - sim_accounted(sim, mapping->start, mapping->end);
 		if (charge > sim->config.commit_limit)
 			return -ENOMEM;
@@ -94,23 +119,51 @@ static int64_t sim_map_region(struct vas_sys_sim *sim, struct vas_sim_mapping *m
 	/* A shared object is charged when it is made, which is past return: a hole stays. */
 	if (mapping->object && !(mapping->flags & MAP_NORESERVE) && size > sim->config.commit_limit)
 		return -ENOMEM;
+	error = sim_is_huge(sim, mapping) ? sim_map_huge(sim, mapping) : 0;
+	if (error)
+		return error;
 	vas_sim_add(sim, mapping);
 	return (int64_t)mapping->start;
 }
 
+/* What the descriptor allows. */
+static int sim_map_access(struct vas_sys_sim *sim, struct vas_sim_mapping *mapping,
+			  const struct vas_sim_descriptor *descriptor)
+{
+	const struct vas_sim_object *object = vas_sim_object_of(sim, mapping);
+	bool shared = (mapping->flags & MAP_SHARED) != 0;
+
+	if (object && object->kind == VAS_SYS_KIND_OTHER)
+		mapping->flags |= VAS_SIM_DRIVER;
+	if (!descriptor)
+		return 0;
+	if (shared && (mapping->prot & PROT_WRITE) && !descriptor->writable)
+		return -EACCES;
+	if (!descriptor->readable)
+		return -EACCES;
+	if (shared && !descriptor->writable)
+		mapping->flags |= VAS_SIM_NO_WRITE;
+	return 0;
+}
+
 /* The kind of mapping that flags ask for. */
-static int sim_map_type(struct vas_sys_sim *sim, struct vas_sim_mapping *mapping, int flags)
+static int sim_map_type(struct vas_sys_sim *sim, struct vas_sim_mapping *mapping, int flags,
+			const struct vas_sim_descriptor *descriptor)
 {
 	int type = flags & MAP_TYPE_BITS;
+	int error;
 	uint64_t size = mapping->end - mapping->start;
 
 	if (mapping->fd >= 0 && (size > FILE_SIZE_MAX || mapping->offset > FILE_SIZE_MAX - size))
 		return -EOVERFLOW;
 	if (type != MAP_SHARED && type != MAP_PRIVATE)
 		return -EINVAL;
+	mapping->flags = (uint32_t)type | ((uint32_t)flags & (MAP_NORESERVE | MAP_GROWSDOWN));
+	error = sim_map_access(sim, mapping, descriptor);
+	if (error)
+		return error;
 	if ((flags & MAP_GROWSDOWN) && (type == MAP_SHARED || mapping->fd >= 0))
 		return -EINVAL;
-	mapping->flags = (uint32_t)type | ((uint32_t)flags & (MAP_NORESERVE | MAP_GROWSDOWN));
 	if (mapping->fd >= 0)
 		return 0;
 	mapping->offset = type == MAP_PRIVATE ? mapping->start : 0;
@@ -138,22 +191,48 @@ static bool sim_noreplace_refuses(const struct vas_sys_sim *sim, uint64_t start,
 	return vas_sim_overlaps(sim, start, end);
 }
 
+/* Which object mapping->fd, a descriptor as given, stands for, and its page size. */
+static int sim_map_object(struct vas_sys_sim *sim, struct vas_sim_mapping *mapping, int flags,
+			  uint64_t *page)
+{
+	const struct vas_sim_descriptor *descriptor = vas_sim_descriptor(sim, mapping->fd);
+	int64_t object = -1;
+
+	if (mapping->fd >= VAS_SIM_DESCRIPTOR_FIRST && !descriptor)
+		return -EBADF;
+	if (descriptor)
+		object = descriptor->object;
+	else if (mapping->fd < 0 && (flags & MAP_HUGETLB))
+		object = vas_sim_object_make(sim, VAS_SYS_KIND_HUGETLB, 0);
+	if (object < 0)
+		return object < -1 ? (int)object : 0;
+	mapping->fd = VAS_SIM_OBJECT_FIRST + (int)object;
+	*page = sim->objects[object].page_size;
+	return descriptor && (flags & MAP_HUGETLB) && *page == sim->sys.page_size ? -EINVAL : 0;
+}
+
 static int64_t sim_map_locked(struct vas_sys_sim *sim, uint64_t address, uint64_t size, int prot,
 			      int flags, int fd, uint64_t offset)
 {
+	const struct vas_sim_descriptor *descriptor = vas_sim_descriptor(sim, fd);
 	struct vas_sim_mapping mapping = { .fd = fd, .offset = offset };
-	uint64_t whole = vas_sim_page_align(sim, size);
+	uint64_t page = sim->sys.page_size;
+	uint64_t whole;
 	int64_t place;
 	int error;
 
+	error = sim_map_object(sim, &mapping, flags, &page);
+	if (error)
+		return error;
 	if (!size)
 		return -EINVAL;
+	whole = (size + page - 1) & ~(page - 1);
 	if (!whole)
 		return -ENOMEM;
 	if (sim->count > sim->config.max_map_count)
 		return -ENOMEM;
 	flags = sim_noreplace_flags(sim, flags);
-	place = vas_sim_place(sim, address, whole, flags, fd >= 0);
+	place = vas_sim_place(sim, address, whole, flags, mapping.fd >= 0, page);
 	if (place < 0)
 		return place;
 	mapping.start = (uint64_t)place;
@@ -161,24 +240,59 @@ static int64_t sim_map_locked(struct vas_sys_sim *sim, uint64_t address, uint64_
 	if ((flags & MAP_FIXED_NOREPLACE) && sim_noreplace_refuses(sim, mapping.start, mapping.end))
 		return -EEXIST;
 	mapping.prot = (uint32_t)prot & (PROT_READ | PROT_WRITE | PROT_EXEC);
-	error = sim_map_type(sim, &mapping, flags);
+	error = sim_map_type(sim, &mapping, flags, descriptor);
 	if (error)
 		return error;
 	return sim_map_region(sim, &mapping);
 }
 
-static void sim_touch_locked(struct vas_sys_sim *sim, uint64_t start, uint64_t end)
+/* Every page that can be written is; returns the bytes that cannot. */
+static uint64_t sim_touch_locked(struct vas_sys_sim *sim, uint64_t start, uint64_t end)
 {
-	for (size_t i = vas_sim_find(sim, start); i < sim->count && sim->mappings[i].start < end;
-	     i++)
-		if ((sim->mappings[i].prot & PROT_WRITE) && !(sim->mappings[i].flags & MAP_SHARED))
-			vas_sim_prepare_anon(sim, i);
+	uint64_t refused = 0;
+
+	while (start < end) {
+		size_t index = vas_sim_find(sim, start);
+		const struct vas_sim_mapping *mapping = &sim->mappings[index];
+		uint64_t stop, done;
+
+		if (index == sim->count || mapping->start >= end)
+			return refused + (end - start);
+		if (mapping->start > start) {
+			refused += mapping->start - start;
+			start = mapping->start;
+		}
+		stop = mapping->end < end ? mapping->end : end;
+		if (!(mapping->prot & PROT_WRITE)) {
+			refused += stop - start;
+		} else {
+			while (start < stop &&
+			       vas_sim_access(sim, index, start, stop, true, &done) != 0) {
+				refused += sim->sys.page_size;
+				start = done + sim->sys.page_size;
+			}
+		}
+		start = stop;
+	}
+	return refused;
+}
+
+/* MAP_POPULATE: shared memory is read, private memory written; what fails is not told. */
+static void sim_populate(struct vas_sys_sim *sim, uint64_t start, uint64_t size, int prot)
+{
+	size_t index = vas_sim_find(sim, start);
+	bool write = (prot & PROT_WRITE) && !(sim->mappings[index].flags & MAP_SHARED);
+	uint64_t end = start + vas_sim_page_align(sim, size);
+	uint64_t done;
+
+	if (prot != PROT_NONE && !(sim->mappings[index].flags & VAS_SIM_DRIVER))
+		(void)vas_sim_access(sim, index, start, end, write, &done);
 }
 
 static int64_t sim_map(struct vas_sys *sys, uint64_t address, uint64_t size, int prot, int flags,
 		       int fd, uint64_t offset)
 {
-	struct vas_sys_sim *sim = sim_of(sys);
+	struct vas_sys_sim *sim = vas_sim_of(sys);
 	int64_t got;
 
 	if (sim->before_map)
@@ -191,15 +305,15 @@ static int64_t sim_map(struct vas_sys *sys, uint64_t address, uint64_t size, int
 		return -EBADF;
 	vas_lock_take(&sim->lock);
 	got = sim_map_locked(sim, address, size, prot, flags, fd, offset);
-	if (got >= 0 && (flags & MAP_POPULATE) && (prot & PROT_WRITE))
-		sim_touch_locked(sim, (uint64_t)got, (uint64_t)got + size);
+	if (got >= 0 && (flags & MAP_POPULATE))
+		sim_populate(sim, (uint64_t)got, size, prot);
 	vas_lock_drop(&sim->lock);
 	return got;
 }
 
 static int64_t sim_unmap(struct vas_sys *sys, uint64_t address, uint64_t size)
 {
-	struct vas_sys_sim *sim = sim_of(sys);
+	struct vas_sys_sim *sim = vas_sim_of(sys);
 	uint64_t end = address + vas_sim_page_align(sim, size);
 	int error;
 
@@ -225,10 +339,11 @@ static int sim_protect_part(struct vas_sys_sim *sim, size_t *index, uint64_t sta
 
 	if (wanted.prot == prot)
 		return 0;
-	if (wanted.flags & VAS_SIM_SPECIAL)
+	if ((wanted.flags & VAS_SIM_SPECIAL) ||
+	    ((wanted.flags & VAS_SIM_NO_WRITE) && (prot & PROT_WRITE)))
 		return -EACCES;
 	if ((prot & PROT_WRITE) && !accounted && !(wanted.prot & PROT_WRITE) &&
-	    sim_accountable(prot, wanted.flags)) {
+	    sim_accountable(prot, &wanted, sim_is_huge(sim, &wanted))) {
 		if (end - start > sim->config.commit_limit)
 			return -ENOMEM;
 		wanted.flags |= VAS_SIM_ACCOUNT;
@@ -260,7 +375,7 @@ static int64_t sim_protect_locked(struct vas_sys_sim *sim, uint64_t start, uint6
 
 static int64_t sim_protect(struct vas_sys *sys, uint64_t address, uint64_t size, int prot)
 {
-	struct vas_sys_sim *sim = sim_of(sys);
+	struct vas_sys_sim *sim = vas_sim_of(sys);
 	uint64_t whole = vas_sim_page_align(sim, size);
 	int grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP);
 	int64_t got;
@@ -283,7 +398,7 @@ static int64_t sim_protect(struct vas_sys *sys, uint64_t address, uint64_t size,
 
 static int64_t sim_advise(struct vas_sys *sys, uint64_t address, uint64_t size, int advice)
 {
-	struct vas_sys_sim *sim = sim_of(sys);
+	struct vas_sys_sim *sim = vas_sim_of(sys);
 	int64_t got;
 
 	vas_lock_take(&sim->lock);
@@ -292,12 +407,31 @@ static int64_t sim_advise(struct vas_sys *sys, uint64_t address, uint64_t size, 
 	return got;
 }
 
-/* Without MS_ASYNC alone, holes are only told at the end: the answer is the same. */
+/* MS_ASYNC alone stops at the first hole, the others go on: locked memory behind it is told first. */
+static int sim_sync_locked(const struct vas_sys_sim *sim, uint64_t start, uint64_t end, int flags)
+{
+	int result = 0;
+
+	for (size_t i = vas_sim_find(sim, start); start < end; i++) {
+		if (i == sim->count)
+			return -ENOMEM;
+		if (sim->mappings[i].start > start) {
+			result = -ENOMEM;
+			if (flags == MS_ASYNC || sim->mappings[i].start >= end)
+				return result;
+		}
+		if ((flags & MS_INVALIDATE) && (sim->mappings[i].flags & VAS_SIM_LOCKED))
+			return -EBUSY;
+		start = sim->mappings[i].end;
+	}
+	return result;
+}
+
 static int64_t sim_sync(struct vas_sys *sys, uint64_t address, uint64_t size, int flags)
 {
-	struct vas_sys_sim *sim = sim_of(sys);
+	struct vas_sys_sim *sim = vas_sim_of(sys);
 	uint64_t end = address + vas_sim_page_align(sim, size);
-	int64_t got = 0;
+	int64_t got;
 
 	if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) || !vas_sim_is_aligned(sim, address) ||
 	    ((flags & MS_ASYNC) && (flags & MS_SYNC)))
@@ -305,20 +439,14 @@ static int64_t sim_sync(struct vas_sys *sys, uint64_t address, uint64_t size, in
 	if (end < address)
 		return -ENOMEM;
 	vas_lock_take(&sim->lock);
-	for (size_t i = vas_sim_find(sim, address); address < end; i++) {
-		if (i == sim->count || sim->mappings[i].start > address) {
-			got = -ENOMEM;
-			break;
-		}
-		address = sim->mappings[i].end;
-	}
+	got = sim_sync_locked(sim, address, end, flags);
 	vas_lock_drop(&sim->lock);
 	return got;
 }
 
 static int64_t sim_set_name(struct vas_sys *sys, uint64_t address, uint64_t size, const char *name)
 {
-	struct vas_sys_sim *sim = sim_of(sys);
+	struct vas_sys_sim *sim = vas_sim_of(sys);
 	int64_t got;
 
 	vas_lock_take(&sim->lock);
@@ -329,12 +457,12 @@ static int64_t sim_set_name(struct vas_sys *sys, uint64_t address, uint64_t size
 
 static int64_t sim_get_brk(struct vas_sys *sys)
 {
-	return (int64_t)sim_of(sys)->brk;
+	return (int64_t)vas_sim_of(sys)->brk;
 }
 
 static int64_t sim_get_limit(struct vas_sys *sys, int resource, struct vas_sys_limit *limit)
 {
-	struct vas_sys_sim *sim = sim_of(sys);
+	struct vas_sys_sim *sim = vas_sim_of(sys);
 
 	if (resource < 0 || resource >= (int)RLIM_NLIMITS)
 		return -EINVAL;
@@ -349,7 +477,7 @@ static int64_t sim_get_limit(struct vas_sys *sys, int resource, struct vas_sys_l
 
 static int64_t sim_open(struct vas_sys *sys, const char *path, int flags)
 {
-	struct vas_sys_sim *sim = sim_of(sys);
+	struct vas_sys_sim *sim = vas_sim_of(sys);
 	int64_t got;
 
 	(void)flags;
@@ -361,18 +489,19 @@ static int64_t sim_open(struct vas_sys *sys, const char *path, int flags)
 
 static int64_t sim_close(struct vas_sys *sys, int fd)
 {
-	struct vas_sys_sim *sim = sim_of(sys);
+	struct vas_sys_sim *sim = vas_sim_of(sys);
 	int64_t got;
 
 	vas_lock_take(&sim->lock);
-	got = vas_sim_close(sim, fd);
+	got = fd >= VAS_SIM_DESCRIPTOR_FIRST ? vas_sim_object_close(sim, fd)
+					     : vas_sim_close(sim, fd);
 	vas_lock_drop(&sim->lock);
 	return got;
 }
 
 static int64_t sim_read(struct vas_sys *sys, int fd, void *buffer, uint64_t size)
 {
-	struct vas_sys_sim *sim = sim_of(sys);
+	struct vas_sys_sim *sim = vas_sim_of(sys);
 	int64_t got;
 
 	vas_lock_take(&sim->lock);
@@ -383,7 +512,7 @@ static int64_t sim_read(struct vas_sys *sys, int fd, void *buffer, uint64_t size
 
 static int64_t sim_seek(struct vas_sys *sys, int fd, uint64_t offset)
 {
-	struct vas_sys_sim *sim = sim_of(sys);
+	struct vas_sys_sim *sim = vas_sim_of(sys);
 	int64_t got;
 
 	vas_lock_take(&sim->lock);
@@ -395,7 +524,7 @@ static int64_t sim_seek(struct vas_sys *sys, int fd, uint64_t offset)
 static int64_t sim_query(struct vas_sys *sys, int fd, uint64_t address, uint32_t flags,
 			 struct vas_sys_query *result)
 {
-	struct vas_sys_sim *sim = sim_of(sys);
+	struct vas_sys_sim *sim = vas_sim_of(sys);
 	int64_t got;
 
 	vas_lock_take(&sim->lock);
@@ -404,11 +533,14 @@ static int64_t sim_query(struct vas_sys *sys, int fd, uint64_t address, uint32_t
 	return got;
 }
 
-void vas_sys_sim_touch(struct vas_sys_sim *sim, uint64_t address, uint64_t size)
+uint64_t vas_sys_sim_touch(struct vas_sys_sim *sim, uint64_t address, uint64_t size)
 {
+	uint64_t refused;
+
 	vas_lock_take(&sim->lock);
-	sim_touch_locked(sim, address, address + size);
+	refused = sim_touch_locked(sim, address, address + size);
 	vas_lock_drop(&sim->lock);
+	return refused;
 }
 
 int vas_sys_sim_put(struct vas_sys_sim *sim, const struct vas_sim_mapping *mapping)
@@ -442,6 +574,8 @@ static int sim_configure(struct vas_sys_sim *sim, const struct vas_sim_config *c
 	own->min_address = own->min_address ? own->min_address : (uint64_t)64 << 10;
 	own->refused_below = own->refused_below ? own->refused_below : own->min_address;
 	own->commit_limit = own->commit_limit ? own->commit_limit : UINT64_MAX;
+	own->file_limit = own->file_limit ? own->file_limit : UINT64_MAX;
+	own->huge_size = own->huge_size ? own->huge_size : own->page_size / 8 * own->page_size;
 	if (own->width < 38 || own->width > 57 || own->page_size < 4096 || own->page_size > 65536 ||
 	    !vas_is_power_of_two(own->page_size))
 		return -EINVAL;
@@ -502,7 +636,7 @@ int vas_sys_sim_init(struct vas_sys_sim *sim, const struct vas_sim_config *confi
 		.seek = sim_seek,
 		.query = sim_query,
 	};
-	vas_sys_nothing_fill(&sim->sys);
+	vas_sim_fill_calls(&sim->sys);
 	error = sim_memory(sim);
 	if (error)
 		return error;
@@ -520,6 +654,10 @@ void vas_sys_sim_destroy(struct vas_sys_sim *sim)
 	if (sim->mappings)
 		(void)real->unmap(real, (uintptr_t)sim->mappings,
 				  sim->capacity * sizeof(*sim->mappings));
+	for (size_t i = 0; i < VAS_SIM_OBJECTS; i++)
+		vas_sim_pages_free(&sim->objects[i].held);
+	vas_sim_pages_free(&sim->private_pages);
+	vas_sim_pages_free(&sim->guards);
 	if (sim->files)
 		(void)real->unmap(real, (uintptr_t)sim->files,
 				  files + VAS_SIM_NAMES * sizeof(*sim->names));
@@ -536,11 +674,21 @@ static const char *sim_broken(const struct vas_sys_sim *sim, const struct vas_si
 		return "a mapping lies above user space";
 	if (!(mapping->flags & MAP_SHARED) == !(mapping->flags & MAP_PRIVATE))
 		return "a mapping is neither shared nor private";
-	if (vas_sim_is_anonymous(mapping) && mapping->offset != mapping->start)
+	/* Moved memory that was written keeps the offset that it was written with. */
+	if (vas_sim_is_anonymous(mapping) && !mapping->anon && mapping->offset != mapping->start)
 		return "private anonymous memory is out of step";
 	if ((mapping->flags & VAS_SIM_ACCOUNT) && (mapping->flags & (MAP_SHARED | MAP_NORESERVE)))
 		return "a mapping is accounted that cannot be";
 	return NULL;
+}
+
+static bool sim_pages_mapped(const struct vas_sys_sim *sim, const struct vas_spanset *set)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (sim_mapped_within(sim, set->items[i].start, vas_span_end(set->items[i])) !=
+		    set->items[i].size)
+			return false;
+	return vas_spanset_check(set);
 }
 
 bool vas_sys_sim_check(const struct vas_sys_sim *sim, const char **reason)
@@ -557,6 +705,10 @@ bool vas_sys_sim_check(const struct vas_sys_sim *sim, const char **reason)
 		last = mapping->end;
 		sum += mapping->end - mapping->start;
 	}
+	if (!*reason && !sim_pages_mapped(sim, &sim->private_pages))
+		*reason = "a private page is not mapped";
+	if (!*reason && !sim_pages_mapped(sim, &sim->guards))
+		*reason = "a guard is not mapped";
 	if (!*reason && sum != sim->address_used)
 		*reason = "the sum of mappings is wrong";
 	if (!*reason && sim->count > sim->config.max_map_count + 2)

@@ -9,9 +9,12 @@
  * Populating stops at the first hole (-ENOMEM) or the first mapping without
  * the access (-EINVAL).
  *
+ * Advice that takes bytes away or puts guards in is done at once, page tables
+ * and not mappings being what it changes: it never splits.
+ *
  * Concurrency: the caller holds the simulator's lock. Not modelled: contents,
- * guards as such (installing one gives anonymous memory an anon_vma, and populating over it
- * succeeds), memory failure, collapsing, same-page merging, mlock.
+ * memory failure, collapsing, same-page merging, reclaim (MADV_FREE frees
+ * nothing).
  */
 #include <errno.h>
 #include <string.h>
@@ -82,25 +85,112 @@ static uint32_t advice_bits(uint32_t bits, int advice)
 	}
 }
 
-/* What this mapping says to this advice, before its state bits change. */
-static int advice_refusal(const struct vas_sim_mapping *mapping, int advice)
+/* Which advice a driver's mapping refuses: what is about its pages, or makes them ordinary. */
+static bool advice_driver_refuses(int advice)
 {
-	bool shared = (mapping->flags & MAP_SHARED) != 0;
+	switch (advice) {
+	case MADV_DONTNEED:
+	case MADV_DONTNEED_LOCKED:
+	case MADV_FREE:
+	case MADV_COLD:
+	case MADV_PAGEOUT:
+	case MADV_GUARD_INSTALL:
+	case MADV_GUARD_REMOVE:
+	case MADV_DOFORK:
+	case MADV_DODUMP:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Whether mlocked memory, or huge pages, refuse it. */
+static bool advice_locked_refuses(int advice)
+{
+	return advice == MADV_DONTNEED || advice == MADV_FREE || advice == MADV_COLD ||
+	       advice == MADV_PAGEOUT || advice == MADV_GUARD_INSTALL || advice == MADV_REMOVE;
+}
+
+static bool advice_huge_refuses(int advice)
+{
+	return advice == MADV_FREE || advice == MADV_COLD || advice == MADV_PAGEOUT ||
+	       advice == MADV_GUARD_INSTALL || advice == MADV_GUARD_REMOVE;
+}
+
+static int advice_remove_refusal(const struct vas_sim_mapping *mapping,
+				 const struct vas_sim_object *object)
+{
+	if (vas_sim_is_anonymous(mapping))
+		return -EINVAL;
+	if (!(mapping->flags & MAP_SHARED) || (mapping->flags & VAS_SIM_NO_WRITE))
+		return -EACCES;
+	return object && object->kind == VAS_SYS_KIND_OTHER ? -ENODEV : 0;
+}
+
+/* What this mapping says to this advice from address on, before its state bits change. */
+static int advice_refusal(struct vas_sys_sim *sim, const struct vas_sim_mapping *mapping,
+			  uint64_t address, int advice)
+{
+	const struct vas_sim_object *object = vas_sim_object_of(sim, mapping);
+	bool huge = object && object->kind == VAS_SYS_KIND_HUGETLB;
 
 	if ((mapping->flags & VAS_SIM_SPECIAL) && advice != MADV_NORMAL && advice != MADV_RANDOM &&
 	    advice != MADV_SEQUENTIAL && advice != MADV_WILLNEED && advice != MADV_DONTDUMP)
+		return -EINVAL;
+	if ((mapping->flags & VAS_SIM_DRIVER) && advice_driver_refuses(advice))
+		return -EINVAL;
+	if (huge && advice_huge_refuses(advice))
+		return -EINVAL;
+	if (!huge && (mapping->flags & VAS_SIM_LOCKED) && advice_locked_refuses(advice))
 		return -EINVAL;
 	switch (advice) {
 	case MADV_FREE:
 		return vas_sim_is_anonymous(mapping) ? 0 : -EINVAL;
 	case MADV_WIPEONFORK:
-		return shared || mapping->fd >= 0 ? -EINVAL : 0;
+		return (mapping->flags & MAP_SHARED) || mapping->fd >= 0 ? -EINVAL : 0;
+	case MADV_DONTNEED:
+	case MADV_DONTNEED_LOCKED:
+		return huge && address % object->page_size != 0 ? -EINVAL : 0;
+	case MADV_GUARD_INSTALL:
+	case MADV_GUARD_REMOVE:
+		return sim->config.no_object_guards && !vas_sim_is_anonymous(mapping) ? -EINVAL : 0;
 	case MADV_REMOVE:
-		if (vas_sim_is_anonymous(mapping))
-			return -EINVAL;
-		return shared ? 0 : -EACCES;
+		return advice_remove_refusal(mapping, object);
 	default:
 		return 0;
+	}
+}
+
+/* What the advice does to the pages of [start, end), within the mapping at index. */
+static void advice_pages(struct vas_sys_sim *sim, size_t index, uint64_t start, uint64_t end,
+			 int advice)
+{
+	struct vas_sim_mapping *mapping = &sim->mappings[index];
+	struct vas_sim_object *object = vas_sim_object_of(sim, mapping);
+
+	switch (advice) {
+	case MADV_GUARD_INSTALL:
+		if (vas_sim_is_anonymous(mapping))
+			vas_sim_prepare_anon(sim, index);
+		vas_sim_pages_add(&sim->guards, start, end);
+		vas_sim_pages_remove(&sim->private_pages, start, end);
+		break;
+	case MADV_GUARD_REMOVE:
+		vas_sim_pages_remove(&sim->guards, start, end);
+		break;
+	case MADV_DONTNEED:
+	case MADV_DONTNEED_LOCKED:
+		if (object)
+			end -= end % object->page_size;
+		vas_sim_pages_remove(&sim->private_pages, start, end);
+		break;
+	case MADV_REMOVE:
+		if (object)
+			vas_sim_object_punch(object, mapping->offset + (start - mapping->start),
+					     mapping->offset + (end - mapping->start));
+		break;
+	default:
+		break;
 	}
 }
 
@@ -123,11 +213,10 @@ static int advice_apply(struct vas_sys_sim *sim, size_t *index, uint64_t start, 
 			return 0;
 		wanted.name = walk->name;
 	} else {
-		error = advice_refusal(&wanted, walk->advice);
+		error = advice_refusal(sim, &wanted, start, walk->advice);
 		if (error)
 			return error;
-		if (walk->advice == MADV_GUARD_INSTALL && vas_sim_is_anonymous(&wanted))
-			vas_sim_prepare_anon(sim, *index);
+		advice_pages(sim, *index, start, end, walk->advice);
 		wanted.advice = advice_bits(wanted.advice, walk->advice);
 		if (wanted.advice == sim->mappings[*index].advice)
 			return 0;
@@ -169,15 +258,20 @@ static int64_t advice_populate(struct vas_sys_sim *sim, uint64_t start, uint64_t
 
 	while (start < end) {
 		size_t index = vas_sim_find(sim, start);
-		struct vas_sim_mapping *mapping = &sim->mappings[index];
+		const struct vas_sim_mapping *mapping = &sim->mappings[index];
+		uint64_t stop, done;
+		int error;
 
 		if (index == sim->count || mapping->start > start)
 			return -ENOMEM;
-		if (!(mapping->prot & access) || (mapping->flags & VAS_SIM_SPECIAL))
+		if (!(mapping->prot & access) ||
+		    (mapping->flags & (VAS_SIM_SPECIAL | VAS_SIM_DRIVER)))
 			return -EINVAL;
-		if (advice == MADV_POPULATE_WRITE && !(mapping->flags & MAP_SHARED))
-			vas_sim_prepare_anon(sim, index);
-		start = mapping->end;
+		stop = mapping->end < end ? mapping->end : end;
+		error = vas_sim_access(sim, index, start, stop, access == PROT_WRITE, &done);
+		if (error)
+			return error;
+		start = stop;
 	}
 	return 0;
 }
@@ -187,6 +281,8 @@ int64_t vas_sim_advise(struct vas_sys_sim *sim, uint64_t address, uint64_t size,
 	struct advice_walk walk = { .advice = advice, .name = NULL };
 	uint64_t whole = vas_sim_page_align(sim, size);
 
+	if (sim->config.no_guards && (advice == MADV_GUARD_INSTALL || advice == MADV_GUARD_REMOVE))
+		return -EINVAL;
 	if (!advice_known(advice) || !vas_sim_is_aligned(sim, address) || (size && !whole) ||
 	    address + whole < address)
 		return -EINVAL;
@@ -238,4 +334,41 @@ int64_t vas_sim_set_name(struct vas_sys_sim *sim, uint64_t address, uint64_t siz
 			return -ENOMEM;
 	}
 	return advice_walk(sim, address, address + whole, &walk);
+}
+
+/* Gives one mapping's part the flag of mlock, or takes it. */
+static int lock_part(struct vas_sys_sim *sim, size_t *index, uint64_t start, uint64_t end,
+		     bool lock)
+{
+	struct vas_sim_mapping wanted = sim->mappings[*index];
+	const struct vas_sim_object *object = vas_sim_object_of(sim, &wanted);
+	uint32_t before = wanted.flags;
+
+	wanted.flags = lock ? before | VAS_SIM_LOCKED : before & ~VAS_SIM_LOCKED;
+	if (wanted.flags == before || (before & (VAS_SIM_SPECIAL | VAS_SIM_DRIVER)) ||
+	    (object && object->kind == VAS_SYS_KIND_HUGETLB))
+		return 0;
+	return vas_sim_modify(sim, index, start, end, &wanted);
+}
+
+int64_t vas_sys_sim_lock_pages(struct vas_sys_sim *sim, uint64_t address, uint64_t size, bool lock)
+{
+	uint64_t end = address + vas_sim_page_align(sim, size);
+	int error = 0;
+
+	vas_lock_take(&sim->lock);
+	while (!error && address < end) {
+		size_t index = vas_sim_find(sim, address);
+		uint64_t stop;
+
+		if (index == sim->count || sim->mappings[index].start > address) {
+			error = -ENOMEM;
+			break;
+		}
+		stop = sim->mappings[index].end < end ? sim->mappings[index].end : end;
+		error = lock_part(sim, &index, address, stop, lock);
+		address = stop;
+	}
+	vas_lock_drop(&sim->lock);
+	return error;
 }

@@ -117,8 +117,10 @@ static uint64_t place_bottom_up(const struct vas_sys_sim *sim, uint64_t size, ui
 	}
 }
 
-static int64_t place_search(const struct vas_sys_sim *sim, uint64_t hint, uint64_t size)
+static int64_t place_search(const struct vas_sys_sim *sim, uint64_t hint, uint64_t size,
+			    uint64_t alignment)
 {
+	uint64_t wide = size + alignment - sim->sys.page_size;
 	uint64_t low = sim->config.min_address > sim->sys.page_size ? sim->config.min_address
 								    : sim->sys.page_size;
 	uint64_t high = sim->mmap_base;
@@ -129,10 +131,12 @@ static int64_t place_search(const struct vas_sys_sim *sim, uint64_t hint, uint64
 		high += sim->task_size - sim->window_end;
 		end = sim->task_size;
 	}
-	found = high > low ? place_top_down(sim, size, low, high) : 0;
-	if (!found && size <= end)
-		found = place_bottom_up(sim, size, sim->legacy_base, end);
-	return found ? (int64_t)found : -ENOMEM;
+	found = high > low ? place_top_down(sim, wide, low, high) : 0;
+	if (found)
+		return (int64_t)((found + wide - size) & ~(alignment - 1));
+	if (wide <= end)
+		found = place_bottom_up(sim, wide, sim->legacy_base, end);
+	return found ? (int64_t)((found + alignment - 1) & ~(alignment - 1)) : -ENOMEM;
 }
 
 static bool place_hint_valid(const struct vas_sys_sim *sim, uint64_t address, uint64_t size)
@@ -155,7 +159,7 @@ static int64_t place_aligned(const struct vas_sys_sim *sim, uint64_t size)
 
 	if (size + huge < size || size + huge > sim->task_size)
 		return -ENOMEM;
-	got = place_search(sim, 0, size + huge);
+	got = place_search(sim, 0, size + huge, sim->sys.page_size);
 	if (got < 0)
 		return got;
 	if ((uint64_t)got % huge == 0)
@@ -164,7 +168,7 @@ static int64_t place_aligned(const struct vas_sys_sim *sim, uint64_t size)
 }
 
 static int64_t place_choose(const struct vas_sys_sim *sim, uint64_t address, uint64_t size,
-			    int flags, bool file)
+			    int flags, bool file, uint64_t alignment)
 {
 	if (flags & MAP_FIXED)
 		return (int64_t)address;
@@ -177,11 +181,11 @@ static int64_t place_choose(const struct vas_sys_sim *sim, uint64_t address, uin
 		if (got > 0)
 			return got;
 	}
-	return place_search(sim, address, size);
+	return place_search(sim, address, size, alignment);
 }
 
 int64_t vas_sim_place(const struct vas_sys_sim *sim, uint64_t address, uint64_t size, int flags,
-		      bool file)
+		      bool file, uint64_t alignment)
 {
 	uint64_t place;
 
@@ -192,11 +196,17 @@ int64_t vas_sim_place(const struct vas_sys_sim *sim, uint64_t address, uint64_t 
 	}
 	if (size > sim->task_size)
 		return -ENOMEM;
+	/* Of hugetlbfs; a hint is rounded up to its pages. */
+	if (alignment > sim->sys.page_size) {
+		if ((flags & MAP_FIXED) && (address & (alignment - 1)))
+			return -EINVAL;
+		address = (address + alignment - 1) & ~(alignment - 1);
+	}
 	/* An address with the top bit set is no errno: it is checked as a number. */
 	if (flags & MAP_FIXED) {
 		place = address;
 	} else {
-		int64_t got = place_choose(sim, address, size, flags, file);
+		int64_t got = place_choose(sim, address, size, flags, file, alignment);
 
 		if (got < 0)
 			return got;

@@ -121,8 +121,12 @@ static const char *text_name(const struct vas_sys_sim *sim, const struct vas_sim
 	return buffer;
 }
 
-static uint64_t text_inode(const struct vas_sim_mapping *mapping)
+static uint64_t text_inode(const struct vas_sys_sim *sim, const struct vas_sim_mapping *mapping)
 {
+	const struct vas_sim_object *object = vas_sim_object_seen(sim, mapping);
+
+	if (object)
+		return object->inode;
 	if (mapping->fd >= 0)
 		return 1 + (uint64_t)mapping->fd;
 	return mapping->object ? 1000000 + mapping->object : 0;
@@ -145,8 +149,8 @@ static void text_line(const struct vas_sys_sim *sim, const struct vas_sim_mappin
 	vas_text_add_bytes(text, access, sizeof(access));
 	vas_text_add(text, " ");
 	vas_text_add_hex(text, vas_sim_is_anonymous(mapping) ? 0 : mapping->offset, 8);
-	vas_text_add(text, text_inode(mapping) ? " 00:01 " : " 00:00 ");
-	vas_text_add_decimal(text, text_inode(mapping));
+	vas_text_add(text, text_inode(sim, mapping) ? " 00:01 " : " 00:00 ");
+	vas_text_add_decimal(text, text_inode(sim, mapping));
 	vas_text_add(text, " ");
 	/* Names begin in column 73. */
 	while (name && text->length < 73)
@@ -267,7 +271,7 @@ int64_t vas_sim_query(struct vas_sys_sim *sim, int fd, uint64_t address, uint32_
 	result->start = mapping->start;
 	result->end = mapping->end;
 	result->offset = vas_sim_is_anonymous(mapping) ? 0 : mapping->offset;
-	result->inode = text_inode(mapping);
+	result->inode = text_inode(sim, mapping);
 	result->device_major = 0;
 	result->device_minor = result->inode ? 1 : 0;
 	result->prot = mapping->prot;

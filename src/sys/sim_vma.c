@@ -88,11 +88,15 @@ static void sim_erase(struct vas_sys_sim *sim, size_t index, size_t count)
 /* Cuts the mapping at index in two at address. */
 static int sim_split(struct vas_sys_sim *sim, size_t index, uint64_t address)
 {
+	struct vas_sim_object *object = vas_sim_object_of(sim, &sim->mappings[index]);
 	struct vas_sim_mapping upper;
 	int error = vas_sim_room(sim, 1);
 
 	if (error)
 		return error;
+	/* The mapping's owner is asked: a driver says no, hugetlbfs unless whole pages come out. */
+	if (object && (object->kind == VAS_SYS_KIND_OTHER || address % object->page_size != 0))
+		return -EINVAL;
 	upper = sim->mappings[index];
 	VAS_ASSERT(upper.start < address && address < upper.end);
 	upper.offset += address - upper.start;
@@ -143,13 +147,16 @@ void vas_sim_remove(struct vas_sys_sim *sim, uint64_t start, uint64_t end)
 		last++;
 	}
 	sim_erase(sim, first, last - first);
+	vas_sim_pages_remove(&sim->private_pages, start, end);
+	vas_sim_pages_remove(&sim->guards, start, end);
 }
 
 static bool sim_alike(const struct vas_sim_mapping *a, const struct vas_sim_mapping *b)
 {
-	return !((a->flags | b->flags) & VAS_SIM_SPECIAL) && a->prot == b->prot &&
-	       a->flags == b->flags && a->advice == b->advice && a->fd == b->fd &&
-	       a->object == b->object && a->name == b->name;
+	return !((a->flags | b->flags) & (VAS_SIM_SPECIAL | VAS_SIM_DRIVER)) &&
+	       a->prot == b->prot && a->flags == b->flags && a->advice == b->advice &&
+	       a->policy == b->policy && a->fd == b->fd && a->object == b->object &&
+	       a->name == b->name;
 }
 
 static bool sim_anon_agrees(uint64_t a, uint64_t b)
@@ -255,6 +262,7 @@ int vas_sim_modify(struct vas_sys_sim *sim, size_t *index, uint64_t start, uint6
 	range.prot = wanted->prot;
 	range.flags = wanted->flags;
 	range.advice = wanted->advice;
+	range.policy = wanted->policy;
 	range.name = wanted->name;
 	range.offset += start - range.start;
 	range.start = start;
@@ -275,6 +283,7 @@ int vas_sim_modify(struct vas_sys_sim *sim, size_t *index, uint64_t start, uint6
 	sim->mappings[*index].prot = range.prot;
 	sim->mappings[*index].flags = range.flags;
 	sim->mappings[*index].advice = range.advice;
+	sim->mappings[*index].policy = range.policy;
 	sim->mappings[*index].name = range.name;
 	return 0;
 }
@@ -283,7 +292,7 @@ int vas_sim_modify(struct vas_sys_sim *sim, size_t *index, uint64_t start, uint6
 static bool sim_anon_compatible(const struct vas_sim_mapping *a, const struct vas_sim_mapping *b)
 {
 	return a->end == b->start && a->fd == b->fd && a->object == b->object &&
-	       a->flags == b->flags && a->advice == b->advice &&
+	       a->flags == b->flags && a->advice == b->advice && a->policy == b->policy &&
 	       a->offset + (a->end - a->start) == b->offset;
 }
 

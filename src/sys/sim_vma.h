@@ -5,6 +5,11 @@
 
 #include "sys/sim.h"
 
+static inline struct vas_sys_sim *vas_sim_of(struct vas_sys *sys)
+{
+	return (struct vas_sys_sim *)((char *)sys - offsetof(struct vas_sys_sim, sys));
+}
+
 /* sim_vma.c: the array. */
 
 static inline bool vas_sim_is_anonymous(const struct vas_sim_mapping *mapping)
@@ -37,9 +42,56 @@ int vas_sim_modify(struct vas_sys_sim *sim, size_t *index, uint64_t start, uint6
 /* What a first write fault, or a guard, does to the mapping at index. */
 void vas_sim_prepare_anon(struct vas_sys_sim *sim, size_t index);
 
-/* sim_place.c: the address that mmap chooses or accepts, or -errno. */
+/* sim_pages.c: which pages hold bytes, and which are guarded. */
+
+/* A set's operations, which give it more memory when it is full. */
+void vas_sim_pages_add(struct vas_spanset *set, uint64_t start, uint64_t end);
+void vas_sim_pages_remove(struct vas_spanset *set, uint64_t start, uint64_t end);
+void vas_sim_pages_room(struct vas_spanset *set, size_t capacity); /* before it is needed */
+void vas_sim_pages_free(struct vas_spanset *set);
+/* Bytes of [start, end) in the set. */
+uint64_t vas_sim_pages_count(const struct vas_spanset *set, uint64_t start, uint64_t end);
+/*
+ * Accesses [start, end), within the mapping at index, page by page from the
+ * start. *done is where it stopped. -EFAULT: a guard, or beyond the end of the
+ * object, or no huge page; -ENOMEM: no memory.
+ */
+int vas_sim_access(struct vas_sys_sim *sim, size_t index, uint64_t start, uint64_t end, bool write,
+		   uint64_t *done);
+/* Free memory in bytes: ordinary, and of the huge page pool. */
+uint64_t vas_sim_memory_free(const struct vas_sys_sim *sim);
+uint64_t vas_sim_huge_free(const struct vas_sys_sim *sim);
+
+/* sim_object.c: descriptors and what they stand for. */
+
+/* The object of a mapping; NULL: it has none, or an endless file. */
+struct vas_sim_object *vas_sim_object_of(struct vas_sys_sim *sim,
+					 const struct vas_sim_mapping *mapping);
+const struct vas_sim_object *vas_sim_object_seen(const struct vas_sys_sim *sim,
+						 const struct vas_sim_mapping *mapping);
+/* The descriptor's; NULL: none of ours. */
+struct vas_sim_descriptor *vas_sim_descriptor(struct vas_sys_sim *sim, int fd);
+/* A new object without a descriptor: its index, or -ENFILE. */
+int64_t vas_sim_object_make(struct vas_sys_sim *sim, enum vas_sys_kind kind, uint64_t size);
+int64_t vas_sim_object_close(struct vas_sys_sim *sim, int fd);
+int64_t vas_sim_stat(struct vas_sys_sim *sim, int fd, uint32_t flags, struct vas_sys_stat *result);
+int64_t vas_sim_allocate(struct vas_sys_sim *sim, int fd, int mode, uint64_t offset, uint64_t size);
+int64_t vas_sim_truncate(struct vas_sys_sim *sim, int fd, uint64_t size);
+int64_t vas_sim_create(struct vas_sys_sim *sim, const char *name, uint32_t flags);
+int64_t vas_sim_transfer(struct vas_sys_sim *sim, int fd, uint64_t size, uint64_t offset,
+			 bool write);
+/* Takes the bytes of [start, end) away from an object, as punching does. */
+void vas_sim_object_punch(struct vas_sim_object *object, uint64_t start, uint64_t end);
+
+/* sim_policy.c: mbind; sim_move.c: mremap. */
+int64_t vas_sim_set_policy(struct vas_sys_sim *sim, uint64_t address, uint64_t size, int mode,
+			   const uint64_t *nodes, uint32_t bits, uint32_t flags);
+int64_t vas_sim_move(struct vas_sys_sim *sim, uint64_t address, uint64_t size, uint64_t new_size,
+		     int flags, uint64_t new_address);
+
+/* sim_place.c: the address that mmap chooses or accepts, or -errno. alignment: a huge page's, or a page's. */
 int64_t vas_sim_place(const struct vas_sys_sim *sim, uint64_t address, uint64_t size, int flags,
-		      bool file);
+		      bool file, uint64_t alignment);
 
 /* sim_advise.c: madvise and PR_SET_VMA. */
 int64_t vas_sim_advise(struct vas_sys_sim *sim, uint64_t address, uint64_t size, int advice);
@@ -54,6 +106,9 @@ int64_t vas_sim_seek(struct vas_sys_sim *sim, int fd, uint64_t offset);
 int64_t vas_sim_query(struct vas_sys_sim *sim, int fd, uint64_t address, uint32_t flags,
 		      struct vas_sys_query *result);
 size_t vas_sim_file_size(void);
+
+/* sim_calls.c: the slots for objects, policies, moves and threads. */
+void vas_sim_fill_calls(struct vas_sys *sys);
 
 /* sim_start.c: what a process looks like when main begins. */
 int vas_sim_start(struct vas_sys_sim *sim);

@@ -34,10 +34,12 @@ static const struct {
 	uint32_t round;
 } suites[] = {
 	{ { .name = "plain" }, 100000, 1000 },
-	{ { .name = "guards", .guards = true }, 30000, 1000 },
+	{ { .name = "objects", .objects = true }, 60000, 1000 },
 	{ { .name = "dense", .dense = true }, 40000, 1000 },
 	{ { .name = "near RLIMIT_AS", .address_room = 3 << 20 }, 40000, 1000 },
 	{ { .name = "near max_map_count", .mapping_room = 24 }, 30000, 2000 },
+	{ { .name = "objects near max_map_count", .objects = true, .mapping_room = 24 },
+	  20000, 2000 },
 };
 
 static uint64_t run_suite(size_t index, struct differential_round *round, uint64_t seed)

@@ -33,6 +33,7 @@
 
 #include "base/random.h"
 #include "support/differential_maps.h"
+#include "support/differential_objects.h"
 #include "sys/definitions.h"
 #include "sys/sim_vma.h"
 #include "tap/tap.h"
@@ -42,8 +43,6 @@
 #define MARGIN	     (DIFFERENTIAL_WINDOW * PAGE) /* free on either side */
 #define ELSEWHERE    24
 #define POPULATE_MAX (64 * PAGE)
-#define FILES	     2
-#define FILE_SIZE    (1ull << 30)
 #define TASK_END     ((1ull << 47) - PAGE)
 
 struct elsewhere {
@@ -57,7 +56,8 @@ struct world {
 	uint64_t filler_count;
 	struct elsewhere elsewhere[ELSEWHERE];
 	uint32_t elsewhere_count;
-	int files[FILES];
+	struct differential_objects objects;
+	bool compare_pages;
 	struct differential_round *round;
 };
 
@@ -96,10 +96,9 @@ static int64_t real_step(const struct differential_step *step, uint64_t address,
 	case STEP_NAME:
 		return raw(SYS_prctl, PR_SET_VMA, PR_SET_VMA_ANON_NAME, address, step->size,
 			   (uintptr_t)(step->prot ? "first" : "second"), 0);
-	case STEP_TOUCH:
-		break;
+	default:
+		return objects_real(&world.objects, step, address, world.window + step->offset);
 	}
-	return 0;
 }
 
 static int64_t sim_step(const struct differential_step *step, uint64_t address, int fd)
@@ -120,26 +119,10 @@ static int64_t sim_step(const struct differential_step *step, uint64_t address, 
 		return sys->sync(sys, address, step->size, step->prot);
 	case STEP_NAME:
 		return sys->set_name(sys, address, step->size, step->prot ? "first" : "second");
-	case STEP_TOUCH:
-		break;
+	default:
+		return objects_simulated(&world.objects, &world.sim, step, address,
+					 world.window + step->offset);
 	}
-	return 0;
-}
-
-/* Writes the first page of the step's range in both, if it can be written. */
-static void touch_step(uint64_t address)
-{
-	size_t index = vas_sim_find(&world.sim, address);
-	const struct vas_sim_mapping *mapping = &world.sim.mappings[index];
-
-	address &= ~(PAGE - 1);
-	if (index == world.sim.count || mapping->start > address || !(mapping->prot & PROT_WRITE) ||
-	    (mapping->flags & VAS_SIM_SPECIAL))
-		return;
-	if (mapping->fd >= 0 && mapping->offset + (address - mapping->start) >= FILE_SIZE)
-		return;
-	*(volatile char *)(uintptr_t)address = 1;
-	vas_sys_sim_touch(&world.sim, address, PAGE);
 }
 
 /* Comparing. */
@@ -196,12 +179,17 @@ static bool compare_line(const struct maps_entry *entry, void *context)
 static void compare_maps(uint32_t at)
 {
 	struct comparison comparison = { .index = 0, .at = at };
+	char message[256];
 	const char *reason;
 
 	/* What lies above the filler is told by the calls' results; reading it would take long. */
 	if (!maps_each(world.filler_count ? world.filler_start : UINT64_MAX, compare_line,
 		       &comparison))
 		fail(at, "maps cannot be read");
+	if (!world.round->failed && world.compare_pages &&
+	    !objects_compare(&world.objects, &world.sim, world.window, world.window + WINDOW,
+			     message, sizeof(message)))
+		fail(at, "%s", message);
 	if (!vas_sys_sim_check(&world.sim, &reason))
 		fail(at, "invariant: %s", reason);
 }
@@ -226,6 +214,14 @@ static void step_contain(struct differential_step *step, uint64_t address)
 	const struct elsewhere *elsewhere;
 	uint64_t room;
 
+	/* Of several mappings at once newer kernels move all. */
+	if (step->kind == STEP_MOVE) {
+		size_t index = vas_sim_find(&world.sim, address);
+
+		if (index < world.sim.count && world.sim.mappings[index].start <= address &&
+		    world.sim.mappings[index].end - address < step->size)
+			step->size = world.sim.mappings[index].end - address;
+	}
 	if (step->place != PLACE_ELSEWHERE || step->kind == STEP_MAP || step->kind == STEP_SYNC)
 		return;
 	if (world.elsewhere_count == 0) {
@@ -255,20 +251,31 @@ static void elsewhere_add(uint64_t start, uint64_t size)
 	world.elsewhere[world.elsewhere_count++] = (struct elsewhere){ start, size };
 }
 
+/* Whether a touch would make a mapping above it grow down. */
+static bool grows_there(uint64_t address)
+{
+	size_t index = vas_sim_find(&world.sim, address);
+
+	return index < world.sim.count && world.sim.mappings[index].start > address &&
+	       (world.sim.mappings[index].flags & MAP_GROWSDOWN);
+}
+
+static int step_fd(const int *files, const struct differential_step *step)
+{
+	return step->file < 0 ? -1 : files[step->file];
+}
+
 static void run_step(uint32_t at)
 {
 	struct differential_step step = world.round->steps[at];
 	uint64_t address = step_address(&step);
-	int fd = step.file < 0 ? -1 : world.files[step.file];
 	int64_t real, simulated;
 
 	step_contain(&step, address);
-	if (step.kind == STEP_TOUCH) {
-		touch_step(address);
+	if (step.kind == STEP_TOUCH && grows_there(address))
 		return;
-	}
-	real = real_step(&step, address, fd);
-	simulated = sim_step(&step, address, fd);
+	real = real_step(&step, address, step_fd(world.objects.real, &step));
+	simulated = sim_step(&step, address, step_fd(world.objects.simulated, &step));
 	if (real != simulated) {
 		fail(at, "real answers %lld (%llx), the simulator %lld (%llx)", (long long)real,
 		     (unsigned long long)real, (long long)simulated, (unsigned long long)simulated);
@@ -451,16 +458,6 @@ static bool world_configure(struct vas_sim_config *config, uint64_t max_map_coun
 	return true;
 }
 
-static bool world_files(void)
-{
-	for (int i = 0; i < FILES; i++) {
-		world.files[i] = memfd_create("differential", MFD_CLOEXEC);
-		if (world.files[i] < 0 || ftruncate(world.files[i], FILE_SIZE) != 0)
-			return false;
-	}
-	return true;
-}
-
 static bool world_window(void)
 {
 	int64_t got = raw_map(0, WINDOW + 2 * MARGIN, PROT_NONE,
@@ -488,8 +485,8 @@ static bool world_begin(const struct differential_scenario *scenario)
 	struct vas_sim_config config;
 	uint64_t limit = setting("/proc/sys/vm/max_map_count");
 
-	if (!world_files() || !world_configure(&config, limit) ||
-	    vas_sys_sim_init(&world.sim, &config) != 0 || vas_sim_room(&world.sim, 4000) != 0)
+	if (!world_configure(&config, limit) || vas_sys_sim_init(&world.sim, &config) != 0 ||
+	    vas_sim_room(&world.sim, 4000) != 0 || !objects_open(&world.objects, &world.sim))
 		return false;
 	if (!layout_read())
 		return false;
@@ -520,6 +517,7 @@ static void child(struct differential_round *round, const struct differential_sc
 {
 	memset(&world, 0, sizeof(world));
 	world.round = round;
+	world.compare_pages = scenario->objects;
 	offer_to_die();
 	if (!world_begin(scenario)) {
 		fail(0, "the child could not set itself up: %s", strerror(errno));
@@ -575,8 +573,9 @@ bool differential_run(struct differential_round *round,
 
 static void print_step(uint32_t at, const struct differential_step *step)
 {
-	static const char *const kinds[] = { "map",  "unmap", "protect", "advise",
-					     "sync", "name",  "touch" };
+	static const char *const kinds[] = { "map",    "unmap", "protect",  "advise",
+					     "sync",   "name",	"allocate", "truncate",
+					     "policy", "lock",	"move",	    "touch" };
 	static const char *const places[] = { "window", "elsewhere", "absolute" };
 
 	tap_diag("  %u: %s(%s[%u] + 0x%llx, 0x%llx, prot or advice %d, flags 0x%x, "

@@ -11,6 +11,7 @@
 
 #define DIFFERENTIAL_STEPS  2000 /* calls in one round, at most */
 #define DIFFERENTIAL_WINDOW 300 /* pages that most calls are about */
+#define DIFFERENTIAL_FILES  4
 
 enum differential_kind {
 	STEP_MAP,
@@ -19,6 +20,12 @@ enum differential_kind {
 	STEP_ADVISE,
 	STEP_SYNC,
 	STEP_NAME,
+	/* Those of differential_objects.c. */
+	STEP_ALLOCATE,
+	STEP_TRUNCATE,
+	STEP_POLICY,
+	STEP_LOCK,
+	STEP_MOVE,
 	STEP_TOUCH
 };
 
@@ -34,13 +41,13 @@ struct differential_step {
 	int prot; /* or advice, or flags of msync */
 	int flags;
 	int file; /* -1 none, else which of the test's files */
-	uint64_t offset;
+	uint64_t offset; /* in the file; of STEP_MOVE: where in the window; of STEP_POLICY: nodes */
 	bool skipped; /* taken out by the shrinker */
 };
 
 struct differential_scenario {
 	const char *name;
-	bool guards; /* guards instead of touching and populating */
+	bool objects; /* descriptors, policies, locked memory, moves, guards, and pages compared */
 	bool dense; /* few pages, often written: anon_vmas decide what merges */
 	uint64_t address_room; /* RLIMIT_AS lets this many bytes more be mapped; 0 = no limit */
 	uint64_t mapping_room; /* so many mappings below max_map_count; 0 = far away from it */

@@ -118,19 +118,27 @@ static int pick_type(struct source *source)
 	return one_in(source, 8) ? MAP_SHARED : MAP_PRIVATE;
 }
 
+/* Two files without end; with objects also one that changes and one that is only read. */
+static int pick_file(struct source *source)
+{
+	if (source->scenario->objects)
+		return one_in(source, 4) ? (int)below(source, 2) : 2 + (int)below(source, 2);
+	return (int)below(source, 2);
+}
+
 static void make_map_flags(struct source *source, struct differential_step *step)
 {
 	step->prot = pick_prot(source);
 	step->flags = pick_type(source);
 	if (one_in(source, 4))
-		step->file = (int)below(source, 2);
+		step->file = pick_file(source);
 	if (step->file < 0 && !one_in(source, 100))
 		step->flags |= MAP_ANONYMOUS;
 	if (one_in(source, 3))
 		step->flags |= MAP_NORESERVE;
 	if (one_in(source, 30))
 		step->flags |= MAP_GROWSDOWN;
-	if (!source->scenario->guards && one_in(source, 12))
+	if (one_in(source, 12))
 		step->flags |= MAP_POPULATE;
 	/* Often in step with the address, so that pieces of a file merge. */
 	if (step->file >= 0)
@@ -201,12 +209,13 @@ static int pick_advice(struct source *source)
 				     MADV_DONTDUMP,   MADV_DODUMP,   MADV_WIPEONFORK,
 				     MADV_KEEPONFORK, MADV_DONTDUMP, MADV_DODUMP,
 				     MADV_REMOVE,     MADV_COLD };
-	static const int populate[] = { MADV_POPULATE_READ, MADV_POPULATE_WRITE };
-	static const int guards[] = { MADV_GUARD_INSTALL, MADV_GUARD_REMOVE };
+	static const int pages[] = { MADV_POPULATE_READ,   MADV_POPULATE_WRITE, MADV_GUARD_INSTALL,
+				     MADV_GUARD_INSTALL,   MADV_GUARD_REMOVE,	MADV_REMOVE,
+				     MADV_DONTNEED_LOCKED, MADV_DONTNEED,	MADV_FREE };
 
-	if (!one_in(source, 6))
+	if (!one_in(source, source->scenario->objects ? 2 : 6))
 		return plain[below(source, COUNT_OF(plain))];
-	return source->scenario->guards ? guards[below(source, 2)] : populate[below(source, 2)];
+	return pages[below(source, COUNT_OF(pages))];
 }
 
 static int pick_sync(struct source *source)
@@ -282,6 +291,53 @@ static void make_dense_step(struct source *source, struct differential_step *ste
 		step->flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
 }
 
+static void make_object_step(struct source *source, struct differential_step *step)
+{
+	static const int modes[] = { 0,
+				     0,
+				     FALLOC_FL_KEEP_SIZE,
+				     FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				     FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				     FALLOC_FL_PUNCH_HOLE,
+				     0x40 };
+	static const uint64_t nodes[] = { 0, 1, 1, 1, 2, 3 };
+
+	pick_range(source, step);
+	step->kind = STEP_ALLOCATE + (int)below(source, 5);
+	switch (step->kind) {
+	case STEP_ALLOCATE:
+		step->file = 2 + (int)below(source, 2);
+		step->flags = modes[below(source, COUNT_OF(modes))];
+		step->offset = below(source, 60) * PAGE + (one_in(source, 4) ? 100 : 0);
+		if (one_in(source, 12))
+			step->size = one_in(source, 2) ? 0 : 1ull << 63;
+		if (one_in(source, 12))
+			step->offset = (1ull << 63) - PAGE;
+		break;
+	case STEP_TRUNCATE:
+		step->file = 2 + (int)below(source, 2);
+		step->size = below(source, 60) * PAGE + (one_in(source, 4) ? 100 : 0);
+		if (one_in(source, 12))
+			step->size = 1ull << 63;
+		break;
+	case STEP_POLICY:
+		step->prot = (int)below(source, 8);
+		step->offset = nodes[below(source, COUNT_OF(nodes))];
+		step->address += one_in(source, 20) ? 8 : 0;
+		break;
+	case STEP_LOCK:
+		step->prot = !one_in(source, 3);
+		break;
+	default:
+		step->size += one_in(source, 20) ? 8 : 0;
+		step->address += one_in(source, 20) ? 8 : 0;
+		step->offset =
+			below(source, DIFFERENTIAL_WINDOW) * PAGE + (one_in(source, 20) ? 8 : 0);
+		step->flags = one_in(source, 20) ? MREMAP_FIXED : MREMAP_FIXED | MREMAP_MAYMOVE;
+		break;
+	}
+}
+
 static const enum differential_kind weights[] = {
 	STEP_MAP,    STEP_MAP,	  STEP_MAP,	STEP_MAP,     STEP_MAP,	    STEP_MAP,
 	STEP_UNMAP,  STEP_UNMAP,  STEP_PROTECT, STEP_PROTECT, STEP_PROTECT, STEP_PROTECT,
@@ -296,9 +352,9 @@ static void make_step(struct source *source, struct differential_step *step)
 	memset(step, 0, sizeof(*step));
 	step->file = -1;
 	step->kind = weights[below(source, COUNT_OF(weights))];
-	if (step->kind == STEP_TOUCH && source->scenario->guards)
-		step->kind = STEP_SYNC;
-	if (step->kind == STEP_MAP && bad)
+	if (source->scenario->objects && one_in(source, 3))
+		make_object_step(source, step);
+	else if (step->kind == STEP_MAP && bad)
 		make_bad_map(source, step);
 	else if (step->kind == STEP_MAP)
 		make_map(source, step);
