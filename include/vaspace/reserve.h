@@ -149,21 +149,20 @@ VAS_API int vas_reserve(uint64_t size, const struct vas_reserve_opts *opts, stru
  */
 VAS_API int vas_release(void *start, enum vas_retired *state);
 
-/* Keep the span out of core dumps; keep it out of forked children. */
+/* Keep the span out of core dumps. */
 #define VAS_ADOPT_NODUMP 0x1u
-#define VAS_ADOPT_NOFORK 0x2u
 /*
  * The span is accessible, with one protection throughout: it becomes one that is committed
  * so, and keeps its contents.
  */
-#define VAS_ADOPT_COMMITTED 0x4u
-#define VAS_ADOPT_ALL 0x7u
+#define VAS_ADOPT_COMMITTED 0x2u
+#define VAS_ADOPT_ALL 0x3u
 
 struct vas_adopt_opts {
 	size_t size;
 	const char *name; /* for the ledger, as for vas_reserve */
 	uint32_t flags; /* VAS_ADOPT_ bits */
-	uint32_t reserved; /* 0 */
+	enum vas_fork fork; /* what a forked child has of the span; see vaspace/fork.h */
 };
 
 /*
@@ -180,15 +179,17 @@ struct vas_adopt_opts {
  * pieces of what malloc or another library mapped look the same.
  *
  * Errors; in each case nothing is owned that was not, and what is accessible is as
- * it was (but for the advice of NODUMP and NOFORK, which may have been given):
+ * it was (but for the advice of NODUMP and fork, which may have been given):
  *  -EINVAL	unaligned or empty range, one that wraps or leaves user space, unknown
- *		flags; a part that is not mapped; a part with another protection than was said
+ *		flags or fork policy; a part that is not mapped; a part with another protection than was said
  *  -E2BIG	opts is larger than known, with a non-zero tail
  *  -EEXIST	a part is owned already, or is a file, shared memory, a stack, a huge page
  *		pool's or the kernel's own
  *  -ENOMEM	the kernel refused: the VMA limit; or no memory for the library's own books
  *  -EAGAIN	memory is locked by mlockall(MCL_FUTURE) beyond RLIMIT_MEMLOCK
- *  -EOPNOTSUPP	the mappings of this process cannot be read, so nothing can be checked
+ *  -EOPNOTSUPP	the mappings of this process cannot be read, so nothing can be checked;
+ *		VAS_FORK_SHARE with COMMITTED, as private memory cannot be shared; VAS_FORK_WIPE,
+ *		and the kernel has no MADV_WIPEONFORK
  *  -EMFILE	no descriptor is left in the process to read them
  *  -ENFILE	no descriptor is left in the system
  *  -EPERM	the kernel or a sandbox forbids the calls

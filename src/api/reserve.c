@@ -154,7 +154,7 @@ int vas_adopt(void *start, uint64_t size, const struct vas_adopt_opts *opts)
 	if (err)
 		return fail(&failure, VAS_WHY_BOOKS, err);
 	if (!range_is_sound(space, span.start, size) || (known.flags & ~VAS_ADOPT_ALL) ||
-	    known.reserved)
+	    (uint32_t)known.fork > VAS_FORK_TRAP)
 		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
 	err = vas_space_adopt(space, span, &known, &failure);
 	if (err) {

@@ -183,7 +183,7 @@ static int adopt_kernel(struct adopt *adopt)
 		err = adopt_replace(adopt);
 	if (!err)
 		err = vas_space_apply_recipe(adopt->space, adopt->span.start, adopt->span.size,
-					     adopt->recipe);
+					     adopt->recipe & VAS_RECIPE_ALL);
 	switch (err) {
 	case 0:
 		return 0;
@@ -194,8 +194,9 @@ static int adopt_kernel(struct adopt *adopt)
 	case -EPERM:
 	case -EACCES:
 	case -ENOSYS:
+	case -EOPNOTSUPP:
 		return adopt_refuse(adopt, adopt->span.start, VAS_WHY_DENIED,
-				    err == -ENOSYS ? err : -EPERM);
+				    err == -EACCES ? -EPERM : err);
 	default:
 		return adopt_refuse(adopt, adopt->span.start, VAS_WHY_KERNEL, -EPERM);
 	}
@@ -229,6 +230,19 @@ static void adopt_finish(struct adopt *adopt, int err)
 	vas_lock_drop(&space->lock);
 }
 
+static uint32_t adopt_recipe(const struct vas_adopt_opts *opts)
+{
+	uint32_t recipe = (uint32_t)opts->fork << VAS_RECIPE_FORK_SHIFT;
+
+	if (opts->flags & VAS_ADOPT_NODUMP)
+		recipe |= VAS_RECIPE_NODUMP;
+	if (opts->fork == VAS_FORK_ABSENT || opts->fork == VAS_FORK_TRAP)
+		recipe |= VAS_RECIPE_NOFORK;
+	if (opts->fork == VAS_FORK_WIPE)
+		recipe |= VAS_RECIPE_WIPE;
+	return recipe;
+}
+
 int vas_space_adopt(struct vas_space *space, struct vas_span span,
 		    const struct vas_adopt_opts *opts, struct vas_failure *failure)
 {
@@ -237,10 +251,9 @@ int vas_space_adopt(struct vas_space *space, struct vas_span span,
 
 	if (span_end(span) > space->bounds.high_max)
 		return adopt_refuse(&adopt, span.start, VAS_WHY_ARGUMENT, -EINVAL);
-	if (opts->flags & VAS_ADOPT_NODUMP)
-		adopt.recipe |= VAS_RECIPE_NODUMP;
-	if (opts->flags & VAS_ADOPT_NOFORK)
-		adopt.recipe |= VAS_RECIPE_NOFORK;
+	if ((opts->flags & VAS_ADOPT_COMMITTED) && opts->fork == VAS_FORK_SHARE)
+		return adopt_refuse(&adopt, span.start, VAS_WHY_ARGUMENT, -EOPNOTSUPP);
+	adopt.recipe = adopt_recipe(opts);
 	err = adopt_prepare(&adopt);
 	if (err)
 		return err;

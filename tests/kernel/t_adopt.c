@@ -62,7 +62,8 @@ static void test_reserved(void *unused)
 	(void)unused;
 	VAS_OPTS(vas_adopt_opts, opts);
 	opts.name = "adopted";
-	opts.flags = VAS_ADOPT_NODUMP | VAS_ADOPT_NOFORK;
+	opts.flags = VAS_ADOPT_NODUMP;
+	opts.fork = VAS_FORK_ABSENT;
 	/* Several kernel mappings, with something hidden in them. */
 	memset(start, 0x5a, PAGES * page);
 	madvise(at(start, 3), page, MADV_DONTFORK);
@@ -177,7 +178,8 @@ static void test_middle(void *unused)
 	(void)unused;
 	memset(start, 0x77, PAGES * page);
 	VAS_OPTS(vas_adopt_opts, opts);
-	opts.flags = VAS_ADOPT_COMMITTED | VAS_ADOPT_NOFORK;
+	opts.flags = VAS_ADOPT_COMMITTED;
+	opts.fork = VAS_FORK_ABSENT;
 	is_err(vas_adopt(at(start, 4), 4 * page, &opts), 0, "the middle is adopted");
 	is_err(vas_release(at(start, 4), NULL), 0, "and released");
 	ok(start[4 * page - 1] == 0x77 && start[8 * page] == 0x77 &&
@@ -199,13 +201,24 @@ static int in_child(void *start)
 	return status;
 }
 
+static int byte_in_child(const char *byte)
+{
+	pid_t child = fork();
+	int status = -1;
+
+	if (child == 0)
+		_exit(*byte);
+	waitpid(child, &status, 0);
+	return status;
+}
+
 static void test_recipe(void *unused)
 {
 	char *start = map_pages(PROT_NONE);
 
 	(void)unused;
 	VAS_OPTS(vas_adopt_opts, opts);
-	opts.flags = VAS_ADOPT_NOFORK;
+	opts.fork = VAS_FORK_ABSENT;
 	is_err(vas_adopt(start, PAGES * page, &opts), 0, "adopted without inheritance");
 	is_i64(in_child(start), 0, "a child does not have it");
 	is_err(vas_release(start, NULL), 0, "released");
@@ -213,6 +226,15 @@ static void test_recipe(void *unused)
 	opts.flags |= VAS_ADOPT_COMMITTED;
 	is_err(vas_adopt(start, PAGES * page, &opts), 0, "the same, committed");
 	is_i64(in_child(start), 0, "a child does not have it");
+	is_err(vas_release(start, NULL), 0, "released");
+	start = map_pages(PROT_READ);
+	opts.fork = VAS_FORK_SHARE;
+	is_err(vas_adopt(start, PAGES * page, &opts), EOPNOTSUPP, "private memory cannot be shared");
+	opts.fork = VAS_FORK_WIPE;
+	mprotect(start, PAGES * page, PROT_READ | PROT_WRITE);
+	start[page] = 7;
+	is_err(vas_adopt(start, PAGES * page, &opts), 0, "it can be wiped");
+	is_i64(byte_in_child(start + page), 0, "a child finds zeroes");
 	is_err(vas_release(start, NULL), 0, "released");
 }
 

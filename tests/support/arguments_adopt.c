@@ -57,8 +57,8 @@ void check_adopt(void)
 	opts.flags = VAS_ADOPT_COMMITTED;
 	answer(name, "COMMITTED without access", adopt_with(&opts), EINVAL, VAS_WHY_UNLIKE);
 	opts.flags = 0;
-	opts.reserved = 1;
-	answer(name, "something in what is reserved", adopt_with(&opts), EINVAL, VAS_WHY_ARGUMENT);
+	opts.fork = (enum vas_fork)(VAS_FORK_TRAP + 1);
+	answer(name, "an unknown fork policy", adopt_with(&opts), EINVAL, VAS_WHY_ARGUMENT);
 	munmap(mapped, size);
 	errno = SENTINEL_ERRNO;
 }

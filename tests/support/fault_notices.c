@@ -46,21 +46,22 @@ static void finish_mapped(struct fault_world *world)
 		tap_bail("what was mapped cannot be unmapped");
 }
 
-static int adopt(struct fault_world *world, uint32_t flags)
+static int adopt(struct fault_world *world, uint32_t flags, enum vas_fork fork)
 {
 	VAS_OPTS(vas_adopt_opts, opts);
 	opts.flags = flags;
+	opts.fork = fork;
 	return vas_adopt(vas_span_pointer(world->more[0]), world->more[0].size, &opts);
 }
 
 static int call_adopt(struct fault_world *world)
 {
-	return adopt(world, VAS_ADOPT_NODUMP | VAS_ADOPT_NOFORK);
+	return adopt(world, VAS_ADOPT_NODUMP, VAS_FORK_ABSENT);
 }
 
 static int call_adopt_committed(struct fault_world *world)
 {
-	int err = adopt(world, VAS_ADOPT_NODUMP | VAS_ADOPT_COMMITTED);
+	int err = adopt(world, VAS_ADOPT_NODUMP | VAS_ADOPT_COMMITTED, VAS_FORK_WIPE);
 	const unsigned char *bytes = vas_span_pointer(world->more[0]);
 
 	if (bytes[0] != 0x3c || bytes[world->more[0].size - 1] != 0x3c)
