@@ -85,6 +85,7 @@ struct vas_commit_opts {
  *  -EBUSY	the span is being released, or is held (see vas_release); a region uses it; a
  *		subscriber refused it (vaspace/notice.h)
  *  -EDEADLK	called inside a notice about the same span
+ *  -EOPNOTSUPP	a device owns the addresses: memory comes by its own means
  *  -ENOMEM	the kernel refused: overcommit or the VMA limit; or no memory for
  *		the library's own books
  *  -EAGAIN	memory is locked by mlockall(MCL_FUTURE) beyond RLIMIT_MEMLOCK

@@ -47,6 +47,7 @@ enum vas_why {
 	VAS_WHY_USED, /* a region uses the span */
 	VAS_WHY_NOT_MAPPED, /* a part of the range is not mapped */
 	VAS_WHY_UNLIKE, /* what is mapped there has another protection than was said */
+	VAS_WHY_DEVICE, /* a device owns the addresses: memory comes by its own means */
 	VAS_WHY_COUNT
 };
 

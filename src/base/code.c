@@ -161,6 +161,8 @@ static const struct why_words why_table[VAS_WHY_COUNT] = {
 				 "map all of it, or reserve it instead" },
 	[VAS_WHY_UNLIKE] = { "unlike", "what is mapped there has another protection than was said",
 			     "give all of it one protection, and say whether it is committed" },
+	[VAS_WHY_DEVICE] = { "device", "a device owns the addresses",
+			     "map memory there by the device's own means" },
 };
 
 static const struct why_words *why_find(enum vas_why why)

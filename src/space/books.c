@@ -145,6 +145,7 @@ VAS_HOT void vas_space_publish(struct vas_space *space, struct vas_holding *hold
 	holding->parked = false;
 	holding->state = VAS_HOLDING_LIVE;
 	holding->user = NULL;
+	holding->claimer = NULL;
 	/* Readers that still hold the last owner must see it gone before the count begins anew. */
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	__atomic_store_n(&holding->generation, 0, __ATOMIC_RELAXED);

@@ -103,7 +103,9 @@ static int check_mapping(struct check *check, const struct vas_mapping *mapping)
 			return 0;
 		if (mapping->start > check->position)
 			return -EBADMSG; /* a hole in what we own */
-		if (mapping->inode || (mapping->flags & VAS_MAPPING_SHARED) ||
+		if (holding->claimer && !holding->claimer->replaceable)
+			until = end; /* what a device maps there is its own affair */
+		else if (mapping->inode || (mapping->flags & VAS_MAPPING_SHARED) ||
 		    mapping->prot != expected_prot(holding, check->position, &until))
 			return -EBADMSG;
 		check->position = until < mapping->end ? until : mapping->end;

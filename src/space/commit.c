@@ -53,6 +53,9 @@ static int commit_find(struct vas_space *space, uint64_t start, uint64_t size,
 	} else if (holding->user) {
 		failure->why = VAS_WHY_USED;
 		err = -EBUSY;
+	} else if (holding->claimer && !holding->claimer->replaceable) {
+		failure->why = VAS_WHY_DEVICE;
+		err = -EOPNOTSUPP;
 	} else {
 		holding->pins++;
 		space->pins++;

@@ -9,7 +9,8 @@
  * the addresses may be anybody's. Then one munmap. At vm.max_map_count the
  * kernel refuses it for a range that merged with its neighbours; the span is
  * then held: owned, counted, never handed out, and tried again by every later
- * reserve and release.
+ * reserve and release. A span that a device claimed goes back by the device's own call, whose
+ * refusal is the same to us.
  *
  * CONCURRENCY. The holding's lock waits for commits in flight; later ones see
  * the state RELEASING. Only one release of a span can find it LIVE. When somebody
@@ -118,6 +119,10 @@ static void release_hide(struct vas_space *space, struct vas_holding *holding)
 
 VAS_HOT static int release_unmap(struct vas_space *space, const struct vas_holding *holding)
 {
+	const struct vas_claimer *claimer = holding->claimer;
+
+	if (__builtin_expect(claimer != NULL, 0))
+		return claimer->unclaim(claimer->context, holding->span.start, holding->span.size);
 	return (int)VAS_CALL(space->sys, unmap, holding->span.start, holding->span.size);
 }
 

@@ -143,10 +143,38 @@ static void hold_stray(struct reserve *work, struct vas_span stray)
 
 	vas_lock_take(&space->lock);
 	vas_space_publish(space, work->holding, stray, work->recipe);
+	work->holding->claimer = work->claimer;
 	vas_owner_index_hide(&space->index, work->holding->entry);
 	vas_space_hold(space, work->holding);
 	vas_lock_drop(&space->lock);
 	work->holding = NULL;
+}
+
+/*
+ * A claim by a device's own means. The recipe is put on where the kernel may replace
+ * what the device mapped; elsewhere the device's mapping stays as it is.
+ */
+static int claim_by_device(struct reserve *work, uint64_t address, struct vas_span *stray)
+{
+	const struct vas_claimer *claimer = work->claimer;
+	uint64_t size = work->request.size;
+	int err;
+
+	*stray = (struct vas_span){ 0, 0 };
+	err = claimer->claim(claimer->context, address, size);
+	if (err || !claimer->replaceable)
+		return err;
+	err = vas_space_apply_recipe(work->space, address, size, work->recipe);
+	if (err && claimer->unclaim(claimer->context, address, size))
+		*stray = (struct vas_span){ address, size };
+	return err;
+}
+
+static int claim_place(struct reserve *work, uint64_t address, struct vas_span *stray)
+{
+	if (work->claimer)
+		return claim_by_device(work, address, stray);
+	return vas_space_claim(work->space, address, work->request.size, work->recipe, stray);
 }
 
 /* Claims one place. */
@@ -159,7 +187,7 @@ static int try_place(struct reserve *work, uint64_t address)
 		note_candidate(work, address, -EEXIST, VAS_WHY_MARGIN);
 		return -EEXIST;
 	}
-	err = vas_space_claim(work->space, address, work->request.size, work->recipe, &stray);
+	err = claim_place(work, address, &stray);
 	note_candidate(work, address, err, claim_why(err));
 	if (stray.size) {
 		hold_stray(work, stray);
@@ -483,7 +511,7 @@ static bool worth_remembering(const struct reserve *work)
 
 	return work->request.place == VAS_PLACE_ANY && work->request.avoid.count == 0 &&
 	       opts->limit_count == 0 && !opts->policy && !(opts->flags & VAS_RESERVE_PREFER) &&
-	       !opts->candidates && !opts->candidate_count &&
+	       !opts->candidates && !opts->candidate_count && !work->claimer &&
 	       work->failure->shortfall == VAS_WHY_NONE;
 }
 
@@ -504,7 +532,8 @@ static void reserve_finish(struct reserve *work, int err)
 	} else {
 		space->stats.reserves++;
 		vas_space_publish(space, work->holding, work->span, work->recipe);
-		if (work->request.place == VAS_PLACE_ANY)
+		work->holding->claimer = work->claimer;
+		if (work->request.place == VAS_PLACE_ANY && !work->claimer)
 			space->beside = work->span.start;
 		if (worth_remembering(work))
 			vas_remembered_claimed(space, work->asked, work->opts, &work->request,
@@ -608,19 +637,20 @@ VAS_HOT static int reserve_again(struct vas_space *space, uint64_t size,
 	return -EEXIST;
 }
 
-VAS_HOT int vas_space_reserve(struct vas_space *space, uint64_t size, const struct vas_reserve_opts *opts,
-		      struct vas_failure *failure, struct vas_span *span)
+/* The whole way. */
+static int reserve_from_scratch(struct vas_space *space, uint64_t size,
+				const struct vas_reserve_opts *opts,
+				const struct vas_claimer *claimer, struct vas_failure *failure,
+				struct vas_span *span)
 {
 	struct reserve work;
 	int err;
 
-	vas_space_retry(space);
-	if (reserve_again(space, size, opts, span) == 0)
-		return 0;
 	vas_failure_begin(failure, VAS_OPERATION_RESERVE, size);
 	work.asked = size;
 	work.space = space;
 	work.opts = opts;
+	work.claimer = claimer;
 	work.failure = failure;
 	err = vas_reserve_request(&work, size);
 	if (err) {
@@ -642,4 +672,21 @@ VAS_HOT int vas_space_reserve(struct vas_space *space, uint64_t size, const stru
 	failure->got = work.span.size;
 	*span = work.span;
 	return 0;
+}
+
+VAS_HOT int vas_space_reserve(struct vas_space *space, uint64_t size, const struct vas_reserve_opts *opts,
+		      struct vas_failure *failure, struct vas_span *span)
+{
+	vas_space_retry(space);
+	if (reserve_again(space, size, opts, span) == 0)
+		return 0;
+	return reserve_from_scratch(space, size, opts, NULL, failure, span);
+}
+
+int vas_space_reserve_by(struct vas_space *space, uint64_t size,
+			 const struct vas_reserve_opts *opts, const struct vas_claimer *claimer,
+			 struct vas_failure *failure, struct vas_span *span)
+{
+	vas_space_retry(space);
+	return reserve_from_scratch(space, size, opts, claimer, failure, span);
 }

@@ -25,6 +25,7 @@ struct reserve {
 	struct vas_space *space;
 	uint64_t asked; /* bytes, as the caller said */
 	const struct vas_reserve_opts *opts;
+	const struct vas_claimer *claimer; /* NULL = the kernel */
 	struct vas_failure *failure;
 	struct vas_request request;
 	uint32_t recipe;

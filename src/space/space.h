@@ -75,7 +75,7 @@ struct vas_holding {
 	struct vas_span span;
 	uint32_t recipe; /* VAS_RECIPE_ bits */
 	uint32_t fork; /* enum vas_fork */
-	const struct vas_claimer *claimer; /* NULL = the kernel */
+	const struct vas_claimer *claimer; /* NULL = the kernel; set right after publishing */
 	/* Changed under space->lock: */
 	struct vas_holding_user *user; /* the region that uses the span; NULL = none */
 	bool parked; /* the user has detached all that was mapped: nothing is to be mapped, changed, retried */
@@ -159,6 +159,13 @@ int vas_space_apply_recipe(struct vas_space *space, uint64_t start, uint64_t siz
  */
 int vas_space_reserve(struct vas_space *space, uint64_t size, const struct vas_reserve_opts *opts,
 		      struct vas_failure *failure, struct vas_span *span);
+/*
+ * The same with a device's claimer in the place of the kernel's mmap; it must outlive the span.
+ * What it answers beyond -EEXIST, -EPERM and -EINVAL ends the search.
+ */
+int vas_space_reserve_by(struct vas_space *space, uint64_t size,
+			 const struct vas_reserve_opts *opts, const struct vas_claimer *claimer,
+			 struct vas_failure *failure, struct vas_span *span);
 int vas_space_commit(struct vas_space *space, uint64_t start, uint64_t size,
 		     const struct vas_commit_opts *opts, struct vas_failure *failure);
 /*

@@ -63,6 +63,7 @@ static const struct errno_row errno_table[] = {
 	{"vas_commit", EBUSY, VAS_WHY_HELD, "the span is being released, or is held"},
 	{"vas_commit", EBUSY, VAS_WHY_USED, "a region uses the span"},
 	{"vas_commit", EBUSY, VAS_WHY_VETO, "a subscriber to notices refused it"},
+	{"vas_commit", EOPNOTSUPP, VAS_WHY_DEVICE, "a device owns the addresses"},
 	{"vas_commit", EDEADLK, VAS_WHY_REENTERED, "called inside a notice about the same span"},
 	{"vas_commit", ENOMEM, VAS_WHY_KERNEL, "the kernel refused; an explanation infers which limit"},
 	{"vas_commit", ENOMEM, VAS_WHY_VMA_LIMIT, "explained: vm.max_map_count"},
