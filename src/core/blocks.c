@@ -34,20 +34,6 @@
 #define KEY_2	      (UINT64_C(2) << 20)
 #define FLAGS	      (VAS_BLOCKS_LOW | VAS_BLOCKS_HIGH | VAS_BLOCKS_EXACT | VAS_BLOCKS_RANDOM)
 
-static void enter(struct vas_blocks *blocks)
-{
-	if (blocks->support.lock)
-		blocks->support.lock(blocks->support.context, &blocks->lock);
-}
-
-static int leave(struct vas_blocks *blocks, int error)
-{
-	VAS_ASSERT_EXPENSIVE(vas_block_tree_check(blocks));
-	if (blocks->support.lock)
-		blocks->support.unlock(blocks->support.context, &blocks->lock);
-	return error;
-}
-
 static uint64_t span_end(const struct vas_blocks *blocks)
 {
 	return blocks->span.start + blocks->span.size;
@@ -240,8 +226,8 @@ static int alloc_locked(struct vas_blocks *blocks, const struct vas_block_reques
 int vas_blocks_alloc(struct vas_blocks *blocks, const struct vas_block_request *request,
 		     uint64_t *start)
 {
-	enter(blocks);
-	return leave(blocks, alloc_locked(blocks, request, start));
+	vas_blocks_enter(blocks);
+	return vas_blocks_leave(blocks, alloc_locked(blocks, request, start));
 }
 
 static bool in_span(const struct vas_blocks *blocks, uint64_t address)
@@ -298,8 +284,8 @@ static int free_locked(struct vas_blocks *blocks, uint64_t start, struct vas_blo
 
 int vas_blocks_free(struct vas_blocks *blocks, uint64_t start, struct vas_block_info *info)
 {
-	enter(blocks);
-	return leave(blocks, free_locked(blocks, start, info));
+	vas_blocks_enter(blocks);
+	return vas_blocks_leave(blocks, free_locked(blocks, start, info));
 }
 
 int vas_blocks_at(struct vas_blocks *blocks, uint64_t address, struct vas_block_info *info)
@@ -307,11 +293,11 @@ int vas_blocks_at(struct vas_blocks *blocks, uint64_t address, struct vas_block_
 	struct vas_block_place place;
 	int error;
 
-	enter(blocks);
+	vas_blocks_enter(blocks);
 	error = block_covering(blocks, address, &place);
 	if (!error)
 		*info = block_info(place);
-	return leave(blocks, error);
+	return vas_blocks_leave(blocks, error);
 }
 
 int vas_blocks_next(struct vas_blocks *blocks, uint64_t address, struct vas_block_info *info)
@@ -319,20 +305,20 @@ int vas_blocks_next(struct vas_blocks *blocks, uint64_t address, struct vas_bloc
 	struct vas_block_place place;
 	uint64_t start;
 
-	enter(blocks);
+	vas_blocks_enter(blocks);
 	if (address < blocks->span.start)
 		address = blocks->span.start;
 	if (address >= span_end(blocks))
-		return leave(blocks, -ENOENT);
+		return vas_blocks_leave(blocks, -ENOENT);
 	if (block_covering(blocks, address, &place) == 0) {
 		*info = block_info(place);
-		return leave(blocks, 0);
+		return vas_blocks_leave(blocks, 0);
 	}
 	start = vas_block_gap_start(place.leaf, place.index);
 	*info = (struct vas_block_info){
 		.span = { start, vas_block_gap_end(place.leaf, place.index) - start },
 	};
-	return leave(blocks, 0);
+	return vas_blocks_leave(blocks, 0);
 }
 
 static int resize_locked(struct vas_blocks *blocks, uint64_t start, uint64_t size)
@@ -355,8 +341,8 @@ static int resize_locked(struct vas_blocks *blocks, uint64_t start, uint64_t siz
 
 int vas_blocks_resize(struct vas_blocks *blocks, uint64_t start, uint64_t size)
 {
-	enter(blocks);
-	return leave(blocks, resize_locked(blocks, start, size));
+	vas_blocks_enter(blocks);
+	return vas_blocks_leave(blocks, resize_locked(blocks, start, size));
 }
 
 static int split_locked(struct vas_blocks *blocks, uint64_t start, uint64_t at)
@@ -383,8 +369,8 @@ static int split_locked(struct vas_blocks *blocks, uint64_t start, uint64_t at)
 
 int vas_blocks_split(struct vas_blocks *blocks, uint64_t start, uint64_t at)
 {
-	enter(blocks);
-	return leave(blocks, split_locked(blocks, start, at));
+	vas_blocks_enter(blocks);
+	return vas_blocks_leave(blocks, split_locked(blocks, start, at));
 }
 
 static int merge_locked(struct vas_blocks *blocks, uint64_t lower, uint64_t upper)
@@ -410,8 +396,8 @@ static int merge_locked(struct vas_blocks *blocks, uint64_t lower, uint64_t uppe
 
 int vas_blocks_merge(struct vas_blocks *blocks, uint64_t lower, uint64_t upper)
 {
-	enter(blocks);
-	return leave(blocks, merge_locked(blocks, lower, upper));
+	vas_blocks_enter(blocks);
+	return vas_blocks_leave(blocks, merge_locked(blocks, lower, upper));
 }
 
 static int mark_locked(struct vas_blocks *blocks, uint64_t start, uint32_t *expected, uint32_t mark)
@@ -433,15 +419,15 @@ static int mark_locked(struct vas_blocks *blocks, uint64_t start, uint32_t *expe
 
 int vas_blocks_mark(struct vas_blocks *blocks, uint64_t start, uint32_t *expected, uint32_t mark)
 {
-	enter(blocks);
-	return leave(blocks, mark_locked(blocks, start, expected, mark));
+	vas_blocks_enter(blocks);
+	return vas_blocks_leave(blocks, mark_locked(blocks, start, expected, mark));
 }
 
 void vas_blocks_stats(struct vas_blocks *blocks, struct vas_blocks_stats *stats)
 {
 	uint64_t room[VAS_BLOCK_KEYS];
 
-	enter(blocks);
+	vas_blocks_enter(blocks);
 	vas_block_tree_room(blocks, blocks->root, room);
 	*stats = (struct vas_blocks_stats){
 		.size = blocks->span.size,
@@ -451,15 +437,15 @@ void vas_blocks_stats(struct vas_blocks *blocks, struct vas_blocks_stats *stats)
 		.largest_free = room[0],
 		.books = blocks->books,
 	};
-	leave(blocks, 0);
+	vas_blocks_leave(blocks, 0);
 }
 
 bool vas_blocks_check(struct vas_blocks *blocks)
 {
 	bool holds;
 
-	enter(blocks);
+	vas_blocks_enter(blocks);
 	holds = vas_block_tree_check(blocks);
-	leave(blocks, 0);
+	vas_blocks_leave(blocks, 0);
 	return holds;
 }

@@ -22,20 +22,6 @@
 #include "base/random.h"
 #include "core/blocks_tree.h"
 
-static void enter(struct vas_blocks *blocks)
-{
-	if (blocks->support.lock)
-		blocks->support.lock(blocks->support.context, &blocks->lock);
-}
-
-static int leave(struct vas_blocks *blocks, int error)
-{
-	VAS_ASSERT_EXPENSIVE(vas_block_tree_check(blocks));
-	if (blocks->support.lock)
-		blocks->support.unlock(blocks->support.context, &blocks->lock);
-	return error;
-}
-
 /* Puts the blocks from place on above all that is in the other tree. */
 static void blocks_copy(struct vas_block_place place, struct vas_blocks *to)
 {
@@ -105,8 +91,8 @@ static int cut_locked(struct vas_blocks *blocks, uint64_t at, struct vas_blocks 
 
 int vas_blocks_cut(struct vas_blocks *blocks, uint64_t at, struct vas_blocks **upper)
 {
-	enter(blocks);
-	return leave(blocks, cut_locked(blocks, at, upper));
+	vas_blocks_enter(blocks);
+	return vas_blocks_leave(blocks, cut_locked(blocks, at, upper));
 }
 
 static bool same_support(const struct vas_blocks_support *a, const struct vas_blocks_support *b)
@@ -136,11 +122,11 @@ int vas_blocks_join(struct vas_blocks *lower, struct vas_blocks *upper)
 
 	if (lower == upper || !same_support(&lower->support, &upper->support))
 		return -EINVAL;
-	enter(lower);
-	enter(upper);
+	vas_blocks_enter(lower);
+	vas_blocks_enter(upper);
 	error = join_locked(lower, upper);
-	leave(upper, 0);
-	leave(lower, 0);
+	vas_blocks_leave(upper, 0);
+	vas_blocks_leave(lower, 0);
 	if (!error)
 		vas_blocks_destroy(upper);
 	return error;

@@ -100,15 +100,17 @@ static int spare_ensure(struct vas_blocks *blocks, uint64_t count)
 }
 
 /*
- * Insertions at one end leave leaves with one block less than full and inner nodes at
- * least half full: so n of them make n / (LEAF - 1) leaves, and less than a third
- * as many inner nodes; and one of each that was begun, on each level.
+ * Insertions at the upper end leave leaves with one block less than full and inner
+ * nodes at least half full: so n of them make n / (LEAF - 1) leaves, and inner nodes
+ * as the geometric series says; and a few on each level that were begun.
  */
 int vas_block_tree_prepare(struct vas_blocks *blocks, uint64_t n)
 {
 	uint64_t leaves = n / (VAS_BLOCK_LEAF - 1);
+	uint64_t inner = leaves / (VAS_BLOCK_FAN / 2 - 1);
+	uint64_t levels = blocks->root->level + vas_log2_floor(leaves + 1) + 1;
 
-	return spare_ensure(blocks, leaves + leaves / 3 + 2 * blocks->root->level + 32);
+	return spare_ensure(blocks, leaves + inner + 2 * levels);
 }
 
 int vas_block_tree_prepare_at(struct vas_blocks *blocks, struct vas_block_place place)

@@ -10,10 +10,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/assert.h"
 #include "core/blocks.h"
 
-#define VAS_BLOCK_LEAF 29u /* blocks in one leaf */
-#define VAS_BLOCK_FAN  15u /* children of one inner node */
+/* A test makes them smaller, for deeper trees. */
+#ifndef VAS_BLOCK_LEAF
+#define VAS_BLOCK_LEAF 29u /* blocks in one leaf; at least 4 */
+#define VAS_BLOCK_FAN  15u /* children of one inner node; at least 4 */
+#endif
 #define VAS_BLOCK_KEYS 3u /* alignments that room is known for: granule, 64 KiB, 2 MiB */
 
 struct vas_block_inner;
@@ -142,5 +146,19 @@ bool vas_block_tree_check(const struct vas_blocks *blocks);
 /* The largest gaps below a node, by key. */
 void vas_block_tree_room(const struct vas_blocks *blocks, struct vas_block_node *node,
 			 uint64_t *room);
+
+static inline void vas_blocks_enter(struct vas_blocks *blocks)
+{
+	if (blocks->support.lock)
+		blocks->support.lock(blocks->support.context, &blocks->lock);
+}
+
+static inline int vas_blocks_leave(struct vas_blocks *blocks, int error)
+{
+	VAS_ASSERT_EXPENSIVE(vas_block_tree_check(blocks));
+	if (blocks->support.unlock)
+		blocks->support.unlock(blocks->support.context, &blocks->lock);
+	return error;
+}
 
 #endif
