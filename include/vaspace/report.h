@@ -48,6 +48,9 @@ enum vas_why {
 	VAS_WHY_NOT_MAPPED, /* a part of the range is not mapped */
 	VAS_WHY_UNLIKE, /* what is mapped there has another protection than was said */
 	VAS_WHY_DEVICE, /* a device owns the addresses: memory comes by its own means */
+	VAS_WHY_PARKED, /* what is mapped there is parked */
+	VAS_WHY_OBJECT, /* the descriptor's object does not suit, or is another one by now */
+	VAS_WHY_FORKED, /* the process is a forked child, to which this does not belong */
 	VAS_WHY_COUNT
 };
 
@@ -59,7 +62,11 @@ enum vas_operation {
 	VAS_OPERATION_FIND,
 	VAS_OPERATION_READ, /* reading a process's mappings */
 	VAS_OPERATION_ADOPT,
-	VAS_OPERATION_DISOWN
+	VAS_OPERATION_DISOWN,
+	VAS_OPERATION_DECOMMIT,
+	VAS_OPERATION_PROTECT,
+	VAS_OPERATION_GUARD,
+	VAS_OPERATION_UNGUARD
 };
 
 struct vas_report {

@@ -92,6 +92,14 @@ const char *vas_operation_name(enum vas_operation operation)
 		return "adopt";
 	case VAS_OPERATION_DISOWN:
 		return "disown";
+	case VAS_OPERATION_DECOMMIT:
+		return "decommit";
+	case VAS_OPERATION_PROTECT:
+		return "protect";
+	case VAS_OPERATION_GUARD:
+		return "guard";
+	case VAS_OPERATION_UNGUARD:
+		return "unguard";
 	}
 	return "unknown";
 }
@@ -163,6 +171,12 @@ static const struct why_words why_table[VAS_WHY_COUNT] = {
 			     "give all of it one protection, and say whether it is committed" },
 	[VAS_WHY_DEVICE] = { "device", "a device owns the addresses",
 			     "map memory there by the device's own means" },
+	[VAS_WHY_PARKED] = { "parked", "what is mapped there is parked", "unpark it first" },
+	[VAS_WHY_OBJECT] = { "object",
+			     "the descriptor's object does not suit, or is another one by now",
+			     "keep the descriptor open, and the object large and aligned enough" },
+	[VAS_WHY_FORKED] = { "forked", "it belongs to the process that forked this one",
+			     "call vas_fork_child after an unannounced fork, or let the parent do it" },
 };
 
 static const struct why_words *why_find(enum vas_why why)

@@ -208,8 +208,9 @@ static void adopt_record_committed(struct adopt *adopt)
 	struct vas_holding *holding = adopt->holding;
 	uint64_t size = adopt->span.size;
 
-	vas_extents_fill(&holding->extents, adopt->span.start, span_end(adopt->span), adopt->prot,
-			 0);
+	const struct vas_extent extent = { .state = VAS_PART_COMMITTED, .prot = (uint8_t)adopt->prot };
+
+	vas_extents_set(&holding->extents, adopt->span.start, span_end(adopt->span), &extent);
 	vas_ledger_commit(holding->line, (int64_t)size);
 	adopt->space->stats.committed += size;
 }

@@ -24,7 +24,7 @@
 #include "base/assert.h"
 #include "base/code.h"
 #include "base/hot.h"
-#include "space/space.h"
+#include "space/part_work.h"
 
 void vas_space_quiesce(struct vas_space *space)
 {
@@ -160,8 +160,10 @@ VAS_HOT void vas_space_publish(struct vas_space *space, struct vas_holding *hold
 
 VAS_HOT static void books_free(struct vas_space *space, struct vas_holding *holding)
 {
-	if (holding->extents.capacity)
+	if (holding->extents.top_capacity)
 		vas_extents_free(&holding->extents, &space->pages);
+	if (holding->backings.capacity)
+		vas_backings_free(&holding->backings, &space->pages);
 	books_rest(space, holding);
 }
 
@@ -174,12 +176,16 @@ VAS_HOT void vas_space_unpin(struct vas_space *space, struct vas_holding *holdin
 }
 
 /* Takes the span out of the ledger and the sums. */
-VAS_HOT static void books_subtract(struct vas_space *space, const struct vas_holding *holding)
+VAS_HOT static void books_subtract(struct vas_space *space, struct vas_holding *holding)
 {
 	uint64_t committed = vas_extents_bytes(&holding->extents);
 	int64_t vmas = vas_extents_runs(&holding->extents, holding->span);
 
 	vas_ledger_release(holding->line, holding->span.size, committed);
+	if (holding->unretired_link) {
+		space->unretired_bytes -= vas_extents_unretired(&holding->extents);
+		vas_part_unlist(holding);
+	}
 	if (holding->state == VAS_HOLDING_HELD) {
 		space->stats.held--;
 		space->stats.held_bytes -= holding->span.size;
@@ -208,6 +214,10 @@ void vas_space_hold(struct vas_space *space, struct vas_holding *holding)
 	vas_owner_index_unhide(&space->index, holding->entry);
 	if (holding->state == VAS_HOLDING_HELD)
 		return;
+	if (holding->unretired_link) {
+		space->unretired_bytes -= vas_extents_unretired(&holding->extents);
+		vas_part_unlist(holding);
+	}
 	space->stats.spans--;
 	space->stats.reserved -= holding->span.size;
 	space->stats.committed -= vas_extents_bytes(&holding->extents);

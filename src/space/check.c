@@ -6,8 +6,9 @@
  * what they own, want one call that compares.
  *
  * STRATEGY. All holdings are sorted by address, then the maps are read once
- * beside them: each owned byte must be mapped, private, anonymous, and with the
- * protection that the books say; the books' own checkers run too.
+ * beside them: each owned byte must be mapped, with the protection, the kind and the
+ * place in its object that the books say; the books' own checkers run too. Guards that cost no
+ * mapping are not in the list: there the protection of what they guard counts.
  *
  * CONCURRENCY. The space is quiet and its lock held for the whole of it.
  *
@@ -71,23 +72,27 @@ static size_t collect(struct vas_space *space, struct vas_holding **items)
 	return count;
 }
 
-/* What the books say about the bytes from position on: the protection, and up to where it holds. */
-static uint32_t expected_prot(const struct vas_holding *holding, uint64_t position, uint64_t *until)
+/* What the books say about the bytes from position on, and up to where it holds. */
+static void expected_piece(const struct vas_holding *holding, uint64_t position,
+			   struct vas_extent *piece)
 {
-	const struct vas_extents *extents = &holding->extents;
+	(void)vas_extents_next(&holding->extents, &position, holding->span.start + holding->span.size,
+			       piece);
+}
 
-	*until = holding->span.start + holding->span.size;
-	for (uint32_t i = 0; i < extents->count; i++) {
-		if (extents->items[i].end <= position)
-			continue;
-		if (extents->items[i].start > position) {
-			*until = extents->items[i].start;
-			return 0;
-		}
-		*until = extents->items[i].end;
-		return extents->items[i].prot;
-	}
-	return 0;
+/* Of the kind, the place in its object and the protection that the books say? */
+static bool agrees(const struct vas_holding *holding, const struct vas_extent *piece,
+		   const struct vas_mapping *mapping)
+{
+	struct vas_backing backing =
+		vas_backings_get(&holding->backings, piece->backing, piece->delta);
+	bool shared = backing.flags & VAS_COMMIT_SHARED;
+
+	if (mapping->prot != vas_extent_kernel_prot(piece) ||
+	    !!(mapping->flags & VAS_MAPPING_SHARED) != shared || mapping->inode != backing.inode)
+		return false;
+	return !piece->backing || (backing.flags & VAS_COMMIT_WHOLE) ||
+	       mapping->offset + (piece->start - mapping->start) == piece->start + piece->delta;
 }
 
 /* One mapping of the kernel's against the holdings it overlaps. */
@@ -95,7 +100,8 @@ static int check_mapping(struct check *check, const struct vas_mapping *mapping)
 {
 	while (check->current < check->count) {
 		const struct vas_holding *holding = check->holdings[check->current];
-		uint64_t end = holding->span.start + holding->span.size, until;
+		uint64_t end = holding->span.start + holding->span.size;
+		struct vas_extent piece;
 
 		if (check->position < holding->span.start)
 			check->position = holding->span.start;
@@ -103,12 +109,12 @@ static int check_mapping(struct check *check, const struct vas_mapping *mapping)
 			return 0;
 		if (mapping->start > check->position)
 			return -EBADMSG; /* a hole in what we own */
+		expected_piece(holding, check->position, &piece);
 		if (holding->claimer && !holding->claimer->replaceable)
-			until = end; /* what a device maps there is its own affair */
-		else if (mapping->inode || (mapping->flags & VAS_MAPPING_SHARED) ||
-		    mapping->prot != expected_prot(holding, check->position, &until))
+			piece.end = end; /* what a device maps there is its own affair */
+		else if (!agrees(holding, &piece, mapping))
 			return -EBADMSG;
-		check->position = until < mapping->end ? until : mapping->end;
+		check->position = piece.end < mapping->end ? piece.end : mapping->end;
 		if (check->position == end)
 			check->current++;
 	}
@@ -117,7 +123,7 @@ static int check_mapping(struct check *check, const struct vas_mapping *mapping)
 
 static bool check_books(const struct check *check, uint64_t *where)
 {
-	uint64_t reserved = 0, spans = 0, committed = 0;
+	uint64_t reserved = 0, spans = 0, committed = 0, unretired = 0;
 
 	for (size_t i = 0; i < check->count; i++) {
 		const struct vas_holding *holding = check->holdings[i];
@@ -134,9 +140,11 @@ static bool check_books(const struct check *check, uint64_t *where)
 		spans++;
 		reserved += holding->span.size;
 		committed += vas_extents_bytes(&holding->extents);
+		unretired += vas_extents_unretired(&holding->extents);
 	}
 	return spans == check->space->stats.spans && reserved == check->space->stats.reserved &&
 	       committed == check->space->stats.committed &&
+	       unretired == check->space->unretired_bytes &&
 	       vas_owner_index_check(&check->space->index);
 }
 

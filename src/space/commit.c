@@ -2,174 +2,102 @@
 /*
  * Commit: part of a reserved span gets memory.
  *
- * WHAT FOR. Private anonymous memory that reads as zeroes, in place, without
- * ever opening a hole in the reservation.
+ * WHAT FOR. Private memory that reads as zeroes, or an object's pages, in place,
+ * without ever opening a hole in the reservation.
  *
  * STRATEGY. Parts that are committed already are left alone. Each remaining
  * hole is replaced by one MAP_FIXED mapping of our own reservation: that gives
  * zeroes even if a debugger wrote into the inaccessible pages, and is charged
  * against overcommit now rather than by a signal later. Room in the books is
  * made first, so that recording cannot fail. When the kernel refuses, the holes
- * filled so far are replaced by the reservation as it was made. Should it refuse
- * even that, the books say so: those pages stay committed, empty.
+ * filled so far go back as a decommit would take them: in the worst case, at the kernel's
+ * limit of mappings, they are emptied and tried again by later calls.
  *
  * CONCURRENCY. The holding's lock is held over the kernel calls: commits of
- * one span follow each other, those of different spans do not wait. A pin
- * keeps the holding while it is used without the space's lock.
+ * one span follow each other, those of different spans do not wait. While pages are
+ * populated the lock is dropped and the range marked.
  *
- * WHAT IT DOES NOT DO. It never decommits, and does not change the protection
- * of what is committed.
+ * WHAT IT DOES NOT DO. It never decommits what was committed, and does not change
+ * its protection.
  */
 #include <errno.h>
 #include <sys/mman.h>
 
 #include "base/assert.h"
-#include "space/space.h"
+#include "base/hot.h"
+#include "space/populate.h"
+#include "space/retire.h"
 
 struct commit {
-	struct vas_space *space;
-	struct vas_holding *holding;
-	uint64_t start;
-	uint64_t end;
+	struct vas_part_work work;
+	const struct vas_commit_opts *opts;
 	int prot;
-	uint32_t advice;
+	uint32_t flags; /* VAS_COMMIT_ bits */
+	uint32_t recipe;
+	struct vas_backing backing;
+	struct vas_extent extent; /* as it will be recorded */
 };
-
-/* Finds and pins the holding that has all of the range. -ENOENT, -EBUSY. */
-static int commit_find(struct vas_space *space, uint64_t start, uint64_t size,
-		       struct vas_holding **found, struct vas_failure *failure)
-{
-	struct vas_holding *holding;
-	int err = 0;
-
-	vas_space_enter(space);
-	holding = vas_space_find(space, start);
-	if (!holding || size > holding->span.start + holding->span.size - start) {
-		failure->why = VAS_WHY_NOT_OWNED;
-		err = -ENOENT;
-	} else if (holding->state != VAS_HOLDING_LIVE) {
-		failure->why = VAS_WHY_HELD;
-		err = -EBUSY;
-	} else if (holding->user) {
-		failure->why = VAS_WHY_USED;
-		err = -EBUSY;
-	} else if (holding->claimer && !holding->claimer->replaceable) {
-		failure->why = VAS_WHY_DEVICE;
-		err = -EOPNOTSUPP;
-	} else {
-		holding->pins++;
-		space->pins++;
-		*found = holding;
-	}
-	vas_lock_drop(&space->lock);
-	return err;
-}
 
 /*
  * Memory into one hole. The recipe that MAP_FIXED wiped out is put on again,
  * and only then access is given: accessible memory without the recipe could
  * merge with a neighbour's, and at the VMA limit could neither be told apart
- * from it nor be taken back. *mapped: the hole is not as it was.
+ * from it nor be taken back. *mapped: the hole is not as it was, but closed when this fails.
  */
-static int commit_hole(const struct commit *commit, struct vas_span hole, bool *mapped)
+VAS_HOT static int commit_hole(const struct commit *commit, struct vas_span hole, bool *mapped)
 {
-	struct vas_space *space = commit->space;
-	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
-	uint32_t recipe = commit->holding->recipe;
-	int64_t got;
+	struct vas_space *space = commit->work.space;
+	struct vas_sys *sys = space->sys;
+	const struct vas_backing_range range = {
+		.span = hole,
+		.offset = hole.start + commit->backing.delta,
+		.prot = commit->prot,
+		.flags = commit->flags,
+	};
+	bool plain = commit->recipe == 0;
 	int err;
 
-	if (commit->advice & VAS_COMMIT_NOHUGE)
-		recipe |= VAS_RECIPE_NOHUGE;
-	got = VAS_CALL(space->sys, map, hole.start, hole.size, recipe ? PROT_NONE : commit->prot,
-		       flags, -1, 0);
-	*mapped = got >= 0;
-	if (got < 0)
-		return (int)got;
-	VAS_ASSERT((uint64_t)got == hole.start);
-	if ((commit->advice & VAS_COMMIT_HUGE) && !(recipe & VAS_RECIPE_NOHUGE))
+	err = commit->backing.ops->map(&commit->backing, sys, &range,
+				       plain ? commit->prot : PROT_NONE);
+	*mapped = err == 0;
+	if (err)
+		return err;
+	if ((commit->flags & VAS_COMMIT_HUGE) && !(commit->recipe & VAS_RECIPE_NOHUGE))
 		/* Advice: a kernel without huge pages answers EINVAL, and no harm is done. */
-		(void)VAS_CALL(space->sys, advise, hole.start, hole.size, MADV_HUGEPAGE);
-	if (!recipe)
+		(void)VAS_CALL(sys, advise, hole.start, hole.size, MADV_HUGEPAGE);
+	if (plain)
 		return 0;
-	err = vas_space_apply_recipe(space, hole.start, hole.size, recipe);
-	return err ? err : (int)VAS_CALL(space->sys, protect, hole.start, hole.size, commit->prot);
+	err = vas_space_apply_recipe(space, hole.start, hole.size, commit->recipe);
+	return err ? err : (int)VAS_CALL(sys, protect, hole.start, hole.size, commit->prot);
 }
 
 /*
- * One mapping above its limit the kernel maps nothing at all, but it still
- * takes access away from whole mappings. The hole is then as it was but for its
- * charge against overcommit, which goes with the next commit or the release.
+ * A hole that was filled is given back, and the books say what became of it. Closed: nobody
+ * could have used it, so it is inaccessible and empty whatever else the kernel refuses.
  */
-static bool commit_close_hole(const struct commit *commit, struct vas_span hole)
+static void commit_undo_hole(struct commit *commit, struct vas_span hole, bool closed)
 {
-	struct vas_space *space = commit->space;
+	struct vas_extent extent = commit->extent;
 
-	if (VAS_CALL(space->sys, protect, hole.start, hole.size, PROT_NONE) < 0)
-		return false;
-	/* Refused or not: nobody can have used it, and the next commit replaces it. */
-	(void)VAS_CALL(space->sys, advise, hole.start, hole.size, MADV_DONTNEED);
-	return true;
-}
-
-/* Back to the reservation as it was made. False when the kernel will not even do that. */
-static bool commit_undo_hole(const struct commit *commit, struct vas_span hole)
-{
-	struct vas_space *space = commit->space;
-	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
-	int64_t got;
-
-	got = VAS_CALL(space->sys, map, hole.start, hole.size, PROT_NONE, flags, -1, 0);
-	if (got < 0)
-		return commit_close_hole(commit, hole);
-	/* Without access in any case; what of the recipe is refused the next commit puts on. */
-	(void)vas_space_apply_recipe(space, hole.start, hole.size, commit->holding->recipe);
-	return true;
-}
-
-/* Bytes that became committed, in the ledger and the sums. */
-static void commit_count(const struct commit *commit, uint64_t added, uint32_t runs_before)
-{
-	struct vas_holding *holding = commit->holding;
-	struct vas_space *space = commit->space;
-
-	vas_lock_take(&space->lock);
-	vas_ledger_commit(holding->line, (int64_t)added);
-	space->stats.committed += added;
-	space->stats.vma_delta =
-		(int64_t)vas_extents_runs(&holding->extents, holding->span) - runs_before;
-	space->stats.vmas += space->stats.vma_delta;
-	vas_lock_drop(&space->lock);
-	VAS_ASSERT_EXPENSIVE(vas_extents_check(&holding->extents, holding->span));
-}
-
-/*
- * A hole that the kernel will not take back, at its limit of mappings: it is
- * emptied, and the books say what is so, that it is committed. There is room in
- * the books, since it would have been recorded as well had the commit gone through.
- */
-static void commit_keep_hole(const struct commit *commit, struct vas_span hole)
-{
-	struct vas_holding *holding = commit->holding;
-	uint32_t before = vas_extents_runs(&holding->extents, holding->span);
-	uint64_t added;
-
-	(void)VAS_CALL(commit->space->sys, advise, hole.start, hole.size, MADV_DONTNEED);
-	added = vas_extents_fill(&holding->extents, hole.start, hole.start + hole.size,
-				 (uint32_t)commit->prot, commit->advice);
-	commit_count(commit, added, before);
+	commit->work.changed = true;
+	if (closed) {
+		extent.state = VAS_PART_GUARDED;
+		extent.flags |= VAS_EXTENT_CLOSED;
+	}
+	extent.start = hole.start;
+	extent.end = hole.start + hole.size;
+	(void)vas_retire_fresh(&commit->work, &extent, &commit->backing);
 }
 
 /* Undoes every hole below stop. */
-static void commit_undo(const struct commit *commit, uint64_t stop)
+static void commit_undo(struct commit *commit, uint64_t stop)
 {
-	uint64_t position = commit->start;
+	uint64_t position = commit->work.range.start;
 	struct vas_span hole;
 
 	while (position < stop &&
-	       vas_extents_hole(&commit->holding->extents, &position, stop, &hole))
-		if (!commit_undo_hole(commit, hole))
-			commit_keep_hole(commit, hole);
+	       vas_extents_hole(&commit->work.holding->extents, &position, stop, &hole))
+		commit_undo_hole(commit, hole, false);
 }
 
 /*
@@ -179,144 +107,186 @@ static void commit_undo(const struct commit *commit, uint64_t stop)
  */
 static void commit_mend_hole(const struct commit *commit, struct vas_span hole)
 {
-	struct vas_space *space = commit->space;
+	struct vas_space *space = commit->work.space;
 	struct vas_span stray;
 
 	if (vas_probe_has(&space->probes, space->sys, VAS_PROBE_NOREPLACE))
-		(void)vas_space_claim(space, hole.start, hole.size, commit->holding->recipe,
+		(void)vas_space_claim(space, hole.start, hole.size, commit->work.holding->recipe,
 				      &stray);
 }
 
-static int commit_kernel(const struct commit *commit)
+static int commit_kernel(struct commit *commit)
 {
-	uint64_t position = commit->start;
+	uint64_t position = commit->work.range.start, end = vas_span_end(commit->work.range);
 	struct vas_span hole;
 	bool mapped;
 	int err;
 
-	while (vas_extents_hole(&commit->holding->extents, &position, commit->end, &hole)) {
+	while (vas_extents_hole(&commit->work.holding->extents, &position, end, &hole)) {
 		err = commit_hole(commit, hole, &mapped);
 		if (err) {
-			/* Without access still, so the books are right whatever comes of the undo. */
+			commit_undo(commit, hole.start);
 			if (mapped)
-				(void)commit_undo_hole(commit, hole);
+				commit_undo_hole(commit, hole, true);
 			else
 				commit_mend_hole(commit, hole);
-			commit_undo(commit, hole.start);
 			return err;
 		}
 	}
 	return 0;
 }
 
-static void commit_record(const struct commit *commit)
+/* With the lock dropped; the marked range stays as it is. */
+static int commit_populate(struct commit *commit, struct vas_failure *failure)
 {
-	struct vas_holding *holding = commit->holding;
-	uint32_t before = vas_extents_runs(&holding->extents, holding->span);
-	uint64_t added;
+	struct vas_holding *holding = commit->work.holding;
+	uint64_t position = commit->work.range.start, end = vas_span_end(commit->work.range);
+	struct vas_span hole;
+	int err = 0;
 
-	added = vas_extents_fill(&holding->extents, commit->start, commit->end,
-				 (uint32_t)commit->prot, commit->advice);
-	commit_count(commit, added, before);
-}
+	holding->backings.kept++;
+	vas_part_yield(&commit->work);
+	while (!err) {
+		bool found;
 
-/* Holding's lock held. */
-static int commit_locked(const struct commit *commit, struct vas_failure *failure)
-{
-	struct vas_holding *holding = commit->holding;
-	struct vas_space *space = commit->space;
-	uint32_t holes = vas_extents_holes(&holding->extents, commit->start, commit->end);
-	int err;
-
-	vas_lock_take(&space->lock);
-	err = holding->state == VAS_HOLDING_LIVE ? 0 : -EBUSY;
-	if (err)
-		failure->why = VAS_WHY_HELD;
-	if (!err) {
-		err = vas_extents_room(&holding->extents, &space->pages, holes);
-		if (err) {
-			failure->why = VAS_WHY_BOOKS;
-			err = -ENOMEM;
-		}
+		/* The books of this range are nobody else's; those beside it are. */
+		vas_lock_take(&holding->lock);
+		found = vas_extents_hole(&holding->extents, &position, end, &hole);
+		vas_lock_drop(&holding->lock);
+		if (!found)
+			break;
+		err = vas_populate(commit->work.space, &commit->backing, hole, commit->prot,
+				   failure);
 	}
-	vas_lock_drop(&space->lock);
+	vas_part_resume(&commit->work);
+	holding->backings.kept--;
 	if (err)
-		return err;
-	err = commit_kernel(commit);
-	if (err)
-		return err;
-	commit_record(commit);
-	return 0;
-}
-
-/* With those told who want to know. */
-static int commit_announced(const struct commit *commit, struct vas_failure *failure)
-{
-	struct vas_span span = { commit->start, commit->end - commit->start };
-	struct vas_notice_run run;
-	int err;
-
-	err = vas_notice_before(commit->space, commit->holding, span, VAS_CHANGE_COMMIT, false,
-				&run);
-	if (err) {
-		failure->why = err == -EBUSY ? VAS_WHY_VETO : VAS_WHY_REENTERED;
-		return err;
-	}
-	vas_lock_take(&commit->holding->lock);
-	err = commit_locked(commit, failure);
-	vas_lock_drop(&commit->holding->lock);
-	vas_notice_after(commit->space, commit->holding, &run, err == 0);
+		commit_undo(commit, end);
 	return err;
 }
 
-/* The errno table of vas_commit, from what mmap and madvise answer. */
-static int commit_classify(int err, struct vas_failure *failure)
+static void commit_record(struct commit *commit)
 {
-	if (failure->why != VAS_WHY_NONE)
+	uint64_t position = commit->work.range.start, end = vas_span_end(commit->work.range);
+	struct vas_extents *extents = &commit->work.holding->extents;
+	struct vas_span hole;
+
+	while (vas_extents_hole(extents, &position, end, &hole))
+		vas_extents_set(extents, hole.start, vas_span_end(hole), &commit->extent);
+}
+
+/* Everything that recording, or undoing, could need: promised until it is done. */
+static int commit_room(struct commit *commit, uint32_t holes, struct vas_failure *failure)
+{
+	struct vas_holding *holding = commit->work.holding;
+	struct vas_space *space = commit->work.space;
+	int err;
+
+	err = vas_part_room(&commit->work, holes, failure);
+	if (err || commit->backing.fd < 0)
 		return err;
-	switch (err) {
-	case -ENOMEM:
-		failure->why = VAS_WHY_KERNEL; /* which limit: inferred when asked for */
-		return err;
-	case -EAGAIN:
-		failure->why = VAS_WHY_LOCKED;
-		return err;
-	case -EPERM:
-	case -EACCES:
-	case -ENOSYS:
-		failure->why = VAS_WHY_DENIED;
-		return err;
-	default:
-		failure->why = VAS_WHY_KERNEL;
-		return -EPERM;
+	vas_lock_take(&space->lock);
+	err = vas_backings_number(&holding->backings, &holding->extents, &space->pages,
+				  &commit->backing, &commit->extent.backing);
+	vas_lock_drop(&space->lock);
+	if (!err)
+		return 0;
+	failure->why = VAS_WHY_BOOKS;
+	return -ENOMEM;
+}
+
+/* Holding's lock held. */
+static int commit_locked(struct commit *commit, bool *dirty, struct vas_failure *failure)
+{
+	struct vas_holding *holding = commit->work.holding;
+	struct vas_extents *extents = &holding->extents;
+	uint64_t start = commit->work.range.start, end = vas_span_end(commit->work.range);
+	uint32_t holes = vas_extents_holes(extents, start, end);
+	struct vas_span hole;
+	int err;
+
+	*dirty = true;
+	if (holes == 0)
+		return 0;
+	*dirty = !(vas_extents_hole(extents, &start, end, &hole) &&
+		   hole.size == commit->work.range.size);
+	if (holding->claimer && !holding->claimer->replaceable) {
+		failure->why = VAS_WHY_DEVICE;
+		return -EOPNOTSUPP;
 	}
+	err = commit_room(commit, holes, failure);
+	if (err)
+		return err;
+	vas_extents_keep(extents, holes);
+	err = commit_kernel(commit);
+	if (!err && (commit->flags & VAS_COMMIT_POPULATE))
+		err = commit_populate(commit, failure);
+	vas_extents_unpromise(extents, holes);
+	if (!err)
+		commit_record(commit);
+	return err;
+}
+
+static void commit_prepare(struct commit *commit)
+{
+	const struct vas_commit_opts *opts = commit->opts;
+
+	commit->prot = opts->prot ? opts->prot : PROT_READ | PROT_WRITE;
+	commit->flags = opts->flags;
+	commit->recipe = commit->work.holding->recipe;
+	if (opts->flags & VAS_COMMIT_NOHUGE)
+		commit->recipe |= VAS_RECIPE_NOHUGE;
+	commit->backing = (struct vas_backing){ .ops = &vas_backing_anonymous, .fd = -1 };
+	commit->extent = (struct vas_extent){
+		.state = VAS_PART_COMMITTED,
+		.prot = (uint8_t)commit->prot,
+		.flags = (uint16_t)(opts->flags & (VAS_COMMIT_HUGE | VAS_COMMIT_NOHUGE)),
+	};
+}
+
+VAS_HOT int vas_part_commit(struct vas_space *space, struct vas_holding *holding,
+			    struct vas_span range, const struct vas_commit_opts *opts, bool *dirty,
+			    struct vas_failure *failure)
+{
+	struct commit commit = {
+		.work = { .space = space, .holding = holding, .range = range,
+			  .change = VAS_CHANGE_COMMIT },
+		.opts = opts,
+	};
+	bool found_dirty;
+	int err;
+
+	err = vas_part_begin(&commit.work, failure);
+	if (err)
+		return err;
+	commit_prepare(&commit);
+	err = commit_locked(&commit, &found_dirty, failure);
+	err = vas_part_classify(err, failure);
+	if (!err && dirty)
+		*dirty = found_dirty;
+	return vas_part_end(&commit.work, err);
 }
 
 int vas_space_commit(struct vas_space *space, uint64_t start, uint64_t size,
 		     const struct vas_commit_opts *opts, struct vas_failure *failure)
 {
-	struct commit commit = {
-		.space = space,
-		.start = start,
-		.end = start + size,
-		.prot = opts->prot ? opts->prot : PROT_READ | PROT_WRITE,
-		.advice = opts->flags,
-	};
+	const struct vas_span range = { start, size };
+	struct vas_holding *holding;
+	bool pinned;
 	int err;
 
 	failure->address = start;
-	err = commit_find(space, start, size, &commit.holding, failure);
-	if (!err) {
-		err = commit_announced(&commit, failure);
-		vas_lock_take(&space->lock);
-		space->stats.commits += !err;
-		vas_space_unpin(space, commit.holding);
-		vas_lock_drop(&space->lock);
-	}
-	if (!err)
-		return 0;
+	err = vas_part_pin(space, start, size, NULL, &holding, failure);
+	pinned = err == 0;
+	if (pinned)
+		err = vas_part_commit(space, holding, range, opts, NULL, failure);
 	vas_lock_take(&space->lock);
-	space->stats.commit_failures++;
+	if (err)
+		space->stats.commit_failures++;
+	else
+		space->stats.commits++;
+	if (pinned)
+		vas_space_unpin(space, holding);
 	vas_lock_drop(&space->lock);
-	return commit_classify(err, failure);
+	return err;
 }

@@ -19,13 +19,14 @@
 #include "space/space.h"
 
 /*
- * The holding with all of the range, pinned: live, not parked, of this process (fork), and without a user when
- * user is NULL, else with that one. -ENOENT, -EBUSY, -EPERM, -EOWNERDEAD.
+ * The holding with all of the range, pinned: live, not parked, and used by exactly user (NULL = nobody).
+ * -ENOENT; -EBUSY: being released or held, parked, or another uses it. Several changes may be made under one
+ * pin; fork waits for pins, so they are short.
  */
 int vas_part_pin(struct vas_space *space, uint64_t start, uint64_t size,
 		 const struct vas_holding_user *user, struct vas_holding **holding,
 		 struct vas_failure *failure);
-/* The same for a holding that is known to exist because the caller is its user. */
+/* The same for a holding that is known to exist because the caller is its user. -EBUSY. */
 int vas_part_pin_used(struct vas_space *space, struct vas_holding *holding,
 		      struct vas_failure *failure);
 void vas_part_unpin(struct vas_space *space, struct vas_holding *holding);
@@ -54,16 +55,7 @@ int vas_part_unguard(struct vas_space *space, struct vas_holding *holding, struc
 int vas_part_promise(struct vas_space *space, struct vas_holding *holding, uint32_t count);
 void vas_part_unpromise(struct vas_space *space, struct vas_holding *holding, uint32_t count);
 
-/* What is mapped at and above an address, by value. */
-enum vas_part_state {
-	VAS_PART_RESERVED, /* as reserved: inaccessible */
-	VAS_PART_COMMITTED,
-	VAS_PART_GUARD, /* committed, guarded by the caller */
-	VAS_PART_GUARDED, /* retired as far as that: see enum vas_retired */
-	VAS_PART_EMPTIED,
-	VAS_PART_HELD
-};
-
+/* What is mapped at and above an address, by value; the states are in extents.h. */
 struct vas_part {
 	struct vas_span span;
 	enum vas_part_state state;

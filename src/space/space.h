@@ -32,6 +32,7 @@
 #include "record/ledger.h"
 #include "record/report.h"
 #include "space/claimer.h"
+#include "space/backings.h"
 #include "space/extents.h"
 #include "space/notice.h"
 #include "space/user.h"
@@ -80,8 +81,12 @@ struct vas_holding {
 	struct vas_holding_user *user; /* the region that uses the span; NULL = none */
 	bool parked; /* the user has detached all that was mapped: nothing is to be mapped, changed, retried */
 	uint64_t generation; /* how often what is mapped in it has changed (atomic) */
+	struct vas_holding *unretired_next; /* in space->unretired */
+	struct vas_holding **unretired_link; /* NULL = not in that list. I: in it when LIVE and some bytes are unretired */
 	/* Guarded by lock; committed bytes also summed in line: */
 	struct vas_extents extents; /* I: inside span */
+	struct vas_backings backings; /* what extents name by number */
+	struct vas_part_work *busy; /* populated with the lock dropped; their callers hold pins */
 };
 
 /*
@@ -113,6 +118,8 @@ struct vas_space {
 	struct vas_holding *held; /* (atomic, for a first look) */
 	struct vas_holding *spare; /* unused ones with an entry, for the next claims */
 	uint32_t pins; /* sum over holdings less those in hooks, and claims in flight */
+	struct vas_holding *unretired; /* live, with parts that could not be made inaccessible (atomic, for a first look) */
+	uint64_t unretired_bytes; /* in these parts */
 	uint32_t quiescers; /* threads that wait for pins to be gone (atomic) */
 	uint32_t subscribers; /* I: how many notices.first lists (atomic, for a first look) */
 	struct vas_ledger ledger;

@@ -56,8 +56,12 @@ static void lie_about(uint64_t start)
 {
 	const struct vas_holding *holding = vas_space_find(&space, start);
 
-	for (uint32_t i = 0; holding && i < holding->extents.count; i++)
-		if (holding->extents.items[i].prot & PROT_EXEC)
+	uint64_t position = start;
+	struct vas_extent piece;
+
+	while (holding && vas_extents_next(&holding->extents, &position,
+					   start + holding->span.size, &piece))
+		if (piece.prot & PROT_EXEC)
 			space.stats.committed += sim.config.page_size;
 }
 

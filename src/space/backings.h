@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the extents of one holding are backed by: a small table that they index.
+ * Number 0 is private anonymous memory and is not in it.
+ */
+#ifndef VAS_SPACE_BACKINGS_H
+#define VAS_SPACE_BACKINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "space/backing.h"
+#include "sys/pages.h"
+
+struct vas_extents;
+
+struct vas_backings {
+	struct vas_backing *items; /* item i has number i + 1; their delta is 0: extents have it */
+	uint32_t count;
+	uint32_t capacity;
+	uint32_t last; /* number that was found last */
+	uint32_t kept; /* changes in flight that have a number which no extent shows yet */
+};
+
+/*
+ * The number of a backing, put into the table when it is not there; numbers that
+ * no extent uses are used anew. -ENOMEM.
+ */
+int vas_backings_number(struct vas_backings *backings, struct vas_extents *extents,
+			struct vas_pages *pages, const struct vas_backing *backing,
+			uint32_t *number);
+/* What an extent is backed by, by value, with its delta. */
+struct vas_backing vas_backings_get(const struct vas_backings *backings, uint32_t number,
+				    uint64_t delta);
+void vas_backings_free(struct vas_backings *backings, struct vas_pages *pages);
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Decommit: memory goes back, the addresses stay ours.
+ *
+ * WHAT FOR. What is freed costs nothing any more and faults when it is touched, and the next
+ * commit of the same addresses reads as zeroes.
+ *
+ * STRATEGY. Room in the books first, then the retire ladder (retire.c), which
+ * always comes to some end. A later call that finds pieces which are not
+ * inaccessible yet tries a few of them again.
+ *
+ * CONCURRENCY. The holding's lock is held over the kernel calls. The list of holdings with
+ * unretired parts is the space's, under its lock; a try pins the holding.
+ *
+ * WHAT IT DOES NOT DO. It does not unmap: see release.c.
+ */
+#include <errno.h>
+
+#include "base/assert.h"
+#include "base/hot.h"
+#include "space/retire.h"
+
+/* Does the extent across an address go only whole? */
+static bool cuts_whole(const struct vas_extents *extents, uint64_t address)
+{
+	struct vas_extent piece;
+	uint64_t position = address;
+
+	return vas_extents_same(extents, address) &&
+	       vas_extents_next(extents, &position, address + 1, &piece) &&
+	       (piece.flags & VAS_EXTENT_WHOLE);
+}
+
+bool vas_part_cuts_whole(const struct vas_holding *holding, struct vas_span range)
+{
+	/* Only objects go whole. */
+	return holding->backings.count &&
+	       (cuts_whole(&holding->extents, range.start) ||
+		cuts_whole(&holding->extents, vas_span_end(range)));
+}
+
+VAS_HOT int vas_part_decommit(struct vas_space *space, struct vas_holding *holding,
+			      struct vas_span range, bool final, enum vas_retired *state,
+			      struct vas_failure *failure)
+{
+	struct vas_part_work work = { .space = space, .holding = holding, .range = range,
+				      .change = VAS_CHANGE_DECOMMIT, .final = final };
+	struct vas_extents *extents = &holding->extents;
+	bool promised;
+	int err;
+
+	err = vas_part_begin(&work, failure);
+	if (err)
+		return err;
+	promised = final && extents->promised > 0;
+	if (vas_part_cuts_whole(holding, range)) {
+		failure->why = VAS_WHY_ARGUMENT;
+		return vas_part_end(&work, -EINVAL);
+	}
+	if (promised)
+		extents->promised--;
+	else
+		err = vas_part_room(&work, 1, failure);
+	if (!err)
+		*state = vas_retire_range(&work, range.start, vas_span_end(range));
+	return vas_part_end(&work, err);
+}
+
+int vas_part_protect(struct vas_space *space, struct vas_holding *holding, struct vas_span range,
+		     int prot, struct vas_failure *failure)
+{
+	(void)space;
+	(void)holding;
+	(void)range;
+	(void)prot;
+	failure->why = VAS_WHY_DENIED;
+	return -ENOSYS;
+}
+
+int vas_part_guard(struct vas_space *space, struct vas_holding *holding, struct vas_span range,
+		   struct vas_failure *failure)
+{
+	(void)space;
+	(void)holding;
+	(void)range;
+	failure->why = VAS_WHY_DENIED;
+	return -ENOSYS;
+}
+
+int vas_part_unguard(struct vas_space *space, struct vas_holding *holding, struct vas_span range,
+		     struct vas_failure *failure)
+{
+	(void)space;
+	(void)holding;
+	(void)range;
+	failure->why = VAS_WHY_DENIED;
+	return -ENOSYS;
+}
+
+uint64_t vas_part_retry(struct vas_space *space, uint32_t limit)
+{
+	(void)space;
+	(void)limit;
+	return 0;
+}

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Parts of an owned span: what all changes have in common.
+ *
+ * WHAT FOR. Commit, decommit, protect and guard each find the holding, tell those who
+ * want to know, take the lock, change what the kernel maps, and record it.
+ * What is not the kernel's part of that is here.
+ *
+ * STRATEGY. A caller pins the holding once and may then make several changes. A change
+ * begins with its notice, no lock held, and ends with one. Between them the
+ * holding's lock is held. Sums are taken from the books before and after and the
+ * difference goes into the space's.
+ *
+ * CONCURRENCY. A pin keeps the holding, not its state: that is looked at again
+ * under its lock, which release takes after it has said that it releases. A long
+ * populate drops the lock and leaves a mark: whoever wants the same pages, or the
+ * whole span, waits; others pass.
+ *
+ * WHAT IT DOES NOT DO. It does not check what a caller passes (src/api).
+ */
+#include "space/part_work.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "base/assert.h"
+#include "base/hot.h"
+
+/* Lock of the space held. */
+static int part_refusal(const struct vas_holding *holding, struct vas_failure *failure)
+{
+	if (holding->state != VAS_HOLDING_LIVE) {
+		failure->why = VAS_WHY_HELD;
+		return -EBUSY;
+	}
+	if (holding->parked) {
+		failure->why = VAS_WHY_PARKED;
+		return -EBUSY;
+	}
+	return 0;
+}
+
+VAS_HOT int vas_part_pin(struct vas_space *space, uint64_t start, uint64_t size,
+			 const struct vas_holding_user *user, struct vas_holding **found,
+			 struct vas_failure *failure)
+{
+	struct vas_holding *holding;
+	int err;
+
+	vas_space_enter(space);
+	holding = vas_space_find(space, start);
+	if (!holding || size > vas_span_end(holding->span) - start) {
+		failure->why = VAS_WHY_NOT_OWNED;
+		err = -ENOENT;
+	} else {
+		err = part_refusal(holding, failure);
+		if (!err && holding->user != user) {
+			failure->why = VAS_WHY_USED;
+			err = -EBUSY;
+		}
+	}
+	if (!err) {
+		holding->pins++;
+		space->pins++;
+		*found = holding;
+	}
+	vas_lock_drop(&space->lock);
+	return err;
+}
+
+VAS_HOT int vas_part_pin_used(struct vas_space *space, struct vas_holding *holding,
+			      struct vas_failure *failure)
+{
+	int err;
+
+	vas_space_enter(space);
+	err = part_refusal(holding, failure);
+	if (!err) {
+		holding->pins++;
+		space->pins++;
+	}
+	vas_lock_drop(&space->lock);
+	return err;
+}
+
+VAS_HOT void vas_part_unpin(struct vas_space *space, struct vas_holding *holding)
+{
+	vas_lock_take(&space->lock);
+	vas_space_unpin(space, holding);
+	vas_lock_drop(&space->lock);
+}
+
+static bool busy_overlaps(const struct vas_holding *holding, struct vas_span range)
+{
+	for (const struct vas_part_work *work = holding->busy; work; work = work->busy_next)
+		if (work->range.start < vas_span_end(range) &&
+		    range.start < vas_span_end(work->range))
+			return true;
+	return false;
+}
+
+void vas_part_await(struct vas_holding *holding, struct vas_span range)
+{
+	while (__builtin_expect(busy_overlaps(holding, range), 0)) {
+		vas_lock_drop(&holding->lock);
+		vas_lock_pause();
+		vas_lock_take(&holding->lock);
+	}
+}
+
+void vas_part_yield(struct vas_part_work *work)
+{
+	work->busy_next = work->holding->busy;
+	work->holding->busy = work;
+	vas_lock_drop(&work->holding->lock);
+}
+
+void vas_part_resume(struct vas_part_work *work)
+{
+	struct vas_part_work **link = &work->holding->busy;
+
+	vas_lock_take(&work->holding->lock);
+	while (*link != work)
+		link = &(*link)->busy_next;
+	*link = work->busy_next;
+}
+
+VAS_HOT int vas_part_begin(struct vas_part_work *work, struct vas_failure *failure)
+{
+	struct vas_holding *holding = work->holding;
+	int err;
+
+	err = vas_notice_before(work->space, holding, work->range, work->change, work->final,
+				&work->notice);
+	if (__builtin_expect(err, 0)) {
+		failure->why = err == -EBUSY ? VAS_WHY_VETO : VAS_WHY_REENTERED;
+		return err;
+	}
+	work->changed = false;
+	vas_lock_take(&holding->lock);
+	vas_part_await(holding, work->range);
+	/* Release says so before it takes the lock; a change of the last one goes through. */
+	if (__builtin_expect(__atomic_load_n(&holding->state, __ATOMIC_RELAXED) != VAS_HOLDING_LIVE,
+			     0)) {
+		vas_lock_drop(&holding->lock);
+		failure->why = VAS_WHY_HELD;
+		vas_notice_after(work->space, holding, &work->notice, false);
+		return -EBUSY;
+	}
+	work->committed = vas_extents_bytes(&holding->extents);
+	work->unretired = vas_extents_unretired(&holding->extents);
+	work->runs = vas_extents_runs(&holding->extents, holding->span);
+	return 0;
+}
+
+/* Lock of the space held. */
+static void unretired_list(struct vas_space *space, struct vas_holding *holding)
+{
+	if (holding->unretired_link)
+		return;
+	holding->unretired_next = space->unretired;
+	holding->unretired_link = &space->unretired;
+	if (space->unretired)
+		space->unretired->unretired_link = &holding->unretired_next;
+	__atomic_store_n(&space->unretired, holding, __ATOMIC_RELAXED);
+}
+
+void vas_part_unlist(struct vas_holding *holding)
+{
+	if (!holding->unretired_link)
+		return;
+	__atomic_store_n(holding->unretired_link, holding->unretired_next, __ATOMIC_RELAXED);
+	if (holding->unretired_next)
+		holding->unretired_next->unretired_link = holding->unretired_link;
+	holding->unretired_link = NULL;
+}
+
+/* What changed goes into the sums of the space. */
+static void part_count(const struct vas_part_work *work)
+{
+	struct vas_holding *holding = work->holding;
+	struct vas_space *space = work->space;
+	int64_t committed, unretired, runs;
+
+	committed = (int64_t)(vas_extents_bytes(&holding->extents) - work->committed);
+	unretired = (int64_t)(vas_extents_unretired(&holding->extents) - work->unretired);
+	runs = (int64_t)vas_extents_runs(&holding->extents, holding->span) - work->runs;
+	VAS_ASSERT_EXPENSIVE(vas_extents_check(&holding->extents, holding->span));
+	vas_lock_take(&space->lock);
+	vas_ledger_commit(holding->line, committed);
+	space->stats.committed += (uint64_t)committed;
+	space->stats.vma_delta = runs;
+	space->stats.vmas += (uint64_t)runs;
+	space->unretired_bytes += (uint64_t)unretired;
+	if (unretired > 0)
+		unretired_list(space, holding);
+	vas_lock_drop(&space->lock);
+}
+
+VAS_HOT int vas_part_end(struct vas_part_work *work, int err)
+{
+	struct vas_holding *holding = work->holding;
+
+	if (!err || work->changed)
+		part_count(work);
+	vas_lock_drop(&holding->lock);
+	vas_notice_after(work->space, holding, &work->notice, !err);
+	return err;
+}
+
+int vas_part_room(struct vas_part_work *work, uint32_t changes, struct vas_failure *failure)
+{
+	struct vas_extents *extents = &work->holding->extents;
+	int err;
+
+	if (__builtin_expect(vas_extents_ready(extents, changes), 1))
+		return 0;
+	vas_lock_take(&work->space->lock);
+	err = vas_extents_room(extents, &work->space->pages, changes);
+	vas_lock_drop(&work->space->lock);
+	if (!err)
+		return 0;
+	failure->why = VAS_WHY_BOOKS;
+	return -ENOMEM;
+}
+
+int vas_part_classify(int err, struct vas_failure *failure)
+{
+	if (!err || failure->why != VAS_WHY_NONE)
+		return err;
+	switch (err) {
+	case -ENOMEM:
+		failure->why = VAS_WHY_KERNEL; /* which limit: inferred when asked for */
+		return err;
+	case -EAGAIN:
+		failure->why = VAS_WHY_LOCKED;
+		return err;
+	case -EPERM:
+	case -EACCES:
+	case -ENOSYS:
+		failure->why = VAS_WHY_DENIED;
+		return err;
+	default:
+		failure->why = VAS_WHY_KERNEL;
+		return -EPERM;
+	}
+}
+
+int vas_part_restore(struct vas_space *space, const struct vas_holding *holding,
+		     struct vas_span range, bool *replaced)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+	int64_t got = VAS_CALL(space->sys, map, range.start, range.size, PROT_NONE, flags, -1, 0);
+
+	*replaced = got >= 0;
+	if (got < 0)
+		return (int)got;
+	VAS_ASSERT((uint64_t)got == range.start);
+	return vas_space_apply_recipe(space, range.start, range.size, holding->recipe);
+}
+
+int vas_part_promise(struct vas_space *space, struct vas_holding *holding, uint32_t count)
+{
+	int err;
+
+	vas_lock_take(&holding->lock);
+	vas_lock_take(&space->lock);
+	err = vas_extents_promise(&holding->extents, &space->pages, count);
+	vas_lock_drop(&space->lock);
+	vas_lock_drop(&holding->lock);
+	return err ? -ENOMEM : 0;
+}
+
+void vas_part_unpromise(struct vas_space *space, struct vas_holding *holding, uint32_t count)
+{
+	(void)space;
+	vas_lock_take(&holding->lock);
+	vas_extents_unpromise(&holding->extents, count);
+	vas_lock_drop(&holding->lock);
+}
+
+static uint32_t part_flags(const struct vas_extent *piece, const struct vas_backing *backing)
+{
+	return (piece->flags & (VAS_COMMIT_HUGE | VAS_COMMIT_NOHUGE)) | backing->flags;
+}
+
+void vas_part_at(struct vas_space *space, struct vas_holding *holding, uint64_t address,
+		 struct vas_part *part)
+{
+	struct vas_backing backing;
+	struct vas_extent piece;
+	uint64_t position = address;
+
+	(void)space;
+	VAS_ASSERT(address - holding->span.start < holding->span.size);
+	vas_lock_take(&holding->lock);
+	(void)vas_extents_next(&holding->extents, &position, vas_span_end(holding->span), &piece);
+	backing = vas_backings_get(&holding->backings, piece.backing, piece.delta);
+	vas_lock_drop(&holding->lock);
+	*part = (struct vas_part){
+		.span = { piece.start, piece.end - piece.start },
+		.state = (enum vas_part_state)piece.state,
+		.prot = piece.prot,
+		.flags = part_flags(&piece, &backing),
+		.fd = backing.fd,
+		.device = backing.device,
+		.inode = backing.inode,
+		.offset = piece.backing ? piece.start + piece.delta : 0,
+	};
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One change of a part, from its notice to its record. Private to the engine's files. */
+#ifndef VAS_SPACE_PART_WORK_H
+#define VAS_SPACE_PART_WORK_H
+
+#include "space/part.h"
+
+struct vas_part_work {
+	struct vas_space *space;
+	struct vas_holding *holding;
+	struct vas_span range;
+	enum vas_change change;
+	bool final; /* part of a free: no veto */
+	bool changed; /* something was mapped anew, even if the call fails: set by the worker */
+	struct vas_part_work *busy_next; /* in holding->busy */
+	struct vas_notice_run notice;
+	/* As the books were: */
+	uint64_t committed;
+	uint64_t unretired;
+	uint32_t runs;
+};
+
+/*
+ * Notice, then the holding's lock, then waits until nobody populates the range.
+ * -EBUSY, -EDEADLK; failure filled, nothing is held then.
+ */
+int vas_part_begin(struct vas_part_work *work, struct vas_failure *failure);
+/* Sums up, drops the lock, notice. Passes err on. */
+int vas_part_end(struct vas_part_work *work, int err);
+/* Drops the lock for a long call while the range stays this work's alone; and back. */
+void vas_part_yield(struct vas_part_work *work);
+void vas_part_resume(struct vas_part_work *work);
+/* Waits until nobody populates in the range. Lock held. */
+void vas_part_await(struct vas_holding *holding, struct vas_span range);
+/* Room for changes. -ENOMEM, with the reason. Lock held. */
+int vas_part_room(struct vas_part_work *work, uint32_t changes, struct vas_failure *failure);
+/* Whether the range cuts a part off something that goes only whole. Lock held. */
+bool vas_part_cuts_whole(const struct vas_holding *holding, struct vas_span range);
+/* Takes a holding that is not live any more off the list of those with unretired parts. Space's lock held. */
+void vas_part_unlist(struct vas_holding *holding);
+/* What the kernel answered, as an errno of the tables, with the reason. */
+int vas_part_classify(int err, struct vas_failure *failure);
+
+/* The reservation as it was made, over a range, with the whole recipe. 0 or -errno; *replaced: not as it was. */
+int vas_part_restore(struct vas_space *space, const struct vas_holding *holding,
+		     struct vas_span range, bool *replaced);
+
+#endif

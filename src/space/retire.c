@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The retire ladder: memory goes back, whatever the kernel says.
+ *
+ * WHAT FOR. A free cannot fail. At the kernel's limit of mappings it refuses
+ * to replace the middle of a larger mapping; then the bytes go back another way, and the addresses
+ * wait, unused, for better times.
+ *
+ * STRATEGY. Steps, best first; the first that works ends it:
+ *
+ *	1. an object's bytes that are ours are punched out, through the mapping: its
+ *	   descriptor may be closed or another's by now
+ *	2. one MAP_FIXED over everything, with the full recipe: GONE
+ *	3. the same after a part of the ballast is spent, when the kernel said ENOMEM
+ *	then for each piece that is of one kind:
+ *	4. the same for it alone: the whole of a mapping can still be replaced
+ *	5. access taken away, where that needs no further mapping, bytes discarded: GUARDED
+ *	6. guards, which discard too and need no mapping, up to GUARD_MOST bytes: GUARDED
+ *	7. bytes discarded: EMPTIED
+ *	8. HELD
+ *
+ * A replaced piece whose recipe could not be put on again in full counts as GUARDED: it is
+ * inaccessible and empty, but would never merge with its neighbours.
+ *
+ * CONCURRENCY. The holding's lock is held.
+ *
+ * WHAT IT DOES NOT DO. It makes no room in the books, and asks for no memory.
+ */
+#include "space/retire.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "base/assert.h"
+#include "base/hot.h"
+#include "space/ballast.h"
+#include "sys/definitions.h"
+
+/* Guards cost page tables, a 512th of what they cover. */
+#define GUARD_MOST (UINT64_C(1) << 30)
+
+static struct vas_backing_range piece_range(const struct vas_extent *piece)
+{
+	return (struct vas_backing_range){
+		.span = { piece->start, piece->end - piece->start },
+		.offset = piece->start + piece->delta,
+		.prot = piece->prot,
+		.flags = piece->flags & (VAS_COMMIT_HUGE | VAS_COMMIT_NOHUGE),
+	};
+}
+
+/* Steps 2 and 3. *replaced: not as it was, though perhaps not with the whole recipe. */
+VAS_HOT static int retire_replace(struct vas_space *space, const struct vas_holding *holding,
+				  struct vas_span range, bool *replaced)
+{
+	int err = vas_part_restore(space, holding, range, replaced);
+
+	while (err == -ENOMEM && vas_ballast_spend(space))
+		err = vas_part_restore(space, holding, range, replaced);
+	return err;
+}
+
+enum vas_retired vas_retire_bytes(struct vas_space *space, const struct vas_extent *piece,
+				  const struct vas_backing *backing, uint16_t *flags)
+{
+	const struct vas_backing_range range = piece_range(piece);
+	struct vas_sys *sys = space->sys;
+	uint64_t start = range.span.start, size = range.span.size;
+	int err;
+
+	*flags = piece->flags;
+	if (piece->state == VAS_PART_GUARDED)
+		return VAS_RETIRED_GUARDED;
+	if (VAS_CALL(sys, protect, start, size, PROT_NONE) >= 0) {
+		*flags |= VAS_EXTENT_CLOSED;
+		err = backing->ops->discard(backing, sys, &range);
+		if (!err || err == -EOPNOTSUPP)
+			return VAS_RETIRED_GUARDED;
+	} else if (size <= GUARD_MOST && vas_probe_has(&space->probes, sys, VAS_PROBE_GUARD) &&
+		   VAS_CALL(sys, advise, start, size, MADV_GUARD_INSTALL) >= 0) {
+		return VAS_RETIRED_GUARDED;
+	}
+	if (piece->state == VAS_PART_EMPTIED)
+		return VAS_RETIRED_EMPTIED;
+	err = backing->ops->discard(backing, sys, &range);
+	if (err == -EOPNOTSUPP)
+		/* The bytes are not ours: what this process holds of them goes. */
+		err = (int)VAS_CALL(sys, advise, start, size, MADV_DONTNEED);
+	return err ? VAS_RETIRED_HELD : VAS_RETIRED_EMPTIED;
+}
+
+/* As the books call a piece that came to a state. */
+static void retire_record(struct vas_part_work *work, const struct vas_extent *piece,
+			  enum vas_retired state, uint16_t flags)
+{
+	struct vas_extents *extents = &work->holding->extents;
+	struct vas_extent extent = *piece;
+
+	work->changed = true;
+	extent.flags = flags;
+	switch (state) {
+	case VAS_RETIRED_GONE:
+		vas_extents_set(extents, piece->start, piece->end, NULL);
+		return;
+	case VAS_RETIRED_GUARDED:
+		extent.state = VAS_PART_GUARDED;
+		break;
+	case VAS_RETIRED_EMPTIED:
+		extent.state = VAS_PART_EMPTIED;
+		break;
+	default:
+		extent.state = VAS_PART_HELD;
+		break;
+	}
+	vas_extents_set(extents, piece->start, piece->end, &extent);
+}
+
+/* Replaced by the reservation, but for a part of the recipe. */
+static void retire_record_bare(struct vas_part_work *work, uint64_t start, uint64_t end)
+{
+	const struct vas_extent extent = { .state = VAS_PART_GUARDED, .flags = VAS_EXTENT_CLOSED };
+
+	work->changed = true;
+	vas_extents_set(&work->holding->extents, start, end, &extent);
+}
+
+/* Steps 4 to 8. tried: 4 was the same call as 2. */
+static enum vas_retired retire_piece(struct vas_part_work *work, const struct vas_extent *piece,
+				     const struct vas_backing *backing, bool tried)
+{
+	struct vas_span span = { piece->start, piece->end - piece->start };
+	enum vas_retired state;
+	bool replaced;
+	uint16_t flags;
+
+	if (!tried) {
+		int err = retire_replace(work->space, work->holding, span, &replaced);
+
+		if (replaced && err) {
+			retire_record_bare(work, piece->start, piece->end);
+			return VAS_RETIRED_GUARDED;
+		}
+		if (!err) {
+			retire_record(work, piece, VAS_RETIRED_GONE, 0);
+			return VAS_RETIRED_GONE;
+		}
+	}
+	state = vas_retire_bytes(work->space, piece, backing, &flags);
+	retire_record(work, piece, state, flags);
+	return state;
+}
+
+/* Step 1. */
+static void retire_punch(const struct vas_part_work *work, uint64_t start, uint64_t end)
+{
+	const struct vas_holding *holding = work->holding;
+	struct vas_backing_range range;
+	struct vas_backing backing;
+	struct vas_extent piece;
+
+	if (holding->backings.count == 0)
+		return;
+	while (vas_extents_next(&holding->extents, &start, end, &piece)) {
+		backing = vas_backings_get(&holding->backings, piece.backing, piece.delta);
+		if (!(backing.flags & VAS_COMMIT_PUNCH))
+			continue;
+		range = piece_range(&piece);
+		(void)backing.ops->discard(&backing, work->space->sys, &range);
+	}
+}
+
+/* The range without the rooms at its ends that are as reserved. False: all is. */
+static bool retire_trim(const struct vas_extents *extents, uint64_t *start, uint64_t *end)
+{
+	uint64_t position = *start, low = UINT64_MAX, high = 0;
+	struct vas_extent piece;
+
+	while (vas_extents_next(extents, &position, *end, &piece)) {
+		if (piece.state == VAS_PART_RESERVED)
+			continue;
+		if (low == UINT64_MAX)
+			low = piece.start;
+		high = piece.end;
+	}
+	if (low == UINT64_MAX)
+		return false;
+	*start = low;
+	*end = high;
+	return true;
+}
+
+static enum vas_retired retire_pieces(struct vas_part_work *work, uint64_t start, uint64_t end)
+{
+	struct vas_holding *holding = work->holding;
+	enum vas_retired worst = VAS_RETIRED_GONE, state;
+	uint64_t position = start;
+	struct vas_backing backing;
+	struct vas_extent piece;
+
+	while (vas_extents_next(&holding->extents, &position, end, &piece)) {
+		if (piece.state == VAS_PART_RESERVED)
+			continue;
+		backing = vas_backings_get(&holding->backings, piece.backing, piece.delta);
+		state = retire_piece(work, &piece, &backing,
+				     piece.start == start && piece.end == end);
+		if (state > worst)
+			worst = state;
+	}
+	return worst;
+}
+
+VAS_HOT enum vas_retired vas_retire_range(struct vas_part_work *work, uint64_t start, uint64_t end)
+{
+	struct vas_extents *extents = &work->holding->extents;
+	bool replaced;
+	int err;
+
+	if (extents->count == 0 || !retire_trim(extents, &start, &end))
+		return VAS_RETIRED_GONE;
+	work->changed = true;
+	retire_punch(work, start, end);
+	err = retire_replace(work->space, work->holding, (struct vas_span){ start, end - start },
+			     &replaced);
+	if (!err) {
+		vas_extents_set(extents, start, end, NULL);
+		return VAS_RETIRED_GONE;
+	}
+	if (!replaced)
+		return retire_pieces(work, start, end);
+	retire_record_bare(work, start, end);
+	return VAS_RETIRED_GUARDED;
+}
+
+enum vas_retired vas_retire_fresh(struct vas_part_work *work, const struct vas_extent *extent,
+				  const struct vas_backing *backing)
+{
+	const struct vas_backing_range range = piece_range(extent);
+
+	if (backing->flags & VAS_COMMIT_PUNCH)
+		(void)backing->ops->discard(backing, work->space->sys, &range);
+	return retire_piece(work, extent, backing, false);
+}
+
+bool vas_retire_again(struct vas_part_work *work, const struct vas_extent *piece)
+{
+	struct vas_span span = { piece->start, piece->end - piece->start };
+	bool replaced;
+	int err;
+
+	err = vas_part_restore(work->space, work->holding, span, &replaced);
+	if (!err)
+		retire_record(work, piece, VAS_RETIRED_GONE, 0);
+	else if (replaced)
+		retire_record_bare(work, piece->start, piece->end);
+	return !err;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The ladder down which memory is given back. Private to the engine's files. */
+#ifndef VAS_SPACE_RETIRE_H
+#define VAS_SPACE_RETIRE_H
+
+#include "space/part_work.h"
+
+/*
+ * Gives all of [start, end) back as far as the kernel lets, and records it: one change for each
+ * piece and no more than one extent more at either end. Returns the worst state. I: room for one change,
+ * every WHOLE piece is inside. Lock held.
+ */
+enum vas_retired vas_retire_range(struct vas_part_work *work, uint64_t start, uint64_t end);
+/* The same for what was mapped just now and is in the books as a hole: extent says what it is. */
+enum vas_retired vas_retire_fresh(struct vas_part_work *work, const struct vas_extent *extent,
+				  const struct vas_backing *backing);
+/* One try to make a piece that is unretired GONE, by the first step of the ladder only. */
+bool vas_retire_again(struct vas_part_work *work, const struct vas_extent *piece);
+/*
+ * Gives the bytes of a piece back where it stands, when it cannot be replaced: GUARDED, EMPTIED or HELD. *flags:
+ * of the extent afterwards. Records nothing.
+ */
+enum vas_retired vas_retire_bytes(struct vas_space *space, const struct vas_extent *piece,
+				  const struct vas_backing *backing, uint16_t *flags);
+
+#endif
