@@ -63,8 +63,11 @@ VAS_HOT int vas_reserve(uint64_t size, const struct vas_reserve_opts *opts, stru
 		return fail_early(VAS_OPERATION_RESERVE, size, 0, VAS_WHY_BOOKS, err);
 	failure.shortfall = VAS_WHY_NONE;
 	err = vas_space_reserve(space, size, &known, &failure, span);
-	if (err)
-		return fail(&failure, VAS_WHY_KERNEL, err);
+	if (err) {
+		fail(&failure, VAS_WHY_KERNEL, err);
+		vas_watch_refused(space, err);
+		return err;
+	}
 	if (failure.shortfall != VAS_WHY_NONE)
 		vas_failure_publish(&failure);
 	if (is_verbose(space))
@@ -103,8 +106,11 @@ int vas_commit(void *start, uint64_t size, const struct vas_commit_opts *opts)
 	    (known.flags & (VAS_COMMIT_HUGE | VAS_COMMIT_NOHUGE)) == (VAS_COMMIT_HUGE | VAS_COMMIT_NOHUGE))
 		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
 	err = vas_space_commit(space, address, size, &known, &failure);
-	if (err)
-		return fail(&failure, VAS_WHY_KERNEL, err);
+	if (err) {
+		fail(&failure, VAS_WHY_KERNEL, err);
+		vas_watch_refused(space, err);
+		return err;
+	}
 	if (is_verbose(space))
 		vas_event_span(VAS_LOG_DEBUG, "committed", address, size);
 	return 0;

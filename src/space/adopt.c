@@ -26,6 +26,7 @@
 
 #include "base/assert.h"
 #include "layout/reader.h"
+#include "space/part_work.h"
 #include "space/space.h"
 
 #define ADOPT_BUFFER 8192
@@ -292,6 +293,7 @@ static int disown_forget(struct vas_space *space, struct vas_holding *holding)
 	int err = -ENOENT;
 
 	vas_lock_take(&holding->lock); /* commits in flight end first */
+	vas_part_await(holding, holding->span);
 	vas_lock_take(&space->lock);
 	if (holding->state == VAS_HOLDING_LIVE) {
 		err = holding->user ? -EBUSY : 0;

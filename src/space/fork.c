@@ -14,7 +14,7 @@
  * inside of ours: those of one thread nest.
  *
  * CONCURRENCY. Lock order: making, the space's lock, then those of the notices,
- * the strays and the log hook.
+ * the pressure hook, the strays and the log hook.
  *
  * WHAT IT DOES NOT DO. It does not run after _Fork or a raw clone.
  */
@@ -51,6 +51,7 @@ void vas_fork_begin(void)
 	if (space) {
 		vas_space_quiesce(space);
 		vas_notice_fork_begin(space);
+		vas_watch_fork_begin(space);
 	}
 	vas_strays_fork_begin();
 	vas_log_fork_begin();
@@ -74,6 +75,7 @@ void vas_fork_end_parent(void)
 	vas_log_fork_end();
 	vas_strays_fork_end();
 	if (space) {
+		vas_watch_fork_parent(space);
 		vas_notice_fork_parent(space);
 		vas_lock_drop(&space->lock);
 	}
@@ -105,6 +107,7 @@ int vas_fork_end_child(void)
 	vas_log_fork_end();
 	vas_strays_fork_end();
 	if (space) {
+		vas_watch_fork_child(space);
 		vas_notice_fork_child(space);
 		vas_space_forget_absent(space);
 		fork_counters(&space->stats);

@@ -13,6 +13,7 @@
  *				those that map memory for the books themselves
  *				and the reading of vas_sync_check
  *	5. notices.lock		subscriptions; a leaf, never held over a hook
+ *	   watch.lock		the pressure hook; likewise
  *
  * vas_owner_at takes none. Per-thread failure reports take none.
  */
@@ -35,6 +36,7 @@
 #include "space/backings.h"
 #include "space/extents.h"
 #include "space/notice.h"
+#include "space/pressure.h"
 #include "space/user.h"
 #include "sys/lock.h"
 #include "sys/pages.h"
@@ -132,6 +134,7 @@ struct vas_space {
 	struct vas_lock users_lock;
 	struct vas_holding_user *users; /* guarded by users_lock */
 	struct vas_notices notices;
+	struct vas_watch watch;
 	struct vas_pages pages;
 	struct vas_probes probes; /* atomic fields */
 	struct vas_search_memory search_memory; /* atomic fields */
@@ -194,6 +197,19 @@ static inline void vas_space_retry(struct vas_space *space)
 		vas_space_retry_held(space);
 	if (__builtin_expect(vas_strays_any(space->sys), 0))
 		vas_strays_retry(space->sys);
+}
+
+/* For the edge; see space/pressure.h. */
+static inline void vas_watch_refused(struct vas_space *space, int err)
+{
+	if (__builtin_expect(__atomic_load_n(&space->watch.hook, __ATOMIC_RELAXED) != NULL, 0))
+		vas_watch_refused_slowly(space, err);
+}
+
+static inline void vas_watch_populated(struct vas_space *space)
+{
+	if (__builtin_expect(__atomic_load_n(&space->watch.hook, __ATOMIC_RELAXED) != NULL, 0))
+		vas_watch_populated_slowly(space);
 }
 
 int vas_space_details(struct vas_space *space, uint64_t id, struct vas_owner_details *details);

@@ -10,7 +10,9 @@
  *
  * CONCURRENCY. users_lock is taken first, since fork holds it while it takes
  * the users' own locks; then the holding's lock, under which nothing is
- * committed meanwhile; then the space's.
+ * committed meanwhile; then the space's. The list changes under both locks, so
+ * either is enough to walk it. While a user is called, without locks, it is
+ * counted as busy, and its use ends only after that.
  *
  * WHAT IT DOES NOT DO. It does not pin: the user ends its use before the
  * span is released, or by releasing it (vas_space_release with the user).
@@ -53,6 +55,7 @@ int vas_space_use(struct vas_space *space, struct vas_holding *holding,
 	} else if (!holding->user && holding->extents.count == 0) {
 		holding->user = user;
 		user->holding = holding;
+		user->busy = 0;
 		users_link(space, user);
 		err = 0;
 	}
@@ -87,10 +90,64 @@ void vas_space_unuse(struct vas_space *space, struct vas_holding_user *user)
 {
 	vas_lock_take(&space->users_lock);
 	vas_lock_take(&space->lock);
+	while (user->busy) {
+		vas_lock_drop(&space->lock);
+		vas_lock_drop(&space->users_lock);
+		vas_lock_pause();
+		vas_lock_take(&space->users_lock);
+		vas_lock_take(&space->lock);
+	}
 	VAS_ASSERT(user->holding->user == user);
 	user->holding->user = NULL;
 	user->holding = NULL;
 	users_unlink(user);
 	vas_lock_drop(&space->lock);
 	vas_lock_drop(&space->users_lock);
+}
+
+void vas_user_drop(struct vas_space *space, struct vas_holding_user *user)
+{
+	vas_lock_take(&space->lock);
+	/* In a child that was forked meanwhile it is 0. */
+	user->busy -= user->busy > 0;
+	vas_lock_drop(&space->lock);
+}
+
+/* The user after one that is held, which is dropped (NULL = the first), held. */
+static struct vas_holding_user *users_next(struct vas_space *space, struct vas_holding_user *user)
+{
+	struct vas_holding_user *next;
+
+	vas_lock_take(&space->lock);
+	next = user ? user->next : space->users;
+	if (next)
+		vas_user_hold(next);
+	vas_lock_drop(&space->lock);
+	if (user)
+		vas_user_drop(space, user);
+	return next;
+}
+
+uint64_t vas_users_warm(struct vas_space *space)
+{
+	struct vas_holding_user *user = NULL;
+	uint64_t warm = 0;
+
+	while ((user = users_next(space, user)))
+		if (user->ops->warm)
+			warm += user->ops->warm(user);
+	return warm;
+}
+
+uint64_t vas_users_reclaim(struct vas_space *space, uint64_t target)
+{
+	struct vas_holding_user *user = NULL;
+	uint64_t got = 0;
+
+	while ((user = users_next(space, user)) && got < target)
+		if (user->ops->reclaim)
+			got += user->ops->reclaim(user, target - got);
+	if (user)
+		vas_user_drop(space, user);
+	return got;
 }

@@ -34,7 +34,21 @@ struct vas_holding_user {
 	struct vas_holding *holding; /* I: holding->user == this; NULL = uses none */
 	struct vas_holding_user *next;
 	struct vas_holding_user **link;
+	uint32_t busy; /* calls of ops without locks; its use does not end meanwhile. Guarded by space->lock */
 };
+
+/*
+ * Around a call of ops without locks: found and held under the space's lock, so that the user stays
+ * until it is dropped. Not inside such a call of the same user.
+ */
+static inline void vas_user_hold(struct vas_holding_user *user)
+{
+	user->busy++;
+}
+void vas_user_drop(struct vas_space *space, struct vas_holding_user *user);
+/* Over all users, in turn. No lock held. */
+uint64_t vas_users_warm(struct vas_space *space);
+uint64_t vas_users_reclaim(struct vas_space *space, uint64_t target);
 
 /*
  * Takes a span over: only its user commits in it and releases it from then on. The holding is
@@ -45,7 +59,10 @@ int vas_space_use(struct vas_space *space, struct vas_holding *holding,
 		  struct vas_holding_user *user);
 /* The same for the span that starts there; also -ENOENT when none does. */
 int vas_space_use_at(struct vas_space *space, uint64_t start, struct vas_holding_user *user);
-/* The reverse. vas_space_release by the user does it too. */
+/*
+ * The reverse; waits for calls of ops in other threads, so no lock that they take is held.
+ * vas_space_release by the user does it too.
+ */
 void vas_space_unuse(struct vas_space *space, struct vas_holding_user *user);
 
 #endif

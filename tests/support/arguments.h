@@ -46,5 +46,10 @@ void check_fork_child(void);
 void check_notice_subscribe(void);
 void check_notice_cancel(void);
 void check_generation_at(void);
+/* vaspace/pressure.h */
+void check_pressure_get(void);
+void check_pressure_set(void);
+void check_pressure_check(void);
+void check_reclaim(void);
 
 #endif

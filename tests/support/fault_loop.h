@@ -51,6 +51,7 @@ union fault_out {
 	struct vas_ledger_entry entry;
 	struct vas_probe_info probe;
 	struct vas_setting setting;
+	struct vas_pressure pressure;
 	struct vas_layout *layout;
 	uint64_t number;
 	unsigned char bytes[512];

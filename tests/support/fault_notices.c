@@ -5,6 +5,7 @@
  */
 #include "support/fault_loop.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -170,6 +171,82 @@ static void undo_told_release(struct fault_world *world)
 		tap_bail("no span");
 }
 
+/* --- pressure --- */
+
+static void prepare_pressure(struct fault_world *world)
+{
+	world->out.pressure.size = sizeof(world->out.pressure);
+}
+
+static int call_pressure(struct fault_world *world)
+{
+	return vas_pressure_get(&world->out.pressure);
+}
+
+static unsigned int heard;
+
+static void hear(void *context, uint32_t reasons, const struct vas_pressure *pressure)
+{
+	(void)context;
+	(void)pressure;
+	heard += reasons != 0;
+}
+
+static int call_set(struct fault_world *world)
+{
+	(void)world;
+	return vas_pressure_set(hear, NULL, NULL);
+}
+
+static void undo_set(struct fault_world *world)
+{
+	(void)world;
+	if (vas_pressure_set(NULL, NULL, NULL))
+		tap_bail("the hook cannot be ended");
+}
+
+/* A hook that hears of everything: looking fails too. */
+static void setup_heard(struct fault_world *world)
+{
+	VAS_OPTS(vas_pressure_opts, opts);
+	opts.vmas_percent = 1;
+	opts.cgroup_room = UINT64_MAX;
+	if (vas_pressure_set(hear, NULL, &opts))
+		tap_bail("no hook");
+	if (vas_reserve(PAGES * world->page, NULL, &world->more[0]))
+		tap_bail("no span");
+}
+
+static int call_heard(struct fault_world *world)
+{
+	return vas_commit(vas_span_pointer(world->more[0]), 4 * world->page, NULL);
+}
+
+static void finish_heard(struct fault_world *world)
+{
+	undo_set(world);
+	if (vas_release(vas_span_pointer(world->more[0]), NULL))
+		tap_bail("nothing can be given back");
+}
+
+static int call_reclaim(struct fault_world *world)
+{
+	return vas_reclaim(UINT64_MAX, &world->out.number);
+}
+
+/* A span that the kernel refused to take back at first. */
+static void setup_held(struct fault_world *world)
+{
+	if (vas_reserve(PAGES * world->page, NULL, &world->more[0]))
+		tap_bail("no span");
+	world->fault.operation = "unmap";
+	vas_sys_fault_arm(&world->fault, 1, true, ENOMEM);
+	if (vas_release(vas_span_pointer(world->more[0]), NULL))
+		tap_bail("it was not released");
+	vas_sys_fault_arm(&world->fault, 0, false, 0);
+	world->fault.operation = NULL;
+}
+
 const struct fault_scenario fault_notices[] = {
 	{ .name = "adopt", .function = "vas_adopt", .call = call_adopt, .undo = undo_adopt,
 	  .setup = setup_closed, .finish = finish_mapped },
@@ -186,5 +263,17 @@ const struct fault_scenario fault_notices[] = {
 	  .setup = setup_told, .finish = finish_told },
 	{ .name = "release, told", .function = "vas_release", .call = call_told_release,
 	  .undo = undo_told_release, .setup = setup_told, .finish = finish_told },
+	{ .name = "pressure_get", .function = "vas_pressure_get", .call = call_pressure,
+	  .prepare = prepare_pressure, .stride = 7 },
+	{ .name = "pressure_get at first", .function = "vas_pressure_get", .call = call_pressure,
+	  .prepare = prepare_pressure, .cold = true, .stride = 7 },
+	{ .name = "pressure_set", .function = "vas_pressure_set", .call = call_set,
+	  .undo = undo_set },
+	{ .name = "pressure_set at first", .function = "vas_pressure_set", .call = call_set,
+	  .undo = undo_set, .cold = true, .stride = 11 },
+	{ .name = "commit, heard", .function = "vas_commit", .call = call_heard,
+	  .setup = setup_heard, .finish = finish_heard, .stride = 7 },
+	{ .name = "reclaim", .function = "vas_reclaim", .call = call_reclaim,
+	  .setup = setup_held },
 };
 const size_t fault_notice_count = sizeof(fault_notices) / sizeof(fault_notices[0]);
