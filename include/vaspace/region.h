@@ -49,6 +49,40 @@ struct vas_region_opts {
 	uint32_t flags; /* VAS_REGION_ bits */
 };
 
+/*
+ * Makes a region: reserves size bytes (rounded up to the granule), or takes over the owned span that starts
+ * at opts.start, and writes the handle to *region. The handle belongs to the caller until
+ * vas_region_destroy. Nothing is committed.
+ *
+ * Errors as vas_reserve, and:
+ *  -EINVAL	region is NULL; a granule that is no power of two, or below the page; a span, a
+ *		phase or a fixed address that does not suit the granule; an unknown flag; size 0; start
+ *		with reserve or with a size
+ *  -E2BIG	opts or opts.reserve is larger than known, with a non-zero tail
+ *  -ENOENT	no owned span starts at opts.start
+ *  -EBUSY	something is committed in that span, or it has a region
+ *  -ENOMEM	no memory for the library's own books
+ * In each case nothing is reserved, an owned span stays as it was, *region is untouched.
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_region_create(uint64_t size, const struct vas_region_opts *opts,
+			      struct vas_region **region);
+/*
+ * Frees every block, all committed memory, the span and the handle, which must not be used
+ * any more, by no thread. *state (may be NULL) is what became of the span, as of vas_release.
+ *
+ * Errors; nothing is changed then:
+ *  -EINVAL	region is NULL
+ *  -EDEADLK	called inside a notice about the region
+ *  -EPERM	in a forked child that shares the parent's memory
+ *  -ESTALE	in a forked child that has nothing of the region
+ *  -ENOENT	the span is gone already: vas_shutdown, or another destroy
+ *
+ * Allocates nothing. Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_region_destroy(struct vas_region *region, enum vas_retired *state);
+
 /* How a block is allocated. */
 #define VAS_ALLOC_LOW 0x01u /* the lowest place */
 #define VAS_ALLOC_HIGH 0x02u /* the highest */
@@ -82,6 +116,182 @@ struct vas_block {
 	uint32_t tag;
 };
 
+/*
+ * Takes a block of size bytes (rounded up to the granule) at a place that opts allow, and tells it in *block.
+ * With VAS_ALLOC_COMMIT all of it has memory, which reads as zeroes unless VAS_BLOCK_DIRTY
+ * is told or an object was mapped; otherwise the block is inaccessible.
+ *
+ * Errors; nothing is taken or committed then, *block is untouched:
+ *  -EINVAL	region or block is NULL; size 0; an unknown flag, or several places; an alignment, phase, boundary
+ *		or address that no block can have; a window outside the region; commit options as of vas_commit
+ *  -E2BIG	opts or opts.commit is larger than known, with a non-zero tail
+ *  -ERANGE	impossible even if nothing were taken
+ *  -EEXIST	EXACT: not all of it is free
+ *  -ENOSPC	no free place satisfies this
+ *  -EDQUOT	COMMIT: more would be committed than opts.cap of the region
+ *  -ENOMEM	no memory for the library's own books; COMMIT: refused by the kernel
+ *  -EBUSY	the region is parked; COMMIT: a subscriber to notices refused it
+ *  -EPERM	in a forked child that shares the parent's memory
+ *  -ESTALE	in a forked child that has nothing of the region
+ * and, with COMMIT, as vas_commit.
+ *
+ * Without COMMIT no system call is made but for books. Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_region_alloc(struct vas_region *region, uint64_t size,
+			     const struct vas_alloc_opts *opts, struct vas_block *block);
+/*
+ * Frees the block that starts at start. Its memory is given back and the addresses become inaccessible before
+ * anybody is handed them again. *state (may be NULL) tells how far that went; what is only
+ * EMPTIED or HELD stays out of use until the kernel allows the rest.
+ *
+ * Errors; nothing is changed then. There is none for a live block but the last four:
+ *  -EINVAL	region is NULL; an address inside a block that is not its start
+ *  -ERANGE	outside the region
+ *  -ENOENT	no block there: freed already, or never taken. Of two frees at once one wins
+ *  -EDEADLK	called inside a notice about the region, and something was committed in the block
+ *  -EBUSY	the region is parked
+ *  -EPERM	in a forked child that shares the parent's memory
+ *  -ESTALE	in a forked child that has nothing of the region
+ *
+ * Allocates nothing. Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_region_free(struct vas_region *region, void *start, enum vas_retired *state);
+/*
+ * Changes the size of a block in place (rounded up to the granule). A shrunk block's tail is freed as by
+ * vas_region_free; what a block grows by is inaccessible, as after an allocation.
+ *
+ * Errors; nothing is changed then:
+ *  -EINVAL	region is NULL; size 0; an address inside a block that is not its start; shrinking through
+ *		what was committed with VAS_COMMIT_WHOLE
+ *  -ERANGE	outside the region, or beyond its end
+ *  -ENOENT	no block there
+ *  -ENOSPC	what follows is not free that far
+ *  -ENOMEM	no memory for the library's own books
+ *  -EDEADLK	called inside a notice about the region
+ *  -EBUSY	the region is parked
+ *  -EPERM	in a forked child that shares the parent's memory
+ *  -ESTALE	in a forked child that has nothing of the region
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_region_resize(struct vas_region *region, void *start, uint64_t size);
+/*
+ * Makes two blocks of one, the second starting at at, a multiple of the granule inside it.
+ * Memory stays as it is. Both keep the tag.
+ *
+ * Errors; nothing is changed then:
+ *  -EINVAL	region is NULL; start is inside a block; at is not inside the block, no multiple of the granule,
+ *		or inside what was committed with VAS_COMMIT_WHOLE
+ *  -ERANGE	outside the region
+ *  -ENOENT	no block there
+ *  -ENOMEM	no memory for the library's own books
+ *  -EBUSY	the region is parked
+ *  -EPERM	in a forked child that shares the parent's memory
+ *  -ESTALE	in a forked child that has nothing of the region
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_region_split_block(struct vas_region *region, void *start, void *at);
+/*
+ * Makes one block of two that touch. Memory stays as it is; the tag is the lower one's.
+ *
+ * Errors; nothing is changed then:
+ *  -EINVAL	region is NULL; lower or upper is inside a block; upper does not begin where lower ends
+ *  -ERANGE	outside the region
+ *  -ENOENT	no block there
+ *  -EBUSY	the region is parked
+ *  -EPERM	in a forked child that shares the parent's memory
+ *  -ESTALE	in a forked child that has nothing of the region
+ *
+ * Allocates nothing. Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_region_merge_blocks(struct vas_region *region, void *lower, void *upper);
+
+/*
+ * As vas_commit, for a range of pages inside one live block.
+ *
+ * Errors; everything is as it was then:
+ *  -EINVAL	region is NULL; an unaligned or empty range; a range that crosses the block's end; options as
+ *		of vas_commit
+ *  -E2BIG	opts is larger than known, with a non-zero tail
+ *  -ERANGE	outside the region
+ *  -ENOENT	no block there
+ *  -EDQUOT	more would be committed than opts.cap of the region
+ *  -ENOMEM	refused by the kernel, or no memory for the library's own books
+ *  -EBUSY	the region is parked, or a subscriber to notices refused it
+ *  -EDEADLK	called inside a notice about the region
+ *  -EPERM	in a forked child that shares the parent's memory; or as vas_commit
+ *  -ESTALE	in a forked child that has nothing of the region
+ * and those of vas_commit.
+ *
+ * Thread-safe, also with changes of other parts of the same block; freeing the block meanwhile is a
+ * caller's error. Not signal-safe.
+ */
+VAS_API int vas_region_commit(struct vas_region *region, void *start, uint64_t size,
+			      const struct vas_commit_opts *opts);
+/*
+ * As vas_decommit, for a range of pages inside one live block. *state may be NULL.
+ *
+ * Errors; everything is as it was then:
+ *  -EINVAL	region is NULL; an unaligned or empty range; a range that crosses the block's end; a part of
+ *		what was committed with VAS_COMMIT_WHOLE
+ *  -ERANGE	outside the region
+ *  -ENOENT	no block there
+ *  -ENOMEM	no memory for the library's own books
+ *  -EBUSY	the region is parked, or a subscriber to notices refused it
+ *  -EDEADLK	called inside a notice about the region
+ *  -EPERM	in a forked child that shares the parent's memory
+ *  -ESTALE	in a forked child that has nothing of the region
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_region_decommit(struct vas_region *region, void *start, uint64_t size,
+				enum vas_retired *state);
+/*
+ * As vas_protect, for a range of pages inside one live block: errors as vas_protect, and of the range
+ * and the region -EINVAL, -ERANGE, -ENOENT, -EBUSY, -EDEADLK, -EPERM and -ESTALE as vas_region_decommit.
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_region_protect(struct vas_region *region, void *start, uint64_t size, int prot);
+/*
+ * As vas_guard, for a range of pages inside one live block: errors as vas_guard, and of the range
+ * and the region -EINVAL, -ERANGE, -ENOENT, -EBUSY, -EDEADLK, -EPERM and -ESTALE as vas_region_decommit.
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_region_guard(struct vas_region *region, void *start, uint64_t size);
+/*
+ * As vas_unguard, for a range of pages inside one live block: errors as vas_unguard, and of the range
+ * and the region -EINVAL, -ERANGE, -ENOENT, -EBUSY, -EDEADLK, -EPERM and -ESTALE as vas_region_decommit.
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_region_unguard(struct vas_region *region, void *start, uint64_t size);
+
+/*
+ * Tells the live block that covers an address.
+ *
+ * Errors, with *block untouched:
+ *  -EINVAL	region or block is NULL
+ *  -ERANGE	outside the region
+ *  -ENOENT	no block covers it
+ *  -ESTALE	in a forked child that has nothing of the region
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_region_block_at(struct vas_region *region, const void *address,
+				struct vas_block *block);
+/*
+ * Tells the first live block that ends above an address: from NULL, and then from each block's
+ * end, every block in ascending order.
+ *
+ * Errors, with *block untouched:
+ *  -EINVAL	region or block is NULL
+ *  -ENOENT	there is none
+ *  -ESTALE	in a forked child that has nothing of the region
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_region_next(struct vas_region *region, const void *address, struct vas_block *block);
+
 struct vas_region_stats {
 	size_t size; /* set by the caller: sizeof(struct vas_region_stats) */
 	struct vas_span span;
@@ -102,6 +312,17 @@ struct vas_region_stats {
 	uint64_t frees;
 	uint64_t warm_hits;
 };
+
+/*
+ * Fills *stats. What is mapped is not told while the region is parked.
+ *
+ * Errors, with *stats untouched:
+ *  -EINVAL	region or stats is NULL, or its size field is below the first version's
+ *  -ESTALE	in a forked child that has nothing of the region
+ *
+ * Bounded: no walk over blocks. Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_region_stats(struct vas_region *region, struct vas_region_stats *stats);
 
 #ifdef __cplusplus
 }

@@ -51,6 +51,9 @@ enum vas_why {
 	VAS_WHY_PARKED, /* what is mapped there is parked */
 	VAS_WHY_OBJECT, /* the descriptor's object does not suit, or is another one by now */
 	VAS_WHY_FORKED, /* the process is a forked child, to which this does not belong */
+	VAS_WHY_OUTSIDE, /* outside the region */
+	VAS_WHY_NO_BLOCK, /* no live block of the region is there */
+	VAS_WHY_INSIDE, /* inside a block and not its start, or across its end */
 	VAS_WHY_COUNT
 };
 
@@ -66,7 +69,10 @@ enum vas_operation {
 	VAS_OPERATION_DECOMMIT,
 	VAS_OPERATION_PROTECT,
 	VAS_OPERATION_GUARD,
-	VAS_OPERATION_UNGUARD
+	VAS_OPERATION_UNGUARD,
+	VAS_OPERATION_REGION, /* create, destroy, split or merge a region */
+	VAS_OPERATION_ALLOC, /* allocate a block, or change its size */
+	VAS_OPERATION_FREE
 };
 
 struct vas_report {

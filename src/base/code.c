@@ -100,6 +100,12 @@ const char *vas_operation_name(enum vas_operation operation)
 		return "guard";
 	case VAS_OPERATION_UNGUARD:
 		return "unguard";
+	case VAS_OPERATION_REGION:
+		return "region";
+	case VAS_OPERATION_ALLOC:
+		return "alloc";
+	case VAS_OPERATION_FREE:
+		return "free";
 	}
 	return "unknown";
 }
@@ -177,6 +183,12 @@ static const struct why_words why_table[VAS_WHY_COUNT] = {
 			     "keep the descriptor open, and the object large and aligned enough" },
 	[VAS_WHY_FORKED] = { "forked", "it belongs to the process that forked this one",
 			     "call vas_fork_child after an unannounced fork, or let the parent do it" },
+	[VAS_WHY_OUTSIDE] = { "outside", "the address is outside the region",
+			      "pass the region that the block was taken from" },
+	[VAS_WHY_NO_BLOCK] = { "no-block", "no live block is there: it was freed, or never taken",
+			       "free each block once, and do not use it afterwards" },
+	[VAS_WHY_INSIDE] = { "inside", "it is inside a block and not its start, or crosses its end",
+			     "pass the block's start, and ranges inside one block" },
 };
 
 static const struct why_words *why_find(enum vas_why why)

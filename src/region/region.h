@@ -42,6 +42,7 @@ enum vas_region_state {
 #define VAS_MARK_RETIRED      0x4u /* freed, but not all of it is inaccessible yet */
 #define VAS_MARK_WARM	      0x5u /* freed, and committed still: the cache's */
 #define VAS_MARK_WAITING      0x6u /* freed, until every thread has passed: the quarantine's */
+#define VAS_MARK_ORPHAN	      0x7u /* in a child: was MAKING or FREEING in the parent */
 #define VAS_MARK_PROMISED     0x8u /* something was committed in it; I: one promise of the engine's */
 #define VAS_MARK_RECORD_SHIFT 8u /* 0 = it has no record */
 
@@ -81,8 +82,9 @@ struct vas_region {
 	struct vas_records records;
 	uint64_t pending; /* bytes of commits on their way, when there is a cap */
 	uint32_t promises; /* of the engine's, for blocks that will be committed */
-	bool orphans; /* in a child: blocks that threads of the parent were making or freeing */
-	uint32_t unfinished; /* blocks that are MAKING or FREEING */
+	bool whole; /* something was committed with VAS_COMMIT_WHOLE, ever */
+	uint32_t unfinished; /* I: blocks that are MAKING or FREEING */
+	uint32_t orphans; /* I: blocks that are ORPHAN */
 	uint64_t live; /* I: blocks that are LIVE */
 	uint64_t used; /* I: bytes in them */
 	uint64_t retired; /* I: blocks that are RETIRED */
@@ -121,11 +123,12 @@ int vas_region_pin(struct vas_region *region, struct vas_failure *failure);
 void vas_region_unpin(struct vas_region *region);
 
 /*
- * Makes sure that *promised promises are kept in region->promises; drops the lock and
- * takes it again when they are not: then the caller looks anew. Lock held, also when it fails: 0,
- * -EAGAIN (the lock was dropped), -ENOMEM.
+ * Gets promises of the engine's, when there are none in region->promises. Lock held, and dropped for
+ * it: what was looked up before is void. After an error (-ENOMEM, or as vas_region_lock) it is not held.
  */
 int vas_region_promise(struct vas_region *region, struct vas_failure *failure);
+/* Gives the books back; the span is gone, or another's. */
+void vas_region_forget(struct vas_region *region);
 
 /* Memory of the books, of any size, zeroed; as struct vas_blocks_support wants it. */
 int vas_region_take(void *space, size_t size, void **memory);
@@ -134,6 +137,11 @@ void vas_region_give(void *space, void *memory, size_t size);
 static inline struct vas_region *vas_region_of(struct vas_holding_user *user)
 {
 	return (struct vas_region *)(void *)user; /* the first member */
+}
+
+static inline uint64_t vas_range_end(struct vas_span span)
+{
+	return span.start + span.size;
 }
 
 /* Refuses with a reason. */
@@ -153,11 +161,17 @@ int vas_block_free(struct vas_region *region, uint64_t start, struct vas_failure
 /* The live block that starts there. Lock held. -ERANGE, -EINVAL, -ENOENT. */
 int vas_block_find(struct vas_region *region, uint64_t start, struct vas_failure *failure,
 		   struct vas_block_info *info);
+/* Whether all of a span is inaccessible. Pinned, or the region's lock held. */
+bool vas_block_is_reserved(struct vas_region *region, struct vas_span span);
+/* Sets the mark of a block that is there. Lock held. */
+void vas_block_mark(struct vas_region *region, uint64_t start, uint32_t mark);
 /*
- * The second half of a free, for a block that is FREEING (and PROMISED): its memory goes down the
+ * The second half of a free, for a block that is FREEING and counted as unfinished: its memory goes down the
  * retire ladder, then the block is free, or RETIRED. Lock held and the region pinned on entry; neither after.
+ * -EDEADLK: called in a notice; the block is FREEING still. *state may be NULL.
  */
-enum vas_retired vas_block_retire(struct vas_region *region, struct vas_span span);
+int vas_block_retire(struct vas_region *region, struct vas_span span, struct vas_failure *failure,
+		     enum vas_retired *state);
 /* Frees every block in the span that is RETIRED and wholly inaccessible by now. No lock. */
 void vas_block_settle(struct vas_region *region, struct vas_span span);
 /* Lock held: the block is free again, whatever it was; its record and promise go. */

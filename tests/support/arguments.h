@@ -51,5 +51,21 @@ void check_pressure_get(void);
 void check_pressure_set(void);
 void check_pressure_check(void);
 void check_reclaim(void);
+/* vaspace/region.h */
+void check_region_create(void);
+void check_region_destroy(void);
+void check_region_alloc(void);
+void check_region_free(void);
+void check_region_resize(void);
+void check_region_split_block(void);
+void check_region_merge_blocks(void);
+void check_region_commit(void);
+void check_region_decommit(void);
+void check_region_protect(void);
+void check_region_guard(void);
+void check_region_unguard(void);
+void check_region_block_at(void);
+void check_region_next(void);
+void check_region_stats(void);
 
 #endif

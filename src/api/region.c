@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The edge of vaspace/region.h: what callers pass is checked here; then one call down. */
+#include <vaspace/region.h>
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "base/code.h"
+#include "region/region.h"
+
+/* The first versions' sizes: what older callers may pass. */
+#define REGION_OPTS_MIN	 sizeof(struct vas_region_opts)
+#define RESERVE_OPTS_MIN sizeof(struct vas_reserve_opts)
+#define ALLOC_OPTS_MIN	 sizeof(struct vas_alloc_opts)
+#define COMMIT_OPTS_MIN	 sizeof(struct vas_commit_opts)
+#define STATS_MIN	 sizeof(struct vas_region_stats)
+
+#define ALL_PROT (PROT_READ | PROT_WRITE | PROT_EXEC)
+
+static int vas_commit_opts_check(const struct vas_commit_opts *opts)
+{
+	uint32_t object = opts->flags & (VAS_COMMIT_SHARED | VAS_COMMIT_PRIVATE);
+	uint32_t huge = VAS_COMMIT_HUGE | VAS_COMMIT_NOHUGE;
+
+	if ((opts->prot & ~ALL_PROT) || (opts->flags & ~VAS_COMMIT_ALL) || opts->reserved ||
+	    (opts->flags & huge) == huge || object == (VAS_COMMIT_SHARED | VAS_COMMIT_PRIVATE))
+		return -EINVAL;
+	if ((opts->flags & (VAS_COMMIT_PUNCH | VAS_COMMIT_WHOLE)) && object != VAS_COMMIT_SHARED)
+		return -EINVAL;
+	return 0;
+}
+
+static int fail(struct vas_failure *failure, enum vas_why why, int err)
+{
+	failure->error = err;
+	if (failure->why == VAS_WHY_NONE)
+		failure->why = (uint8_t)why;
+	vas_failure_publish(failure);
+	return err;
+}
+
+static inline int finish(struct vas_failure *failure, int err)
+{
+	return __builtin_expect(err, 0) ? fail(failure, VAS_WHY_KERNEL, err) : 0;
+}
+
+static inline uint64_t number_of(const void *address)
+{
+	return (uint64_t)(uintptr_t)address;
+}
+
+static void begin(struct vas_failure *failure, enum vas_operation operation, uint64_t size,
+		  const void *address)
+{
+	vas_failure_begin(failure, operation, size);
+	failure->address = number_of(address);
+}
+
+/* What the options point to is loaded too. */
+static int load_create(const struct vas_region_opts *opts, struct vas_region_opts *known,
+		       struct vas_reserve_opts *reserve)
+{
+	int err = vas_options_load(opts, known, sizeof(*known), REGION_OPTS_MIN);
+
+	if (err || !known->reserve)
+		return err;
+	err = vas_options_load(known->reserve, reserve, sizeof(*reserve), RESERVE_OPTS_MIN);
+	known->reserve = reserve;
+	return err;
+}
+
+int vas_region_create(uint64_t size, const struct vas_region_opts *opts, struct vas_region **region)
+{
+	struct vas_reserve_opts reserve;
+	struct vas_region_opts known;
+	struct vas_failure failure;
+	struct vas_space *space;
+	int err;
+
+	begin(&failure, VAS_OPERATION_REGION, size, NULL);
+	err = region ? load_create(opts, &known, &reserve) : -EINVAL;
+	if (err)
+		return fail(&failure, VAS_WHY_ARGUMENT, err);
+	failure.address = number_of(known.start);
+	err = vas_space_default(&space);
+	if (err)
+		return fail(&failure, VAS_WHY_BOOKS, err);
+	return finish(&failure, vas_region_make(space, size, &known, &failure, region));
+}
+
+int vas_region_destroy(struct vas_region *region, enum vas_retired *state)
+{
+	struct vas_failure failure;
+	enum vas_retired reached;
+	int err;
+
+	begin(&failure, VAS_OPERATION_REGION, 0, NULL);
+	if (!region)
+		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	err = finish(&failure, vas_region_unmake(region, &reached, &failure));
+	if (!err && state)
+		*state = reached;
+	return err;
+}
+
+static int load_alloc(const struct vas_alloc_opts *opts, struct vas_alloc_opts *known,
+		      struct vas_commit_opts *commit)
+{
+	int err = vas_options_load(opts, known, sizeof(*known), ALLOC_OPTS_MIN);
+
+	if (err)
+		return err;
+	if (known->flags & ~VAS_ALLOC_ALL)
+		return -EINVAL;
+	if (!(known->flags & VAS_ALLOC_COMMIT))
+		return known->commit ? -EINVAL : 0;
+	err = vas_options_load(known->commit, commit, sizeof(*commit), COMMIT_OPTS_MIN);
+	known->commit = commit;
+	return err ? err : vas_commit_opts_check(commit);
+}
+
+int vas_region_alloc(struct vas_region *region, uint64_t size, const struct vas_alloc_opts *opts,
+		     struct vas_block *block)
+{
+	struct vas_commit_opts commit;
+	struct vas_alloc_opts known;
+	struct vas_failure failure;
+	int err;
+
+	begin(&failure, VAS_OPERATION_ALLOC, size, NULL);
+	err = region && block ? load_alloc(opts, &known, &commit) : -EINVAL;
+	if (err)
+		return fail(&failure, VAS_WHY_ARGUMENT, err);
+	failure.address = number_of(known.address);
+	return finish(&failure, vas_block_alloc(region, size, &known, &failure, block));
+}
+
+int vas_region_free(struct vas_region *region, void *start, enum vas_retired *state)
+{
+	struct vas_failure failure;
+	enum vas_retired reached;
+	int err;
+
+	begin(&failure, VAS_OPERATION_FREE, 0, start);
+	if (!region)
+		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	err = finish(&failure, vas_block_free(region, number_of(start), &failure, &reached));
+	if (!err && state)
+		*state = reached;
+	return err;
+}
+
+int vas_region_resize(struct vas_region *region, void *start, uint64_t size)
+{
+	struct vas_failure failure;
+
+	begin(&failure, VAS_OPERATION_ALLOC, size, start);
+	if (!region)
+		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	return finish(&failure, vas_block_resize(region, number_of(start), size, &failure));
+}
+
+int vas_region_split_block(struct vas_region *region, void *start, void *at)
+{
+	struct vas_failure failure;
+
+	begin(&failure, VAS_OPERATION_ALLOC, 0, start);
+	if (!region)
+		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	return finish(&failure, vas_block_split(region, number_of(start), number_of(at), &failure));
+}
+
+int vas_region_merge_blocks(struct vas_region *region, void *lower, void *upper)
+{
+	struct vas_failure failure;
+
+	begin(&failure, VAS_OPERATION_ALLOC, 0, lower);
+	if (!region)
+		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	return finish(&failure,
+		      vas_block_merge(region, number_of(lower), number_of(upper), &failure));
+}
+
+/* A page-aligned, non-empty range that does not wrap. */
+static int load_range(const struct vas_region *region, const void *start, uint64_t size,
+		      struct vas_span *range)
+{
+	uint64_t page, end;
+
+	if (!region || size == 0)
+		return -EINVAL;
+	page = region->space->sys->page_size;
+	if ((number_of(start) | size) % page || __builtin_add_overflow(number_of(start), size, &end))
+		return -EINVAL;
+	*range = (struct vas_span){ number_of(start), size };
+	return 0;
+}
+
+int vas_region_commit(struct vas_region *region, void *start, uint64_t size,
+		      const struct vas_commit_opts *opts)
+{
+	struct vas_commit_opts known;
+	struct vas_failure failure;
+	struct vas_span range;
+	int err;
+
+	begin(&failure, VAS_OPERATION_COMMIT, size, start);
+	err = vas_options_load(opts, &known, sizeof(known), COMMIT_OPTS_MIN);
+	if (!err)
+		err = vas_commit_opts_check(&known);
+	if (!err)
+		err = load_range(region, start, size, &range);
+	if (err)
+		return fail(&failure, VAS_WHY_ARGUMENT, err);
+	return finish(&failure, vas_block_commit(region, range, &known, &failure));
+}
+
+int vas_region_decommit(struct vas_region *region, void *start, uint64_t size,
+			enum vas_retired *state)
+{
+	struct vas_failure failure;
+	enum vas_retired reached;
+	struct vas_span range;
+	int err;
+
+	begin(&failure, VAS_OPERATION_DECOMMIT, size, start);
+	err = load_range(region, start, size, &range);
+	if (err)
+		return fail(&failure, VAS_WHY_ARGUMENT, err);
+	err = finish(&failure, vas_block_decommit(region, range, &failure, &reached));
+	if (!err && state)
+		*state = reached;
+	return err;
+}
+
+int vas_region_protect(struct vas_region *region, void *start, uint64_t size, int prot)
+{
+	struct vas_failure failure;
+	struct vas_span range;
+	int err;
+
+	begin(&failure, VAS_OPERATION_PROTECT, size, start);
+	err = load_range(region, start, size, &range);
+	if (!err && (prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC)))
+		err = -EINVAL;
+	if (err)
+		return fail(&failure, VAS_WHY_ARGUMENT, err);
+	return finish(&failure, vas_block_protect(region, range, prot, &failure));
+}
+
+static int guard(struct vas_region *region, void *start, uint64_t size, bool closed)
+{
+	struct vas_failure failure;
+	struct vas_span range;
+	int err;
+
+	begin(&failure, closed ? VAS_OPERATION_GUARD : VAS_OPERATION_UNGUARD, size, start);
+	err = load_range(region, start, size, &range);
+	if (err)
+		return fail(&failure, VAS_WHY_ARGUMENT, err);
+	return finish(&failure, vas_block_guard(region, range, closed, &failure));
+}
+
+int vas_region_guard(struct vas_region *region, void *start, uint64_t size)
+{
+	return guard(region, start, size, true);
+}
+
+int vas_region_unguard(struct vas_region *region, void *start, uint64_t size)
+{
+	return guard(region, start, size, false);
+}
+
+int vas_region_block_at(struct vas_region *region, const void *address, struct vas_block *block)
+{
+	struct vas_failure failure;
+
+	if (!region || !block)
+		return -EINVAL;
+	return vas_block_at(region, number_of(address), &failure, block);
+}
+
+int vas_region_next(struct vas_region *region, const void *address, struct vas_block *block)
+{
+	struct vas_failure failure;
+
+	if (!region || !block)
+		return -EINVAL;
+	return vas_block_next(region, number_of(address), &failure, block);
+}
+
+int vas_region_stats(struct vas_region *region, struct vas_region_stats *stats)
+{
+	struct vas_region_stats known = { .size = sizeof(known) };
+	struct vas_failure failure;
+	int err;
+
+	if (!region || !stats || stats->size < STATS_MIN)
+		return -EINVAL;
+	err = vas_region_sum(region, &failure, &known);
+	return err ? err : vas_options_store(stats, &known, sizeof(known), STATS_MIN);
+}

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Blocks: taken and freed.
+ *
+ * WHAT FOR. A free takes the block out of use, always: without memory of its own, at the kernel's limit
+ * of mappings too, and so that nobody is handed the addresses before they are inaccessible again.
+ *
+ * STRATEGY. The block's mark says what is going on. A free makes it FREEING, drops the lock,
+ * sends the memory down the retire ladder, and only then gives the block back to the allocator. Of two frees
+ * of one block at once, one finds it LIVE. What the kernel does not make inaccessible for now stays
+ * taken as RETIRED, until the space tells that it is (vas_block_settle). A block in which nothing was ever
+ * committed goes back at once, without the engine.
+ *
+ * What a free needs of the engine's books was promised when something was first committed in the block.
+ * Promises are got by the dozen and kept by the region.
+ *
+ * CONCURRENCY. The region's lock for the books, dropped over the engine; see region.h.
+ *
+ * WHAT IT DOES NOT DO. It does not keep one thread from using a block that another frees.
+ */
+#include <errno.h>
+
+#include "base/assert.h"
+#include "base/number.h"
+#include "region/region.h"
+
+#define PLACES (VAS_ALLOC_LOW | VAS_ALLOC_HIGH | VAS_ALLOC_EXACT | VAS_ALLOC_RANDOM)
+#define RETRIES 16u /* refusals that an allocation without room bears, in getting RETIRED blocks back */
+
+_Static_assert(VAS_ALLOC_LOW == VAS_BLOCKS_LOW && VAS_ALLOC_HIGH == VAS_BLOCKS_HIGH &&
+		       VAS_ALLOC_EXACT == VAS_BLOCKS_EXACT && VAS_ALLOC_RANDOM == VAS_BLOCKS_RANDOM,
+	       "the places have the same bits");
+
+void vas_block_mark(struct vas_region *region, uint64_t start, uint32_t mark)
+{
+	int err = vas_blocks_mark(region->blocks, start, NULL, mark);
+
+	VAS_ASSERT(err == 0);
+}
+
+/* Free again; its record goes, its promise is spent or was kept by the caller. */
+static void block_vacate(struct vas_region *region, uint64_t start, uint32_t *mark)
+{
+	struct vas_block_info info;
+	int err = vas_blocks_free(region->blocks, start, &info);
+
+	VAS_ASSERT(err == 0);
+	if (vas_mark_record(info.mark))
+		vas_record_give(region, vas_mark_record(info.mark));
+	*mark = info.mark;
+}
+
+void vas_block_drop(struct vas_region *region, uint64_t start)
+{
+	uint32_t mark;
+
+	block_vacate(region, start, &mark);
+	if (mark & VAS_MARK_PROMISED)
+		region->promises++;
+}
+
+int vas_block_find(struct vas_region *region, uint64_t start, struct vas_failure *failure,
+		   struct vas_block_info *info)
+{
+	int err = vas_blocks_at(region->blocks, start, info);
+
+	if (err == -ERANGE)
+		return vas_region_refuse(failure, VAS_WHY_OUTSIDE, err);
+	if (err || !vas_mark_is(info->mark, VAS_MARK_LIVE))
+		return vas_region_refuse(failure, VAS_WHY_NO_BLOCK, -ENOENT);
+	if (info->span.start != start)
+		return vas_region_refuse(failure, VAS_WHY_INSIDE, -EINVAL);
+	return 0;
+}
+
+/* --- alloc --- */
+
+static int alloc_refusal(int err, uint32_t flags, struct vas_failure *failure)
+{
+	switch (err) {
+	case -EINVAL:
+		return vas_region_refuse(failure, VAS_WHY_ARGUMENT, err);
+	case -ERANGE:
+		return vas_region_refuse(failure, VAS_WHY_WINDOW, err);
+	case -EEXIST:
+		return vas_region_refuse(failure, VAS_WHY_TAKEN, err);
+	case -ENOSPC:
+		return vas_region_refuse(failure,
+					 flags & VAS_ALLOC_EXACT ? VAS_WHY_TAKEN : VAS_WHY_FULL, err);
+	default:
+		return vas_region_refuse(failure, VAS_WHY_BOOKS, -ENOMEM);
+	}
+}
+
+/* Lock held. A record when the block has a tag. */
+static int alloc_record(struct vas_region *region, uint32_t tag, uint32_t *mark)
+{
+	uint32_t number;
+	int err;
+
+	if (!tag)
+		return 0;
+	err = vas_record_take(region, &number);
+	if (err)
+		return err;
+	vas_record_get(region, number)->tag = tag;
+	*mark |= number << VAS_MARK_RECORD_SHIFT;
+	return 0;
+}
+
+/* Takes the block. Lock held, also after. */
+static int alloc_take(struct vas_region *region, struct vas_block_request *request, uint32_t tag,
+		      uint64_t *start)
+{
+	int err = alloc_record(region, tag, &request->mark);
+
+	if (err)
+		return err;
+	err = vas_blocks_alloc(region->blocks, request, start);
+	if (err && vas_mark_record(request->mark)) {
+		vas_record_give(region, vas_mark_record(request->mark));
+		request->mark &= (1u << VAS_MARK_RECORD_SHIFT) - 1;
+	}
+	return err;
+}
+
+/*
+ * The same; without room, blocks that are RETIRED are tried to be got back, once. Lock held,
+ * after an error not.
+ */
+static int alloc_place(struct vas_region *region, struct vas_block_request *request,
+		       uint32_t tag, struct vas_failure *failure, uint64_t *start)
+{
+	int err = alloc_take(region, request, tag, start);
+
+	if (__builtin_expect(err, 0) && (err == -ENOSPC || err == -EEXIST) && region->retired) {
+		vas_region_unlock(region);
+		(void)vas_part_retry(region->space, RETRIES);
+		err = vas_region_lock(region, failure);
+		if (err)
+			return err;
+		err = alloc_take(region, request, tag, start);
+	}
+	if (__builtin_expect(err, 0)) {
+		vas_region_unlock(region);
+		return alloc_refusal(err, request->flags, failure);
+	}
+	return 0;
+}
+
+/* A block that could not be committed goes again. No lock. */
+static void alloc_undo(struct vas_region *region, struct vas_span span, bool remains)
+{
+	struct vas_failure failure;
+
+	vas_lock_take(&region->lock);
+	if (!remains || vas_region_pin(region, &failure)) {
+		region->unfinished--;
+		vas_block_drop(region, span.start);
+		vas_region_unlock(region);
+		return;
+	}
+	/* The kernel refused even to take back what was committed: down the ladder with it. */
+	vas_block_mark(region, span.start, VAS_MARK_FREEING | VAS_MARK_PROMISED);
+	(void)vas_block_retire(region, span, &failure, NULL);
+}
+
+/* All of a block that is MAKING gets memory. Lock held; not after. */
+static int alloc_commit(struct vas_region *region, struct vas_span span, uint32_t mark,
+			const struct vas_commit_opts *opts, struct vas_failure *failure,
+			uint32_t *flags)
+{
+	bool dirty = false;
+	int err;
+
+	err = vas_region_pin(region, failure);
+	if (err) {
+		vas_block_drop(region, span.start);
+		vas_region_unlock(region);
+		return err;
+	}
+	region->unfinished++;
+	err = vas_block_populate(region, span, opts, &dirty, failure);
+	if (err) {
+		alloc_undo(region, span, dirty);
+		return err;
+	}
+	vas_lock_take(&region->lock);
+	region->unfinished--;
+	vas_block_mark(region, span.start, vas_mark_with(mark, VAS_MARK_LIVE));
+	region->live++;
+	region->used += span.size;
+	region->allocs++;
+	vas_region_unlock(region);
+	*flags = VAS_BLOCK_COMMITTED | (dirty ? VAS_BLOCK_DIRTY : 0);
+	return 0;
+}
+
+int vas_block_alloc(struct vas_region *region, uint64_t size, const struct vas_alloc_opts *opts,
+		    struct vas_failure *failure, struct vas_block *block)
+{
+	struct vas_block_request request = {
+		.size = size,
+		.alignment = opts->alignment,
+		.phase = opts->phase,
+		.min = opts->min,
+		.max = opts->max,
+		.boundary = opts->boundary,
+		.address = (uint64_t)(uintptr_t)opts->address,
+		.flags = opts->flags & PLACES,
+		.mark = VAS_MARK_LIVE,
+	};
+	bool commit = (opts->flags & VAS_ALLOC_COMMIT) != 0;
+	uint32_t flags = 0;
+	uint64_t start;
+	int err;
+
+	if (size == 0 || !vas_align_up(size, region->granule, &request.size))
+		return vas_region_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
+	err = vas_region_lock(region, failure);
+	if (err)
+		return err;
+	if (commit) {
+		request.mark = VAS_MARK_MAKING | VAS_MARK_PROMISED;
+		err = vas_region_promise(region, failure);
+		if (err)
+			return err;
+	}
+	err = alloc_place(region, &request, opts->tag, failure, &start);
+	if (err)
+		return err;
+	if (commit) {
+		region->promises--;
+		err = alloc_commit(region, (struct vas_span){ start, request.size }, request.mark,
+				   opts->commit, failure, &flags);
+		if (err)
+			return err;
+	} else {
+		region->live++;
+		region->used += request.size;
+		region->allocs++;
+		vas_region_unlock(region);
+	}
+	*block = (struct vas_block){ (void *)(uintptr_t)start, request.size, flags, opts->tag };
+	return 0;
+}
+
+/* --- free --- */
+
+/* Whether its addresses may be handed out again: the next commit replaces what is there. */
+static bool is_usable(enum vas_retired state)
+{
+	return state == VAS_RETIRED_GONE || state == VAS_RETIRED_GUARDED;
+}
+
+/* The ladder ended before the block was inaccessible: it stays taken. Lock held. */
+static void block_keep(struct vas_region *region, struct vas_span span)
+{
+	struct vas_block_info info;
+	int err = vas_blocks_at(region->blocks, span.start, &info);
+
+	VAS_ASSERT(err == 0);
+	if (vas_mark_record(info.mark))
+		vas_record_give(region, vas_mark_record(info.mark));
+	vas_block_mark(region, span.start, VAS_MARK_RETIRED);
+	region->retired++;
+}
+
+int vas_block_retire(struct vas_region *region, struct vas_span span, struct vas_failure *failure,
+		     enum vas_retired *state)
+{
+	struct vas_holding *holding = region->user.holding;
+	enum vas_retired reached;
+	uint32_t mark;
+	int err;
+
+	vas_region_unlock(region);
+	/* This spends the block's promise. */
+	err = vas_part_decommit(region->space, holding, span, true, &reached, failure);
+	vas_region_unpin(region);
+	if (err)
+		return err;
+	vas_lock_take(&region->lock);
+	region->unfinished--;
+	if (__builtin_expect(is_usable(reached), 1))
+		block_vacate(region, span.start, &mark);
+	else
+		block_keep(region, span);
+	vas_region_unlock(region);
+	/* It may have become inaccessible before it was marked. */
+	if (__builtin_expect(!is_usable(reached), 0))
+		vas_block_settle(region, span);
+	if (state)
+		*state = reached;
+	return 0;
+}
+
+/* The caller's block no more. Lock held. */
+static void free_count(struct vas_region *region, uint64_t size)
+{
+	region->live--;
+	region->used -= size;
+	region->frees++;
+}
+
+static void free_undo(struct vas_region *region, const struct vas_block_info *info)
+{
+	vas_lock_take(&region->lock);
+	vas_block_mark(region, info->span.start, info->mark);
+	region->unfinished--;
+	region->live++;
+	region->used += info->span.size;
+	region->frees--;
+	vas_region_unlock(region);
+}
+
+int vas_block_free(struct vas_region *region, uint64_t start, struct vas_failure *failure,
+		   enum vas_retired *state)
+{
+	struct vas_block_info info;
+	int err;
+
+	err = vas_region_lock(region, failure);
+	if (err)
+		return err;
+	err = vas_block_find(region, start, failure, &info);
+	if (!err && (info.mark & VAS_MARK_PROMISED))
+		err = vas_region_pin(region, failure);
+	if (err) {
+		vas_region_unlock(region);
+		return err;
+	}
+	free_count(region, info.span.size);
+	if (!(info.mark & VAS_MARK_PROMISED)) {
+		vas_block_drop(region, start);
+		vas_region_unlock(region);
+		*state = VAS_RETIRED_GONE;
+		return 0;
+	}
+	region->unfinished++;
+	vas_block_mark(region, start, vas_mark_with(info.mark, VAS_MARK_FREEING));
+	err = vas_block_retire(region, info.span, failure, state);
+	if (err)
+		free_undo(region, &info);
+	return err;
+}
+
+/* --- what became inaccessible later --- */
+
+bool vas_block_is_reserved(struct vas_region *region, struct vas_span span)
+{
+	uint64_t position = span.start;
+	struct vas_part part;
+
+	while (position < vas_range_end(span)) {
+		vas_part_at(region->space, region->user.holding, position, &part);
+		if (part.state != VAS_PART_RESERVED && part.state != VAS_PART_GUARDED)
+			return false;
+		position = vas_range_end(part.span);
+	}
+	return true;
+}
+
+/* The next block from *position on that is RETIRED; *position moves past it. Lock held. */
+static bool settle_next(struct vas_region *region, uint64_t *position, uint64_t end,
+			struct vas_span *span)
+{
+	struct vas_block_info info;
+
+	while (region->retired && *position < end &&
+	       vas_blocks_next(region->blocks, *position, &info) == 0 && info.span.start < end) {
+		*position = vas_range_end(info.span);
+		if (info.live && vas_mark_is(info.mark, VAS_MARK_RETIRED)) {
+			*span = info.span;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* One block that was RETIRED. No lock. */
+static void settle_block(struct vas_region *region, struct vas_span span)
+{
+	struct vas_block_info info;
+
+	vas_lock_take(&region->lock);
+	if (vas_blocks_at(region->blocks, span.start, &info) == 0 &&
+	    info.span.start == span.start && info.span.size == span.size &&
+	    vas_mark_is(info.mark, VAS_MARK_RETIRED)) {
+		region->retired--;
+		vas_block_drop(region, span.start);
+	}
+	vas_region_unlock(region);
+}
+
+void vas_block_settle(struct vas_region *region, struct vas_span within)
+{
+	uint64_t position = within.start, end = vas_range_end(within);
+	struct vas_failure failure;
+	struct vas_span span;
+	bool settled;
+
+	for (;;) {
+		if (vas_region_look(region, &failure))
+			return;
+		settled = !settle_next(region, &position, end, &span) ||
+			  vas_region_pin(region, &failure);
+		vas_region_unlock(region);
+		if (settled)
+			return;
+		settled = vas_block_is_reserved(region, span);
+		vas_region_unpin(region);
+		if (settled)
+			settle_block(region, span);
+	}
+}

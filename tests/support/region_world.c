@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "support/region_world.h"
+
+#include <string.h>
+
+#include "base/code.h"
+#include "tap/tap.h"
+
+static struct region_world the_world;
+
+struct region_world *region_world_begin(uint64_t page, uint32_t width)
+{
+	struct region_world *world = &the_world;
+	const struct vas_sim_config config = { .width = width, .page_size = page, .seed = tap_seed() };
+
+	memset(world, 0, sizeof(*world));
+	world->page = page;
+	if (vas_sys_sim_init(&world->sim, &config) != 0)
+		tap_bail("no simulated kernel");
+	if (vas_space_init(&world->space, &world->sim.sys, vas_sys_real()) != 0)
+		tap_bail("no space over it");
+	return world;
+}
+
+void region_world_end(struct region_world *world)
+{
+	enum vas_retired state;
+
+	if (world->region) {
+		world_check(world, "at the end");
+		is_err(vas_region_unmake(world->region, &state, &world->failure), 0, "unmade");
+		is_u64(state, VAS_RETIRED_GONE, "all of it is gone");
+	}
+	is_u64(world->space.stats.committed, 0, "nothing is committed any more");
+	vas_sys_sim_destroy(&world->sim);
+}
+
+int world_make(struct region_world *world, uint64_t size, const struct vas_region_opts *opts)
+{
+	struct vas_region_opts known = { .size = sizeof(known) };
+
+	if (opts)
+		known = *opts;
+	vas_failure_begin(&world->failure, VAS_OPERATION_REGION, size);
+	return vas_region_make(&world->space, size, &known, &world->failure, &world->region);
+}
+
+int world_alloc(struct region_world *world, uint64_t size, const struct vas_alloc_opts *opts,
+		uint64_t *start)
+{
+	static const struct vas_commit_opts commit = { .size = sizeof(commit) };
+	struct vas_alloc_opts known = { .size = sizeof(known) };
+	struct vas_block block;
+	int err;
+
+	if (opts)
+		known = *opts;
+	if ((known.flags & VAS_ALLOC_COMMIT) && !known.commit)
+		known.commit = &commit;
+	vas_failure_begin(&world->failure, VAS_OPERATION_ALLOC, size);
+	err = vas_block_alloc(world->region, size, &known, &world->failure, &block);
+	if (!err)
+		*start = (uint64_t)(uintptr_t)block.start;
+	return err;
+}
+
+int world_free(struct region_world *world, uint64_t start)
+{
+	enum vas_retired state;
+
+	vas_failure_begin(&world->failure, VAS_OPERATION_FREE, 0);
+	return vas_block_free(world->region, start, &world->failure, &state);
+}
+
+int world_commit(struct region_world *world, uint64_t start, uint64_t size)
+{
+	static const struct vas_commit_opts opts = { .size = sizeof(opts) };
+
+	vas_failure_begin(&world->failure, VAS_OPERATION_COMMIT, size);
+	return vas_block_commit(world->region, (struct vas_span){ start, size }, &opts,
+				&world->failure);
+}
+
+int world_resize(struct region_world *world, uint64_t start, uint64_t size)
+{
+	vas_failure_begin(&world->failure, VAS_OPERATION_ALLOC, size);
+	return vas_block_resize(world->region, start, size, &world->failure);
+}
+
+const char *world_why(const struct region_world *world)
+{
+	return vas_why_name((enum vas_why)world->failure.why);
+}
+
+uint64_t world_accessible(const struct region_world *world)
+{
+	struct vas_span span = world->region->span;
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < world->sim.count; i++) {
+		const struct vas_sim_mapping *item = &world->sim.mappings[i];
+		uint64_t from = item->start > span.start ? item->start : span.start;
+		uint64_t to = item->end < span.start + span.size ? item->end
+								 : span.start + span.size;
+
+		if (item->prot && from < to)
+			bytes += to - from;
+	}
+	return bytes;
+}
+
+struct vas_region_stats world_stats(struct region_world *world)
+{
+	struct vas_region_stats stats = { .size = sizeof(stats) };
+
+	if (vas_region_sum(world->region, &world->failure, &stats))
+		tap_bail("no statistics");
+	return stats;
+}
+
+void world_check(struct region_world *world, const char *when)
+{
+	uint64_t where = 0;
+	const char *reason = "";
+
+	ok(vas_region_check(world->region), "%s: the region's books are whole", when);
+	is_err(vas_space_check(&world->space, &where), 0, "%s: the space's books say what is mapped",
+	       when);
+	ok(vas_sys_sim_check(&world->sim, &reason), "%s: the simulated kernel is sound%s", when,
+	   reason ? reason : "");
+}
