@@ -17,9 +17,8 @@
  * begins with the span: so each gap lies in one leaf only. When a leaf loses its
  * first block, the leaf before it takes over the bytes. Nodes have one size and
  * come from chunks; what is not in use waits in a list and is never given back
- * before the end. A node that got small is joined to its neighbour when both
- * fill at most three quarters of one, so nodes are more than a third full on
- * average.
+ * before the end. A node that is at most half full is joined to a neighbour when
+ * both fill at most three quarters of one.
  *
  * BOUNDS. Every function here but prepare takes O(log n) steps.
  *
@@ -141,42 +140,44 @@ static uint64_t node_key(struct vas_block_node *node)
 	return node->level ? vas_block_inner(node)->key[0] : vas_block_leaf(node)->base;
 }
 
-static void leaf_room(const struct vas_blocks *blocks, const struct vas_block_leaf *leaf,
-		      uint64_t *room)
+/* The largest gap of a leaf after its start is aligned. */
+static uint64_t leaf_room(const struct vas_block_leaf *leaf, uint64_t alignment)
 {
-	for (uint32_t i = 0; i <= leaf->node.count; i++) {
-		uint64_t start = vas_block_gap_start(leaf, i);
-		uint64_t end = vas_block_gap_end(leaf, i);
-		uint64_t left;
+	uint64_t start = leaf->base;
+	uint64_t room = 0;
 
-		if (end - start > room[0])
-			room[0] = end - start;
-		for (uint32_t key = 1; key < VAS_BLOCK_KEYS; key++) {
-			/* A gap that is no larger than the room can only be less when it is aligned. */
-			if (end - start <= room[key])
-				continue;
-			left = vas_block_room(start, end, blocks->alignment[key]);
-			if (left > room[key])
-				room[key] = left;
+	for (uint32_t i = 0; i <= leaf->node.count; i++) {
+		uint64_t end = vas_block_gap_end(leaf, i);
+
+		/* A gap that is no larger than the room can only be less when it is aligned. */
+		if (end - start > room) {
+			uint64_t left = vas_block_room(start, end, alignment);
+
+			room = left > room ? left : room;
 		}
+		start = leaf->end[i < leaf->node.count ? i : 0];
 	}
+	return room;
+}
+
+static uint64_t node_room(const struct vas_blocks *blocks, struct vas_block_node *node,
+			  uint32_t key)
+{
+	const uint64_t *rooms = vas_block_inner(node)->room[key];
+	uint64_t room = 0;
+
+	if (!node->level)
+		return leaf_room(vas_block_leaf(node), blocks->alignment[key]);
+	for (uint32_t i = 0; i < node->count; i++)
+		room = rooms[i] > room ? rooms[i] : room;
+	return room;
 }
 
 void vas_block_tree_room(const struct vas_blocks *blocks, struct vas_block_node *node,
 			 uint64_t *room)
 {
-	const struct vas_block_inner *inner = vas_block_inner(node);
-
 	for (uint32_t key = 0; key < VAS_BLOCK_KEYS; key++)
-		room[key] = 0;
-	if (!node->level) {
-		leaf_room(blocks, vas_block_leaf(node), room);
-		return;
-	}
-	for (uint32_t key = 0; key < VAS_BLOCK_KEYS; key++)
-		for (uint32_t i = 0; i < node->count; i++)
-			if (inner->room[key][i] > room[key])
-				room[key] = inner->room[key][i];
+		room[key] = node_room(blocks, node, key);
 }
 
 static uint32_t slot_of(const struct vas_block_inner *inner, const struct vas_block_node *child)
@@ -211,6 +212,52 @@ static void refresh(struct vas_blocks *blocks, struct vas_block_node *node)
 {
 	while (node->parent && slot_refresh(blocks, node))
 		node = &node->parent->node;
+}
+
+/* A gap of the leaf became [start, end), which is more: no other gap has to be looked at. */
+static void gap_grew(struct vas_blocks *blocks, struct vas_block_leaf *leaf, uint64_t start,
+		     uint64_t end)
+{
+	struct vas_block_node *node = &leaf->node;
+	bool changed = true;
+
+	for (; node->parent && changed; node = &node->parent->node) {
+		struct vas_block_inner *parent = node->parent;
+		uint32_t slot = slot_of(parent, node);
+
+		changed = false;
+		for (uint32_t key = 0; key < VAS_BLOCK_KEYS; key++) {
+			uint64_t room = vas_block_room(start, end, blocks->alignment[key]);
+
+			if (room <= parent->room[key][slot])
+				continue;
+			parent->room[key][slot] = room;
+			changed = true;
+		}
+	}
+}
+
+/* A gap of the leaf that was [start, end) became less: that matters where it was the largest. */
+static void gap_shrank(struct vas_blocks *blocks, struct vas_block_leaf *leaf, uint64_t start,
+		       uint64_t end)
+{
+	struct vas_block_node *node = &leaf->node;
+	bool changed = true;
+
+	for (; node->parent && changed; node = &node->parent->node) {
+		struct vas_block_inner *parent = node->parent;
+		uint32_t slot = slot_of(parent, node);
+
+		changed = false;
+		for (uint32_t key = 0; key < VAS_BLOCK_KEYS; key++) {
+			uint64_t room = vas_block_room(start, end, blocks->alignment[key]);
+
+			if (room == 0 || room < parent->room[key][slot])
+				continue;
+			parent->room[key][slot] = node_room(blocks, node, key);
+			changed |= parent->room[key][slot] != room;
+		}
+	}
 }
 
 /* After a change of the tree's shape: all the way up. */
@@ -379,6 +426,7 @@ void vas_block_tree_insert(struct vas_blocks *blocks, struct vas_block_place pla
 {
 	struct vas_block_leaf *leaf = place.leaf;
 	uint32_t index = place.index;
+	uint64_t start, end;
 	size_t moved;
 
 	count_insert(blocks, place, span);
@@ -391,6 +439,8 @@ void vas_block_tree_insert(struct vas_blocks *blocks, struct vas_block_place pla
 			index -= half;
 		}
 	}
+	start = vas_block_gap_start(leaf, index);
+	end = vas_block_gap_end(leaf, index);
 	moved = leaf->node.count - index;
 	memmove(&leaf->start[index + 1], &leaf->start[index], moved * sizeof(leaf->start[0]));
 	memmove(&leaf->end[index + 1], &leaf->end[index], moved * sizeof(leaf->end[0]));
@@ -399,7 +449,7 @@ void vas_block_tree_insert(struct vas_blocks *blocks, struct vas_block_place pla
 	leaf->end[index] = span.start + span.size;
 	leaf->mark[index] = mark;
 	leaf->node.count++;
-	refresh(blocks, &leaf->node);
+	gap_shrank(blocks, leaf, start, end);
 }
 
 static void node_shrunk(struct vas_blocks *blocks, struct vas_block_node *node);
@@ -474,9 +524,10 @@ static void node_join(struct vas_blocks *blocks, struct vas_block_node *left,
 static void node_shrunk(struct vas_blocks *blocks, struct vas_block_node *node)
 {
 	struct vas_block_inner *parent = node->parent;
+	uint32_t most = node->level ? VAS_BLOCK_FAN : VAS_BLOCK_LEAF;
 	uint32_t slot;
 
-	if (!parent)
+	if (!parent || node->count > most / 2)
 		return;
 	slot = slot_of(parent, node);
 	if (slot + 1 < parent->node.count && node_fits(node, parent->child[slot + 1]))
@@ -517,20 +568,24 @@ void vas_block_tree_remove(struct vas_blocks *blocks, struct vas_block_place pla
 		leaf_rebase(blocks, leaf);
 		return;
 	}
-	refresh(blocks, &leaf->node);
+	gap_grew(blocks, leaf, vas_block_gap_start(leaf, index), vas_block_gap_end(leaf, index));
 	node_shrunk(blocks, &leaf->node);
 }
 
 void vas_block_tree_set_end(struct vas_blocks *blocks, struct vas_block_place place, uint64_t end)
 {
 	uint64_t limit = vas_block_gap_end(place.leaf, place.index + 1);
+	uint64_t old = place.leaf->end[place.index];
 
 	VAS_ASSERT(end > place.leaf->start[place.index] && end <= limit);
-	blocks->free_ranges -= (place.leaf->end[place.index] < limit);
+	blocks->free_ranges -= (old < limit);
 	blocks->free_ranges += (end < limit);
-	blocks->used += end - place.leaf->end[place.index];
+	blocks->used += end - old;
 	place.leaf->end[place.index] = end;
-	refresh(blocks, &place.leaf->node);
+	if (end < old)
+		gap_grew(blocks, place.leaf, end, limit);
+	else
+		gap_shrank(blocks, place.leaf, old, limit);
 }
 
 struct vas_block_place vas_block_tree_last(const struct vas_blocks *blocks)
