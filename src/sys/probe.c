@@ -189,9 +189,11 @@ static int probe_sync_holes(struct vas_sys *sys)
 	return -EOPNOTSUPP;
 }
 
-static int probe_advice(struct vas_sys *sys, int advice)
+/* One page of memory without a file: MAP_PRIVATE or MAP_SHARED. */
+static int probe_advice(struct vas_sys *sys, int advice, int type)
 {
-	int64_t base = probe_pages(sys, 1, PROT_READ | PROT_WRITE);
+	int64_t base = VAS_CALL(sys, map, 0, sys->page_size, PROT_READ | PROT_WRITE,
+				type | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	int64_t got;
 
 	if (base < 0)
@@ -203,12 +205,46 @@ static int probe_advice(struct vas_sys *sys, int advice)
 
 static int probe_populate_write(struct vas_sys *sys)
 {
-	return probe_advice(sys, MADV_POPULATE_WRITE);
+	return probe_advice(sys, MADV_POPULATE_WRITE, MAP_PRIVATE);
 }
 
 static int probe_guard(struct vas_sys *sys)
 {
-	return probe_advice(sys, MADV_GUARD_INSTALL);
+	return probe_advice(sys, MADV_GUARD_INSTALL, MAP_PRIVATE);
+}
+
+static int probe_guard_object(struct vas_sys *sys)
+{
+	return probe_advice(sys, MADV_GUARD_INSTALL, MAP_SHARED);
+}
+
+static int probe_wipe_on_fork(struct vas_sys *sys)
+{
+	return probe_advice(sys, MADV_WIPEONFORK, MAP_PRIVATE);
+}
+
+static int probe_dontneed_locked(struct vas_sys *sys)
+{
+	return probe_advice(sys, MADV_DONTNEED_LOCKED, MAP_PRIVATE);
+}
+
+static int probe_remove(struct vas_sys *sys)
+{
+	return probe_advice(sys, MADV_REMOVE, MAP_SHARED);
+}
+
+/* Setting the policy that the page has already: sandboxes that deny mbind deny that too. */
+static int probe_policy(struct vas_sys *sys)
+{
+	int64_t base = probe_pages(sys, 1, PROT_NONE);
+	int64_t got;
+
+	if (base < 0)
+		return UNDECIDED;
+	got = VAS_CALL(sys, set_policy, (uint64_t)base, sys->page_size, VAS_MPOL_DEFAULT, NULL, 0,
+		       0);
+	probe_drop(sys, (uint64_t)base, 1);
+	return (int)got;
 }
 
 static int probe_anon_name(struct vas_sys *sys)
@@ -286,6 +322,36 @@ static const struct probe_entry probe_table[VAS_PROBE_COUNT] = {
 		"MAP_FIXED with MAP_FIXED_NOREPLACE claims, and interceptors let it pass.",
 		"4.19",
 		probe_both_bits,
+	},
+	[VAS_PROBE_GUARD_OBJECT] = {
+		"guard_object",
+		"MADV_GUARD_INSTALL works in mappings of files and shared memory too.",
+		"6.15",
+		probe_guard_object,
+	},
+	[VAS_PROBE_WIPE_ON_FORK] = {
+		"wipe_on_fork",
+		"MADV_WIPEONFORK gives a forked child pages of zeroes.",
+		"4.14",
+		probe_wipe_on_fork,
+	},
+	[VAS_PROBE_DONTNEED_LOCKED] = {
+		"dontneed_locked",
+		"MADV_DONTNEED_LOCKED takes the bytes of locked memory.",
+		"5.18",
+		probe_dontneed_locked,
+	},
+	[VAS_PROBE_REMOVE] = {
+		"remove",
+		"MADV_REMOVE takes the bytes of shared memory, without a descriptor.",
+		"2.6",
+		probe_remove,
+	},
+	[VAS_PROBE_POLICY] = {
+		"policy",
+		"mbind sets the memory policy of a range, and no sandbox denies it.",
+		"2.6",
+		probe_policy,
 	},
 };
 

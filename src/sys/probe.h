@@ -23,6 +23,11 @@ enum vas_probe {
 	VAS_PROBE_ANON_NAME, /* PR_SET_VMA_ANON_NAME */
 	VAS_PROBE_PROC_MAPS, /* /proc/self/maps can be read */
 	VAS_PROBE_BOTH_BITS, /* MAP_FIXED | MAP_FIXED_NOREPLACE claims as well */
+	VAS_PROBE_GUARD_OBJECT, /* MADV_GUARD_INSTALL in files and shared memory */
+	VAS_PROBE_WIPE_ON_FORK, /* MADV_WIPEONFORK */
+	VAS_PROBE_DONTNEED_LOCKED, /* MADV_DONTNEED_LOCKED */
+	VAS_PROBE_REMOVE, /* MADV_REMOVE on shared memory */
+	VAS_PROBE_POLICY, /* mbind is there and not denied */
 	VAS_PROBE_COUNT
 };
 

@@ -38,17 +38,10 @@ static bool sim_may_expand(const struct vas_sys_sim *sim, uint64_t bytes)
 	return sim->address_used / page + bytes / page <= sim->config.address_limit / page;
 }
 
-static bool sim_is_huge(struct vas_sys_sim *sim, const struct vas_sim_mapping *mapping)
-{
-	const struct vas_sim_object *object = vas_sim_object_of(sim, mapping);
-
-	return object && object->kind == VAS_SYS_KIND_HUGETLB;
-}
-
 /* Whether a private mapping counts as committed memory. */
-static bool sim_accountable(uint32_t prot, const struct vas_sim_mapping *mapping, bool huge)
+static bool sim_accountable(uint32_t prot, uint32_t flags)
 {
-	return (prot & PROT_WRITE) && !(mapping->flags & (MAP_NORESERVE | MAP_SHARED)) && !huge;
+	return (prot & PROT_WRITE) && !(flags & (MAP_NORESERVE | MAP_SHARED | VAS_SIM_HUGETLB));
 }
 
 /* Bytes of [start, end) that are mapped. */
@@ -109,7 +102,7 @@ static int64_t sim_map_region(struct vas_sys_sim *sim, struct vas_sim_mapping *m
 		return error;
 	if (!sim_may_expand(sim, size - sim_mapped_within(sim, mapping->start, mapping->end)))
 		return -ENOMEM;
-	if (sim_accountable(mapping->prot, mapping, sim_is_huge(sim, mapping))) {
+	if (sim_accountable(mapping->prot, mapping->flags)) {
 		charge = size - sim_accounted(sim, mapping->start, mapping->end);
 		if (charge > sim->config.commit_limit)
 			return -ENOMEM;
@@ -119,7 +112,7 @@ static int64_t sim_map_region(struct vas_sys_sim *sim, struct vas_sim_mapping *m
 	/* A shared object is charged when it is made, which is past return: a hole stays. */
 	if (mapping->object && !(mapping->flags & MAP_NORESERVE) && size > sim->config.commit_limit)
 		return -ENOMEM;
-	error = sim_is_huge(sim, mapping) ? sim_map_huge(sim, mapping) : 0;
+	error = mapping->flags & VAS_SIM_HUGETLB ? sim_map_huge(sim, mapping) : 0;
 	if (error)
 		return error;
 	vas_sim_add(sim, mapping);
@@ -135,6 +128,8 @@ static int sim_map_access(struct vas_sys_sim *sim, struct vas_sim_mapping *mappi
 
 	if (object && object->kind == VAS_SYS_KIND_OTHER)
 		mapping->flags |= VAS_SIM_DRIVER;
+	if (object && object->kind == VAS_SYS_KIND_HUGETLB)
+		mapping->flags |= VAS_SIM_HUGETLB;
 	if (!descriptor)
 		return 0;
 	if (shared && (mapping->prot & PROT_WRITE) && !descriptor->writable)
@@ -343,7 +338,7 @@ static int sim_protect_part(struct vas_sys_sim *sim, size_t *index, uint64_t sta
 	    ((wanted.flags & VAS_SIM_NO_WRITE) && (prot & PROT_WRITE)))
 		return -EACCES;
 	if ((prot & PROT_WRITE) && !accounted && !(wanted.prot & PROT_WRITE) &&
-	    sim_accountable(prot, &wanted, sim_is_huge(sim, &wanted))) {
+	    sim_accountable(prot, wanted.flags)) {
 		if (end - start > sim->config.commit_limit)
 			return -ENOMEM;
 		wanted.flags |= VAS_SIM_ACCOUNT;

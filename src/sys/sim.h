@@ -60,6 +60,7 @@ struct vas_sim_config {
 };
 
 /* Flags beside MAP_SHARED, MAP_PRIVATE, MAP_NORESERVE and MAP_GROWSDOWN. */
+#define VAS_SIM_HUGETLB	 0x04000000u /* of hugetlbfs: never merges, being VM_DONTEXPAND */
 #define VAS_SIM_DRIVER	 0x08000000u /* a driver's: never splits, never merges, no pages of its own */
 #define VAS_SIM_LOCKED	 0x10000000u /* mlocked */
 #define VAS_SIM_NO_WRITE 0x20000000u /* shared, of a descriptor that was opened for reading */

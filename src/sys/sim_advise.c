@@ -186,7 +186,8 @@ static void advice_pages(struct vas_sys_sim *sim, size_t index, uint64_t start, 
 		break;
 	case MADV_REMOVE:
 		if (object)
-			vas_sim_object_punch(object, mapping->offset + (start - mapping->start),
+			vas_sim_object_punch(sim, object,
+					     mapping->offset + (start - mapping->start),
 					     mapping->offset + (end - mapping->start));
 		break;
 	default:

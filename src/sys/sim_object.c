@@ -206,11 +206,33 @@ int64_t vas_sim_stat(struct vas_sys_sim *sim, int fd, uint32_t flags, struct vas
 	return 0;
 }
 
-void vas_sim_object_punch(struct vas_sim_object *object, uint64_t start, uint64_t end)
+/* Private copies of the object's offsets [start, end) go with them. */
+static void object_cut_copies(struct vas_sys_sim *sim, int number, uint64_t start, uint64_t end)
+{
+	for (size_t i = 0; i < sim->count; i++) {
+		const struct vas_sim_mapping *mapping = &sim->mappings[i];
+		uint64_t low = start > mapping->offset ? start - mapping->offset : 0;
+		uint64_t high = end > mapping->offset ? end - mapping->offset : 0;
+
+		if (mapping->fd != number)
+			continue;
+		high = high < mapping->end - mapping->start ? high : mapping->end - mapping->start;
+		if (low < high)
+			vas_sim_pages_remove(&sim->private_pages, mapping->start + low,
+					     mapping->start + high);
+	}
+}
+
+void vas_sim_object_punch(struct vas_sys_sim *sim, struct vas_sim_object *object, uint64_t start,
+			  uint64_t end)
 {
 	start = (start + object->page_size - 1) / object->page_size * object->page_size;
 	end = end / object->page_size * object->page_size;
 	vas_sim_pages_remove(&object->held, start, end);
+	/* hugetlbfs unmaps whatever is mapped there, copies too. */
+	if (object->kind == VAS_SYS_KIND_HUGETLB)
+		object_cut_copies(sim, VAS_SIM_OBJECT_FIRST + (int)(object - sim->objects), start,
+				  end);
 }
 
 static bool object_too_large(const struct vas_sys_sim *sim, const struct vas_sim_object *object,
@@ -272,7 +294,7 @@ int64_t vas_sim_allocate(struct vas_sys_sim *sim, int fd, int mode, uint64_t off
 	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE))
 		return -EOPNOTSUPP;
 	if (mode & FALLOC_FL_PUNCH_HOLE) {
-		vas_sim_object_punch(object, offset, offset + size);
+		vas_sim_object_punch(sim, object, offset, offset + size);
 		return 0;
 	}
 	if (object_too_large(sim, object, offset + size))
@@ -281,20 +303,6 @@ int64_t vas_sim_allocate(struct vas_sys_sim *sim, int fd, int mode, uint64_t off
 	if (!error && !(mode & FALLOC_FL_KEEP_SIZE) && offset + size > object->size)
 		object->size = offset + size;
 	return error;
-}
-
-/* Private copies of what lies beyond the end go with it. */
-static void object_cut_copies(struct vas_sys_sim *sim, int number, uint64_t end)
-{
-	for (size_t i = 0; i < sim->count; i++) {
-		const struct vas_sim_mapping *mapping = &sim->mappings[i];
-		uint64_t length = mapping->end - mapping->start;
-		uint64_t kept = end > mapping->offset ? end - mapping->offset : 0;
-
-		if (mapping->fd == number && kept < length)
-			vas_sim_pages_remove(&sim->private_pages, mapping->start + kept,
-					     mapping->end);
-	}
 }
 
 int64_t vas_sim_truncate(struct vas_sys_sim *sim, int fd, uint64_t size)
@@ -318,7 +326,8 @@ int64_t vas_sim_truncate(struct vas_sys_sim *sim, int fd, uint64_t size)
 	if (size <= object->size || object->kind == VAS_SYS_KIND_HUGETLB) {
 		end = (size + object->page_size - 1) / object->page_size * object->page_size;
 		vas_sim_pages_remove(&object->held, end, UINT64_MAX);
-		object_cut_copies(sim, VAS_SIM_OBJECT_FIRST + (int)descriptor->object, end);
+		object_cut_copies(sim, VAS_SIM_OBJECT_FIRST + (int)descriptor->object, end,
+				  UINT64_MAX);
 	}
 	object->size = size;
 	return 0;

@@ -150,6 +150,7 @@ struct access {
 	const struct vas_sim_mapping *mapping;
 	struct vas_sim_object *object;
 	bool own; /* a page of its own comes of it */
+	bool own_if_none; /* only where the object has none: a huge page that is read privately */
 	bool shared; /* the object's page is asked for */
 	uint64_t page_size;
 };
@@ -179,18 +180,33 @@ static void access_mark(const struct access *access, uint64_t start, uint64_t en
 		vas_sim_pages_add(own, start, end);
 }
 
+static bool access_object_has(const struct access *access, uint64_t address)
+{
+	uint64_t offset = access_offset(access, address);
+
+	return vas_spanset_contains(&access->object->held, offset, offset + access->page_size);
+}
+
 /* The memory that the page at address would take. */
 static uint64_t access_cost(const struct access *access, uint64_t address)
 {
 	uint64_t size = access->page_size;
-	uint64_t offset = access_offset(access, address);
 	bool has_own = vas_spanset_contains(&access->sim->private_pages, address, address + size);
 	uint64_t cost = access->own && !has_own ? size : 0;
 
-	if (access->shared && !has_own &&
-	    !vas_spanset_contains(&access->object->held, offset, offset + size))
+	if (access->own_if_none && access_object_has(access, address))
+		cost = 0;
+	if (access->shared && !has_own && !access_object_has(access, address))
 		cost += size;
 	return cost;
+}
+
+/* Huge pages that were allocated beyond the end of their object can be had, others not. */
+static bool access_huge_ends(const struct access *access, uint64_t address)
+{
+	return pages_are_huge(access->sim, access->object) &&
+	       access_offset(access, address) >= access->object->size &&
+	       !access_object_has(access, address);
 }
 
 /* The same as long as there is memory. Returns where it ended. */
@@ -207,9 +223,11 @@ static uint64_t access_limited(const struct access *access, uint64_t start, uint
 	for (; start < end; start += access->page_size) {
 		uint64_t cost = access_cost(access, start);
 
-		if (cost > room)
+		if (cost > room || access_huge_ends(access, start))
 			break;
 		room -= cost;
+		if (access->own_if_none && cost == 0)
+			continue;
 		access_mark(access, start, start + access->page_size);
 	}
 	return start;
@@ -225,6 +243,7 @@ static struct access access_of(struct vas_sys_sim *sim, size_t index, bool write
 				 .mapping = mapping,
 				 .object = object,
 				 .own = private && (write || huge),
+				 .own_if_none = private && huge && !write,
 				 .page_size = object ? object->page_size : sim->sys.page_size };
 
 	if (object && object->kind == VAS_SYS_KIND_FILE)
@@ -265,16 +284,19 @@ int vas_sim_access(struct vas_sys_sim *sim, size_t index, uint64_t start, uint64
 		if (stop <= start)
 			return error;
 	}
-	if (access.own)
+	if (access.own && !access.own_if_none)
 		vas_sim_prepare_anon(sim, index);
-	if (access.object && access_object_end(&access) < stop) {
+	if (access.object && !pages_are_huge(sim, access.object) &&
+	    access_object_end(&access) < stop) {
 		stop = access_object_end(&access);
 		error = -EFAULT;
 		if (stop <= start)
 			return error;
 	}
-	*done = access_limited(&access, start, stop);
-	if (*done < stop)
+	start = access_limited(&access, start, stop);
+	if (start > *done)
+		*done = start;
+	if (start < stop)
 		return pages_are_huge(sim, access.object) ? -EFAULT : -ENOMEM;
 	return error;
 }

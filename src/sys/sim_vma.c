@@ -153,7 +153,7 @@ void vas_sim_remove(struct vas_sys_sim *sim, uint64_t start, uint64_t end)
 
 static bool sim_alike(const struct vas_sim_mapping *a, const struct vas_sim_mapping *b)
 {
-	return !((a->flags | b->flags) & (VAS_SIM_SPECIAL | VAS_SIM_DRIVER)) &&
+	return !((a->flags | b->flags) & (VAS_SIM_SPECIAL | VAS_SIM_DRIVER | VAS_SIM_HUGETLB)) &&
 	       a->prot == b->prot && a->flags == b->flags && a->advice == b->advice &&
 	       a->policy == b->policy && a->fd == b->fd && a->object == b->object &&
 	       a->name == b->name;

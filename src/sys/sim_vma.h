@@ -81,7 +81,8 @@ int64_t vas_sim_create(struct vas_sys_sim *sim, const char *name, uint32_t flags
 int64_t vas_sim_transfer(struct vas_sys_sim *sim, int fd, uint64_t size, uint64_t offset,
 			 bool write);
 /* Takes the bytes of [start, end) away from an object, as punching does. */
-void vas_sim_object_punch(struct vas_sim_object *object, uint64_t start, uint64_t end);
+void vas_sim_object_punch(struct vas_sys_sim *sim, struct vas_sim_object *object, uint64_t start,
+			  uint64_t end);
 
 /* sim_policy.c: mbind; sim_move.c: mremap. */
 int64_t vas_sim_set_policy(struct vas_sys_sim *sim, uint64_t address, uint64_t size, int mode,

@@ -87,6 +87,40 @@ static void proc(void)
 	       VAS_PROBE_YES, "names are known");
 }
 
+/* Older kernels and sandboxes that deny. */
+static void lacking(void)
+{
+	static const struct {
+		enum vas_probe probe;
+		struct vas_sim_config config;
+		int error;
+	} cases[] = {
+		{ VAS_PROBE_GUARD, { .no_guards = true }, EINVAL },
+		{ VAS_PROBE_GUARD_OBJECT, { .no_guards = true }, EINVAL },
+		{ VAS_PROBE_GUARD_OBJECT, { .no_object_guards = true }, EINVAL },
+		{ VAS_PROBE_POLICY, { .no_policy = true }, ENOSYS },
+	};
+	static const enum vas_probe there[] = { VAS_PROBE_GUARD_OBJECT, VAS_PROBE_WIPE_ON_FORK,
+						VAS_PROBE_DONTNEED_LOCKED, VAS_PROBE_REMOVE,
+						VAS_PROBE_POLICY };
+	struct vas_probe_info info = { .size = sizeof(info) };
+	int error;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct vas_probes probes = { .state = { 0 } };
+
+		if (vas_sys_sim_init(&sim, &cases[i].config) != 0)
+			tap_bail("no memory for a simulated kernel");
+		vas_probe_describe(&probes, &sim.sys, (size_t)cases[i].probe, &info);
+		is_i64(info.state, VAS_PROBE_NO, "%s: no, where it is missing", info.name);
+		is_err(info.error, cases[i].error, "which the error tells");
+		vas_sys_sim_destroy(&sim);
+	}
+	for (size_t i = 0; i < sizeof(there) / sizeof(there[0]); i++)
+		is_i64(probed(there[i], VAS_SIM_NOREPLACE_HONOURED, false, false, &error),
+		       VAS_PROBE_YES, "%s: yes, where it is", vas_probe_name(there[i]));
+}
+
 static void faults(void)
 {
 	struct vas_sys_fault fault;
@@ -111,7 +145,7 @@ static void faults(void)
 		vas_probe_has(&probes, &fault.sys, (enum vas_probe)probe);
 	}
 	vas_probe_forget(&probes);
-	for (uint64_t at = 1; at < 40; at++) {
+	for (uint64_t at = 1; at < 70; at++) {
 		vas_sys_fault_arm(&fault, at, false, ENOSYS);
 		for (int probe = 0; probe < VAS_PROBE_COUNT; probe++)
 			(void)vas_probe_has(&probes, &fault.sys, (enum vas_probe)probe);
@@ -168,6 +202,7 @@ int main(void)
 	tap_plan(0);
 	noreplace();
 	proc();
+	lacking();
 	faults();
 	switched_off();
 	tap_case("the real kernel, with nothing left behind", real_case, NULL, 10);

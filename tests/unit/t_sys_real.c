@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sys/definitions.h"
+
 #include "sys/environment.h"
 #include "sys/sys.h"
 #include "tap/tap.h"
@@ -190,6 +192,162 @@ static void cancellation(void)
 	is_i64(reached, 1, "no operation is a cancellation point");
 }
 
+static void objects(void)
+{
+	uint64_t page = sys->page_size;
+	struct vas_sys_stat first, second;
+	char buffer[8] = "";
+	int fd, other, only_read;
+
+	errno = 4711;
+	fd = (int)sys->create(sys, "object", 0);
+	other = (int)sys->create(sys, "object", 0);
+	if (!ok(fd >= 0 && other >= 0, "objects can be created"))
+		return;
+	is_i64(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC, "close on exec");
+	is_i64(sys->truncate(sys, fd, 4 * page), 0, "truncate");
+	is_i64(sys->allocate(sys, fd, 0, 4 * page, page), 0, "allocate");
+	is_i64(sys->stat(sys, fd, VAS_STAT_KIND, &first), 0, "stat");
+	is_u64(first.size, 5 * page, "size");
+	is_u64(first.held, page, "what it holds");
+	is_i64(first.kind, VAS_SYS_KIND_SHMEM, "kind");
+	is_u64(first.page_size, page, "page size");
+	ok(first.readable && first.writable, "access");
+	is_i64(sys->allocate(sys, fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 8 * page), 0,
+	       "punch");
+	is_i64(sys->write_at(sys, fd, "bytes", 5, page - 2), 5, "write");
+	is_i64(sys->read_at(sys, fd, buffer, sizeof(buffer), page - 2), 8, "read");
+	is_str(buffer, "bytes", "what was written");
+	is_i64(sys->read_at(sys, fd, buffer, 8, 5 * page), 0, "nothing behind the end");
+	is_i64(sys->stat(sys, fd, 0, &second), 0, "stat again, without the kind");
+	ok(second.inode == first.inode && second.device == first.device, "the same object");
+	is_u64(second.held, 2 * page, "holds what was written");
+	is_u64(second.page_size, 0, "and the rest was not asked for");
+	is_i64(sys->stat(sys, other, 0, &second), 0, "stat of another");
+	ok(second.inode != first.inode || second.device != first.device, "another object");
+	only_read = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	is_i64(sys->stat(sys, only_read, VAS_STAT_KIND, &second), 0, "stat of a file");
+	ok(second.readable && !second.writable, "that is only read");
+	is_i64(sys->truncate(sys, only_read, 0), -EINVAL, "and cannot be truncated");
+	is_i64(sys->stat(sys, 0x7fff, VAS_STAT_KIND, &second), -EBADF, "no descriptor");
+	is_i64(sys->allocate(sys, fd, 0, 0, 0), -EINVAL, "nothing to allocate");
+	is_i64(errno, 4711, "errno was left alone");
+	close(fd);
+	close(other);
+	close(only_read);
+	fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	is_i64(sys->stat(sys, fd, VAS_STAT_KIND, &second), 0, "stat of a device");
+	ok(second.kind == VAS_SYS_KIND_OTHER && second.size == 0, "which is no object of bytes");
+	close(fd);
+}
+
+static int pending(void)
+{
+	sigset_t set;
+
+	sigpending(&set);
+	return sigismember(&set, SIGXFSZ);
+}
+
+/* Each of the calls that can meet the limit, in a state of the signal. */
+static void meet_limit(int fd, const char *state)
+{
+	uint64_t page = sys->page_size;
+	sigset_t before, after;
+
+	pthread_sigmask(SIG_SETMASK, NULL, &before);
+	is_i64(sys->truncate(sys, fd, 9 * page), -EFBIG, "%s: truncate says EFBIG", state);
+	is_i64(sys->allocate(sys, fd, 0, 0, 9 * page), -EFBIG, "%s: allocate", state);
+	is_i64(sys->write_at(sys, fd, "x", 1, 9 * page), -EFBIG, "%s: write", state);
+	is_i64(sys->truncate(sys, fd, 4 * page), 0, "%s: what fits works", state);
+	pthread_sigmask(SIG_SETMASK, NULL, &after);
+	is_i64(sigismember(&after, SIGXFSZ), sigismember(&before, SIGXFSZ),
+	       "%s: the mask is as it was", state);
+}
+
+static void file_limit_case(void *arg)
+{
+	struct rlimit limit = { .rlim_cur = 4 * sys->page_size, .rlim_max = RLIM_INFINITY };
+	int fd = (int)sys->create(sys, "limited", 0);
+	sigset_t set;
+
+	(void)arg;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	signal(SIGXFSZ, SIG_DFL);
+	meet_limit(fd, "deadly");
+	signal(SIGXFSZ, SIG_IGN);
+	meet_limit(fd, "ignored");
+	sigemptyset(&set);
+	sigaddset(&set, SIGXFSZ);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGXFSZ, SIG_DFL);
+	meet_limit(fd, "blocked");
+	is_i64(pending(), 0, "none of them is left pending");
+	raise(SIGXFSZ);
+	meet_limit(fd, "pending");
+	is_i64(pending(), 1, "one that was there before stays");
+	close(fd);
+}
+
+static void policies(void)
+{
+	uint64_t page = sys->page_size;
+	uint64_t nodes[16] = { 1 };
+	int64_t at = sys->map(sys, 0, 2 * page, PROT_NONE, ANON | MAP_NORESERVE, -1, 0);
+	int64_t got = sys->set_policy(sys, (uint64_t)at, page, VAS_MPOL_DEFAULT, NULL, 0, 0);
+
+	if (got == -ENOSYS || got == -EPERM) {
+		ok(1, "memory policies are denied here, which is told");
+	} else {
+		is_i64(got, 0, "the default policy");
+		is_i64(sys->set_policy(sys, (uint64_t)at, page, VAS_MPOL_PREFERRED, nodes, 1024, 0),
+		       0, "the first node of 1024");
+		is_i64(sys->set_policy(sys, (uint64_t)at, page, VAS_MPOL_BIND, NULL, 0, 0), -EINVAL,
+		       "no node at all");
+	}
+	sys->unmap(sys, (uint64_t)at, 2 * page);
+}
+
+static void moves(void)
+{
+	uint64_t page = sys->page_size;
+	int flags = MREMAP_MAYMOVE | MREMAP_FIXED;
+	int64_t at = sys->map(sys, 0, 4 * page, PROT_READ | PROT_WRITE, ANON, -1, 0);
+	int64_t to = sys->map(sys, 0, 2 * page, PROT_NONE, ANON | MAP_NORESERVE, -1, 0);
+
+	*(volatile char *)(uintptr_t)at = 7;
+	poison((void *)(uintptr_t)to, 2 * page);
+	is_i64(sys->move(sys, (uint64_t)at, 2 * page, 2 * page, flags, (uint64_t)to), to, "move");
+	is_i64(*(volatile char *)(uintptr_t)to, 7, "with what was there");
+	is_i64(sys->protect(sys, (uint64_t)at, page, PROT_READ), -ENOMEM, "leaving a hole");
+	is_i64(sys->move(sys, (uint64_t)at, page, page, flags, (uint64_t)to), -EFAULT,
+	       "a hole cannot be moved");
+	sys->unmap(sys, (uint64_t)at + 2 * page, 2 * page);
+	sys->unmap(sys, (uint64_t)to, 2 * page);
+}
+
+static void *thread_number(void *arg)
+{
+	*(int64_t *)arg = sys->thread_id(sys);
+	return NULL;
+}
+
+static void threads(void)
+{
+	int64_t number = 0;
+	pthread_t thread;
+
+	is_i64(sys->process_id(sys), getpid(), "the process");
+	is_i64(sys->thread_alive(sys, (uint32_t)sys->thread_id(sys)), 1, "this thread lives");
+	pthread_create(&thread, NULL, thread_number, &number);
+	pthread_join(thread, NULL);
+	ok(number > 0 && number != sys->thread_id(sys), "another one has another number");
+	/* It clears its place in memory, which join waits for, a moment before it is gone. */
+	for (int i = 0; i < 1000 && sys->thread_alive(sys, (uint32_t)number) == 1; i++)
+		usleep(1000);
+	is_i64(sys->thread_alive(sys, (uint32_t)number), 0, "and is gone when it has ended");
+}
+
 static double now(void)
 {
 	struct timespec time;
@@ -232,6 +390,11 @@ int main(void)
 	facts();
 	interrupted();
 	cancellation();
+	objects();
+	tap_case("no signal at RLIMIT_FSIZE", file_limit_case, NULL, 10);
+	policies();
+	moves();
+	threads();
 	cost();
 	return tap_done();
 }

@@ -305,6 +305,168 @@ static void hook(void)
 	end("hook");
 }
 
+/* What is held follows what was done. */
+static void residency(void)
+{
+	struct vas_sim_config config = { .empty = true };
+	const uint64_t at = 0x10000000, page = 4096;
+
+	begin(&config);
+	sys->map(sys, at, 16 * page, PROT_READ | PROT_WRITE, ANON | MAP_FIXED, -1, 0);
+	is_u64(vas_sys_sim_private_bytes(&sim, at, 16 * page), 0, "untouched memory holds nothing");
+	is_u64(vas_sys_sim_touch(&sim, at, 16 * page), 0, "all of it can be touched");
+	is_u64(vas_sys_sim_private_bytes(&sim, at, 16 * page), 16 * page, "and then holds bytes");
+	sys->advise(sys, at, 4 * page, MADV_DONTNEED);
+	is_u64(vas_sys_sim_private_bytes(&sim, at, 16 * page), 12 * page,
+	       "less what was given back");
+	sys->protect(sys, at, 8 * page, PROT_NONE);
+	is_u64(vas_sys_sim_private_bytes(&sim, at, 8 * page), 4 * page, "protecting gives nothing");
+	sys->map(sys, at, 8 * page, PROT_NONE, ANON | MAP_FIXED, -1, 0);
+	is_u64(vas_sys_sim_private_bytes(&sim, at, 8 * page), 0, "replacing does");
+	is_i64(sys->advise(sys, at + 8 * page, 2 * page, MADV_GUARD_INSTALL), 0, "guards");
+	is_u64(vas_sys_sim_guarded_bytes(&sim, at, 16 * page), 2 * page, "are there");
+	is_u64(vas_sys_sim_private_bytes(&sim, at + 8 * page, 2 * page), 0, "and took the bytes");
+	is_u64(vas_sys_sim_touch(&sim, at + 8 * page, 4 * page), 2 * page,
+	       "they cannot be touched");
+	is_i64(sys->advise(sys, at + 8 * page, 4 * page, MADV_POPULATE_WRITE), -EFAULT,
+	       "nor populated");
+	sys->advise(sys, at + 8 * page, 2 * page, MADV_DONTNEED);
+	is_u64(vas_sys_sim_guarded_bytes(&sim, at, 16 * page), 2 * page, "and survive advice");
+	sys->unmap(sys, at + 8 * page, page);
+	is_u64(vas_sys_sim_guarded_bytes(&sim, at, 16 * page), page, "but not unmapping");
+	is_i64(sys->move(sys, at + 9 * page, page, page, MREMAP_MAYMOVE | MREMAP_FIXED, at),
+	       (int64_t)at, "moved,");
+	is_u64(vas_sys_sim_guarded_bytes(&sim, at, page), page, "they come along");
+	is_i64(vas_sys_sim_lock_pages(&sim, at + 12 * page, page, true), 0, "locked memory");
+	is_i64(sys->advise(sys, at + 12 * page, page, MADV_GUARD_INSTALL), -EINVAL,
+	       "takes no guard");
+	is_i64(sys->advise(sys, at + 12 * page, page, MADV_DONTNEED), -EINVAL,
+	       "and keeps its bytes");
+	is_i64(sys->advise(sys, at + 12 * page, page, MADV_DONTNEED_LOCKED), 0, "unless told so");
+	end("residency");
+}
+
+static void objects(void)
+{
+	struct vas_sim_config config = { .empty = true };
+	const uint64_t at = 0x10000000, page = 4096;
+	struct vas_sys_stat first, second;
+	int fd, other;
+
+	begin(&config);
+	fd = (int)sys->create(sys, "one", 0);
+	is_i64(sys->truncate(sys, fd, 8 * page), 0, "an object of eight pages");
+	is_i64(sys->map(sys, at, 16 * page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0),
+	       (int64_t)at, "is mapped");
+	is_u64(vas_sys_sim_touch(&sim, at, 16 * page), 8 * page,
+	       "and can be touched up to its end");
+	is_i64(sys->stat(sys, fd, VAS_STAT_KIND, &first), 0, "stat");
+	is_u64(first.held, 8 * page, "it holds what was touched");
+	is_i64(first.kind, VAS_SYS_KIND_SHMEM, "and is shared memory");
+	is_i64(sys->close(sys, fd), 0, "closed,");
+	is_i64(sys->stat(sys, fd, 0, &first), -EBADF, "the descriptor is gone,");
+	is_u64(vas_sys_sim_object_bytes(&sim), 8 * page, "but not what is mapped");
+	other = (int)sys->create(sys, "two", 0);
+	is_i64(other, fd, "the number is used again");
+	sys->stat(sys, other, 0, &second);
+	ok(first.inode != second.inode, "by another object");
+	is_i64(sys->advise(sys, at, 4 * page, MADV_REMOVE), 0, "removing");
+	is_u64(vas_sys_sim_object_bytes(&sim), 4 * page, "gives bytes back");
+	sys->unmap(sys, at, 16 * page);
+	is_u64(vas_sys_sim_object_bytes(&sim), 0, "and the last mapping takes the rest");
+	other = (int)vas_sys_sim_new_object(&sim, VAS_SYS_KIND_FILE, 8 * page, false);
+	is_i64(sys->map(sys, at, page, PROT_WRITE, MAP_SHARED | MAP_FIXED, other, 0), -EACCES,
+	       "what is only read cannot be mapped for writing");
+	is_i64(sys->map(sys, at, page, PROT_READ, MAP_SHARED | MAP_FIXED, other, 0), (int64_t)at,
+	       "only for reading,");
+	is_i64(sys->protect(sys, at, page, PROT_READ | PROT_WRITE), -EACCES, "for good");
+	is_i64(sys->advise(sys, at, page, MADV_REMOVE), -EACCES, "and nothing can be removed");
+	end("objects");
+}
+
+static void drivers(void)
+{
+	struct vas_sim_config config = { .empty = true };
+	const uint64_t at = 0x10000000, page = 4096;
+	int fd;
+
+	begin(&config);
+	fd = (int)vas_sys_sim_new_object(&sim, VAS_SYS_KIND_OTHER, 0, true);
+	is_i64(sys->map(sys, at, 4 * page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0),
+	       (int64_t)at, "a driver's memory is mapped");
+	is_i64(sys->unmap(sys, at, page), -EINVAL, "no part of it goes");
+	is_i64(sys->map(sys, at + page, page, PROT_NONE, ANON | MAP_FIXED, -1, 0), -EINVAL,
+	       "nor is replaced");
+	is_i64(sys->protect(sys, at, page, PROT_NONE), -EINVAL, "nor protected");
+	is_i64(sys->advise(sys, at, 4 * page, MADV_GUARD_INSTALL), -EINVAL, "it takes no guard");
+	is_i64(sys->advise(sys, at, 4 * page, MADV_DONTNEED), -EINVAL, "has no pages to give");
+	is_i64(sys->advise(sys, at, 4 * page, MADV_REMOVE), -ENODEV, "of no kind");
+	is_i64(sys->protect(sys, at, 4 * page, PROT_NONE), 0, "all of it is protected");
+	is_i64(sys->map(sys, at, 4 * page, PROT_NONE, ANON | MAP_FIXED, -1, 0), (int64_t)at,
+	       "and replaced");
+	end("drivers");
+}
+
+static void shortage(void)
+{
+	const uint64_t at = 0x10000000, page = 4096, huge = 2 << 20;
+	struct vas_sim_config config = {
+		.empty = true, .memory = 10 * page, .huge_pages = 2, .file_limit = 4 * huge
+	};
+	struct vas_sys_stat status;
+	int fd;
+
+	begin(&config);
+	sys->map(sys, at, 16 * page, PROT_READ | PROT_WRITE, ANON | MAP_FIXED, -1, 0);
+	is_i64(sys->advise(sys, at, 16 * page, MADV_POPULATE_WRITE), -ENOMEM,
+	       "more than memory cannot be populated");
+	is_u64(vas_sys_sim_private_bytes(&sim, at, 16 * page), 10 * page,
+	       "what there was is taken");
+	fd = (int)sys->create(sys, "shared", 0);
+	is_i64(sys->allocate(sys, fd, 0, 0, page), -ENOMEM, "nor allocated");
+	sys->advise(sys, at, 16 * page, MADV_DONTNEED);
+	is_i64(sys->allocate(sys, fd, 0, 0, page), 0, "until it is given back");
+	is_i64(sys->truncate(sys, fd, 5 * huge), -EFBIG, "files have a limit");
+	fd = (int)sys->create(sys, "huge", MFD_HUGETLB);
+	is_i64(sys->truncate(sys, fd, page), -EINVAL, "huge pages come whole");
+	is_i64(sys->allocate(sys, fd, 0, 0, 3 * huge), -ENOSPC, "three are not there");
+	is_u64(vas_sys_sim_huge_free(&sim), 0, "and two are kept");
+	is_i64(sys->map(sys, 0x40000000, huge, PROT_NONE, MAP_SHARED | MAP_FIXED, fd, 3 * huge),
+	       -ENOMEM, "so a reservation fails,");
+	is_i64(sys->map(sys, 0x40000000, 4 * huge, PROT_NONE,
+			MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0),
+	       0x40000000, "but not without one");
+	is_i64(sys->protect(sys, 0x40000000, 4 * huge, PROT_READ | PROT_WRITE), 0,
+	       "which protecting does not make");
+	sys->stat(sys, fd, 0, &status);
+	is_u64(status.size, 0, "nor the object larger");
+	is_i64(sys->advise(sys, 0x40000000 + 2 * huge, huge, MADV_POPULATE_WRITE), -EFAULT,
+	       "a page that is not there is no signal");
+	is_i64(sys->unmap(sys, 0x40000000, page), -EINVAL, "no part of a huge page goes");
+	is_i64(sys->advise(sys, 0x40000000, 4 * huge, MADV_REMOVE), 0, "removing");
+	is_u64(vas_sys_sim_huge_free(&sim), 2 * huge, "fills the pool");
+	end("shortage");
+}
+
+/* Five places below the limit, a move is refused before anything is changed. */
+static void move_limit(void)
+{
+	struct vas_sim_config config = { .empty = true, .max_map_count = 10 };
+	const uint64_t at = 0x10000000, page = 4096;
+
+	begin(&config);
+	for (uint64_t i = 0; i < 5; i++)
+		claim(at + 2 * i * page, page, MAP_FIXED);
+	is_i64(sys->move(sys, at, page, page, MREMAP_MAYMOVE | MREMAP_FIXED, at + 2 * page),
+	       -ENOMEM, "too near to the limit");
+	is_u64(sim.count, 5, "nothing is changed");
+	sys->unmap(sys, at + 8 * page, page);
+	is_i64(sys->move(sys, at, page, page, MREMAP_MAYMOVE | MREMAP_FIXED, at + 2 * page),
+	       (int64_t)(at + 2 * page), "with one less it goes");
+	is_u64(sim.count, 3, "and what was there is gone");
+	end("moves");
+}
+
 int main(void)
 {
 	tap_plan(0);
@@ -327,5 +489,10 @@ int main(void)
 	files();
 	query();
 	hook();
+	residency();
+	objects();
+	drivers();
+	shortage();
+	move_limit();
 	return tap_done();
 }

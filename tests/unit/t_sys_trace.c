@@ -81,6 +81,45 @@ static void lines(struct vas_sys *sys)
 	is_str(line(), "vaspace: munmap(0x10000000, 8192) = 0", "munmap");
 }
 
+static void object_lines(struct vas_sys *sys)
+{
+	struct vas_sys_stat status;
+	uint64_t nodes = 1;
+	char text[16];
+
+	sys->create(sys, "mine", MFD_CLOEXEC);
+	is_str(line(), "vaspace: memfd_create(\"mine\", MFD_CLOEXEC) = 2000", "memfd_create");
+	sys->truncate(sys, 2000, 8192);
+	is_str(line(), "vaspace: ftruncate(2000, 8192) = 0", "ftruncate");
+	sys->allocate(sys, 2000, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096);
+	is_str(line(),
+	       "vaspace: fallocate(2000, FALLOC_FL_KEEP_SIZE|FALLOC_FL_PUNCH_HOLE, 0, 4096) = 0",
+	       "fallocate");
+	sys->stat(sys, 2000, 0, &status);
+	is_str(line(), "vaspace: fstat(2000, 0x1, 10000000, 8192) = 0", "fstat");
+	sys->write_at(sys, 2000, "x", 1, 5);
+	is_str(line(), "vaspace: pwrite(2000, 1, 5) = 1", "pwrite");
+	sys->read_at(sys, 2000, text, 16, 5);
+	is_str(line(), "vaspace: pread(2000, 16, 5) = 16", "pread");
+	sys->stat(sys, 77, 0, &status);
+	is_str(line(), "vaspace: fstat(77) = -1 EBADF", "a refused one");
+	sys->map(sys, 0x10000000, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	(void)line();
+	sys->set_policy(sys, 0x10000000, 4096, VAS_MPOL_BIND, &nodes, 64, 0);
+	is_str(line(), "vaspace: mbind(0x10000000, 4096, MPOL_BIND, 0x1, 64, 0x0) = 0", "mbind");
+	sys->move(sys, 0x10000000, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, 0x20000000);
+	is_str(line(),
+	       "vaspace: mremap(0x10000000, 4096, 4096, MREMAP_MAYMOVE|MREMAP_FIXED, 0x20000000) = "
+	       "0x20000000",
+	       "mremap");
+	sys->thread_alive(sys, 0x7fffffff);
+	is_str(line(), "vaspace: thread_alive(2147483647) = 0", "thread_alive");
+	sys->process_id(sys);
+	ok(!strncmp(line(), "vaspace: getpid() = ", 20), "getpid");
+	sys->thread_id(sys);
+	ok(!strncmp(line(), "vaspace: gettid() = ", 20), "gettid");
+}
+
 static void long_line(struct vas_sys *sys)
 {
 	char path[2000];
@@ -115,6 +154,8 @@ int main(void)
 	lines(&trace.sys);
 	long_line(&trace.sys);
 	counters(&trace.sys);
+	trace.fd = pipes[1];
+	object_lines(&trace.sys);
 	vas_sys_sim_destroy(&sim);
 	return tap_done();
 }
