@@ -71,27 +71,38 @@ struct vas_commit_opts {
 };
 
 /*
- * Gives [start, start + size) private anonymous memory that reads as zeroes.
- * The range must lie inside one reserved span; start and size are page
- * multiples. Pages of the range that are committed already keep their contents
- * and their protection: committing twice is no error.
+ * Gives [start, start + size) memory: private anonymous memory that reads as
+ * zeroes, or the pages of an object. The range must lie inside one reserved span; start and size are page
+ * multiples. Pages of the range that are committed already keep their contents, their
+ * protection and what they are backed by: committing twice is no error.
+ *
+ * With SHARED or PRIVATE the object must be as large as the range wants it, and offset, start and size
+ * multiples of its page size. The library keeps the descriptor's number, not the descriptor: it may be
+ * closed after the call, and is looked at again before it is used. Objects of a huge page pool are
+ * always populated.
  *
  * Errors; in each case every page is as it was before the call (at the VMA limit
- * the kernel can refuse even the undo: then pages of the range stay committed,
- * reading as zeroes, and the books count them):
- *  -EINVAL	unaligned start or size, size 0, a range that wraps, unknown bits
+ * the kernel can refuse even the undo: then pages of the range are retired as far as vas_decommit
+ * tells, read as zeroes if at all, and are tried again by later calls):
+ *  -EINVAL	unaligned start or size, size 0, a range that wraps, unknown bits or bits that
+ *		exclude each other; a malformed policy, or one of nodes or a mode that the kernel does not
+ *		know; POPULATE of what can only be executed; an offset, start or size that the object's
+ *		page size does not divide, or an object that cannot be mapped
  *  -E2BIG	opts is larger than known, with a non-zero tail
+ *  -EBADF	the descriptor is not open
+ *  -ERANGE	the object ends before the range does
  *  -ENOENT	the range does not lie inside one span that is owned here
- *  -EBUSY	the span is being released, or is held (see vas_release); a region uses it; a
- *		subscriber refused it (vaspace/notice.h)
- *  -EDEADLK	called inside a notice about the same span
- *  -EOPNOTSUPP	a device owns the addresses: memory comes by its own means
- *  -ENOMEM	the kernel refused: overcommit or the VMA limit; or no memory for
- *		the library's own books
+ *  -EBUSY	the span is being released, or is held (see vas_release), or parked; a region uses it; a
+ *		subscriber to notices refused (see vaspace/notice.h)
+ *  -EDEADLK	called inside a notice about this span
+ *  -ENOMEM	the kernel refused: overcommit, the VMA limit, or POPULATE found no memory, no
+ *		huge page or no room in a memory group; or no memory for the library's own books
+ *  -ENOSPC	POPULATE: the file system behind the object is full
+ *  -EOPNOTSUPP	a device owns the span's addresses; POPULATE of private memory on a kernel that cannot
  *  -EAGAIN	memory is locked by mlockall(MCL_FUTURE) beyond RLIMIT_MEMLOCK
  *  -EPERM	the kernel or a sandbox forbids the mapping or the protection
- *  -EACCES	the same, for protections refused by a security module
- *  -ENOSYS	a sandbox denies mmap, mprotect or madvise
+ *  -EACCES	the object was not opened for that, or a security module refuses the protection
+ *  -ENOSYS	a sandbox denies a call that it needs
  *
  * Thread-safe, also with commits of other parts of the same span. Not
  * signal-safe.
@@ -108,6 +119,91 @@ enum vas_retired {
 	VAS_RETIRED_WARM, /* a region keeps it committed, for the next block of its size */
 	VAS_RETIRED_WAITING /* a region keeps it until every thread has passed */
 };
+
+/*
+ * Takes the memory in [start, start + size) away and keeps the addresses: they are inaccessible, as
+ * reserved, and the next commit reads as zeroes. Parts that are not committed stay as they are.
+ * Pages of an object are unmapped; with VAS_COMMIT_PUNCH its bytes are punched out.
+ *
+ * *state (may be NULL) tells what could be reached, of several parts the worst: GONE, except at the
+ * kernel's limit of mappings. What is not GONE is tried again by later calls.
+ *
+ * Errors, with nothing changed and *state untouched:
+ *  -EINVAL	unaligned start or size, size 0, a range that wraps; a part of what was committed
+ *		with VAS_COMMIT_WHOLE, or of a huge page
+ *  -ENOENT	the range does not lie inside one span that is owned here
+ *  -EBUSY	the span is being released, held or parked; a region uses it; a subscriber to notices refused
+ *  -EDEADLK	called inside a notice about this span
+ *  -ENOMEM	no memory for the library's own books; at the first call of the process
+ *  -EPERM	at the first call of the process: not even a probe may be mapped
+ *  -ENOSYS	the same
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_decommit(void *start, uint64_t size, enum vas_retired *state);
+
+/*
+ * Gives the committed pages in [start, start + size) the protection prot (PROT_ bits; PROT_NONE is
+ * one, too). Contents stay. Guarded pages stay guarded and have it when they are unguarded.
+ *
+ * Errors; each page keeps its protection (at the VMA limit the kernel can refuse even the
+ * undo: then pages before the one that was refused have the new one, as the books say):
+ *  -EINVAL	unaligned start or size, size 0, a range that wraps, unknown bits; a part that is not
+ *		committed; a part of what was committed with VAS_COMMIT_WHOLE, or of a huge page
+ *  -ENOENT	the range does not lie inside one span that is owned here
+ *  -EBUSY	the span is being released, held or parked; a region uses it; a subscriber to notices refused
+ *  -EDEADLK	called inside a notice about this span
+ *  -ENOMEM	the kernel refused: the VMA limit, overcommit; or no memory for the library's own books
+ *  -EAGAIN	memory is locked beyond RLIMIT_MEMLOCK
+ *  -EACCES	the object was not opened for that, or a security module refuses it
+ *  -EPERM	the kernel or a sandbox forbids it
+ *  -ENOSYS	a sandbox denies mprotect
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_protect(void *start, uint64_t size, int prot);
+
+/*
+ * Makes committed pages fault at any access, until vas_unguard. Contents of private memory are lost:
+ * unguarded pages read as zeroes, or as the file. Shared objects keep theirs. Costs no
+ * kernel mapping where the kernel has guard regions (6.13; objects 6.15) and the range is at most 1 GiB; there
+ * it costs page tables. Pages that are guarded already are no error.
+ *
+ * Errors; pages before the one that was refused may be guarded, and have lost their contents:
+ *  -EINVAL	unaligned start or size, size 0, a range that wraps; a part that is not committed; a part
+ *		of what was committed with VAS_COMMIT_WHOLE, or of a huge page
+ *  -ENOENT	the range does not lie inside one span that is owned here
+ *  -EBUSY	the span is being released, held or parked; a region uses it; a subscriber to notices refused
+ *  -EDEADLK	called inside a notice about this span
+ *  -ENOMEM	the kernel refused: the VMA limit; or no memory for the library's own books
+ *  -EAGAIN	the kernel was short of memory for the moment
+ *  -EACCES	a security module refuses it
+ *  -EPERM	the kernel or a sandbox forbids it
+ *  -ENOSYS	a sandbox denies mprotect
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_guard(void *start, uint64_t size);
+
+/*
+ * Ends the guarding of pages; they have the protection that they had, or were given since. Pages of
+ * the range that are not guarded keep their contents.
+ *
+ * Errors; pages before the one that was refused may be unguarded:
+ *  -EINVAL	unaligned start or size, size 0, a range that wraps; a part that is not committed; a part
+ *		of what was committed with VAS_COMMIT_WHOLE, or of a huge page
+ *  -ENOENT	the range does not lie inside one span that is owned here
+ *  -EBUSY	the span is being released, held or parked; a region uses it; a subscriber to notices refused
+ *  -EDEADLK	called inside a notice about this span
+ *  -ENOMEM	the kernel refused: the VMA limit; or no memory for the library's own books
+ *  -EAGAIN	the kernel was short of memory for the moment
+ *  -EACCES	a security module refuses it
+ *  -EPERM	the kernel or a sandbox forbids it
+ *  -ENOSYS	a sandbox denies mprotect or madvise
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_unguard(void *start, uint64_t size);
 
 #ifdef __cplusplus
 }

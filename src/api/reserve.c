@@ -6,19 +6,16 @@
 #include <vaspace/reserve.h>
 
 #include <errno.h>
-#include <sys/mman.h>
 
+#include "api/edge.h"
 #include "base/code.h"
 #include "base/hot.h"
 #include "record/event.h"
 #include "space/adopt.h"
 #include "space/space.h"
 
-#define ALL_PROT (PROT_READ | PROT_WRITE | PROT_EXEC)
-
 /* The first versions' sizes: what older callers may pass. */
 #define RESERVE_OPTS_MIN sizeof(struct vas_reserve_opts)
-#define COMMIT_OPTS_MIN sizeof(struct vas_commit_opts)
 #define ADOPT_OPTS_MIN sizeof(struct vas_adopt_opts)
 #define DETAILS_MIN sizeof(struct vas_owner_details)
 
@@ -51,11 +48,14 @@ VAS_HOT int vas_reserve(uint64_t size, const struct vas_reserve_opts *opts, stru
 {
 	struct vas_reserve_opts known;
 	struct vas_failure failure;
+	struct vas_policy policy;
 	struct vas_space *space;
 	int err;
 
 	/* The failure is begun where one can happen: a success should not pay for it. */
 	err = span ? vas_options_load(opts, &known, sizeof(known), RESERVE_OPTS_MIN) : -EINVAL;
+	if (!err && __builtin_expect(known.policy != NULL, 0))
+		err = vas_edge_policy(&known.policy, &policy);
 	if (err)
 		return fail_early(VAS_OPERATION_RESERVE, size, 0, VAS_WHY_ARGUMENT, err);
 	err = vas_space_default(&space);
@@ -83,37 +83,6 @@ static bool range_is_sound(const struct vas_space *space, uint64_t start, uint64
 	if (size == 0 || (start | size) % page)
 		return false;
 	return !__builtin_add_overflow(start, size, &end);
-}
-
-int vas_commit(void *start, uint64_t size, const struct vas_commit_opts *opts)
-{
-	struct vas_commit_opts known;
-	struct vas_failure failure;
-	struct vas_space *space;
-	uint64_t address = (uint64_t)(uintptr_t)start;
-	int err;
-
-	vas_failure_begin(&failure, VAS_OPERATION_COMMIT, size);
-	failure.address = address;
-	err = vas_options_load(opts, &known, sizeof(known), COMMIT_OPTS_MIN);
-	if (err)
-		return fail(&failure, VAS_WHY_ARGUMENT, err);
-	err = vas_space_default(&space);
-	if (err)
-		return fail(&failure, VAS_WHY_BOOKS, err);
-	if (!range_is_sound(space, address, size) || (known.prot & ~ALL_PROT) ||
-	    (known.flags & ~(VAS_COMMIT_HUGE | VAS_COMMIT_NOHUGE)) ||
-	    (known.flags & (VAS_COMMIT_HUGE | VAS_COMMIT_NOHUGE)) == (VAS_COMMIT_HUGE | VAS_COMMIT_NOHUGE))
-		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
-	err = vas_space_commit(space, address, size, &known, &failure);
-	if (err) {
-		fail(&failure, VAS_WHY_KERNEL, err);
-		vas_watch_refused(space, err);
-		return err;
-	}
-	if (is_verbose(space))
-		vas_event_span(VAS_LOG_DEBUG, "committed", address, size);
-	return 0;
 }
 
 static enum vas_why release_why(int err)

@@ -30,11 +30,15 @@ struct vas_backing_ops {
 	const char *name;
 	/*
 	 * May it be done? Changes nothing. Refuses here whatever can be known
-	 * beforehand: alignment, the object's size, a descriptor that is another's by now.
+	 * beforehand: -EINVAL alignment, -ERANGE the object ends before, -EACCES not opened for that, -EBADF
+	 * another's descriptor by now.
 	 */
 	int (*plan)(const struct vas_backing *backing, struct vas_sys *sys,
 		    const struct vas_backing_range *range);
-	/* One MAP_FIXED over our own reservation. -errno with the range as it was. */
+	/*
+	 * One MAP_FIXED over our own reservation. -errno with the range as it was. Huge pages are left without
+	 * access whatever prot says: they are opened by mprotect.
+	 */
 	int (*map)(const struct vas_backing *backing, struct vas_sys *sys,
 		   const struct vas_backing_range *range, int prot);
 	/*
@@ -50,11 +54,19 @@ struct vas_backing {
 	const struct vas_backing_ops *ops;
 	int32_t fd; /* -1 for anonymous memory */
 	uint32_t flags; /* VAS_COMMIT_ SHARED, PRIVATE, PUNCH, WHOLE */
+	uint32_t kind; /* enum vas_sys_kind */
 	uint64_t device; /* identity of the object when it was committed */
 	uint64_t inode;
 	uint64_t page_size; /* of the object: mappings are multiples of it */
 	uint64_t delta; /* offset = address + delta, modulo 2^64: neighbours in step merge */
 };
+
+/*
+ * What opts name with SHARED or PRIVATE, when the offset is that of start. -EBADF and what fstat
+ * answers.
+ */
+int vas_backing_identify(struct vas_sys *sys, const struct vas_commit_opts *opts, uint64_t start,
+			 struct vas_backing *backing);
 
 extern const struct vas_backing_ops vas_backing_anonymous;
 extern const struct vas_backing_ops vas_backing_object;

@@ -129,8 +129,31 @@ VAS_HOT static void books_rest(struct vas_space *space, struct vas_holding *hold
 	space->spare = holding;
 }
 
+static void books_drop_policy(struct vas_space *space, struct vas_holding *holding)
+{
+	if (!holding->policy)
+		return;
+	vas_pages_give(&space->pages, holding->policy, sizeof(*holding->policy));
+	holding->policy = NULL;
+}
+
+int vas_space_prepare_policy(struct vas_space *space, struct vas_holding *holding,
+			     const struct vas_policy *policy)
+{
+	void *memory;
+	int err;
+
+	err = vas_pages_take(&space->pages, sizeof(*policy), &memory);
+	if (err)
+		return err;
+	holding->policy = memory;
+	*holding->policy = *policy;
+	return 0;
+}
+
 void vas_space_unprepare(struct vas_space *space, struct vas_holding *holding)
 {
+	books_drop_policy(space, holding);
 	vas_owner_index_rest(&space->index);
 	books_rest(space, holding);
 }
@@ -162,6 +185,7 @@ VAS_HOT static void books_free(struct vas_space *space, struct vas_holding *hold
 {
 	if (holding->extents.top_capacity)
 		vas_extents_free(&holding->extents, &space->pages);
+	books_drop_policy(space, holding);
 	if (holding->backings.capacity)
 		vas_backings_free(&holding->backings, &space->pages);
 	books_rest(space, holding);

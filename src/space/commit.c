@@ -25,6 +25,7 @@
 
 #include "base/assert.h"
 #include "base/hot.h"
+#include "space/policy.h"
 #include "space/populate.h"
 #include "space/retire.h"
 
@@ -34,6 +35,7 @@ struct commit {
 	int prot;
 	uint32_t flags; /* VAS_COMMIT_ bits */
 	uint32_t recipe;
+	const struct vas_policy *policy;
 	struct vas_backing backing;
 	struct vas_extent extent; /* as it will be recorded */
 };
@@ -54,7 +56,7 @@ VAS_HOT static int commit_hole(const struct commit *commit, struct vas_span hole
 		.prot = commit->prot,
 		.flags = commit->flags,
 	};
-	bool plain = commit->recipe == 0;
+	bool plain = !commit->recipe && !commit->policy && commit->backing.kind != VAS_SYS_KIND_HUGETLB;
 	int err;
 
 	err = commit->backing.ops->map(&commit->backing, sys, &range,
@@ -68,6 +70,10 @@ VAS_HOT static int commit_hole(const struct commit *commit, struct vas_span hole
 	if (plain)
 		return 0;
 	err = vas_space_apply_recipe(space, hole.start, hole.size, commit->recipe);
+	if (!err)
+		err = vas_policy_apply(sys, hole, commit->policy);
+	if (err == -EINVAL && commit->policy)
+		return -ENXIO; /* no such node, or this kernel lacks the mode */
 	return err ? err : (int)VAS_CALL(sys, protect, hole.start, hole.size, commit->prot);
 }
 
@@ -165,6 +171,20 @@ static int commit_populate(struct commit *commit, struct vas_failure *failure)
 	return err;
 }
 
+/* What objects and policies answer beyond the common words. */
+static int commit_classify(int err, struct vas_failure *failure)
+{
+	if (err == -ENXIO) {
+		failure->why = VAS_WHY_ARGUMENT;
+		return -EINVAL;
+	}
+	if (err == -ENODEV) {
+		failure->why = VAS_WHY_OBJECT; /* such objects cannot be mapped */
+		return -EINVAL;
+	}
+	return vas_part_classify(err, failure);
+}
+
 static void commit_record(struct commit *commit)
 {
 	uint64_t position = commit->work.range.start, end = vas_span_end(commit->work.range);
@@ -227,7 +247,37 @@ static int commit_locked(struct commit *commit, bool *dirty, struct vas_failure 
 	return err;
 }
 
-static void commit_prepare(struct commit *commit)
+/* What the caller's descriptor stands for, and whether it suits. */
+static int commit_object(struct commit *commit, struct vas_failure *failure)
+{
+	const struct vas_commit_opts *opts = commit->opts;
+	struct vas_sys *sys = commit->work.space->sys;
+	const struct vas_backing_range range = {
+		.span = commit->work.range,
+		.offset = opts->offset,
+		.prot = commit->prot,
+		.flags = opts->flags,
+	};
+	int err;
+
+	err = vas_backing_identify(sys, opts, range.span.start, &commit->backing);
+	if (!err)
+		err = commit->backing.ops->plan(&commit->backing, sys, &range);
+	if (err == -EBADF || err == -EINVAL || err == -ERANGE || err == -EACCES)
+		failure->why = VAS_WHY_OBJECT;
+	if (err)
+		return err;
+	if (opts->flags & VAS_COMMIT_WHOLE)
+		commit->extent.flags |= VAS_EXTENT_WHOLE;
+	commit->extent.delta = commit->backing.delta;
+	commit->recipe &= ~VAS_RECIPE_WIPE; /* the kernel wipes private anonymous memory only */
+	/* Otherwise an empty pool is a signal at the first touch. */
+	if (commit->backing.kind == VAS_SYS_KIND_HUGETLB)
+		commit->flags |= VAS_COMMIT_POPULATE;
+	return 0;
+}
+
+static int commit_prepare(struct commit *commit, struct vas_failure *failure)
 {
 	const struct vas_commit_opts *opts = commit->opts;
 
@@ -242,6 +292,10 @@ static void commit_prepare(struct commit *commit)
 		.prot = (uint8_t)commit->prot,
 		.flags = (uint16_t)(opts->flags & (VAS_COMMIT_HUGE | VAS_COMMIT_NOHUGE)),
 	};
+	commit->policy = opts->policy ? opts->policy : commit->work.holding->policy;
+	if (opts->flags & (VAS_COMMIT_SHARED | VAS_COMMIT_PRIVATE))
+		return commit_object(commit, failure);
+	return 0;
 }
 
 VAS_HOT int vas_part_commit(struct vas_space *space, struct vas_holding *holding,
@@ -253,15 +307,16 @@ VAS_HOT int vas_part_commit(struct vas_space *space, struct vas_holding *holding
 			  .change = VAS_CHANGE_COMMIT },
 		.opts = opts,
 	};
-	bool found_dirty;
+	bool found_dirty = false;
 	int err;
 
 	err = vas_part_begin(&commit.work, failure);
 	if (err)
 		return err;
-	commit_prepare(&commit);
-	err = commit_locked(&commit, &found_dirty, failure);
-	err = vas_part_classify(err, failure);
+	err = commit_prepare(&commit, failure);
+	if (!err)
+		err = commit_locked(&commit, &found_dirty, failure);
+	err = commit_classify(err, failure);
 	if (!err && dirty)
 		*dirty = found_dirty;
 	return vas_part_end(&commit.work, err);

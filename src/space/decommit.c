@@ -20,23 +20,27 @@
 #include "base/hot.h"
 #include "space/retire.h"
 
-/* Does the extent across an address go only whole? */
-static bool cuts_whole(const struct vas_extents *extents, uint64_t address)
+/* Is this an address at which what is mapped cannot be cut? */
+static bool cuts_at(const struct vas_holding *holding, const struct vas_sys *sys, uint64_t address)
 {
+	struct vas_backing backing;
 	struct vas_extent piece;
 	uint64_t position = address;
 
-	return vas_extents_same(extents, address) &&
-	       vas_extents_next(extents, &position, address + 1, &piece) &&
-	       (piece.flags & VAS_EXTENT_WHOLE);
+	if (!vas_extents_same(&holding->extents, address) ||
+	    !vas_extents_next(&holding->extents, &position, address + 1, &piece) || !piece.backing)
+		return false;
+	backing = vas_backings_get(&holding->backings, piece.backing, piece.delta);
+	return (piece.flags & VAS_EXTENT_WHOLE) ||
+	       (backing.page_size > sys->page_size && address % backing.page_size);
 }
 
-bool vas_part_cuts_whole(const struct vas_holding *holding, struct vas_span range)
+bool vas_part_cuts(const struct vas_holding *holding, const struct vas_sys *sys,
+		   struct vas_span range)
 {
-	/* Only objects go whole. */
-	return holding->backings.count &&
-	       (cuts_whole(&holding->extents, range.start) ||
-		cuts_whole(&holding->extents, vas_span_end(range)));
+	/* Anonymous memory can be cut anywhere. */
+	return holding->backings.count && (cuts_at(holding, sys, range.start) ||
+					   cuts_at(holding, sys, vas_span_end(range)));
 }
 
 VAS_HOT int vas_part_decommit(struct vas_space *space, struct vas_holding *holding,
@@ -53,7 +57,7 @@ VAS_HOT int vas_part_decommit(struct vas_space *space, struct vas_holding *holdi
 	if (err)
 		return err;
 	promised = final && extents->promised > 0;
-	if (vas_part_cuts_whole(holding, range)) {
+	if (vas_part_cuts(holding, space->sys, range)) {
 		failure->why = VAS_WHY_ARGUMENT;
 		return vas_part_end(&work, -EINVAL);
 	}
@@ -64,37 +68,6 @@ VAS_HOT int vas_part_decommit(struct vas_space *space, struct vas_holding *holdi
 	if (!err)
 		*state = vas_retire_range(&work, range.start, vas_span_end(range));
 	return vas_part_end(&work, err);
-}
-
-int vas_part_protect(struct vas_space *space, struct vas_holding *holding, struct vas_span range,
-		     int prot, struct vas_failure *failure)
-{
-	(void)space;
-	(void)holding;
-	(void)range;
-	(void)prot;
-	failure->why = VAS_WHY_DENIED;
-	return -ENOSYS;
-}
-
-int vas_part_guard(struct vas_space *space, struct vas_holding *holding, struct vas_span range,
-		   struct vas_failure *failure)
-{
-	(void)space;
-	(void)holding;
-	(void)range;
-	failure->why = VAS_WHY_DENIED;
-	return -ENOSYS;
-}
-
-int vas_part_unguard(struct vas_space *space, struct vas_holding *holding, struct vas_span range,
-		     struct vas_failure *failure)
-{
-	(void)space;
-	(void)holding;
-	(void)range;
-	failure->why = VAS_WHY_DENIED;
-	return -ENOSYS;
 }
 
 uint64_t vas_part_retry(struct vas_space *space, uint32_t limit)

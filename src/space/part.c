@@ -256,6 +256,7 @@ int vas_part_restore(struct vas_space *space, const struct vas_holding *holding,
 	if (got < 0)
 		return (int)got;
 	VAS_ASSERT((uint64_t)got == range.start);
+	/* Not the memory policy: it is put on what is committed, never on a reservation. */
 	return vas_space_apply_recipe(space, range.start, range.size, holding->recipe);
 }
 

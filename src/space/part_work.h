@@ -34,8 +34,16 @@ void vas_part_resume(struct vas_part_work *work);
 void vas_part_await(struct vas_holding *holding, struct vas_span range);
 /* Room for changes. -ENOMEM, with the reason. Lock held. */
 int vas_part_room(struct vas_part_work *work, uint32_t changes, struct vas_failure *failure);
-/* Whether the range cuts a part off something that goes only whole. Lock held. */
-bool vas_part_cuts_whole(const struct vas_holding *holding, struct vas_span range);
+/*
+ * Whether an end of the range lies where it cannot: inside something that goes only whole, or
+ * inside a huge page. Lock held.
+ */
+bool vas_part_cuts(const struct vas_holding *holding, const struct vas_sys *sys,
+		   struct vas_span range);
+/* -EINVAL, with the reason, unless all of the range is committed and may be changed as it is. Lock held. */
+int vas_part_covered(struct vas_part_work *work, struct vas_failure *failure);
+/* mprotect, for which the ballast may be spent. */
+int vas_part_open(struct vas_part_work *work, struct vas_span span, int prot);
 /* Takes a holding that is not live any more off the list of those with unretired parts. Space's lock held. */
 void vas_part_unlist(struct vas_holding *holding);
 /* What the kernel answered, as an errno of the tables, with the reason. */

@@ -6,7 +6,9 @@
  * touch or the end of the process.
  *
  * STRATEGY. MADV_POPULATE_WRITE (or _READ where nothing may be written), in steps, so that a
- * memory group's room is looked at before each: such a group kills instead of refusing.
+ * memory group's room is looked at before each: such a group kills instead of refusing. Kernels without that
+ * advice can still allocate what is behind a shared object; for private memory they
+ * have no way that ends in an errno, so the call is refused rather than half done.
  *
  * CONCURRENCY. No lock is held; the range is marked as this call's own.
  *
@@ -30,25 +32,66 @@ static bool group_has_room(struct vas_space *space, uint64_t size)
 	return room == UINT64_MAX || (room > MARGIN && room - MARGIN >= size);
 }
 
+/* Through the mapping. */
+static int populate_step(struct vas_space *space, const struct vas_backing *backing,
+			 struct vas_span step, int prot, struct vas_failure *failure)
+{
+	bool disk = backing->kind == VAS_SYS_KIND_FILE || backing->kind == VAS_SYS_KIND_SHMEM;
+	int advice = prot & PROT_WRITE ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
+	int64_t err = VAS_CALL(space->sys, advise, step.start, step.size, advice);
+
+	if (err >= 0)
+		return 0;
+	if (err == -EPERM || err == -ENOSYS || err == -EACCES)
+		return (int)err;
+	failure->why = VAS_WHY_MEMORY;
+	/* A touch would have been a signal: the pool, or the file system, has no page left. */
+	return err == -EFAULT && disk ? -ENOSPC : -ENOMEM;
+}
+
+/* On kernels that cannot populate: a shared object can be given its memory by its descriptor. */
+static int populate_object(struct vas_space *space, const struct vas_backing *backing,
+			   struct vas_span step, struct vas_failure *failure)
+{
+	struct vas_sys_stat stat;
+	int64_t err;
+
+	err = VAS_CALL(space->sys, stat, backing->fd, 0, &stat);
+	if (err >= 0 && (stat.device != backing->device || stat.inode != backing->inode))
+		err = -EBADF;
+	if (err == -EBADF)
+		failure->why = VAS_WHY_OBJECT;
+	if (err >= 0)
+		err = VAS_CALL(space->sys, allocate, backing->fd, 0, step.start + backing->delta,
+			       step.size);
+	if (err == -ENOSPC || err == -ENOMEM) {
+		failure->why = VAS_WHY_MEMORY;
+		return backing->kind == VAS_SYS_KIND_HUGETLB ? -ENOMEM : (int)err;
+	}
+	return err < 0 ? (int)err : 0;
+}
+
 int vas_populate(struct vas_space *space, const struct vas_backing *backing, struct vas_span range,
 		 int prot, struct vas_failure *failure)
 {
-	int advice = prot & PROT_WRITE ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
-	int64_t err;
+	bool can = vas_probe_has(&space->probes, space->sys, VAS_PROBE_POPULATE_WRITE);
+	int err = 0;
 
-	(void)backing;
-	for (uint64_t done = 0; done < range.size; done += STEP) {
-		uint64_t step = range.size - done < STEP ? range.size - done : STEP;
+	if (!can && !(backing->flags & VAS_COMMIT_SHARED)) {
+		failure->why = VAS_WHY_DENIED;
+		return -EOPNOTSUPP;
+	}
+	for (uint64_t done = 0; !err && done < range.size; done += STEP) {
+		struct vas_span step = { range.start + done, range.size - done };
 
-		if (!group_has_room(space, step)) {
+		if (step.size > STEP)
+			step.size = STEP;
+		if (!group_has_room(space, step.size)) {
 			failure->why = VAS_WHY_CGROUP;
 			return -ENOMEM;
 		}
-		err = VAS_CALL(space->sys, advise, range.start + done, step, advice);
-		if (err < 0) {
-			failure->why = VAS_WHY_MEMORY;
-			return -ENOMEM;
-		}
+		err = can ? populate_step(space, backing, step, prot, failure)
+			  : populate_object(space, backing, step, failure);
 	}
-	return 0;
+	return err;
 }

@@ -489,6 +489,11 @@ static int reserve_prepare(struct reserve *work)
 
 	vas_space_enter(space);
 	err = vas_space_prepare(space, work->opts->name, &work->holding);
+	if (!err && work->opts->policy) {
+		err = vas_space_prepare_policy(space, work->holding, work->opts->policy);
+		if (err)
+			vas_space_unprepare(space, work->holding);
+	}
 	if (err) {
 		space->stats.reserve_failures++;
 		vas_lock_drop(&space->lock);

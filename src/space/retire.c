@@ -71,6 +71,8 @@ enum vas_retired vas_retire_bytes(struct vas_space *space, const struct vas_exte
 	*flags = piece->flags;
 	if (piece->state == VAS_PART_GUARDED)
 		return VAS_RETIRED_GUARDED;
+	if (piece->flags & VAS_EXTENT_WHOLE)
+		return VAS_RETIRED_HELD; /* a driver's: only its end gives anything back */
 	if (VAS_CALL(sys, protect, start, size, PROT_NONE) >= 0) {
 		*flags |= VAS_EXTENT_CLOSED;
 		err = backing->ops->discard(backing, sys, &range);

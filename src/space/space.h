@@ -79,6 +79,7 @@ struct vas_holding {
 	uint32_t recipe; /* VAS_RECIPE_ bits */
 	uint32_t fork; /* enum vas_fork */
 	const struct vas_claimer *claimer; /* NULL = the kernel; set right after publishing */
+	struct vas_policy *policy; /* of memory in it, in the books' memory; NULL = the thread's own */
 	/* Changed under space->lock: */
 	struct vas_holding_user *user; /* the region that uses the span; NULL = none */
 	bool parked; /* the user has detached all that was mapped: nothing is to be mapped, changed, retried */
@@ -242,6 +243,9 @@ void vas_space_forget_probes(struct vas_space *space);
 /* Books, lock held. */
 struct vas_holding *vas_space_find(struct vas_space *space, uint64_t address);
 int vas_space_prepare(struct vas_space *space, const char *name, struct vas_holding **holding);
+/* A prepared holding gets a memory policy of its own, which goes with it. -ENOMEM. */
+int vas_space_prepare_policy(struct vas_space *space, struct vas_holding *holding,
+			     const struct vas_policy *policy);
 void vas_space_unprepare(struct vas_space *space, struct vas_holding *holding);
 void vas_space_publish(struct vas_space *space, struct vas_holding *holding, struct vas_span span,
 		       uint32_t recipe);

@@ -616,6 +616,10 @@ static const struct {
 } functions[] = {
 	{ "vas_adopt", check_adopt },
 	{ "vas_commit", check_commit },
+	{ "vas_decommit", check_decommit },
+	{ "vas_protect", check_protect },
+	{ "vas_guard", check_guard },
+	{ "vas_unguard", check_unguard },
 	{ "vas_disown", check_disown },
 	{ "vas_feature", check_feature },
 	{ "vas_fork_child", check_fork_child },

@@ -42,6 +42,11 @@ void check_disown(void);
 /* vaspace/fork.h */
 void check_fork(void);
 void check_fork_child(void);
+/* vaspace/memory.h */
+void check_decommit(void);
+void check_protect(void);
+void check_guard(void);
+void check_unguard(void);
 /* vaspace/notice.h */
 void check_notice_subscribe(void);
 void check_notice_cancel(void);
