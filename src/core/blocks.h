@@ -19,8 +19,8 @@
  * block and yet do not take it. Without a flag that is at most 128 of them
  * where some free range takes the block wherever it begins; see blocks_search.c.
  *
- * Books: one node of 640 bytes for up to 29 blocks, 30 to 40 bytes a block as a
- * rule. They shrink only when the allocator goes.
+ * Books: 4 KiB at first; one node of 640 bytes for up to 29 blocks, 45 to 50 bytes
+ * a block as a rule, spare nodes included. They shrink only when the allocator goes.
  *
  * Concurrency: every function takes the allocator's own lock, through
  * support; none waits for anything else. Safe from any thread, not from a
@@ -40,7 +40,10 @@ struct vas_blocks;
 /* What the allocator needs from outside. take is called with the allocator's lock held. */
 struct vas_blocks_support {
 	void *context;
-	/* size zeroed bytes, aligned to 64. 0 or -ENOMEM. Only ever called by create, alloc, split, cut, join. */
+	/*
+	 * size zeroed bytes, a multiple of 4096, aligned to 64. 0 or -ENOMEM. Only ever called by
+	 * create, alloc, split, cut, join.
+	 */
 	int (*take)(void *context, size_t size, void **memory);
 	/* Gives back what take handed out, same size. Only ever called by destroy, cut, join. */
 	void (*give)(void *context, void *memory, size_t size);

@@ -128,7 +128,10 @@ int vas_block_tree_prepare_at(struct vas_blocks *blocks, struct vas_block_place 
 /* Makes nodes of the memory after the header of a chunk. */
 void vas_block_tree_feed(struct vas_blocks *blocks, struct vas_block_chunk *chunk, size_t header);
 
-/* The block or gap of an address inside the span: index counts the blocks of leaf that start at or below it. */
+/*
+ * The block or gap of an address inside the span: index counts the blocks of leaf that start at or
+ * below it.
+ */
 struct vas_block_place vas_block_tree_find(const struct vas_blocks *blocks, uint64_t address);
 /* These keep live, used and free_ranges. Puts a block into the gap at place. I: prepared. */
 void vas_block_tree_insert(struct vas_blocks *blocks, struct vas_block_place place,

@@ -224,6 +224,11 @@ static void test_odd_boundary(void)
 		.size = 32768, .alignment = 65536, .phase = 16, .boundary = 32768
 	};
 	is_err(alloc(blocks, request, &start), ERANGE, "or none ever");
+	/* The 2^31st candidate would be the first one: not to be counted up to, nor recursed down to. */
+	request = (struct vas_block_request){
+		.size = 32 * GIB - 16, .alignment = 32 * GIB - 16, .boundary = 32 * GIB, .min = 16
+	};
+	is_err(alloc(blocks, request, &start), ERANGE, "or one far beyond the span");
 	vas_blocks_destroy(blocks);
 }
 
