@@ -15,7 +15,7 @@ extern "C" {
 /*
  * Whether this build of the library has a feature, by name: "reserve",
  * "commit", "release", "limits", "layout", "owner", "ledger", "topology",
- * "notice", "adopt", "pressure", "region".
+ * "notice", "adopt", "pressure", "region", "shutdown".
  *
  * Cannot fail: returns 1 if it has, 0 if it has not or the name is unknown
  * or NULL. Thread-safe; signal-safe.
@@ -58,6 +58,24 @@ VAS_API int vas_probe_get(size_t index, struct vas_probe_info *info);
  * Cannot fail. Thread-safe. Not signal-safe.
  */
 VAS_API void vas_probe_reset(void);
+
+/*
+ * Gives back all memory that the library mapped for itself: its books, and the spare mappings that it
+ * keeps for the kernel's limit. The next call begins anew, with counters at zero and probes
+ * untried. Ids that were given stay unused: those of owners and of subscriptions go on.
+ * What vas_log_set set stays, as do modules that were opened; a hook of vas_pressure_set ends.
+ *
+ * The caller sees to it that until this has returned no other thread is inside a
+ * function of this library or calls one, and no signal handler either: vas_owner_at and
+ * vas_generation_at take no lock and would read memory that is gone.
+ *
+ * Errors, with nothing changed:
+ *  -EBUSY	spans are owned, or held because the kernel refuses to unmap them; or there are
+ *		subscriptions to notices; or it was called inside a hook
+ *
+ * Not thread-safe, as said. Not signal-safe.
+ */
+VAS_API int vas_shutdown(void);
 
 /* One environment setting. */
 struct vas_setting {

@@ -22,7 +22,7 @@ int vas_feature(const char *name)
 {
 	static const char features[][12] = {
 		"reserve", "commit", "release", "limits", "layout", "owner", "ledger", "topology", "notice", "adopt",
-		"pressure", "region",
+		"pressure", "region", "shutdown",
 	};
 	size_t length;
 
@@ -60,6 +60,11 @@ void vas_probe_reset(void)
 	if (space)
 		vas_space_forget_probes(space);
 	vas_loader_forget();
+}
+
+int vas_shutdown(void)
+{
+	return vas_space_shutdown();
 }
 
 int vas_setting_get(size_t index, struct vas_setting *setting)

@@ -179,13 +179,28 @@ int vas_owner_index_feed_chunk(struct vas_owner_index *index, struct vas_owner_c
 
 	if (number == VAS_OWNER_CHUNKS)
 		return -ENOSPC;
-	for (uint32_t i = 0; i < VAS_OWNER_CHUNK; i++)
+	for (uint32_t i = 0; i < VAS_OWNER_CHUNK; i++) {
 		zeroed->entries[i].id = (number << VAS_OWNER_CHUNK_BITS) + i;
+		zeroed->entries[i].generation = index->generation_first;
+	}
 	__atomic_store_n(&index->chunks[number], zeroed, __ATOMIC_RELEASE);
 	if (number == 0)
 		__atomic_store_n(&index->first_chunk, zeroed, __ATOMIC_RELEASE);
 	index->chunk_count++;
 	return 0;
+}
+
+uint32_t vas_owner_index_generation_next(const struct vas_owner_index *index)
+{
+	uint32_t next = index->generation_first;
+
+	for (uint32_t id = 0; id < index->entry_next; id++) {
+		uint32_t generation = word_entry(index, (uint64_t)id << 1)->generation;
+
+		if (generation > next)
+			next = generation + (generation & 1);
+	}
+	return next < GENERATION_LAST ? next : 0;
 }
 
 static struct vas_index_node *node_take(struct vas_owner_index *index)

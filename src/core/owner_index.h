@@ -56,6 +56,7 @@ struct vas_owner_index {
 	uint32_t node_free_count;
 	uint32_t node_count; /* nodes fed in all */
 	uint32_t claims; /* entries taken and not yet published: each may need NODES_FOR_ONE */
+	uint32_t generation_first; /* even: of fresh entries, above those of an index before this one */
 };
 
 /* Bytes of root that init wants for a page size. */
@@ -64,6 +65,12 @@ size_t vas_owner_index_chunks_size(void);
 /* root and chunks: zeroed memory of the sizes above, which must stay mapped for ever. */
 void vas_owner_index_init(struct vas_owner_index *index, uint64_t page_size, void *root,
 			  void *chunks);
+
+/*
+ * For an index that comes after this one, in the same process: a first generation with which none of its
+ * owners gets the id of one of these. 0 when the numbers are used up, after 2^31 owners.
+ */
+uint32_t vas_owner_index_generation_next(const struct vas_owner_index *index);
 
 /* Whether the next take and publish would run dry; feed until not. */
 bool vas_owner_index_wants_node(const struct vas_owner_index *index);

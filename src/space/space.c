@@ -8,7 +8,7 @@
  * STRATEGY. The process's space is made at the first call that needs it: its
  * bounds are found by trying, and the owner index gets its root, which is
  * mapped but costs no memory until touched. Making it can fail and is then
- * tried again by the next call. Once made it is never unmade.
+ * tried again by the next call. Once made it is unmade only by vas_shutdown.
  *
  * CONCURRENCY. That it is made is published with release order under a lock of its
  * own, so that look-ups from signal handlers see a finished space or none.
@@ -28,6 +28,7 @@
 
 static struct vas_lock default_lock = VAS_LOCK_INIT;
 static struct vas_space default_space;
+static struct vas_legacy default_legacy; /* of the one before */
 
 static int space_index_init(struct vas_space *space)
 {
@@ -105,6 +106,7 @@ VAS_HOT int vas_space_default(struct vas_space **space)
 		if (err && err != -ENOMEM && err != -ENOSYS)
 			err = -EPERM;
 		if (!err) {
+			vas_space_inherit(&default_space, &default_legacy);
 			__atomic_store_n(&default_space.made, true, __ATOMIC_RELEASE);
 			/* A hook that was set meanwhile found no space to tell. */
 			vas_space_listen(&default_space);
@@ -112,6 +114,22 @@ VAS_HOT int vas_space_default(struct vas_space **space)
 	}
 	if (!err)
 		*space = &default_space;
+	vas_lock_drop(&default_lock);
+	return err;
+}
+
+int vas_space_shutdown(void)
+{
+	int err = 0;
+
+	vas_lock_take(&default_lock);
+	if (default_space.made) {
+		err = vas_space_idle(&default_space);
+		if (!err) {
+			__atomic_store_n(&default_space.made, false, __ATOMIC_RELEASE);
+			vas_space_unmake(&default_space, &default_legacy);
+		}
+	}
 	vas_lock_drop(&default_lock);
 	return err;
 }

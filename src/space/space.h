@@ -149,6 +149,11 @@ int vas_space_init(struct vas_space *space, struct vas_sys *sys, struct vas_sys 
 int vas_space_default(struct vas_space **space);
 /* The same if it was made already, else NULL. Signal-safe. */
 struct vas_space *vas_space_if_made(void);
+/*
+ * Gives back all that the process's space mapped for itself; the next use makes another. -EBUSY: it
+ * is in use. I: nobody is in a call, not even in one that takes no lock.
+ */
+int vas_space_shutdown(void);
 /* For tests: forget the process's space (its spans stay mapped and are nobody's). */
 void vas_space_forget(void);
 
@@ -234,6 +239,18 @@ static inline void vas_space_enter(struct vas_space *space)
 	if (__builtin_expect(__atomic_load_n(&space->quiescers, __ATOMIC_RELAXED) != 0, 0))
 		vas_space_enter_slowly(space);
 }
+
+/* What one space of the process leaves to the next. */
+struct vas_legacy {
+	uint32_t generation; /* owners' ids go on from there */
+	uint64_t subscription; /* the last subscription's id */
+};
+/* 0 with the space's lock held when nothing is in use; -EBUSY without. */
+int vas_space_idle(struct vas_space *space);
+/* After that: gives everything back and drops the lock. */
+void vas_space_unmake(struct vas_space *space, struct vas_legacy *legacy);
+/* Right after vas_space_init. */
+void vas_space_inherit(struct vas_space *space, const struct vas_legacy *legacy);
 
 /* Looks anew whether somebody listens to every event; called when that changes. */
 void vas_space_listen(struct vas_space *space);

@@ -6,8 +6,8 @@
  * A chunk is CHUNK_SIZE bytes, or what was asked for when the kernel refuses
  * that much. Neighbouring chunks merge into one mapping in the kernel, and
  * only touched pages cost memory. What is left of a chunk when a new one is
- * begun goes to the lists. Nothing is ever unmapped: a reader without locks
- * may hold an old pointer.
+ * begun goes to the lists. Nothing is unmapped before the end: a reader without locks
+ * may hold an old pointer. Each chunk begins with a link to the one before, for that end.
  *
  * The kernel places chunks top-down, so they stay out of scarce low memory.
  *
@@ -26,6 +26,13 @@
 #define PIECE_MIN  64u
 #define PIECE_MAX  (PIECE_MIN << (VAS_PAGES_CLASSES - 1))
 #define CHUNK_SIZE (512u << 10)
+
+struct vas_pages_chunk {
+	struct vas_pages_chunk *next;
+	uint64_t size; /* of the mapping, this included */
+};
+#define CHUNK_HEADER PIECE_MIN /* keeps small pieces aligned */
+_Static_assert(sizeof(struct vas_pages_chunk) <= CHUNK_HEADER, "it fits");
 
 void vas_pages_init(struct vas_pages *pages, struct vas_sys *sys)
 {
@@ -88,8 +95,17 @@ static void pages_keep_rest(struct vas_pages *pages)
 	}
 }
 
+/* The least chunk that has room for a piece, wherever its alignment puts it. */
+static uint64_t pages_least(const struct vas_pages *pages, uint64_t piece)
+{
+	uint64_t page = pages->sys->page_size;
+
+	return piece + (piece < page ? piece : page);
+}
+
 static int pages_new_chunk(struct vas_pages *pages, uint64_t least)
 {
+	struct vas_pages_chunk *chunk;
 	uint64_t size = pages_whole(pages, least > CHUNK_SIZE ? least : CHUNK_SIZE);
 	uint64_t address;
 	int error = pages_anonymous(pages, size, &address);
@@ -102,8 +118,12 @@ static int pages_new_chunk(struct vas_pages *pages, uint64_t least)
 		return error;
 	pages_keep_rest(pages);
 	pages->mapped += size;
-	pages->chunk_next = (uint8_t *)(uintptr_t)address;
-	pages->chunk_end = pages->chunk_next + size;
+	chunk = (struct vas_pages_chunk *)(uintptr_t)address;
+	chunk->next = pages->chunks;
+	chunk->size = size;
+	pages->chunks = chunk;
+	pages->chunk_next = (uint8_t *)chunk + CHUNK_HEADER;
+	pages->chunk_end = (uint8_t *)chunk + size;
 	return 0;
 }
 
@@ -130,11 +150,11 @@ int vas_pages_take(struct vas_pages *pages, size_t size, void **memory)
 		return 0;
 	}
 	if (!pages_fits(pages, piece, &place)) {
-		int error = pages_new_chunk(pages, piece);
+		int error = pages_new_chunk(pages, pages_least(pages, piece));
 
 		if (error)
 			return error;
-		place = (uintptr_t)pages->chunk_next;
+		(void)pages_fits(pages, piece, &place);
 	}
 	/* What alignment skips stays out of the lists: at most a page in all. */
 	pages->chunk_next = (uint8_t *)(uintptr_t)place + piece;
@@ -170,4 +190,16 @@ void vas_pages_unmap(struct vas_pages *pages, void *memory, size_t size)
 
 	vas_strays_drop(pages->sys, (uintptr_t)memory, whole);
 	pages->mapped -= whole;
+}
+
+void vas_pages_end(struct vas_pages *pages)
+{
+	struct vas_pages_chunk *next;
+
+	for (struct vas_pages_chunk *chunk = pages->chunks; chunk; chunk = next) {
+		next = chunk->next;
+		pages->mapped -= chunk->size;
+		vas_strays_drop(pages->sys, (uintptr_t)chunk, chunk->size);
+	}
+	vas_pages_init(pages, pages->sys);
 }

@@ -670,6 +670,7 @@ static const struct {
 	{ "vas_report_get", check_report },
 	{ "vas_reserve", check_reserve },
 	{ "vas_setting_get", check_setting },
+	{ "vas_shutdown", check_shutdown },
 	{ "vas_stats_get", check_stats },
 	{ "vas_sync_check", check_sync },
 	{ "vas_topology_error", check_topology_error },

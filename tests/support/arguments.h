@@ -51,6 +51,8 @@ void check_unguard(void);
 void check_notice_subscribe(void);
 void check_notice_cancel(void);
 void check_generation_at(void);
+/* vaspace/system.h: shutdown, while arguments_owned is there */
+void check_shutdown(void);
 /* vaspace/pressure.h */
 void check_pressure_get(void);
 void check_pressure_set(void);

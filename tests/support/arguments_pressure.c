@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Bad arguments of vaspace/pressure.h. */
+/* Bad arguments of vaspace/pressure.h, and of shutdown, which has none. */
 #include "support/arguments.h"
 
 #include "tap/tap.h"
@@ -50,4 +50,9 @@ void check_reclaim(void)
 	answer("vas_reclaim", "everything, told to nobody", vas_reclaim(UINT64_MAX, NULL), 0, NO_REPORT);
 	answer("vas_reclaim", "nothing", vas_reclaim(0, &reclaimed), 0, NO_REPORT);
 	is_u64(reclaimed, 0, "vas_reclaim: nothing");
+}
+
+void check_shutdown(void)
+{
+	answer("vas_shutdown", "while a span is owned", vas_shutdown(), EBUSY, NO_REPORT);
 }

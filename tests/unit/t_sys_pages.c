@@ -147,9 +147,46 @@ static void own_mapping(void)
 	ok(!vas_strays_any(&fault.sys), "and given back later");
 }
 
+/* Everything that was taken goes back, whatever the sizes and the chunks. */
+static void end(void)
+{
+	uint64_t page = vas_sys_real()->page_size;
+	struct vas_sys_fault fault;
+	struct vas_pages pages;
+	bool refuse = false;
+	long before, middle;
+	void *memory;
+
+	vas_sys_fault_init(&fault, vas_sys_real());
+	vas_pages_init(&pages, &fault.sys);
+	before = tap_count_vmas();
+	for (int round = 0; round < 40; round++) {
+		size_t size = (size_t)64 << round % 16;
+
+		/* Now and then the kernel refuses a large chunk. */
+		refuse = !refuse;
+		vas_sys_fault_arm(&fault, refuse && size <= 65536, false, ENOMEM);
+		if (vas_pages_take(&pages, size, &memory) != 0)
+			tap_bail("no memory");
+		if ((uintptr_t)memory % (size < page ? size : page))
+			ok(false, "a piece of %zu bytes is not aligned", size);
+		memset(memory, 0x77, size);
+	}
+	vas_sys_fault_arm(&fault, 0, false, 0);
+	middle = tap_count_vmas();
+	vas_pages_end(&pages);
+	is_u64(pages.mapped, 0, "at the end nothing is counted");
+	ok(tap_count_vmas() <= before && middle >= before, "and nothing is mapped");
+	is_err(vas_pages_take(&pages, 64, &memory), 0, "it can begin anew");
+	vas_pages_end(&pages);
+	vas_pages_end(&pages);
+	ok(tap_count_vmas() <= before, "and end again");
+}
+
 int main(void)
 {
 	tap_plan(0);
+	end();
 	sizes();
 	reuse();
 	random_use();
