@@ -25,7 +25,15 @@ without_numbers()
 
 build()
 {
-	gcc -std=gnu11 -Wall -Wextra -Werror -Iinclude "$1" -o "$2" "$VASPACE_BUILD/lib/libvaspace.a" -lpthread
+	local more=()
+	grep -q '"jemalloc_hooks.h"' "$1" && more=(-Iexamples examples/jemalloc_hooks.c -ljemalloc)
+	gcc -std=gnu11 -Wall -Wextra -Werror -Iinclude "$1" "${more[@]}" -o "$2" "$VASPACE_BUILD/lib/libvaspace.a" \
+	    -lpthread
+}
+
+no_jemalloc()
+{
+	grep -q '"jemalloc_hooks.h"' "$1" && ! ldconfig -p | grep -q 'libjemalloc.so '
 }
 
 for guide in README.md docs/guides/*.md; do
@@ -37,6 +45,7 @@ for guide in README.md docs/guides/*.md; do
 		[[ -f $source ]] && grep -q 'int main(' "$source" || continue
 		name="$guide, program $(basename "$source" .c)"
 		program=${source%.c}
+		no_jemalloc "$source" && { tap_skip no-jemalloc "$name needs libjemalloc-dev"; continue; }
 		ok "$name builds" build "$source" "$program" || continue
 		got=$("$program" 2>&1)
 		ok "$name runs" test $? -eq 0

@@ -5,7 +5,7 @@ set -u
 . "$VASPACE_SOURCE/tests/tap/tap.sh"
 cd "$VASPACE_SOURCE" || exit
 
-mapfile -t files < <(find CMakeLists.txt include src backends tests tools -type f \
+mapfile -t files < <(find CMakeLists.txt include src backends examples tests tools -type f \
 	\( -name '*.[ch]' -o -name '*.sh' -o -name '*.bash' -o -name '*.cmake' -o -name CMakeLists.txt -o -perm -u+x \) 2>/dev/null)
 
 long_files()
@@ -24,7 +24,7 @@ no_licence()
 # A comment of a .c file comes before its first include and says more than the licence.
 no_story()
 {
-	find src backends tools -name '*.c' 2>/dev/null | while read -r file; do
+	find src backends examples tools -name '*.c' 2>/dev/null | while read -r file; do
 		awk '/^#/ { exit } /^ \*|^\/\*/ { lines++ } END { exit lines >= 2 }' "$file" && echo "$file"
 	done
 }
@@ -61,5 +61,5 @@ same "every .c file opens with its story" "$(no_story)" ""
 same "VAS_API starts the line of each declaration" "$(undeclared)" ""
 same "every public function's comment tells errors, threads and signals" "$(bad_comments)" ""
 same "nothing is left for later" \
-	"$(grep -rnwE 'TODO|FIXME|XXX|HACK' include src backends tools tests --include='*.[ch]' 2>/dev/null)" ""
+	"$(grep -rnwE 'TODO|FIXME|XXX|HACK' include src backends examples tools tests --include='*.[ch]' 2>/dev/null)" ""
 tap_done

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * vasbench NAME [--json] [--rounds N]: measures the library against the raw
+ * vasbench NAME [--json] [--rounds N] [--only PART]: measures the library against the raw
  * system calls. Medians of interleaved rounds and ratios within one run; see
  * docs/performance.md for recorded results.
  */
@@ -10,7 +10,9 @@
 
 #include <vaspace/vaspace.h>
 
+#include "churn.h"
 #include "find.h"
+#include "region.h"
 
 static const struct {
 	const char *name;
@@ -18,15 +20,18 @@ static const struct {
 	const char *what;
 } benchmarks[] = {
 	{ "find", bench_find, "finding and claiming, near, owner look-up, combining, vasmap" },
+	{ "region", bench_region, "blocks against raw calls, the cache, the VMA limit, jemalloc" },
+	{ "ops", bench_ops, "operations on a region, to be counted under callgrind" },
 };
 
 #define BENCHMARKS (sizeof(benchmarks) / sizeof(benchmarks[0]))
 
 static int usage(FILE *to, int status)
 {
-	fprintf(to, "usage: vasbench NAME [--json] [--rounds N]\n"
+	fprintf(to, "usage: vasbench NAME [--json] [--rounds N] [--only PART]\n"
 		    "Each contender's median over N interleaved rounds (odd, default 41), and its\n"
-		    "ratio to the first of its group. NAME is one of:\n");
+		    "ratio to the first of its group. PART, of region: blocks, warm, limit or churn.\n"
+		    "NAME is one of:\n");
 	for (size_t i = 0; i < BENCHMARKS; i++)
 		fprintf(to, "  %-8s %s\n", benchmarks[i].name, benchmarks[i].what);
 	return status;
@@ -43,15 +48,20 @@ static int run(const char *name, struct output *output, unsigned int rounds)
 
 int main(int argc, char **argv)
 {
-	struct output output = { false, 0, 0 };
+	struct output output = { .json = false };
 	const char *name = NULL;
 	unsigned int rounds = 41;
 
+	/* A process that "region" starts; not for people. */
+	if (argc == 3 && strcmp(argv[1], "--churn") == 0)
+		return churn_main(argv[2]);
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--json") == 0) {
 			output.json = true;
 		} else if (strcmp(argv[i], "--rounds") == 0 && i + 1 < argc) {
 			rounds = (unsigned int)strtoul(argv[++i], NULL, 10) | 1;
+		} else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc) {
+			output.only = argv[++i];
 		} else if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
 			return usage(stdout, 0);
 		} else if (strcmp(argv[i], "-V") == 0 || strcmp(argv[i], "--version") == 0) {

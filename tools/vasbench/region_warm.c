@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A block that is allocated, committed, written and freed, when the region keeps
+ * freed memory warm, against mmap, the same writes, and munmap.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+#include <vaspace/vaspace.h>
+
+#include "region.h"
+
+#define PAGE 4096u
+#define CACHE (64ull << 20)
+
+static void touch(unsigned char *memory, uint64_t size)
+{
+	for (uint64_t at = 0; at < size; at += PAGE)
+		*(volatile unsigned char *)(memory + at) = 1;
+}
+
+struct warm {
+	struct vas_region *region;
+	uint64_t size;
+	uint32_t flags;
+};
+
+static int map_run(void *context, unsigned int count)
+{
+	const struct warm *warm = context;
+
+	for (unsigned int i = 0; i < count; i++) {
+		void *memory = mmap(NULL, warm->size, PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (memory == MAP_FAILED)
+			return -errno;
+		touch(memory, warm->size);
+		if (munmap(memory, warm->size))
+			return -errno;
+	}
+	return 0;
+}
+
+static int warm_run(void *context, unsigned int count)
+{
+	const struct warm *warm = context;
+
+	VAS_OPTS(vas_alloc_opts, opts);
+	opts.flags = VAS_ALLOC_COMMIT | warm->flags;
+	for (unsigned int i = 0; i < count; i++) {
+		struct vas_block block;
+		int err = vas_region_alloc(warm->region, warm->size, &opts, &block);
+
+		if (err)
+			return err;
+		touch(block.start, warm->size);
+		err = vas_region_free(warm->region, block.start, NULL);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+struct warm_case {
+	struct group_context *group;
+	uint64_t size;
+	unsigned int batch;
+};
+
+static int warm_measure(void *context)
+{
+	struct warm_case *item = context;
+	struct warm dirty = { NULL, item->size, VAS_ALLOC_DIRTY }, zeroed = { NULL, item->size, 0 };
+	struct contender contenders[] = {
+		{ "mmap, touch, munmap", map_run, &dirty, .batch = item->batch },
+		{ "alloc, commit, touch, free: as it was left", warm_run, &dirty, .batch = item->batch,
+		  .bound = 0.2 },
+		{ "alloc, commit, touch, free: zeroes", warm_run, &zeroed, .batch = item->batch,
+		  .bound = 0.2 },
+	};
+	unsigned int failed = 0;
+	char name[64];
+	int err;
+
+	VAS_OPTS(vas_region_opts, opts);
+	opts.cache_bytes = CACHE;
+	err = vas_region_create(1ull << 30, &opts, &dirty.region);
+	if (!err)
+		err = vas_region_create(1ull << 30, &opts, &zeroed.region);
+	if (!err)
+		err = measure(contenders, 3, item->group->rounds, &failed);
+	if (err) {
+		fprintf(stderr, "vasbench: warm: %s: error %d\n", contenders[failed].name, -err);
+		return err;
+	}
+	snprintf(name, sizeof(name), "warm cache, %u KiB", (unsigned int)(item->size >> 10));
+	output_group(item->group->output, name, contenders, 3);
+	return 0;
+}
+
+int bench_warm(struct group_context *group)
+{
+	struct warm_case cases[] = { { group, 64u << 10, 256 }, { group, 2u << 20, 16 } };
+	int err = 0;
+
+	for (unsigned int i = 0; i < 2 && !err; i++)
+		err = group_in_child(group, warm_measure, &cases[i]);
+	return err;
+}
