@@ -208,6 +208,43 @@ VAS_API int vas_region_split_block(struct vas_region *region, void *start, void 
 VAS_API int vas_region_merge_blocks(struct vas_region *region, void *lower, void *upper);
 
 /*
+ * Makes two regions of one: region keeps what is below at, *upper gets the rest, with its blocks and
+ * memory and the same options. No block may lie across at. Every address stays owned
+ * throughout (vas_owner_at), by owners with new ids. Waits until the region's calls in other threads have ended.
+ *
+ * Errors; nothing is changed then, *upper is untouched:
+ *  -EINVAL	region or upper is NULL; at is no multiple of the granule, or inside a block
+ *  -ERANGE	at is not inside the region
+ *  -ENOMEM	no memory for the library's own books
+ *  -EOPNOTSUPP	a device claimed the span as a whole
+ *  -EDEADLK	called inside a notice about the region
+ *  -EBUSY	the region is parked
+ *  -EPERM	in a forked child that shares the parent's memory
+ *  -ESTALE	in a forked child that has nothing of the region
+ *
+ * Takes time in proportion to the blocks above at. Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_region_split(struct vas_region *region, void *at, struct vas_region **upper);
+/*
+ * The reverse: lower gets all of upper, whose handle must not be used any more, by no thread. Both must
+ * have been reserved alike (flags, fork, name), and upper begin where lower ends. The cap and
+ * the cache's limits are the lower one's.
+ *
+ * Errors; nothing is changed then:
+ *  -EINVAL	lower or upper is NULL; they are the same, do not touch, or differ in granule, flags or how they were
+ *		reserved
+ *  -ENOMEM	no memory for the library's own books
+ *  -EOPNOTSUPP	a device claimed one of the spans as a whole
+ *  -EDEADLK	called inside a notice about one of them
+ *  -EBUSY	one of them is parked
+ *  -EPERM	in a forked child that shares the parent's memory
+ *  -ESTALE	in a forked child that has nothing of one of them
+ *
+ * Takes time in proportion to the blocks of upper. Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_region_merge(struct vas_region *lower, struct vas_region *upper);
+
+/*
  * As vas_commit, for a range of pages inside one live block.
  *
  * Errors; everything is as it was then:

@@ -181,6 +181,26 @@ int vas_region_merge_blocks(struct vas_region *region, void *lower, void *upper)
 		      vas_block_merge(region, number_of(lower), number_of(upper), &failure));
 }
 
+int vas_region_split(struct vas_region *region, void *at, struct vas_region **upper)
+{
+	struct vas_failure failure;
+
+	begin(&failure, VAS_OPERATION_REGION, 0, at);
+	if (!region || !upper)
+		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	return finish(&failure, vas_region_cut(region, number_of(at), &failure, upper));
+}
+
+int vas_region_merge(struct vas_region *lower, struct vas_region *upper)
+{
+	struct vas_failure failure;
+
+	begin(&failure, VAS_OPERATION_REGION, 0, NULL);
+	if (!lower || !upper)
+		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	return finish(&failure, vas_region_join(lower, upper, &failure));
+}
+
 /* A page-aligned, non-empty range that does not wrap. */
 static int load_range(const struct vas_region *region, const void *start, uint64_t size,
 		      struct vas_span *range)

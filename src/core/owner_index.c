@@ -38,12 +38,19 @@
  * change meanwhile, so a look-up that saw both is not deceived. A claim that
  * lands on a hidden span proves that it is gone, and takes its slots.
  *
+ * When one owner becomes two (divide) or two become one (unite), the new ones are
+ * published first, without a slot, and then take over slot by slot, while the old one
+ * lives: a look-up answers the old or the new one, both true. Then the old one
+ * is withdrawn with a mark in its record. A look-up that had read its word before
+ * finds the mark, and answers from its start and size, which stay as they were until the entry
+ * is used again: after VAS_OWNER_PASSED others.
+ *
  * Why "nobody" is always a true answer, at some moment during the call:
  *  - The slot was empty, or named an owner that does not cover the address:
  *    then no published owner covered it when the slot was read, because a slot
  *    that two owners share is a node.
- *  - The generation had changed: that owner was withdrawn during the call, and
- *    right after its withdrawal nobody owned the address.
+ *  - The generation had changed, without that mark: that owner was withdrawn during
+ *    the call, and right after its withdrawal nobody owned the address.
  *  - The reader stood in a node that was emptied and given another place in
  *    the tree: the node had been empty in between, so nobody owned any of the
  *    addresses below it at that moment.
@@ -65,6 +72,8 @@
 #define SLOT_OWNER 1u
 #define SLOT_FREE_LINK 2u
 #define SLOT_TAGS 3u
+
+#define PASSED 1u /* bit of a record: the owner passed its bytes on */
 
 #define NODE_BITS 9u
 #define GENERATION_LAST 0xfffffff0u /* an entry that got this far is not used again */
@@ -217,6 +226,12 @@ static struct vas_index_node *node_take(struct vas_owner_index *index)
 static void entry_set_record(struct vas_owner_entry *entry, void *record)
 {
 	__atomic_store_n(&entry->record, record, __ATOMIC_RELAXED);
+}
+
+void vas_owner_index_record(struct vas_owner_entry *entry, void *record)
+{
+	VAS_ASSERT_DEBUG(((uintptr_t)record & PASSED) == 0);
+	entry_set_record(entry, record);
 }
 
 struct vas_owner_entry *vas_owner_index_take(struct vas_owner_index *index)
@@ -456,6 +471,115 @@ VAS_HOT void vas_owner_index_clear(struct vas_owner_index *index, struct vas_own
 	VAS_ASSERT_EXPENSIVE(vas_owner_index_check(index));
 }
 
+/* --- passing on --- */
+
+/*
+ * What old has in a level's slots goes to low below page middle, to high from there on. A slot that is both's
+ * becomes a node, filled before it is seen. Recursion depth is at most VAS_INDEX_LEVELS.
+ */
+static void level_pass(struct vas_owner_index *index, const struct level *level, uint64_t old,
+		       const uint64_t words[2], const uint64_t pages[3])
+{
+	uint32_t from, to;
+
+	level_range(level, pages[0], pages[2], &from, &to);
+	for (uint32_t slot = from; slot <= to; slot++) {
+		uint64_t word = level->slots[slot];
+		uint64_t first = level->first_page + ((uint64_t)slot << level->shift);
+		uint64_t last = first + ((uint64_t)1 << level->shift) - 1;
+		struct vas_index_node *node;
+		struct level child;
+
+		if (slot_is_node(word)) {
+			child = child_level(level, slot, slot_node(word));
+			level_pass(index, &child, old, words, pages);
+		} else if (word == old && (last < pages[1] || first >= pages[1])) {
+			slot_store(&level->slots[slot], words[first >= pages[1]]);
+		} else if (word == old) {
+			node = node_take(index);
+			child = child_level(level, slot, node);
+			level_put(index, &child, words[0], pages[0], pages[1] - 1);
+			level_put(index, &child, words[1], pages[1], pages[2]);
+			slot_store(&level->slots[slot], (uint64_t)(uintptr_t)node);
+		}
+	}
+}
+
+/* Alive, though no slot names it yet. */
+static uint64_t entry_enliven(struct vas_owner_index *index, struct vas_owner_entry *entry,
+			      uint64_t start, uint64_t size)
+{
+	uint32_t generation = entry->generation;
+
+	VAS_ASSERT_DEBUG((generation & 1) == 0 && size > 0);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	__atomic_store_n(&entry->start, start, __ATOMIC_RELAXED);
+	__atomic_store_n(&entry->size, size, __ATOMIC_RELAXED);
+	VAS_ASSERT(index->claims > 0);
+	index->claims--;
+	__atomic_store_n(&entry->generation, generation + 1, __ATOMIC_RELEASE);
+	return owner_word(entry, generation + 1);
+}
+
+/*
+ * No slot names it any more. A look-up that read its word before is still right: it finds the mark,
+ * and start and size as they were, until many others have rested in this list too.
+ */
+static void entry_rest(struct vas_owner_index *index, struct vas_owner_entry *entry)
+{
+	struct vas_owner_entry *oldest;
+
+	__atomic_store_n(&entry->record, (void *)(uintptr_t)PASSED, __ATOMIC_RELEASE);
+	__atomic_store_n(&entry->generation, entry->generation + 1, __ATOMIC_RELEASE);
+	if (index->passed_last)
+		entry_set_record(index->passed_last, (void *)((uintptr_t)entry | PASSED));
+	else
+		index->passed_first = entry;
+	index->passed_last = entry;
+	if (++index->passed_count <= VAS_OWNER_PASSED)
+		return;
+	oldest = index->passed_first;
+	index->passed_first = (void *)((uintptr_t)oldest->record & ~(uintptr_t)PASSED);
+	index->passed_count--;
+	vas_owner_index_give(index, oldest);
+}
+
+void vas_owner_index_divide(struct vas_owner_index *index, struct vas_owner_entry *old,
+			    struct vas_owner_entry *low, struct vas_owner_entry *high, uint64_t at)
+{
+	const uint64_t words[2] = {
+		entry_enliven(index, low, old->start, at - old->start),
+		entry_enliven(index, high, at, old->start + old->size - at),
+	};
+	struct level root = root_level(index);
+	uint64_t pages[3];
+
+	entry_pages(index, old, &pages[0], &pages[2]);
+	pages[1] = at >> index->page_shift;
+	level_pass(index, &root, owner_word(old, old->generation), words, pages);
+	entry_rest(index, old);
+	VAS_ASSERT_EXPENSIVE(vas_owner_index_check(index));
+}
+
+void vas_owner_index_unite(struct vas_owner_index *index, struct vas_owner_entry *low,
+			   struct vas_owner_entry *high, struct vas_owner_entry *whole)
+{
+	uint64_t word = entry_enliven(index, whole, low->start, low->size + high->size);
+	const uint64_t words[2] = { word, word };
+	struct level root = root_level(index);
+	uint64_t pages[3];
+
+	VAS_ASSERT_DEBUG(low->start + low->size == high->start);
+	pages[1] = 0; /* all of it is high's, and that is the same word */
+	entry_pages(index, low, &pages[0], &pages[2]);
+	level_pass(index, &root, owner_word(low, low->generation), words, pages);
+	entry_pages(index, high, &pages[0], &pages[2]);
+	level_pass(index, &root, owner_word(high, high->generation), words, pages);
+	entry_rest(index, low);
+	entry_rest(index, high);
+	VAS_ASSERT_EXPENSIVE(vas_owner_index_check(index));
+}
+
 /* The owner word for a page, or 0. At most VAS_INDEX_LEVELS + 1 loads. */
 VAS_HOT static inline uint64_t index_word(const struct vas_owner_index *index, uint64_t page)
 {
@@ -472,6 +596,31 @@ VAS_HOT static inline uint64_t index_word(const struct vas_owner_index *index, u
 	return slot_is_owner(word) ? word : 0;
 }
 
+/*
+ * The owner was withdrawn after its word was read. If it passed its bytes on, it is the answer all
+ * the same: it had them when its word was read, and its entry still says which.
+ */
+__attribute__((cold, noinline)) static bool find_passed(const struct vas_owner_entry *entry,
+							uint32_t generation, uint64_t address,
+							struct vas_owner *owner)
+{
+	uint64_t start, size;
+
+	if (__atomic_load_n(&entry->generation, __ATOMIC_ACQUIRE) != generation + 1 ||
+	    !((uintptr_t)__atomic_load_n(&entry->record, __ATOMIC_ACQUIRE) & PASSED))
+		return false;
+	start = __atomic_load_n(&entry->start, __ATOMIC_RELAXED);
+	size = __atomic_load_n(&entry->size, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	/* Whoever uses the entry again takes the mark away before it writes anything. */
+	if (!((uintptr_t)__atomic_load_n(&entry->record, __ATOMIC_RELAXED) & PASSED) ||
+	    address - start >= size)
+		return false;
+	owner->id = (uint64_t)generation << 32 | entry->id;
+	owner->span = (struct vas_span){ start, size };
+	return true;
+}
+
 /* The whole of a look-up; see the head of this file. */
 VAS_HOT static inline bool index_find(const struct vas_owner_index *index, uint64_t address,
 				      struct vas_owner *owner, void **record)
@@ -485,14 +634,14 @@ VAS_HOT static inline bool index_find(const struct vas_owner_index *index, uint6
 		return false;
 	entry = word_entry(index, word);
 	if (__atomic_load_n(&entry->generation, __ATOMIC_ACQUIRE) != generation)
-		return false;
+		return !record && find_passed(entry, generation, address, owner);
 	start = __atomic_load_n(&entry->start, __ATOMIC_RELAXED);
 	size = __atomic_load_n(&entry->size, __ATOMIC_RELAXED);
 	if (record)
 		*record = __atomic_load_n(&entry->record, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	if (__atomic_load_n(&entry->generation, __ATOMIC_RELAXED) != generation)
-		return false;
+		return !record && find_passed(entry, generation, address, owner);
 	if (address - start >= size)
 		return false;
 	owner->id = (uint64_t)generation << 32 | entry->id;
@@ -509,7 +658,9 @@ VAS_HOT bool vas_owner_index_find(const struct vas_owner_index *index, uint64_t 
 bool vas_owner_index_find_record(const struct vas_owner_index *index, uint64_t address,
 				 struct vas_owner *owner, void **record)
 {
-	return index_find(index, address, owner, record);
+	/* An owner that passed its bytes on has no record any more: then the new one is looked up. */
+	return index_find(index, address, owner, record) ||
+	       index_find(index, address, owner, record);
 }
 
 bool vas_owner_index_is(const struct vas_owner_index *index, uint64_t id)

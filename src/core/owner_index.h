@@ -20,6 +20,8 @@
 #define VAS_INDEX_ADDRESS_BITS 57u
 #define VAS_INDEX_NODES_FOR_ONE 6u /* nodes that publishing one span can need: 2 edges, 3 levels */
 
+#define VAS_OWNER_PASSED 4096u /* entries that passed on rest until so many others did */
+
 #define VAS_OWNER_CHUNK_BITS 9u
 #define VAS_OWNER_CHUNK (1u << VAS_OWNER_CHUNK_BITS) /* entries in one chunk */
 #define VAS_OWNER_CHUNKS 8192u /* chunks at most: 4 million owners */
@@ -35,7 +37,11 @@ struct vas_owner_entry {
 	uint64_t size; /* atomic */
 	uint32_t generation; /* atomic; odd = published, even = not. I: never wraps (see take) */
 	uint32_t id; /* constant */
-	void *record; /* atomic; the writer's own book about this owner */
+	/*
+	 * Atomic; the writer's own book about this owner, aligned to 2. Odd: the owner passed its bytes on to others
+	 * (divide, unite), and start and size are still what they were; a link of the list of these.
+	 */
+	void *record;
 };
 
 struct vas_owner_chunk {
@@ -52,6 +58,9 @@ struct vas_owner_index {
 	uint32_t chunk_count; /* I: <= VAS_OWNER_CHUNKS */
 	uint32_t entry_next; /* entries handed out at least once; I: <= chunk_count * VAS_OWNER_CHUNK */
 	struct vas_owner_entry *entry_free; /* linked through record */
+	struct vas_owner_entry *passed_first; /* entries that passed on, oldest first, linked through record */
+	struct vas_owner_entry *passed_last;
+	uint32_t passed_count; /* I: <= VAS_OWNER_PASSED */
 	struct vas_index_node *node_free; /* linked through slots[0], tagged */
 	uint32_t node_free_count;
 	uint32_t node_count; /* nodes fed in all */
@@ -106,6 +115,19 @@ void vas_owner_index_publish(struct vas_owner_index *index, struct vas_owner_ent
 void vas_owner_index_hide(struct vas_owner_index *index, struct vas_owner_entry *entry);
 void vas_owner_index_clear(struct vas_owner_index *index, struct vas_owner_entry *entry);
 void vas_owner_index_unhide(struct vas_owner_index *index, struct vas_owner_entry *entry);
+
+/*
+ * One owner becomes two, or two become one, without a moment in which a look-up finds nobody: old is
+ * published and covers what the new ones, taken and not published, will cover: of divide [start, at) and
+ * [at, end). The old ones are not published any more, and cannot be given back by the caller. I: enough nodes,
+ * as for publishing both. Neither needs memory.
+ */
+void vas_owner_index_divide(struct vas_owner_index *index, struct vas_owner_entry *old,
+			    struct vas_owner_entry *low, struct vas_owner_entry *high, uint64_t at);
+void vas_owner_index_unite(struct vas_owner_index *index, struct vas_owner_entry *low,
+			   struct vas_owner_entry *high, struct vas_owner_entry *whole);
+/* Sets an entry's record. */
+void vas_owner_index_record(struct vas_owner_entry *entry, void *record);
 
 /*
  * Wait-free, async-signal-safe: at most VAS_INDEX_LEVELS + 1 slots and one entry

@@ -153,8 +153,7 @@ VAS_HOT int vas_part_begin(struct vas_part_work *work, struct vas_failure *failu
 	return 0;
 }
 
-/* Lock of the space held. */
-static void unretired_list(struct vas_space *space, struct vas_holding *holding)
+void vas_part_list(struct vas_space *space, struct vas_holding *holding)
 {
 	if (holding->unretired_link)
 		return;
@@ -193,7 +192,7 @@ static void part_count(const struct vas_part_work *work)
 	space->stats.vmas += (uint64_t)runs;
 	space->unretired_bytes += (uint64_t)unretired;
 	if (unretired > 0)
-		unretired_list(space, holding);
+		vas_part_list(space, holding);
 	vas_lock_drop(&space->lock);
 }
 

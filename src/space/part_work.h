@@ -44,6 +44,8 @@ bool vas_part_cuts(const struct vas_holding *holding, const struct vas_sys *sys,
 int vas_part_covered(struct vas_part_work *work, struct vas_failure *failure);
 /* mprotect, for which the ballast may be spent. */
 int vas_part_open(struct vas_part_work *work, struct vas_span span, int prot);
+/* Puts a live holding on the list of those with unretired parts. Space's lock held. */
+void vas_part_list(struct vas_space *space, struct vas_holding *holding);
 /* Takes a holding that is not live any more off the list of those with unretired parts. Space's lock held. */
 void vas_part_unlist(struct vas_holding *holding);
 /* What the kernel answered, as an errno of the tables, with the reason. */

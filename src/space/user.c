@@ -24,7 +24,7 @@
 #include "base/assert.h"
 #include "space/space.h"
 
-static void users_link(struct vas_space *space, struct vas_holding_user *user)
+void vas_space_user_link(struct vas_space *space, struct vas_holding_user *user)
 {
 	user->next = space->users;
 	user->link = &space->users;
@@ -33,7 +33,7 @@ static void users_link(struct vas_space *space, struct vas_holding_user *user)
 	space->users = user;
 }
 
-static void users_unlink(struct vas_holding_user *user)
+void vas_space_user_unlink(struct vas_holding_user *user)
 {
 	*user->link = user->next;
 	if (user->next)
@@ -56,7 +56,7 @@ int vas_space_use(struct vas_space *space, struct vas_holding *holding,
 		holding->user = user;
 		user->holding = holding;
 		user->busy = 0;
-		users_link(space, user);
+		vas_space_user_link(space, user);
 		err = 0;
 	}
 	vas_lock_drop(&space->lock);
@@ -100,7 +100,7 @@ void vas_space_unuse(struct vas_space *space, struct vas_holding_user *user)
 	VAS_ASSERT(user->holding->user == user);
 	user->holding->user = NULL;
 	user->holding = NULL;
-	users_unlink(user);
+	vas_space_user_unlink(user);
 	vas_lock_drop(&space->lock);
 	vas_lock_drop(&space->users_lock);
 }

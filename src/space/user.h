@@ -65,4 +65,8 @@ int vas_space_use_at(struct vas_space *space, uint64_t start, struct vas_holding
  */
 void vas_space_unuse(struct vas_space *space, struct vas_holding_user *user);
 
+/* Into the list and out of it; users_lock held. For space/split.c, which changes users itself. */
+void vas_space_user_link(struct vas_space *space, struct vas_holding_user *user);
+void vas_space_user_unlink(struct vas_holding_user *user);
+
 #endif

@@ -66,6 +66,8 @@ void check_region_free(void);
 void check_region_resize(void);
 void check_region_split_block(void);
 void check_region_merge_blocks(void);
+void check_region_split(void);
+void check_region_merge(void);
 void check_region_commit(void);
 void check_region_decommit(void);
 void check_region_protect(void);

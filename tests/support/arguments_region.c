@@ -255,6 +255,40 @@ void check_region_merge_blocks(void)
 	unmade(region);
 }
 
+void check_region_split(void)
+{
+	const char *name = "vas_region_split";
+	struct vas_block block;
+	struct vas_region *region = made(&block), *upper;
+	char *start = block.start;
+
+	answer(name, "a region that is NULL", vas_region_split(NULL, start, &upper), EINVAL, ARGUMENT);
+	answer(name, "a result that is NULL", vas_region_split(region, start + block.size, NULL), EINVAL, ARGUMENT);
+	answer(name, "NULL", vas_region_split(region, NULL, &upper), ERANGE, VAS_WHY_OUTSIDE);
+	answer(name, "its start", vas_region_split(region, start, &upper), ERANGE, VAS_WHY_OUTSIDE);
+	answer(name, "its end", vas_region_split(region, start + 16 * arguments_page, &upper), ERANGE, VAS_WHY_OUTSIDE);
+	answer(name, "the last byte of all", vas_region_split(region, (void *)UINTPTR_MAX, &upper), ERANGE, VAS_WHY_OUTSIDE);
+	answer(name, "inside a page", vas_region_split(region, start + block.size + 1, &upper), EINVAL, ARGUMENT);
+	answer(name, "inside a block", vas_region_split(region, start + arguments_page, &upper), EINVAL, VAS_WHY_INSIDE);
+	unmade(region);
+}
+
+void check_region_merge(void)
+{
+	const char *name = "vas_region_merge";
+	struct vas_block block;
+	struct vas_region *region = made(&block), *upper;
+
+	answer(name, "lower is NULL", vas_region_merge(NULL, region), EINVAL, ARGUMENT);
+	answer(name, "upper is NULL", vas_region_merge(region, NULL), EINVAL, ARGUMENT);
+	answer(name, "both are one", vas_region_merge(region, region), EINVAL, ARGUMENT);
+	if (vas_region_split(region, (char *)block.start + block.size, &upper))
+		tap_bail("no two regions");
+	answer(name, "the wrong way around", vas_region_merge(upper, region), EINVAL, ARGUMENT);
+	answer(name, "the right way", vas_region_merge(region, upper), 0, 0);
+	unmade(region);
+}
+
 /* What every function answers that is given a range in a block. */
 static void check_ranges(const char *name,
 			 int (*call)(struct vas_region *region, void *start, uint64_t size))

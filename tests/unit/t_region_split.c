@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* labels: msan */
+/*
+ * Regions split and merged over simulated kernels: blocks, tags, memory, promises and owners go along, and all of
+ * it comes back.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "support/region_world.h"
+#include "tap/tap.h"
+
+#define BLOCKS 200u
+
+static struct region_world *world;
+static struct vas_region *lower, *upper;
+static uint64_t page;
+static uint64_t starts[BLOCKS];
+
+static int cut(struct vas_region *region, uint64_t at, struct vas_region **made)
+{
+	memset(&world->failure, 0, sizeof(world->failure));
+	return vas_region_cut(region, at, &world->failure, made);
+}
+
+static int join(struct vas_region *low, struct vas_region *high)
+{
+	memset(&world->failure, 0, sizeof(world->failure));
+	return vas_region_join(low, high, &world->failure);
+}
+
+static struct vas_owner owner_of(uint64_t address)
+{
+	struct vas_owner owner = { 0, { 0, 0 } };
+
+	(void)vas_owner_index_find(&world->space.index, address, &owner);
+	return owner;
+}
+
+/* Blocks of two pages, every second committed, every third with a tag. */
+static void fill(void)
+{
+	struct vas_alloc_opts opts = { .size = sizeof(opts) };
+	bool right = true;
+
+	for (uint32_t i = 0; i < BLOCKS; i++) {
+		opts.flags = VAS_ALLOC_LOW | (i % 2 ? VAS_ALLOC_COMMIT : 0);
+		opts.tag = i % 3 ? 0 : i + 1;
+		right &= world_alloc(world, 2 * page, &opts, &starts[i]) == 0;
+	}
+	ok(right, "%u blocks", BLOCKS);
+}
+
+static struct vas_region *region_of(uint32_t i, uint32_t middle)
+{
+	return upper && i >= middle ? upper : lower;
+}
+
+/* Each block is where it was, as it was, in the region that has it. */
+static void look(uint32_t middle, const char *what)
+{
+	uint64_t live = 0, committed = 0;
+	struct vas_block block;
+	bool right = true;
+
+	for (uint32_t i = 0; i < BLOCKS; i++) {
+		right &= vas_block_at(region_of(i, middle), starts[i] + page, &world->failure,
+				      &block) == 0 &&
+			 (uint64_t)(uintptr_t)block.start == starts[i] && block.size == 2 * page &&
+			 block.tag == (i % 3 ? 0 : i + 1) && block.flags == i % 2;
+		if (upper)
+			right &= vas_block_at(region_of(i, middle) == lower ? upper : lower, starts[i],
+					      &world->failure, &block) == -ERANGE;
+	}
+	ok(right, "%s: every block is as it was", what);
+	for (int i = 0; i < 2; i++) {
+		world->region = i ? upper : lower;
+		if (!world->region)
+			continue;
+		world_check(world, what);
+		live += world_stats(world).blocks;
+		committed += world_stats(world).committed;
+	}
+	world->region = lower;
+	is_u64(live, BLOCKS, "%s: blocks in all", what);
+	is_u64(committed, BLOCKS * page, "%s: bytes committed in all", what);
+}
+
+static void begin(void)
+{
+	world = region_world_begin(page, 47);
+	is_err(world_make(world, 1024 * page, NULL), 0, "a region");
+	lower = world->region;
+	upper = NULL;
+}
+
+static void test_both_ways(void)
+{
+	struct vas_owner before, low, high;
+	struct vas_span span;
+	uint64_t at, id;
+
+	begin();
+	fill();
+	span = lower->span;
+	before = owner_of(starts[0]);
+	at = starts[120];
+	is_err(cut(lower, at + page, &upper), EINVAL, "inside a block");
+	is_str(world_why(world), "inside", "the reason");
+	is_err(cut(lower, at + 1, &upper), EINVAL, "inside a page");
+	is_err(cut(lower, span.start, &upper), ERANGE, "at its start");
+	is_err(cut(lower, span.start + span.size, &upper), ERANGE, "at its end");
+	is_u64(owner_of(at).id, before.id, "nothing was changed by these");
+	look(BLOCKS, "one region");
+
+	is_err(cut(lower, at, &upper), 0, "between two blocks");
+	low = owner_of(at - 1);
+	high = owner_of(at);
+	ok(low.span.start == span.start && low.span.start + low.span.size == at &&
+		   high.span.start == at && high.span.start + high.span.size == span.start + span.size,
+	   "two owners with a part each");
+	ok(low.id != before.id && high.id != before.id && low.id != high.id, "with new ids");
+	is_u64(world->space.stats.spans, 2, "two spans in the books");
+	is_u64(world->space.stats.reserved, span.size, "of the same size in all");
+	look(120, "two regions");
+	id = low.id;
+
+	is_err(join(upper, lower), EINVAL, "the wrong way around");
+	is_err(join(lower, lower), EINVAL, "with itself");
+	is_u64(owner_of(at - 1).id, id, "nothing was changed by these");
+	is_err(join(lower, upper), 0, "joined");
+	upper = NULL;
+	is_u64(owner_of(at).span.size, span.size, "one owner has all");
+	is_u64(owner_of(at).id, owner_of(at - 1).id, "the same everywhere");
+	is_u64(world->space.stats.spans, 1, "one span in the books");
+	look(BLOCKS, "one again");
+	for (uint32_t i = 0; i < BLOCKS; i++)
+		if (world_free(world, starts[i]))
+			ok(false, "block %u cannot be freed", i);
+	is_u64(world_accessible(world), 0, "nothing is accessible any more");
+	is_u64(lower->records.count, 0, "no record is left");
+	region_world_end(world);
+}
+
+static void test_apart(void)
+{
+	enum vas_retired state;
+	struct vas_span span;
+	uint64_t start;
+
+	begin();
+	fill();
+	is_err(cut(lower, starts[50], &upper), 0, "two regions");
+	span = lower->span;
+	for (uint32_t i = 0; i < 50; i += 2)
+		if (world_free(world, starts[i]))
+			ok(false, "block %u cannot be freed", i);
+	is_err(world_free(world, starts[50]), ERANGE, "a block of the other one");
+	is_err(vas_region_unmake(lower, &state, &world->failure), 0, "the lower one goes");
+	is_u64(state, VAS_RETIRED_GONE, "all of it");
+	is_u64(owner_of(span.start).id, 0, "its span is nobody's");
+	ok(owner_of(starts[50]).id != 0, "the upper one's is not");
+	world->region = upper;
+	is_u64(world_stats(world).blocks, BLOCKS - 50, "it has its blocks");
+	is_err(world_free(world, starts[51]), 0, "one is freed");
+	is_err(world_alloc(world, page, NULL, &start), 0, "and one taken");
+	is_err(world_commit(world, start, page), 0, "and committed");
+	region_world_end(world);
+}
+
+static void test_unlike(void)
+{
+	struct vas_reserve_opts reserve = { .size = sizeof(reserve), .place = VAS_PLACE_EXACT,
+					    .address = 1ull << 40 };
+	struct vas_region_opts opts = { .size = sizeof(opts), .reserve = &reserve };
+
+	world = region_world_begin(page, 47);
+	is_err(world_make(world, 16 * page, &opts), 0, "a region");
+	lower = world->region;
+	reserve.address += 16 * page;
+	reserve.flags = VAS_RESERVE_NODUMP;
+	is_err(world_make(world, 16 * page, &opts), 0, "a neighbour that is reserved otherwise");
+	upper = world->region;
+	is_err(join(lower, upper), EINVAL, "they are not joined");
+	is_err(vas_region_unmake(upper, &(enum vas_retired){ 0 }, &world->failure), 0, "it goes");
+	reserve.flags = 0;
+	reserve.name = "other";
+	is_err(world_make(world, 16 * page, &opts), 0, "a neighbour of another name");
+	upper = world->region;
+	is_err(join(lower, upper), EINVAL, "they are not joined");
+	is_err(vas_region_unmake(upper, &(enum vas_retired){ 0 }, &world->failure), 0, "it goes");
+	reserve.name = NULL;
+	is_err(world_make(world, 16 * page, &opts), 0, "a neighbour that is alike");
+	upper = world->region;
+	is_err(join(lower, upper), 0, "they are joined, though never one before");
+	world->region = lower;
+	is_u64(lower->span.size, 32 * page, "and have both spans");
+	region_world_end(world);
+}
+
+/* Again and again, at every place. */
+static void test_many(void)
+{
+	struct vas_owner owner;
+	bool right = true;
+
+	begin();
+	fill();
+	for (uint32_t i = 1; i < BLOCKS; i++) {
+		right &= cut(lower, starts[i], &upper) == 0;
+		owner = owner_of(starts[i]);
+		right &= owner.span.start == starts[i];
+		right &= join(lower, upper) == 0;
+		upper = NULL;
+	}
+	ok(right, "cut and joined at each block");
+	look(BLOCKS, "after that");
+	ok(vas_owner_index_check(&world->space.index), "the index is whole");
+	region_world_end(world);
+}
+
+int main(void)
+{
+	static const uint64_t pages[] = { 4096, 16384, 65536 };
+
+	tap_plan(0);
+	for (size_t i = 0; i < 3; i++) {
+		page = pages[i];
+		test_both_ways();
+		test_apart();
+		test_unlike();
+		test_many();
+	}
+	return tap_done();
+}
