@@ -55,12 +55,19 @@ VAS_API void vas_fork_parent(void);
 
 /*
  * Makes the books those of a child: spans that it does not have are forgotten, and so on.
- * Calling it twice is harmless.
+ * Calling it twice is harmless; in a process that is no child it does nothing.
+ *
+ * After a fork that was not announced (_Fork, clone without CLONE_VM) every function that
+ * uses the books answers -EOWNERDEAD in the child until this was called, wherever the
+ * kernel has MADV_WIPEONFORK (Linux 4.14). The child of vfork shares the parent's memory and must not
+ * call any.
  *
  * Errors:
  *  -EOWNERDEAD	the fork was not announced, and at that moment a thread of the parent was
  *		changing the books: they are given up. What was mapped stays mapped and is
- *		nobody's; what was owned stays not owned. The child's next call begins new books
+ *		nobody's. The next call begins new books
+ *  -EEXIST	somebody took the addresses of a TRAP span, which is not owned then; the rest is done
+ *  -ENOMEM	the same, by the kernel; the rest is done
  *
  * Thread-safe. Not signal-safe.
  */

@@ -176,6 +176,7 @@ struct vas_window {
  * Errors, with *window untouched:
  *  -EINVAL	window is NULL or its size field is below the first version's
  *  -EPERM, -ENOMEM, -ENOSYS	not even a probe may be mapped
+ *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
  *
  * Thread-safe. Not signal-safe.
  */

@@ -98,9 +98,11 @@ struct vas_commit_opts {
  *  -ENOMEM	the kernel refused: overcommit, the VMA limit, or POPULATE found no memory, no
  *		huge page or no room in a memory group; or no memory for the library's own books
  *  -ENOSPC	POPULATE: the file system behind the object is full
- *  -EOPNOTSUPP	a device owns the span's addresses; POPULATE of private memory on a kernel that cannot
+ *  -EOPNOTSUPP	a device owns the span's addresses; memory of this kind does not go with the
+ *		span's fork policy (vaspace/fork.h); POPULATE of private memory on a kernel that cannot
  *  -EAGAIN	memory is locked by mlockall(MCL_FUTURE) beyond RLIMIT_MEMLOCK
- *  -EPERM	the kernel or a sandbox forbids the mapping or the protection
+ *  -EPERM	the kernel or a sandbox forbids the mapping or the protection; or this is a
+ *		child that shares the span: only the parent changes what is mapped in it
  *  -EACCES	the object was not opened for that, or a security module refuses the protection
  *  -ENOSYS	a sandbox denies a call that it needs
  *

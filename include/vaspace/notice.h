@@ -76,6 +76,7 @@ typedef int vas_notice_hook(void *context, const struct vas_notice *notice);
  *  -ENOMEM	no memory for the library's own books
  *  -EPERM	at the first call of the process: not even a probe or the books may be mapped
  *  -ENOSYS	the same
+ *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
  *
  * Thread-safe, also inside a hook. Not signal-safe.
  */
@@ -89,6 +90,7 @@ VAS_API int vas_notice_subscribe(const struct vas_span *span, vas_notice_hook *h
  * Errors:
  *  -ENOENT	there is no such subscription, or it is being cancelled already
  *  -EDEADLK	called inside a hook (of whatever subscription); nothing is changed
+ *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
  *
  * Thread-safe. Not signal-safe.
  */
@@ -103,6 +105,7 @@ VAS_API int vas_notice_cancel(uint64_t id);
  *
  * Errors, with *generation untouched:
  *  -ENOENT	the address is not owned here
+ *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
  *
  * Wait-free: a fixed number of steps, no lock, no retry, no thread-local
  * storage. Thread-safe; signal-safe.

@@ -54,6 +54,7 @@ enum vas_why {
 	VAS_WHY_OUTSIDE, /* outside the region */
 	VAS_WHY_NO_BLOCK, /* no live block of the region is there */
 	VAS_WHY_INSIDE, /* inside a block and not its start, or across its end */
+	VAS_WHY_FORK_POLICY, /* the span's fork policy does not go with it */
 	VAS_WHY_COUNT
 };
 

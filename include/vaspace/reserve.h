@@ -124,6 +124,7 @@ struct vas_reserve_opts {
  *  -ENOSYS	a sandbox denies mmap itself
  *  -EOPNOTSUPP	VAS_FORK_WIPE, and the kernel has no MADV_WIPEONFORK
  *  -EBUSY	every candidate was lost to another thread, a bounded number of times
+ *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
  *
  * Thread-safe. Not signal-safe. See vas_report_format for a line that tells
  * what happened.
@@ -143,6 +144,7 @@ VAS_API int vas_reserve(uint64_t size, const struct vas_reserve_opts *opts, stru
  *		an address inside a span); nothing is changed
  *  -EBUSY	a region uses the span: see vas_region_destroy; nothing is changed
  *  -EDEADLK	called inside a notice about this span; nothing is changed
+ *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
  *
  * Allocates nothing and cannot fail for a valid span but in these two cases.
  * Thread-safe. Not signal-safe.
@@ -194,6 +196,7 @@ struct vas_adopt_opts {
  *  -ENFILE	no descriptor is left in the system
  *  -EPERM	the kernel or a sandbox forbids the calls
  *  -ENOSYS	the same
+ *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
  *
  * Takes time in proportion to the mappings of the process. Thread-safe. Not signal-safe.
  */
@@ -207,6 +210,7 @@ VAS_API int vas_adopt(void *start, uint64_t size, const struct vas_adopt_opts *o
  *  -ENOENT	no owned span starts there, or it was released; nothing is changed
  *  -EBUSY	a region uses the span; nothing is changed
  *  -EDEADLK	called inside a notice about this span; nothing is changed
+ *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
  *
  * Thread-safe. Not signal-safe.
  */
@@ -224,6 +228,7 @@ struct vas_owner {
  *
  * Errors:
  *  -ENOENT	the address is not owned here
+ *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
  *
  * A span is hidden while the kernel is asked to unmap it. So a held one is not
  * found during the moments in which another call tries again.
@@ -249,6 +254,7 @@ struct vas_owner_details {
  * Errors, with *details untouched:
  *  -EINVAL	details is NULL or its size field is below the first version's
  *  -ESTALE	that owner has released its span since; also while a held span is tried again
+ *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
  *
  * Thread-safe. Not signal-safe (takes a lock).
  */

@@ -38,6 +38,7 @@ struct vas_stats {
  *
  * Errors, with *stats untouched:
  *  -EINVAL	stats is NULL or its size field is below the first version's
+ *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
  *
  * Thread-safe. Not signal-safe.
  */
@@ -60,6 +61,7 @@ struct vas_ledger_entry {
  * Errors, with *entry untouched:
  *  -EINVAL	entry is NULL or its size field is below the first version's
  *  -ENOENT	there is no such line
+ *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
  *
  * Thread-safe. Not signal-safe.
  */
@@ -73,6 +75,7 @@ VAS_API int vas_ledger_get(size_t index, struct vas_ledger_entry *entry);
  * Errors:
  *  -EBADMSG	they differ; *where (may be NULL) is an address that differs
  *  -ENOENT, -EPERM, -EACCES, -ENOSYS, -EMFILE, -ENFILE, -ENOMEM, -EIO	the mappings cannot be read
+ *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
  *
  * Meant for tests and for debugging: reads all mappings under the library's
  * lock. Thread-safe. Not signal-safe.

@@ -29,6 +29,8 @@ static enum vas_why why_of(int err)
 	case EACCES:
 	case ENOSYS:
 		return VAS_WHY_DENIED;
+	case EOWNERDEAD:
+		return VAS_WHY_FORKED;
 	default:
 		return VAS_WHY_NONE;
 	}
@@ -98,7 +100,7 @@ static int get_bounds(const struct vas_bounds **bounds)
 		*bounds = &space->bounds;
 	if (err == -EACCES)
 		return -EPERM;
-	return !err || err == -EPERM || err == -ENOSYS ? err : -ENOMEM;
+	return !err || err == -EPERM || err == -ENOSYS || err == -EOWNERDEAD ? err : -ENOMEM;
 }
 
 int vas_layout_next_gap(struct vas_layout *layout, struct vas_gap *gap)
@@ -188,7 +190,7 @@ static int find(struct vas_layout *layout, uint64_t size, const struct vas_reser
 	err = vas_space_default(&work.space);
 	if (err) {
 		failure->why = (uint8_t)why_of(err);
-		return err == -EPERM || err == -ENOSYS ? err : -ENOMEM;
+		return err == -EPERM || err == -ENOSYS || err == -EOWNERDEAD ? err : -ENOMEM;
 	}
 	work.asked = size;
 	work.opts = &known;

@@ -25,7 +25,7 @@ int vas_notice_cancel(uint64_t id)
 {
 	struct vas_space *space = vas_space_if_made();
 
-	return space ? vas_space_cancel(space, id) : -ENOENT;
+	return space ? vas_space_cancel(space, id) : vas_space_missing(-ENOENT);
 }
 
 int vas_generation_at(const void *address, uint64_t *generation)
@@ -33,6 +33,6 @@ int vas_generation_at(const void *address, uint64_t *generation)
 	const struct vas_space *space = vas_space_if_made();
 
 	if (!space)
-		return -ENOENT;
+		return vas_space_missing(-ENOENT);
 	return vas_space_generation(space, (uint64_t)(uintptr_t)address, generation);
 }

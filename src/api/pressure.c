@@ -14,10 +14,14 @@
 int vas_pressure_get(struct vas_pressure *pressure)
 {
 	struct vas_pressure known;
+	const struct vas_space *space;
 
 	if (!pressure || pressure->size < PRESSURE_MIN || pressure->size > VAS_OPTIONS_SIZE_MAX)
 		return -EINVAL;
-	vas_space_pressure(vas_space_if_made(), &known);
+	space = vas_space_if_made();
+	if (!space && vas_space_missing(0))
+		return -EOWNERDEAD;
+	vas_space_pressure(space, &known);
 	return vas_options_store(pressure, &known, sizeof(known), PRESSURE_MIN);
 }
 

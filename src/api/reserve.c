@@ -39,6 +39,12 @@ static int fail_early(enum vas_operation operation, uint64_t asked, uint64_t add
 	return fail(&failure, why, err);
 }
 
+/* Why there are no books to work with. */
+static enum vas_why books_why(int err)
+{
+	return err == -EOWNERDEAD ? VAS_WHY_FORKED : VAS_WHY_BOOKS;
+}
+
 static inline bool is_verbose(const struct vas_space *space)
 {
 	return __builtin_expect(__atomic_load_n(&space->verbose, __ATOMIC_RELAXED), 0);
@@ -60,7 +66,7 @@ VAS_HOT int vas_reserve(uint64_t size, const struct vas_reserve_opts *opts, stru
 		return fail_early(VAS_OPERATION_RESERVE, size, 0, VAS_WHY_ARGUMENT, err);
 	err = vas_space_default(&space);
 	if (err)
-		return fail_early(VAS_OPERATION_RESERVE, size, 0, VAS_WHY_BOOKS, err);
+		return fail_early(VAS_OPERATION_RESERVE, size, 0, books_why(err), err);
 	failure.shortfall = VAS_WHY_NONE;
 	err = vas_space_reserve(space, size, &known, &failure, span);
 	if (err) {
@@ -89,6 +95,8 @@ static enum vas_why release_why(int err)
 {
 	if (err == -EBUSY)
 		return VAS_WHY_USED;
+	if (err == -EOWNERDEAD)
+		return VAS_WHY_FORKED;
 	return err == -EDEADLK ? VAS_WHY_REENTERED : VAS_WHY_NOT_OWNED;
 }
 
@@ -100,7 +108,8 @@ VAS_HOT int vas_release(void *start, enum vas_retired *state)
 	uint64_t size;
 	int err;
 
-	err = space ? vas_space_release(space, address, NULL, &reached, &size) : -ENOENT;
+	err = space ? vas_space_release(space, address, NULL, &reached, &size)
+		    : vas_space_missing(-ENOENT);
 	if (__builtin_expect(err, 0))
 		return fail_early(VAS_OPERATION_RELEASE, 0, address, release_why(err), err);
 	if (__builtin_expect(reached == VAS_RETIRED_HELD, 0))
@@ -127,7 +136,7 @@ int vas_adopt(void *start, uint64_t size, const struct vas_adopt_opts *opts)
 		return fail(&failure, VAS_WHY_ARGUMENT, err);
 	err = vas_space_default(&space);
 	if (err)
-		return fail(&failure, VAS_WHY_BOOKS, err);
+		return fail(&failure, books_why(err), err);
 	if (!range_is_sound(space, span.start, size) || (known.flags & ~VAS_ADOPT_ALL) ||
 	    (uint32_t)known.fork > VAS_FORK_TRAP)
 		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
@@ -149,7 +158,7 @@ int vas_disown(void *start)
 	struct vas_span span;
 	int err;
 
-	err = space ? vas_space_disown(space, address, &span) : -ENOENT;
+	err = space ? vas_space_disown(space, address, &span) : vas_space_missing(-ENOENT);
 	if (err)
 		return fail_early(VAS_OPERATION_DISOWN, 0, address, release_why(err), err);
 	if (is_verbose(space))
@@ -161,7 +170,9 @@ VAS_HOT int vas_owner_at(const void *address, struct vas_owner *owner)
 {
 	const struct vas_space *space = vas_space_if_made();
 
-	if (!space || !vas_owner_index_find(&space->index, (uint64_t)(uintptr_t)address, owner))
+	if (__builtin_expect(!space, 0))
+		return vas_space_missing(-ENOENT);
+	if (!vas_owner_index_find(&space->index, (uint64_t)(uintptr_t)address, owner))
 		return -ENOENT;
 	return 0;
 }
@@ -174,6 +185,6 @@ int vas_owner_details(uint64_t id, struct vas_owner_details *details)
 
 	if (!details || details->size < DETAILS_MIN)
 		return -EINVAL;
-	err = space ? vas_space_details(space, id, &known) : -ESTALE;
+	err = space ? vas_space_details(space, id, &known) : vas_space_missing(-ESTALE);
 	return err ? err : vas_options_store(details, &known, sizeof(known), DETAILS_MIN);
 }

@@ -16,6 +16,8 @@ int vas_stats_get(struct vas_stats *stats)
 		return -EINVAL;
 	if (space)
 		vas_space_stats(space, &known);
+	else if (vas_space_missing(0))
+		return -EOWNERDEAD;
 	return vas_options_store(stats, &known, sizeof(known), sizeof(known));
 }
 
@@ -28,7 +30,7 @@ int vas_ledger_get(size_t index, struct vas_ledger_entry *entry)
 	if (!entry || entry->size < sizeof(known))
 		return -EINVAL;
 	if (!space)
-		return -ENOENT;
+		return vas_space_missing(-ENOENT);
 	vas_lock_take(&space->lock);
 	err = vas_ledger_read(&space->ledger, index, &known);
 	vas_lock_drop(&space->lock);
@@ -39,5 +41,5 @@ int vas_sync_check(uint64_t *where)
 {
 	struct vas_space *space = vas_space_if_made();
 
-	return space ? vas_space_check(space, where) : 0;
+	return space ? vas_space_check(space, where) : vas_space_missing(0);
 }

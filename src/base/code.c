@@ -189,6 +189,8 @@ static const struct why_words why_table[VAS_WHY_COUNT] = {
 			       "free each block once, and do not use it afterwards" },
 	[VAS_WHY_INSIDE] = { "inside", "it is inside a block and not its start, or crosses its end",
 			     "pass the block's start, and ranges inside one block" },
+	[VAS_WHY_FORK_POLICY] = { "fork-policy", "the fork policy of the span does not go with it",
+				  "reserve the span with another fork policy" },
 };
 
 static const struct why_words *why_find(enum vas_why why)

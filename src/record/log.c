@@ -64,14 +64,9 @@ void vas_log_hook_set(vas_log_hook *hook, void *context, enum vas_log_level leve
 	vas_lock_drop(&log_state.lock);
 }
 
-void vas_log_fork_begin(void)
+struct vas_lock *vas_log_lock(void)
 {
-	vas_lock_take(&log_state.lock);
-}
-
-void vas_log_fork_end(void)
-{
-	vas_lock_drop(&log_state.lock);
+	return &log_state.lock;
 }
 
 bool vas_log_wanted(enum vas_log_level level)

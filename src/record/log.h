@@ -7,12 +7,13 @@
 
 #include <vaspace/system.h>
 
+#include "sys/lock.h"
+
 void vas_log_hook_set(vas_log_hook *hook, void *context, enum vas_log_level level);
 bool vas_log_wanted(enum vas_log_level level);
 void vas_log_line(enum vas_log_level level, const char *line);
 
-/* Around fork(): nobody is setting a hook then. */
-void vas_log_fork_begin(void);
-void vas_log_fork_end(void);
+/* Held by whoever sets a hook: for fork(). */
+struct vas_lock *vas_log_lock(void);
 
 #endif

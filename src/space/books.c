@@ -41,7 +41,8 @@ void vas_space_quiesce(struct vas_space *space)
 
 void vas_space_enter_slowly(struct vas_space *space)
 {
-	while (__atomic_load_n(&space->quiescers, __ATOMIC_RELAXED)) {
+	/* The thread that forks may be called from others' handlers, while a quiescer waits for its locks. */
+	while (__atomic_load_n(&space->quiescers, __ATOMIC_RELAXED) && !vas_lock_fork_mine()) {
 		vas_lock_drop(&space->lock);
 		vas_lock_pause();
 		vas_lock_take(&space->lock);
@@ -165,6 +166,7 @@ VAS_HOT void vas_space_publish(struct vas_space *space, struct vas_holding *hold
 	holding->span = span;
 	holding->recipe = recipe & VAS_RECIPE_ALL;
 	holding->fork = recipe >> VAS_RECIPE_FORK_SHIFT;
+	holding->forked = VAS_FORK_DEFAULT;
 	holding->parked = false;
 	holding->state = VAS_HOLDING_LIVE;
 	holding->user = NULL;
@@ -298,29 +300,21 @@ void vas_space_stats(struct vas_space *space, struct vas_stats *stats)
 	stats->size = sizeof(*stats);
 }
 
-/* Takes the spans that were not inherited out of the list of held ones. */
-static void held_without_absent(struct vas_space *space)
+void vas_space_forget_part(struct vas_space *space, struct vas_holding *holding,
+			   struct vas_span range)
 {
-	struct vas_holding **link = &space->held;
+	struct vas_extents *extents = &holding->extents;
+	uint64_t committed = vas_extents_bytes(extents), unretired = vas_extents_unretired(extents);
+	uint32_t runs = vas_extents_runs(extents, holding->span);
 
-	while (*link) {
-		if ((*link)->recipe & VAS_RECIPE_NOFORK)
-			*link = (*link)->next;
-		else
-			link = &(*link)->next;
-	}
-}
-
-void vas_space_forget_absent(struct vas_space *space)
-{
-	held_without_absent(space);
-	for (uint32_t id = 0; id < space->index.entry_next; id++) {
-		struct vas_owner_entry *entry = vas_owner_index_number(&space->index, id);
-		struct vas_holding *holding = entry->record;
-
-		if (!(entry->generation & 1) || !(holding->recipe & VAS_RECIPE_NOFORK))
-			continue;
-		vas_owner_index_hide(&space->index, entry);
-		vas_space_remove(space, holding);
-	}
+	VAS_ASSERT_DEBUG(vas_lock_held(&space->lock));
+	vas_extents_set(extents, range.start, vas_span_end(range), NULL);
+	committed -= vas_extents_bytes(extents);
+	unretired -= vas_extents_unretired(extents);
+	vas_ledger_commit(holding->line, -(int64_t)committed);
+	space->stats.committed -= committed;
+	space->stats.vmas -= (uint64_t)runs - vas_extents_runs(extents, holding->span);
+	space->unretired_bytes -= unretired;
+	if (vas_extents_unretired(extents) == 0)
+		vas_part_unlist(holding);
 }

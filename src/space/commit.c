@@ -25,6 +25,7 @@
 
 #include "base/assert.h"
 #include "base/hot.h"
+#include "space/fork.h"
 #include "space/policy.h"
 #include "space/populate.h"
 #include "space/retire.h"
@@ -219,6 +220,7 @@ static int commit_room(struct commit *commit, uint32_t holes, struct vas_failure
 static int commit_locked(struct commit *commit, bool *dirty, struct vas_failure *failure)
 {
 	struct vas_holding *holding = commit->work.holding;
+	const struct vas_space *space = commit->work.space;
 	struct vas_extents *extents = &holding->extents;
 	uint64_t start = commit->work.range.start, end = vas_span_end(commit->work.range);
 	uint32_t holes = vas_extents_holes(extents, start, end);
@@ -232,6 +234,10 @@ static int commit_locked(struct commit *commit, bool *dirty, struct vas_failure 
 		   hole.size == commit->work.range.size);
 	if (holding->claimer && !holding->claimer->replaceable) {
 		failure->why = VAS_WHY_DEVICE;
+		return -EOPNOTSUPP;
+	}
+	if (!vas_fork_suits(holding, &commit->backing, space->sys->page_size)) {
+		failure->why = VAS_WHY_FORK_POLICY;
 		return -EOPNOTSUPP;
 	}
 	err = commit_room(commit, holes, failure);

@@ -1,31 +1,42 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Fork.
+ * Fork: around it, and what a child makes of the books.
  *
  * WHAT FOR. A child has a copy of the books, taken at a moment when another
  * thread of the parent may have been changing them.
  *
  * STRATEGY. Handlers registered once, by space.c's constructor (registering late can
  * allocate, and deadlocks under an allocator that forks above us). Before the
- * fork, wait until no commit or release is between its kernel call and its
- * record, and hold the books; after it, let go in both. In the child, spans
- * that do not exist there (MADV_DONTFORK) are forgotten, since the child's own
- * mmap may land in their place. Embedders may call the handlers themselves, before or
- * inside of ours: those of one thread nest.
+ * fork, every lock of the books is held, and no call is between the kernel and
+ * its record (no pins); afterwards both sides let go. Others' handlers run between ours and
+ * the fork; what that means is told in sys/lock_fork.c. Embedders may call the handlers
+ * themselves, before or inside of ours: those of one thread nest.
  *
- * CONCURRENCY. Lock order: making, the space's lock, then those of the notices,
- * the pressure hook, the strays and the log hook.
+ * After a fork without handlers (_Fork, clone) every call answers -EOWNERDEAD, until the child's handler
+ * was called by hand. It finds out whether the books were whole at the fork: nobody in a lock,
+ * no pins. They are given up otherwise: the spans are nobody's, and new books begin.
  *
- * WHAT IT DOES NOT DO. It does not run after _Fork or a raw clone.
+ * What the child has of each span is fork_inherit.c's.
+ *
+ * CONCURRENCY. The order of locks is that of space.h, with the lock of making first and
+ * the leaves last: notices, pressure, strays, log.
+ *
+ * WHAT IT DOES NOT DO. It does not run after _Fork or a raw clone by itself.
  */
 #include "space/fork.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stddef.h>
 
+#include "base/assert.h"
+#include "record/event.h"
 #include "record/log.h"
 #include "space/space.h"
+#include "sys/process.h"
 #include "sys/strays.h"
+
+#define FORK_LOCKS 7u
 
 /* Who readies for a fork, and how many times it has said so. */
 static struct {
@@ -38,25 +49,85 @@ static bool fork_is_mine(void)
 	return __atomic_load_n(&fork_work.thread, __ATOMIC_RELAXED) == vas_failure_current();
 }
 
+/* All locks but the users' own, in order; space may be NULL. Returns how many. */
+static uint32_t fork_locks(struct vas_space *space, struct vas_lock *locks[FORK_LOCKS])
+{
+	uint32_t count = 0;
+
+	locks[count++] = vas_space_making();
+	if (space) {
+		locks[count++] = &space->users_lock;
+		locks[count++] = &space->lock;
+		locks[count++] = &space->notices.lock;
+		locks[count++] = &space->watch.lock;
+	}
+	locks[count++] = vas_strays_lock();
+	locks[count++] = vas_log_lock();
+	return count;
+}
+
+/* Nobody is inside, and no call is between the kernel and its record. */
+static bool fork_is_quiet(struct vas_space *space)
+{
+	struct vas_lock *locks[FORK_LOCKS];
+	uint32_t count = fork_locks(space, locks);
+
+	for (uint32_t i = 0; i < count; i++)
+		if (!vas_lock_fork_quiet(locks[i]))
+			return false;
+	if (!space)
+		return true;
+	if (space->pins)
+		return false;
+	for (struct vas_holding_user *user = space->users; user; user = user->next)
+		if (user->ops->fork_quiet && !user->ops->fork_quiet(user))
+			return false;
+	return true;
+}
+
+static void fork_hold(struct vas_space *space)
+{
+	vas_lock_fork_hold(vas_space_making());
+	if (space) {
+		vas_lock_fork_hold(&space->users_lock);
+		for (struct vas_holding_user *user = space->users; user; user = user->next)
+			if (user->ops->fork_prepare)
+				user->ops->fork_prepare(user);
+		vas_space_quiesce(space);
+		vas_lock_fork_keep(&space->lock);
+		vas_lock_fork_hold(&space->notices.lock);
+		vas_lock_fork_hold(&space->watch.lock);
+	}
+	vas_lock_fork_hold(vas_strays_lock());
+	vas_lock_fork_hold(vas_log_lock());
+}
+
+static void fork_hold_all(void)
+{
+	for (;;) {
+		struct vas_space *space = vas_space_if_made();
+
+		fork_hold(space);
+		vas_lock_fork_ready(true);
+		if (space == vas_space_if_made() && fork_is_quiet(space))
+			return;
+		vas_lock_fork_ready(false);
+		vas_lock_pause();
+	}
+}
+
 void vas_fork_begin(void)
 {
-	struct vas_space *space;
-
-	if (fork_is_mine()) {
-		fork_work.depth++;
-		return;
+	if (!fork_is_mine()) {
+		/* A child that nobody announced forks again: there is nothing to keep whole. */
+		if (vas_process_number() == 0)
+			return;
+		vas_lock_fork_begin();
+		__atomic_store_n(&fork_work.thread, vas_failure_current(), __ATOMIC_RELAXED);
+		fork_work.depth = 0;
 	}
-	vas_space_lock_making();
-	space = vas_space_if_made();
-	if (space) {
-		vas_space_quiesce(space);
-		vas_notice_fork_begin(space);
-		vas_watch_fork_begin(space);
-	}
-	vas_strays_fork_begin();
-	vas_log_fork_begin();
-	__atomic_store_n(&fork_work.thread, vas_failure_current(), __ATOMIC_RELAXED);
-	fork_work.depth = 1;
+	fork_work.depth++;
+	fork_hold_all();
 }
 
 static void fork_forget(void)
@@ -68,18 +139,34 @@ static void fork_forget(void)
 void vas_fork_end_parent(void)
 {
 	struct vas_space *space = vas_space_if_made();
+	struct vas_lock *locks[FORK_LOCKS];
+	uint32_t count;
 
 	if (!fork_is_mine() || --fork_work.depth > 0)
 		return;
 	fork_forget();
-	vas_log_fork_end();
-	vas_strays_fork_end();
-	if (space) {
-		vas_watch_fork_parent(space);
-		vas_notice_fork_parent(space);
-		vas_lock_drop(&space->lock);
-	}
-	vas_space_unlock_making();
+	count = fork_locks(space, locks);
+	while (count > 2)
+		vas_lock_fork_drop(locks[--count]);
+	for (struct vas_holding_user *user = space ? space->users : NULL; user; user = user->next)
+		if (user->ops->fork_parent)
+			user->ops->fork_parent(user);
+	while (count > 0)
+		vas_lock_fork_drop(locks[--count]);
+	vas_lock_fork_end();
+}
+
+static void fork_reset(struct vas_space *space)
+{
+	struct vas_lock *locks[FORK_LOCKS];
+	uint32_t count = fork_locks(space, locks);
+
+	vas_lock_fork_child();
+	while (count > 0)
+		vas_lock_fork_reset(locks[--count]);
+	/* Threads of the parent that wait are not here. */
+	if (space)
+		__atomic_store_n(&space->quiescers, 0, __ATOMIC_RELAXED);
 }
 
 /* A child's counters begin at its fork; the sums over what lives stay. */
@@ -97,26 +184,61 @@ static void fork_counters(struct vas_stats *stats)
 	*stats = sums;
 }
 
+/* Users hear what became of their spans; those without one are no users any more. */
+static void fork_tell_users(struct vas_space *space)
+{
+	struct vas_holding_user *next;
+
+	for (struct vas_holding_user *user = space->users; user; user = next) {
+		struct vas_holding *holding = user->holding;
+		int state = (int)holding->forked;
+
+		next = user->next;
+		if (state == VAS_FORK_ABSENT)
+			vas_space_unuse(space, user);
+		if (user->ops->fork_child)
+			user->ops->fork_child(user, state);
+	}
+}
+
+static int fork_give_up(struct vas_space *space)
+{
+	if (space) {
+		vas_strays_give_up(space->sys);
+		vas_space_give_up();
+	}
+	vas_process_renew();
+	return -EOWNERDEAD;
+}
+
 int vas_fork_end_child(void)
 {
-	struct vas_space *space = vas_space_if_made();
+	struct vas_space *space = vas_space_inherited();
+	struct vas_fork_loss loss = { 0 };
+	bool quiet;
 
-	if (!fork_is_mine())
+	if (!fork_is_mine() && vas_process_number() != 0)
 		return 0;
+	quiet = fork_is_quiet(space);
 	fork_forget();
-	vas_log_fork_end();
-	vas_strays_fork_end();
+	fork_reset(space);
+	if (!quiet)
+		return fork_give_up(space);
 	if (space) {
+		vas_lock_take(&space->lock);
 		vas_watch_fork_child(space);
 		vas_notice_fork_child(space);
-		vas_space_forget_absent(space);
+		vas_fork_inherit(space, &loss);
 		fork_counters(&space->stats);
-		/* Threads of the parent that wait are not here. */
-		__atomic_store_n(&space->quiescers, 0, __ATOMIC_RELAXED);
 		vas_lock_drop(&space->lock);
 	}
-	vas_space_unlock_making();
-	return 0;
+	vas_process_renew();
+	if (space)
+		fork_tell_users(space);
+	if (loss.count)
+		vas_event_span(VAS_LOG_WARNING, "a forked child does not have all of its spans:",
+			       loss.first.start, loss.first.size);
+	return loss.error == 0 || loss.error == -EEXIST ? loss.error : -ENOMEM;
 }
 
 static void fork_child(void)

@@ -3,6 +3,16 @@
 #ifndef VAS_SPACE_FORK_H
 #define VAS_SPACE_FORK_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <vaspace/fork.h>
+
+struct vas_lock;
+struct vas_space;
+struct vas_holding;
+struct vas_backing;
+
 /* Registers the handlers. Once, by a constructor in a file that every program with a space links. */
 void vas_fork_register(void);
 
@@ -12,7 +22,24 @@ void vas_fork_end_parent(void);
 int vas_fork_end_child(void);
 
 /* The lock under which the process's space is made; for the fork handlers. */
-void vas_space_lock_making(void);
-void vas_space_unlock_making(void);
+struct vas_lock *vas_space_making(void);
+
+/*
+ * Whether memory of this kind goes with the span's fork policy: only what is shared can stay shared, only
+ * private anonymous memory be wiped, and what comes from the pool in private has no copy
+ * that the pool is sure to have room for. An object's own pages tell the pool's by their size.
+ */
+bool vas_fork_suits(const struct vas_holding *holding, const struct vas_backing *backing,
+		    uint64_t page_size);
+
+/* What a child could not have as it should. */
+struct vas_fork_loss {
+	uint32_t count; /* spans */
+	int error; /* of the first: -errno */
+	struct vas_span first;
+};
+
+/* In a child, the space's lock held: what each span has become there. */
+void vas_fork_inherit(struct vas_space *space, struct vas_fork_loss *loss);
 
 #endif

@@ -316,16 +316,6 @@ int vas_space_generation(const struct vas_space *space, uint64_t address, uint64
 	return 0;
 }
 
-void vas_notice_fork_begin(struct vas_space *space)
-{
-	vas_lock_take(&space->notices.lock);
-}
-
-void vas_notice_fork_parent(struct vas_space *space)
-{
-	vas_lock_drop(&space->notices.lock);
-}
-
 /* Holdings that other threads of the parent kept for their hooks go back with their owner's release. */
 static void notice_unpin_lost(struct vas_space *space)
 {
@@ -365,5 +355,4 @@ void vas_notice_fork_child(struct vas_space *space)
 {
 	notice_settle(space);
 	notice_unpin_lost(space);
-	vas_lock_drop(&space->notices.lock);
 }

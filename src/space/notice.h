@@ -64,9 +64,7 @@ int vas_space_cancel(struct vas_space *space, uint64_t id);
 /* Wait-free, signal-safe. -ENOENT. */
 int vas_space_generation(const struct vas_space *space, uint64_t address, uint64_t *generation);
 
-/* Around fork(), the space's lock held: nobody else is at the list. */
-void vas_notice_fork_begin(struct vas_space *space);
-void vas_notice_fork_parent(struct vas_space *space);
+/* In a forked child, the space's lock held: hooks of other threads are not there. */
 void vas_notice_fork_child(struct vas_space *space);
 
 #endif

@@ -37,6 +37,11 @@ static int part_refusal(const struct vas_holding *holding, struct vas_failure *f
 		failure->why = VAS_WHY_PARKED;
 		return -EBUSY;
 	}
+	/* A child that shares the memory leaves the books of it to its parent. */
+	if (holding->forked == VAS_FORK_SHARE) {
+		failure->why = VAS_WHY_FORKED;
+		return -EPERM;
+	}
 	return 0;
 }
 

@@ -190,19 +190,8 @@ uint64_t vas_space_reclaim(struct vas_space *space, uint64_t target)
 	return got;
 }
 
-void vas_watch_fork_begin(struct vas_space *space)
-{
-	vas_lock_take(&space->watch.lock);
-}
-
-void vas_watch_fork_parent(struct vas_space *space)
-{
-	vas_lock_drop(&space->watch.lock);
-}
-
 void vas_watch_fork_child(struct vas_space *space)
 {
 	if (space->watch.runner != vas_failure_current())
 		space->watch.runner = NULL;
-	vas_lock_drop(&space->watch.lock);
 }

@@ -30,8 +30,6 @@ uint32_t vas_watch_look(struct vas_space *space, uint32_t reasons);
 uint64_t vas_space_reclaim(struct vas_space *space, uint64_t target);
 
 /* Around fork(), the space's lock held. */
-void vas_watch_fork_begin(struct vas_space *space);
-void vas_watch_fork_parent(struct vas_space *space);
 void vas_watch_fork_child(struct vas_space *space);
 
 /*

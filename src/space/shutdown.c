@@ -45,8 +45,7 @@ void vas_space_unmake(struct vas_space *space, struct vas_legacy *legacy)
 
 	legacy->generation = vas_owner_index_generation_next(&space->index);
 	legacy->subscription = space->notices.last_id;
-	vas_pages_unmap(&space->pages, space->index.root,
-			vas_owner_index_root_size(page) + vas_owner_index_chunks_size());
+	vas_pages_unmap(&space->pages, space->index.root, vas_space_root_size(page));
 	vas_pages_end(&space->pages);
 	if (vas_strays_any(space->sys))
 		vas_strays_retry(space->sys);

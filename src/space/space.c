@@ -10,6 +10,9 @@
  * mapped but costs no memory until touched. Making it can fail and is then
  * tried again by the next call. Once made it is unmade only by vas_shutdown.
  *
+ * In a child that was forked without a word to us it is not found, because a thread of the
+ * parent may have been changing it; the handlers make it usable again or give it up.
+ *
  * CONCURRENCY. That it is made is published with release order under a lock of its
  * own, so that look-ups from signal handlers see a finished space or none.
  *
@@ -25,33 +28,44 @@
 #include "record/log.h"
 #include "space/fork.h"
 #include "sys/environment.h"
+#include "sys/process.h"
 
 static struct vas_lock default_lock = VAS_LOCK_INIT;
 static struct vas_space default_space;
 static struct vas_legacy default_legacy; /* of the one before */
+static uint32_t default_era; /* how often the process's books were given up */
+
+/* The root of the index, its table of chunks, and a page for the space's own mark. */
+uint64_t vas_space_root_size(uint64_t page)
+{
+	uint64_t size = vas_owner_index_root_size(page) + vas_owner_index_chunks_size();
+
+	return ((size + page - 1) & ~(page - 1)) + page;
+}
 
 static int space_index_init(struct vas_space *space)
 {
 	uint64_t page = space->sys->page_size;
-	size_t root_size = vas_owner_index_root_size(page);
 	void *root;
 	int err;
 
-	/* Both in one mapping: then nothing has to be undone. */
-	err = vas_pages_map(&space->pages, root_size + vas_owner_index_chunks_size(), &root);
+	/* All in one mapping: then nothing has to be undone. */
+	err = vas_pages_map(&space->pages, vas_space_root_size(page), &root);
 	if (err)
 		return err;
-	vas_owner_index_init(&space->index, page, root, (char *)root + root_size);
+	vas_owner_index_init(&space->index, page, root,
+			     (char *)root + vas_owner_index_root_size(page));
+	space->own_page = (void *)((char *)root + vas_space_root_size(page) - page);
 	return 0;
 }
 
 /* Zeroes, but for the flag that others look at meanwhile. */
 static void space_clear(struct vas_space *space)
 {
-	size_t flag = offsetof(struct vas_space, made), behind = flag + sizeof(space->made);
+	size_t flag = offsetof(struct vas_space, alive), behind = flag + sizeof(space->alive);
 
 	memset(space, 0, flag);
-	__atomic_store_n(&space->made, false, __ATOMIC_RELAXED);
+	__atomic_store_n(&space->alive, NULL, __ATOMIC_RELAXED);
 	memset((char *)space + behind, 0, sizeof(*space) - behind);
 }
 
@@ -88,7 +102,38 @@ void vas_space_listen(struct vas_space *space)
 
 VAS_HOT struct vas_space *vas_space_if_made(void)
 {
-	return __atomic_load_n(&default_space.made, __ATOMIC_ACQUIRE) ? &default_space : NULL;
+	const uint32_t *alive = __atomic_load_n(&default_space.alive, __ATOMIC_ACQUIRE);
+
+	if (__builtin_expect(!alive, 0))
+		return NULL;
+	return __builtin_expect(__atomic_load_n(alive, __ATOMIC_RELAXED) != 0, 1) ? &default_space
+										  : NULL;
+}
+
+int vas_space_missing(int otherwise)
+{
+	return __atomic_load_n(&default_space.alive, __ATOMIC_ACQUIRE) ? -EOWNERDEAD : otherwise;
+}
+
+struct vas_space *vas_space_inherited(void)
+{
+	return __atomic_load_n(&default_space.alive, __ATOMIC_ACQUIRE) ? &default_space : NULL;
+}
+
+static int space_make(void)
+{
+	struct vas_sys *sys = vas_sys_current();
+	int err;
+
+	err = vas_space_init(&default_space, sys, sys);
+	if (err)
+		return err == -ENOMEM || err == -ENOSYS ? err : -EPERM;
+	vas_process_watch(sys, default_space.own_page);
+	vas_space_inherit(&default_space, &default_legacy);
+	__atomic_store_n(&default_space.alive, default_space.own_page, __ATOMIC_RELEASE);
+	/* A hook that was set meanwhile found no space to tell. */
+	vas_space_listen(&default_space);
+	return 0;
 }
 
 VAS_HOT int vas_space_default(struct vas_space **space)
@@ -100,18 +145,13 @@ VAS_HOT int vas_space_default(struct vas_space **space)
 		*space = made;
 		return 0;
 	}
+	/* Before the lock, which a thread of the parent may have held. */
+	err = vas_space_missing(0);
+	if (err)
+		return err;
 	vas_lock_take(&default_lock);
-	if (!default_space.made) {
-		err = vas_space_init(&default_space, vas_sys_current(), vas_sys_current());
-		if (err && err != -ENOMEM && err != -ENOSYS)
-			err = -EPERM;
-		if (!err) {
-			vas_space_inherit(&default_space, &default_legacy);
-			__atomic_store_n(&default_space.made, true, __ATOMIC_RELEASE);
-			/* A hook that was set meanwhile found no space to tell. */
-			vas_space_listen(&default_space);
-		}
-	}
+	if (!default_space.alive)
+		err = space_make();
 	if (!err)
 		*space = &default_space;
 	vas_lock_drop(&default_lock);
@@ -120,13 +160,16 @@ VAS_HOT int vas_space_default(struct vas_space **space)
 
 int vas_space_shutdown(void)
 {
-	int err = 0;
+	int err = vas_space_if_made() ? 0 : vas_space_missing(0);
 
+	if (err)
+		return err;
 	vas_lock_take(&default_lock);
-	if (default_space.made) {
+	if (default_space.alive) {
 		err = vas_space_idle(&default_space);
 		if (!err) {
-			__atomic_store_n(&default_space.made, false, __ATOMIC_RELEASE);
+			__atomic_store_n(&default_space.alive, NULL, __ATOMIC_RELEASE);
+			vas_process_watch(NULL, NULL);
 			vas_space_unmake(&default_space, &default_legacy);
 		}
 	}
@@ -137,8 +180,23 @@ int vas_space_shutdown(void)
 void vas_space_forget(void)
 {
 	vas_lock_take(&default_lock);
-	__atomic_store_n(&default_space.made, false, __ATOMIC_RELEASE);
+	__atomic_store_n(&default_space.alive, NULL, __ATOMIC_RELEASE);
+	vas_process_watch(NULL, NULL);
 	vas_lock_drop(&default_lock);
+}
+
+void vas_space_give_up(void)
+{
+	default_era++;
+	__atomic_store_n(&default_space.alive, NULL, __ATOMIC_RELEASE);
+	vas_process_watch(NULL, NULL);
+	default_legacy.generation = vas_owner_index_generation_next(&default_space.index);
+	default_legacy.subscription = default_space.notices.last_id;
+}
+
+uint32_t vas_space_era(void)
+{
+	return default_era;
 }
 
 /* Here, and not in fork.c, which a linker would leave out of a static program: nothing refers to it. */
@@ -147,12 +205,7 @@ __attribute__((constructor)) static void space_construct(void)
 	vas_fork_register();
 }
 
-void vas_space_lock_making(void)
+struct vas_lock *vas_space_making(void)
 {
-	vas_lock_take(&default_lock);
-}
-
-void vas_space_unlock_making(void)
-{
-	vas_lock_drop(&default_lock);
+	return &default_lock;
 }

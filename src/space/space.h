@@ -77,7 +77,8 @@ struct vas_holding {
 	/* Constant while published: */
 	struct vas_span span;
 	uint32_t recipe; /* VAS_RECIPE_ bits */
-	uint32_t fork; /* enum vas_fork */
+	uint32_t fork; /* enum vas_fork, as asked for */
+	uint32_t forked; /* enum vas_fork, as it came out in this child; DEFAULT: reserved in this process */
 	const struct vas_claimer *claimer; /* NULL = the kernel; set right after publishing */
 	struct vas_policy *policy; /* of memory in it, in the books' memory; NULL = the thread's own */
 	/* Changed under space->lock: */
@@ -111,7 +112,11 @@ struct vas_space {
 	/* Touched by every reserve and release; on one page, see base/hot.h. */
 	struct vas_sys *sys;
 	struct vas_lock lock;
-	bool made; /* the process's own: ready for use (atomic) */
+	/*
+	 * The process's own: NULL until it is ready for use; then a number that reads as 0 in a child whose
+	 * fork was not announced (sys/process.h), where these books are not to be used (atomic).
+	 */
+	const uint32_t *alive;
 	bool verbose; /* somebody may listen to every event (atomic) */
 	int claim_flags; /* of a claim's mmap, as the probes say; 0 = not asked yet (atomic) */
 	struct vas_owner_index index; /* readers need no lock */
@@ -132,6 +137,7 @@ struct vas_space {
 	uint64_t beside; /* low end of the last span placed anywhere, of whatever size; 0 = none */
 	uint64_t random;
 	/* Touched less often: */
+	uint32_t *own_page; /* a page for what alive points to */
 	struct vas_lock users_lock;
 	struct vas_holding_user *users; /* guarded by users_lock */
 	struct vas_notices notices;
@@ -145,10 +151,21 @@ struct vas_space {
 
 /* Makes a space over a kernel; books come from meta (the real kernel). -errno. */
 int vas_space_init(struct vas_space *space, struct vas_sys *sys, struct vas_sys *meta);
-/* This process's space, made at first use. -errno with *space untouched. */
+/* This process's space, made at first use. -EOWNERDEAD, or -errno, with *space untouched. */
 int vas_space_default(struct vas_space **space);
-/* The same if it was made already, else NULL. Signal-safe. */
+/* The same if it was made already and may be used, else NULL. Signal-safe. */
 struct vas_space *vas_space_if_made(void);
+/*
+ * Why that was NULL: otherwise, when no space was made; -EOWNERDEAD in a child whose fork was not
+ * announced. Signal-safe.
+ */
+int vas_space_missing(int otherwise);
+/* The process's space whatever the process; NULL when none was made. For the fork handlers. */
+struct vas_space *vas_space_inherited(void);
+/* Gives the process's books up, in a child: what they own is nobody's. The next use makes new ones. */
+void vas_space_give_up(void);
+/* How often that was. What was made under another count is dead. */
+uint32_t vas_space_era(void);
 /*
  * Gives back all that the process's space mapped for itself; the next use makes another. -EBUSY: it
  * is in use. I: nobody is in a call, not even in one that takes no lock.
@@ -240,6 +257,8 @@ static inline void vas_space_enter(struct vas_space *space)
 		vas_space_enter_slowly(space);
 }
 
+/* Of the mapping that begins with the index's root, bytes. */
+uint64_t vas_space_root_size(uint64_t page);
 /* What one space of the process leaves to the next. */
 struct vas_legacy {
 	uint32_t generation; /* owners' ids go on from there */
@@ -269,8 +288,9 @@ void vas_space_publish(struct vas_space *space, struct vas_holding *holding, str
 /* After vas_owner_index_hide: forget the span, or show it again as held. Neither can fail. */
 void vas_space_remove(struct vas_space *space, struct vas_holding *holding);
 void vas_space_hold(struct vas_space *space, struct vas_holding *holding);
-/* In a forked child: forget the spans that were not inherited. */
-void vas_space_forget_absent(struct vas_space *space);
+/* A forked child has this part only as reserved. I: it begins and ends where extents do. */
+void vas_space_forget_part(struct vas_space *space, struct vas_holding *holding,
+			   struct vas_span range);
 void vas_space_unpin(struct vas_space *space, struct vas_holding *holding);
 
 /* Remembered requests, lock held. */

@@ -6,6 +6,7 @@
 #ifndef VAS_SPACE_USER_H
 #define VAS_SPACE_USER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <vaspace/base.h>
@@ -21,10 +22,16 @@ struct vas_holding_user_ops {
 	uint64_t (*reclaim)(struct vas_holding_user *user, uint64_t target);
 	/* Bytes that reclaim could give back. */
 	uint64_t (*warm)(struct vas_holding_user *user);
-	/* Takes the user's own locks, so that a child finds its books whole; then drops them. */
+	/*
+	 * Fork. prepare holds the user's own locks (vas_lock_fork_hold), so that a child finds its books whole; it
+	 * may be called again before parent, which drops them (vas_lock_fork_drop). quiet: whether nobody else is
+	 * inside (vas_lock_fork_quiet of each). child, in the child, resets them (vas_lock_fork_reset);
+	 * state: enum vas_fork as it came out: what of the span the child has. ABSENT: the span is gone, and
+	 * user->holding is NULL. TRAP: all of it is as reserved. Each may be NULL.
+	 */
 	void (*fork_prepare)(struct vas_holding_user *user);
+	bool (*fork_quiet)(struct vas_holding_user *user);
 	void (*fork_parent)(struct vas_holding_user *user);
-	/* state: enum vas_fork as it came out: what of the span the child has. */
 	void (*fork_child)(struct vas_holding_user *user, int state);
 };
 

@@ -4,6 +4,8 @@
  * zeroes, safe to take below malloc. Not recursive. Not for signal handlers.
  * A short spin, then FUTEX_WAIT_PRIVATE. When the futex call is denied by a
  * sandbox, waiting falls back to sched_yield.
+ *
+ * Locks that are held over a fork are a state of their own: see lock_fork.c.
  */
 #ifndef VAS_SYS_LOCK_H
 #define VAS_SYS_LOCK_H
@@ -11,8 +13,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define VAS_LOCK_FORK 4u
+#define VAS_LOCK_LENT 5u
+
 struct vas_lock {
-	uint32_t word; /* 0 free, 1 taken, 2 taken and somebody waits */
+	/* 0 free, 1 taken, 2 taken and somebody waits, FORK held by the thread that forks, LENT by it to another */
+	uint32_t word;
 };
 
 #define VAS_LOCK_INIT                                                                              \
@@ -21,7 +27,7 @@ struct vas_lock {
 	}
 
 void vas_lock_wait(struct vas_lock *lock); /* the slow half of take */
-void vas_lock_wake(struct vas_lock *lock); /* the slow half of drop */
+void vas_lock_wake(struct vas_lock *lock, uint32_t word); /* the slow half of drop: word as it was */
 /* Lets another thread run: for the rare wait on something that is not a lock. */
 void vas_lock_pause(void);
 
@@ -36,13 +42,52 @@ static inline void vas_lock_take(struct vas_lock *lock)
 
 static inline void vas_lock_drop(struct vas_lock *lock)
 {
-	if (__atomic_exchange_n(&lock->word, 0, __ATOMIC_RELEASE) == 2)
-		vas_lock_wake(lock);
+	uint32_t word = __atomic_exchange_n(&lock->word, 0, __ATOMIC_RELEASE);
+
+	if (__builtin_expect(word > 1, 0))
+		vas_lock_wake(lock, word);
 }
 
 static inline bool vas_lock_held(const struct vas_lock *lock)
 {
 	return __atomic_load_n(&lock->word, __ATOMIC_RELAXED) != 0;
 }
+
+/*
+ * Around fork(). begin: this thread is about to hold locks over a fork; it waits while
+ * another one is. Then hold each, and say ready(true); should one not be quiet after that,
+ * ready(false) and once more. Afterwards end, and drop each, in the parent; in the
+ * child child, and reset each.
+ */
+void vas_lock_fork_begin(void);
+void vas_lock_fork_ready(bool ready);
+void vas_lock_fork_end(void);
+void vas_lock_fork_child(void);
+/* Whether this thread is between begin and end. */
+bool vas_lock_fork_mine(void);
+/* Whether some thread is. */
+bool vas_lock_fork_running(void);
+
+/* Takes the lock and holds it over the fork; also when it holds it already. */
+void vas_lock_fork_hold(struct vas_lock *lock);
+/* The same for a lock that this thread has taken. */
+void vas_lock_fork_keep(struct vas_lock *lock);
+void vas_lock_fork_drop(struct vas_lock *lock);
+/* In a child: frees it. What it guards is whole only if it was quiet. */
+static inline void vas_lock_fork_reset(struct vas_lock *lock)
+{
+	__atomic_store_n(&lock->word, 0, __ATOMIC_RELAXED);
+}
+
+/* Nobody was inside: free, or held over the fork. */
+static inline bool vas_lock_fork_quiet(const struct vas_lock *lock)
+{
+	uint32_t word = __atomic_load_n(&lock->word, __ATOMIC_RELAXED);
+
+	return word == 0 || word == VAS_LOCK_FORK;
+}
+
+/* The slow half of take for a word that says FORK or LENT. False: look at the word again. */
+bool vas_lock_fork_wait(struct vas_lock *lock, uint32_t *rounds);
 
 #endif

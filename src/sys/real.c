@@ -36,6 +36,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -355,4 +356,22 @@ void vas_real_yield(void)
 
 	(void)syscall(SYS_sched_yield);
 	errno = saved;
+}
+
+int64_t vas_real_sleep(uint32_t microseconds)
+{
+	struct timespec time = { microseconds / 1000000, (long)(microseconds % 1000000) * 1000 };
+	int saved = errno;
+	int64_t got = syscall(SYS_nanosleep, &time, NULL);
+
+	return got == -1 ? real_failed(saved) : got;
+}
+
+uint32_t vas_real_thread(void)
+{
+	int saved = errno;
+	int64_t got = syscall(SYS_gettid);
+
+	errno = saved;
+	return got > 0 ? (uint32_t)got : 0;
 }

@@ -76,12 +76,12 @@ void vas_strays_drop(struct vas_sys *sys, uint64_t start, uint64_t size)
 	strays_unmap(sys, start, size);
 }
 
-void vas_strays_fork_begin(void)
+struct vas_lock *vas_strays_lock(void)
 {
-	vas_lock_take(&strays_lock);
+	return &strays_lock;
 }
 
-void vas_strays_fork_end(void)
+void vas_strays_give_up(struct vas_sys *sys)
 {
-	vas_lock_drop(&strays_lock);
+	__atomic_store_n(&sys->stray_count, 0, __ATOMIC_RELAXED);
 }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sys/lock.h"
 #include "sys/sys.h"
 
 /*
@@ -16,9 +17,10 @@ void vas_strays_drop(struct vas_sys *sys, uint64_t start, uint64_t size);
 /* Tries again what is on the list. */
 void vas_strays_retry(struct vas_sys *sys);
 
-/* Around fork(): nobody else is at a list then. */
-void vas_strays_fork_begin(void);
-void vas_strays_fork_end(void);
+/* Held by whoever is at a list: for fork(). */
+struct vas_lock *vas_strays_lock(void);
+/* In a child whose parent was changing the list at the fork: what is on it is nobody's. */
+void vas_strays_give_up(struct vas_sys *sys);
 
 static inline bool vas_strays_any(const struct vas_sys *sys)
 {
