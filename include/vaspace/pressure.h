@@ -35,6 +35,7 @@ struct vas_pressure {
  *
  * Errors, with *pressure untouched:
  *  -EINVAL	pressure is NULL or its size field is below the first version's
+ *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
  *
  * Thread-safe. Not signal-safe.
  */
@@ -73,6 +74,7 @@ struct vas_pressure_opts {
  *  -ENOMEM	no memory for the library's own books
  *  -EPERM	at the first call of the process: not even a probe or the books may be mapped
  *  -ENOSYS	the same
+ *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
  *
  * Thread-safe. Not signal-safe.
  */

@@ -14,7 +14,7 @@
 int vas_pressure_get(struct vas_pressure *pressure)
 {
 	struct vas_pressure known;
-	const struct vas_space *space;
+	struct vas_space *space;
 
 	if (!pressure || pressure->size < PRESSURE_MIN || pressure->size > VAS_OPTIONS_SIZE_MAX)
 		return -EINVAL;

@@ -29,7 +29,7 @@ void vas_space_watch(struct vas_space *space, vas_pressure_hook *hook, void *con
 uint32_t vas_watch_look(struct vas_space *space, uint32_t reasons);
 uint64_t vas_space_reclaim(struct vas_space *space, uint64_t target);
 
-/* Around fork(), the space's lock held. */
+/* In a forked child: a hook that runs in another thread is not there. */
 void vas_watch_fork_child(struct vas_space *space);
 
 /*
