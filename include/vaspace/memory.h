@@ -105,6 +105,7 @@ struct vas_commit_opts {
  *		child that shares the span: only the parent changes what is mapped in it
  *  -EACCES	the object was not opened for that, or a security module refuses the protection
  *  -ENOSYS	a sandbox denies a call that it needs
+ *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
  *
  * Thread-safe, also with commits of other parts of the same span. Not
  * signal-safe.
@@ -139,6 +140,7 @@ enum vas_retired {
  *  -ENOMEM	no memory for the library's own books; at the first call of the process
  *  -EPERM	at the first call of the process: not even a probe may be mapped
  *  -ENOSYS	the same
+ *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
  *
  * Thread-safe. Not signal-safe.
  */
@@ -160,6 +162,7 @@ VAS_API int vas_decommit(void *start, uint64_t size, enum vas_retired *state);
  *  -EACCES	the object was not opened for that, or a security module refuses it
  *  -EPERM	the kernel or a sandbox forbids it
  *  -ENOSYS	a sandbox denies mprotect
+ *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
  *
  * Thread-safe. Not signal-safe.
  */
@@ -182,6 +185,7 @@ VAS_API int vas_protect(void *start, uint64_t size, int prot);
  *  -EACCES	a security module refuses it
  *  -EPERM	the kernel or a sandbox forbids it
  *  -ENOSYS	a sandbox denies mprotect
+ *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
  *
  * Thread-safe. Not signal-safe.
  */
@@ -202,6 +206,7 @@ VAS_API int vas_guard(void *start, uint64_t size);
  *  -EACCES	a security module refuses it
  *  -EPERM	the kernel or a sandbox forbids it
  *  -ENOSYS	a sandbox denies mprotect or madvise
+ *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
  *
  * Thread-safe. Not signal-safe.
  */

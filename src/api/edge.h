@@ -23,4 +23,10 @@ static inline int vas_edge_policy(const struct vas_policy **given, struct vas_po
 	return vas_policy_sound(known) ? 0 : -EINVAL;
 }
 
+/* Why there are no books to work with. */
+static inline enum vas_why vas_edge_books_why(int err)
+{
+	return err == -EOWNERDEAD ? VAS_WHY_FORKED : VAS_WHY_BOOKS;
+}
+
 #endif

@@ -62,7 +62,7 @@ VAS_HOT static int call_check(struct call *call, bool sound)
 	int err = vas_space_default(&call->space);
 
 	if (err)
-		return call_fail(call, VAS_WHY_BOOKS, err);
+		return call_fail(call, vas_edge_books_why(err), err);
 	if (!sound || !range_is_sound(call->space, call->range))
 		return call_fail(call, VAS_WHY_ARGUMENT, -EINVAL);
 	return 0;

@@ -39,12 +39,6 @@ static int fail_early(enum vas_operation operation, uint64_t asked, uint64_t add
 	return fail(&failure, why, err);
 }
 
-/* Why there are no books to work with. */
-static enum vas_why books_why(int err)
-{
-	return err == -EOWNERDEAD ? VAS_WHY_FORKED : VAS_WHY_BOOKS;
-}
-
 static inline bool is_verbose(const struct vas_space *space)
 {
 	return __builtin_expect(__atomic_load_n(&space->verbose, __ATOMIC_RELAXED), 0);
@@ -66,7 +60,7 @@ VAS_HOT int vas_reserve(uint64_t size, const struct vas_reserve_opts *opts, stru
 		return fail_early(VAS_OPERATION_RESERVE, size, 0, VAS_WHY_ARGUMENT, err);
 	err = vas_space_default(&space);
 	if (err)
-		return fail_early(VAS_OPERATION_RESERVE, size, 0, books_why(err), err);
+		return fail_early(VAS_OPERATION_RESERVE, size, 0, vas_edge_books_why(err), err);
 	failure.shortfall = VAS_WHY_NONE;
 	err = vas_space_reserve(space, size, &known, &failure, span);
 	if (err) {
@@ -136,7 +130,7 @@ int vas_adopt(void *start, uint64_t size, const struct vas_adopt_opts *opts)
 		return fail(&failure, VAS_WHY_ARGUMENT, err);
 	err = vas_space_default(&space);
 	if (err)
-		return fail(&failure, books_why(err), err);
+		return fail(&failure, vas_edge_books_why(err), err);
 	if (!range_is_sound(space, span.start, size) || (known.flags & ~VAS_ADOPT_ALL) ||
 	    (uint32_t)known.fork > VAS_FORK_TRAP)
 		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);

@@ -220,7 +220,6 @@ static int commit_room(struct commit *commit, uint32_t holes, struct vas_failure
 static int commit_locked(struct commit *commit, bool *dirty, struct vas_failure *failure)
 {
 	struct vas_holding *holding = commit->work.holding;
-	const struct vas_space *space = commit->work.space;
 	struct vas_extents *extents = &holding->extents;
 	uint64_t start = commit->work.range.start, end = vas_span_end(commit->work.range);
 	uint32_t holes = vas_extents_holes(extents, start, end);
@@ -236,7 +235,7 @@ static int commit_locked(struct commit *commit, bool *dirty, struct vas_failure 
 		failure->why = VAS_WHY_DEVICE;
 		return -EOPNOTSUPP;
 	}
-	if (!vas_fork_suits(holding, &commit->backing, space->sys->page_size)) {
+	if (!vas_fork_suits(holding, &commit->backing)) {
 		failure->why = VAS_WHY_FORK_POLICY;
 		return -EOPNOTSUPP;
 	}

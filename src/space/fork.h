@@ -27,10 +27,9 @@ struct vas_lock *vas_space_making(void);
 /*
  * Whether memory of this kind goes with the span's fork policy: only what is shared can stay shared, only
  * private anonymous memory be wiped, and what comes from the pool in private has no copy
- * that the pool is sure to have room for. An object's own pages tell the pool's by their size.
+ * that the pool is sure to have room for.
  */
-bool vas_fork_suits(const struct vas_holding *holding, const struct vas_backing *backing,
-		    uint64_t page_size);
+bool vas_fork_suits(const struct vas_holding *holding, const struct vas_backing *backing);
 
 /* What a child could not have as it should. */
 struct vas_fork_loss {

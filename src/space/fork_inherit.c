@@ -21,11 +21,10 @@
 #include "space/space.h"
 #include "sys/strays.h"
 
-bool vas_fork_suits(const struct vas_holding *holding, const struct vas_backing *backing,
-		    uint64_t page_size)
+bool vas_fork_suits(const struct vas_holding *holding, const struct vas_backing *backing)
 {
 	bool object = backing->fd >= 0, shared = backing->flags & VAS_COMMIT_SHARED;
-	bool pool = object && backing->page_size > page_size;
+	bool pool = object && backing->kind == VAS_SYS_KIND_HUGETLB;
 
 	switch (holding->fork) {
 	case VAS_FORK_SHARE:
