@@ -72,6 +72,7 @@ VAS_API void vas_probe_reset(void);
  * Errors, with nothing changed:
  *  -EBUSY	spans are owned, or held because the kernel refuses to unmap them; or there are
  *		subscriptions to notices; or it was called inside a hook
+ *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
  *
  * Not thread-safe, as said. Not signal-safe.
  */

@@ -207,6 +207,7 @@ static const struct errno_row errno_table[] = {
 	{"vas_pressure_set", ENOSYS, ERRNO_WHY_UNREPORTED, "the same, at the first call of the process"},
 	{"vas_pressure_set", EOWNERDEAD, ERRNO_WHY_UNREPORTED, "a child whose fork was not announced; see vas_fork_child"},
 	{"vas_shutdown", EBUSY, ERRNO_WHY_UNREPORTED, "spans are owned or held, somebody is subscribed to notices, or it was called inside a hook"},
+	{"vas_shutdown", EOWNERDEAD, ERRNO_WHY_UNREPORTED, "a child whose fork was not announced; see vas_fork_child"},
 	{"vas_notice_subscribe", EINVAL, ERRNO_WHY_UNREPORTED, "hook or id NULL, an empty span or one that wraps around"},
 	{"vas_notice_subscribe", ENOMEM, ERRNO_WHY_UNREPORTED, "no memory for the library's own books"},
 	{"vas_notice_subscribe", EPERM, ERRNO_WHY_UNREPORTED, "at the first call of the process: not even a probe or the books may be mapped"},
