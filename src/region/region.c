@@ -185,12 +185,17 @@ static uint64_t user_warm(struct vas_holding_user *user)
 
 static void user_fork_prepare(struct vas_holding_user *user)
 {
-	vas_lock_take(&vas_region_of(user)->lock);
+	vas_lock_fork_hold(&vas_region_of(user)->lock);
+}
+
+static bool user_fork_quiet(struct vas_holding_user *user)
+{
+	return vas_lock_fork_quiet(&vas_region_of(user)->lock);
 }
 
 static void user_fork_parent(struct vas_holding_user *user)
 {
-	vas_lock_drop(&vas_region_of(user)->lock);
+	vas_lock_fork_drop(&vas_region_of(user)->lock);
 }
 
 /* In a child: their threads are not here. */
@@ -228,7 +233,7 @@ static void user_fork_child(struct vas_holding_user *user, int state)
 		region->pending = 0;
 		fork_orphans(region);
 	}
-	vas_lock_drop(&region->lock);
+	vas_lock_fork_reset(&region->lock);
 }
 
 static const struct vas_holding_user_ops region_ops = {
@@ -236,6 +241,7 @@ static const struct vas_holding_user_ops region_ops = {
 	.reclaim = user_reclaim,
 	.warm = user_warm,
 	.fork_prepare = user_fork_prepare,
+	.fork_quiet = user_fork_quiet,
 	.fork_parent = user_fork_parent,
 	.fork_child = user_fork_child,
 };
