@@ -128,6 +128,7 @@ int vas_commit(void *start, uint64_t size, const struct vas_commit_opts *opts)
 		return call_fail(&call, VAS_WHY_KERNEL, err);
 	if (__builtin_expect(__atomic_load_n(&call.space->verbose, __ATOMIC_RELAXED), 0))
 		vas_event_span(VAS_LOG_DEBUG, "committed", call.range.start, size);
+	vas_watch_committed(call.space, known.flags);
 	return 0;
 }
 

@@ -32,10 +32,14 @@ static int vas_commit_opts_check(const struct vas_commit_opts *opts)
 
 static int fail(struct vas_failure *failure, enum vas_why why, int err)
 {
+	struct vas_space *space = vas_space_if_made();
+
 	failure->error = err;
 	if (failure->why == VAS_WHY_NONE)
 		failure->why = (uint8_t)why;
 	vas_failure_publish(failure);
+	if (space)
+		vas_watch_refused(space, err);
 	return err;
 }
 
@@ -132,7 +136,10 @@ int vas_region_alloc(struct vas_region *region, uint64_t size, const struct vas_
 	if (err)
 		return fail(&failure, VAS_WHY_ARGUMENT, err);
 	failure.address = number_of(known.address);
-	return finish(&failure, vas_block_alloc(region, size, &known, &failure, block));
+	err = finish(&failure, vas_block_alloc(region, size, &known, &failure, block));
+	if (!err && (known.flags & VAS_ALLOC_COMMIT) && known.commit)
+		vas_watch_committed(vas_space_if_made(), known.commit->flags);
+	return err;
 }
 
 int vas_region_free(struct vas_region *region, void *start, enum vas_retired *state)
@@ -232,7 +239,10 @@ int vas_region_commit(struct vas_region *region, void *start, uint64_t size,
 		err = load_range(region, start, size, &range);
 	if (err)
 		return fail(&failure, VAS_WHY_ARGUMENT, err);
-	return finish(&failure, vas_block_commit(region, range, &known, &failure));
+	err = finish(&failure, vas_block_commit(region, range, &known, &failure));
+	if (!err)
+		vas_watch_committed(vas_space_if_made(), known.flags);
+	return err;
 }
 
 int vas_region_decommit(struct vas_region *region, void *start, uint64_t size,

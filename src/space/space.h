@@ -229,9 +229,12 @@ static inline void vas_watch_refused(struct vas_space *space, int err)
 		vas_watch_refused_slowly(space, err);
 }
 
-static inline void vas_watch_populated(struct vas_space *space)
+/* flags: VAS_COMMIT_ bits of a commit that was done. */
+static inline void vas_watch_committed(struct vas_space *space, uint32_t flags)
 {
-	if (__builtin_expect(__atomic_load_n(&space->watch.hook, __ATOMIC_RELAXED) != NULL, 0))
+	if (__builtin_expect((flags & VAS_COMMIT_POPULATE) &&
+				     __atomic_load_n(&space->watch.hook, __ATOMIC_RELAXED) != NULL,
+			     0))
 		vas_watch_populated_slowly(space);
 }
 

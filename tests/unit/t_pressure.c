@@ -121,13 +121,14 @@ static void test_thresholds(void)
 	vas_space_watch(&space, hear, NULL, &opts);
 	is_u64(look(&space), VAS_PRESSURE_VMAS, "a room of its own, and all mappings");
 	memset(&heard, 0, sizeof(heard));
-	vas_watch_populated(&space);
+	vas_watch_committed(&space, VAS_COMMIT_POPULATE);
 	is_u64(heard.calls, 0, "after populating only the group counts");
 	say(10, 10, 0);
-	vas_watch_populated(&space);
+	vas_watch_committed(&space, VAS_COMMIT_POPULATE);
 	ok(heard.calls == 1 && heard.reasons == VAS_PRESSURE_CGROUP &&
 		   heard.pressure.vmas_used == UINT64_MAX,
 	   "and mappings are not counted");
+	vas_watch_committed(&space, 0);
 	vas_watch_refused(&space, -EEXIST);
 	is_u64(heard.calls, 1, "what is taken is no shortage");
 	vas_watch_refused(&space, -ENOMEM);
