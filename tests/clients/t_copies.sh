@@ -16,6 +16,12 @@ cat >"$tap_folder/plugin.c" <<'C'
 int plugin_reserve(uint64_t size, const struct vas_reserve_opts *opts, struct vas_span *span);
 int plugin_release(void *start);
 int plugin_owns(const void *address);
+int plugin_shutdown(void);
+
+int plugin_shutdown(void)
+{
+	return vas_shutdown();
+}
 
 int plugin_reserve(uint64_t size, const struct vas_reserve_opts *opts, struct vas_span *span)
 {
@@ -52,6 +58,7 @@ struct copy {
 	int (*reserve)(uint64_t, const struct vas_reserve_opts *, struct vas_span *);
 	int (*release)(void *);
 	int (*owns)(const void *);
+	int (*shutdown)(void);
 	int number;
 	long errors;
 };
@@ -116,7 +123,41 @@ static void *load(struct copy *copy, const char *path)
 	copy->reserve = (int (*)(uint64_t, const struct vas_reserve_opts *, struct vas_span *))dlsym(handle, "plugin_reserve");
 	copy->release = (int (*)(void *))dlsym(handle, "plugin_release");
 	copy->owns = (int (*)(const void *))dlsym(handle, "plugin_owns");
-	return copy->reserve && copy->release && copy->owns ? handle : NULL;
+	copy->shutdown = (int (*)(void))dlsym(handle, "plugin_shutdown");
+	return copy->reserve && copy->release && copy->owns && copy->shutdown ? handle : NULL;
+}
+
+static int count(void *context, const struct vas_notice *notice)
+{
+	(void)notice;
+	++*(int *)context;
+	return 0;
+}
+
+/* What one copy tells, refuses or gives back is its own affair. */
+static int apart(struct copy *other)
+{
+	uint64_t id, generation;
+	struct vas_span own, others;
+	static int told; /* the subscription stays */
+	int err;
+
+	err = vas_notice_subscribe(NULL, count, &told, &id) || own_reserve(MIB, NULL, &own);
+	told = 0;
+	if (err || other->reserve(MIB, NULL, &others))
+		return 1;
+	if (told || vas_generation_at(vas_span_pointer(others), &generation) == 0 ||
+	    vas_disown(vas_span_pointer(others)) == 0)
+		return 2;
+	if (other->shutdown() == 0 || other->release(vas_span_pointer(others)) || other->shutdown())
+		return 3;
+	if (!own_owns(vas_span_pointer(own)) || other->owns(vas_span_pointer(own)) || vas_shutdown() == 0)
+		return 4;
+	if (other->reserve(MIB, NULL, &others) || other->release(vas_span_pointer(others)) || told)
+		return 5;
+	if (own_release(vas_span_pointer(own)) || told != 2)
+		return 6;
+	return other->shutdown();
 }
 
 int main(int argc, char **argv)
@@ -127,7 +168,7 @@ int main(int argc, char **argv)
 	int status;
 	pid_t child;
 
-	copies[0] = (struct copy){ own_reserve, own_release, own_owns, 0, 0 };
+	copies[0] = (struct copy){ own_reserve, own_release, own_owns, vas_shutdown, 0, 0 };
 	for (int i = 1; i < COPIES && i < argc; i++) {
 		copies[i].number = i;
 		handles[i] = load(&copies[i], argv[i]);
@@ -142,6 +183,9 @@ int main(int argc, char **argv)
 		pthread_join(threads[i], NULL);
 	for (int i = 0; i < COPIES; i++)
 		errors += copies[i].errors;
+	status = apart(&copies[1]);
+	if (status)
+		return fprintf(stderr, "copies are not apart: %d\n", status), 1;
 	/* Unloading one takes its fork handlers along; the others go on. */
 	dlclose(handles[1]);
 	child = fork();

@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* labels: threaded */
+/* budget: 8 */
+/*
+ * Cancelled threads. No function is a cancellation point: a thread that was
+ * cancelled before it calls one comes out of it, with locks dropped and nothing
+ * left half done, and ends only where it says so. For every function, in a
+ * thread whose cancellation is pending; the functions come from src/vaspace.map.
+ *
+ * Then threads are cancelled at any moment while they work. Asynchronous cancellation
+ * is not supported, as with nearly all of libc.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <vaspace/vaspace.h>
+
+#include "base/random.h"
+#include "tap/tap.h"
+
+static uint64_t page;
+static const char *volatile calling; /* what the cancelled thread is in; NULL = nothing */
+
+/* What the calls work on. */
+static struct vas_span span;
+static void *mapped;
+static struct vas_region *region, *upper;
+static struct vas_block block, second;
+static uint64_t subscription;
+
+static int note(void *context, const struct vas_notice *notice)
+{
+	(void)context;
+	(void)notice;
+	return 0;
+}
+
+static void hear(void *context, uint32_t reasons, const struct vas_pressure *pressure)
+{
+	(void)context;
+	(void)reasons;
+	(void)pressure;
+}
+
+static void log_line(void *context, enum vas_log_level level, const char *line)
+{
+	(void)context;
+	(void)level;
+	(void)line;
+}
+
+#define CALL(name) static int call_##name(void)
+#define SIZED(type, variable) struct type variable = { .size = sizeof(variable) }
+
+CALL(version) { return vas_version() < 0; }
+CALL(feature) { return vas_feature("reserve") != 1; }
+CALL(why_name) { return !vas_why_name(VAS_WHY_TAKEN); }
+CALL(log_set) { return vas_log_set(log_line, NULL, VAS_LOG_DEBUG), 0; }
+CALL(probe_reset) { return vas_probe_reset(), 0; }
+CALL(reserve) { return vas_reserve(64 * page, NULL, &span); }
+CALL(commit) { return vas_commit(vas_span_pointer(span), 4 * page, NULL); }
+CALL(protect) { return vas_protect(vas_span_pointer(span), page, PROT_READ); }
+CALL(guard) { return vas_guard(vas_span_pointer(span), page); }
+CALL(unguard) { return vas_unguard(vas_span_pointer(span), page); }
+CALL(decommit) { return vas_decommit(vas_span_pointer(span), 2 * page, NULL); }
+CALL(release) { return vas_release(vas_span_pointer(span), NULL); }
+CALL(adopt) { return vas_adopt(mapped, page, NULL); }
+CALL(disown) { return vas_disown(mapped); }
+CALL(fork_prepare) { return vas_fork_prepare(), 0; }
+CALL(fork_parent) { return vas_fork_parent(), 0; }
+CALL(fork_child) { return vas_fork_child(); }
+CALL(notice_cancel) { return vas_notice_cancel(subscription); }
+CALL(sync_check) { return vas_sync_check(NULL); }
+CALL(pressure_check) { return vas_pressure_check() < 0; }
+CALL(reclaim) { return vas_reclaim(UINT64_MAX, NULL); }
+CALL(topology_error) { return !vas_topology_error(); }
+CALL(region_create) { return vas_region_create(256 * page, NULL, &region); }
+CALL(region_free) { return vas_region_free(region, second.start, NULL); }
+CALL(region_destroy) { return vas_region_destroy(region, NULL); }
+CALL(region_merge) { return vas_region_merge(region, upper); }
+
+CALL(notice_subscribe)
+{
+	return vas_notice_subscribe(NULL, note, NULL, &subscription);
+}
+
+CALL(pressure_set)
+{
+	VAS_OPTS(vas_pressure_opts, opts);
+	opts.vmas_percent = 1;
+	opts.cgroup_room = UINT64_MAX;
+	return vas_pressure_set(hear, NULL, &opts);
+}
+
+CALL(pressure_get)
+{
+	SIZED(vas_pressure, pressure);
+	return vas_pressure_get(&pressure);
+}
+
+CALL(owner_at)
+{
+	struct vas_owner owner;
+	return vas_owner_at(vas_span_pointer(span), &owner);
+}
+
+CALL(generation_at)
+{
+	uint64_t generation;
+	return vas_generation_at(vas_span_pointer(span), &generation);
+}
+
+CALL(owner_details)
+{
+	SIZED(vas_owner_details, details);
+	struct vas_owner owner;
+	return vas_owner_at(vas_span_pointer(span), &owner) ||
+	       vas_owner_details(owner.id, &details);
+}
+
+CALL(window_get)
+{
+	SIZED(vas_window, window);
+	return vas_window_get(&window);
+}
+
+CALL(stats_get)
+{
+	SIZED(vas_stats, stats);
+	return vas_stats_get(&stats);
+}
+
+CALL(ledger_get)
+{
+	SIZED(vas_ledger_entry, entry);
+	return vas_ledger_get(0, &entry);
+}
+
+CALL(setting_get)
+{
+	SIZED(vas_setting, setting);
+	return vas_setting_get(0, &setting);
+}
+
+/* All of them: each reads, opens or maps something else. */
+CALL(probe_get)
+{
+	SIZED(vas_probe_info, info);
+	size_t index = 0;
+
+	while (vas_probe_get(index, &info) == 0)
+		index++;
+	return index == 0;
+}
+
+CALL(limits_combine)
+{
+	SIZED(vas_limits, limits);
+	const struct vas_limits *list[] = { &limits };
+	return vas_limits_combine(list, 1, NULL, &limits);
+}
+
+CALL(limits_check)
+{
+	SIZED(vas_limits, limits);
+	return vas_limits_check(&limits, span);
+}
+
+/* A failure with evidence to be read. */
+static void fail_once(void)
+{
+	struct vas_span none;
+
+	VAS_OPTS(vas_reserve_opts, opts);
+	opts.place = VAS_PLACE_EXACT;
+	opts.address = span.start;
+	if (vas_reserve(page, &opts, &none) == 0)
+		abort();
+}
+
+CALL(report_get)
+{
+	SIZED(vas_report, report);
+	fail_once();
+	return vas_report_get(&report);
+}
+
+CALL(report_explain)
+{
+	SIZED(vas_report, report);
+	fail_once();
+	return vas_report_explain(&report);
+}
+
+CALL(report_format)
+{
+	char line[200];
+	fail_once();
+	return vas_report_format(line, sizeof(line)) <= 0;
+}
+
+static struct vas_layout *layout;
+
+CALL(layout_open) { return vas_layout_open(NULL, &layout); }
+CALL(layout_rewind) { return vas_layout_rewind(layout); }
+CALL(layout_close) { return vas_layout_close(layout), 0; }
+
+CALL(layout_next)
+{
+	struct vas_mapping mapping;
+	int got;
+
+	while ((got = vas_layout_next(layout, &mapping)) > 0)
+		continue;
+	return got;
+}
+
+CALL(layout_next_gap)
+{
+	struct vas_gap gap;
+
+	vas_layout_rewind(layout);
+	return vas_layout_next_gap(layout, &gap) < 0;
+}
+
+CALL(layout_at)
+{
+	struct vas_mapping mapping;
+	return vas_layout_at(layout, span.start, &mapping);
+}
+
+CALL(layout_find)
+{
+	struct vas_span found;
+	return vas_layout_find(layout, page, NULL, &found);
+}
+
+/* The module may be missing: what counts is that the call returns. */
+CALL(topology_get)
+{
+	SIZED(vas_topology, topology);
+	(void)vas_topology_get(&topology);
+	return 0;
+}
+
+CALL(node_get)
+{
+	SIZED(vas_node, node);
+	(void)vas_node_get(0, &node);
+	return 0;
+}
+
+CALL(node_at)
+{
+	uint32_t node;
+	(void)vas_node_at(&page, &node);
+	return 0;
+}
+
+CALL(region_alloc)
+{
+	VAS_OPTS(vas_alloc_opts, opts);
+	opts.flags = VAS_ALLOC_COMMIT | VAS_ALLOC_LOW;
+	return vas_region_alloc(region, 8 * page, &opts, &block);
+}
+
+CALL(region_resize) { return vas_region_resize(region, block.start, 12 * page); }
+CALL(region_commit) { return vas_region_commit(region, block.start, page, NULL); }
+CALL(region_protect) { return vas_region_protect(region, block.start, page, PROT_READ); }
+CALL(region_guard) { return vas_region_guard(region, block.start, page); }
+CALL(region_unguard) { return vas_region_unguard(region, block.start, page); }
+CALL(region_decommit) { return vas_region_decommit(region, block.start, page, NULL); }
+CALL(region_block_at) { return vas_region_block_at(region, block.start, &second); }
+CALL(region_next) { return vas_region_next(region, NULL, &second); }
+
+CALL(region_stats)
+{
+	SIZED(vas_region_stats, stats);
+	return vas_region_stats(region, &stats);
+}
+
+CALL(region_split_block)
+{
+	second.start = (char *)block.start + 4 * page;
+	return vas_region_split_block(region, block.start, second.start);
+}
+
+CALL(region_merge_blocks)
+{
+	int err = vas_region_merge_blocks(region, block.start, second.start);
+	second = block;
+	return err;
+}
+
+CALL(region_split)
+{
+	SIZED(vas_region_stats, stats);
+	int err = vas_region_stats(region, &stats);
+	char *start = vas_span_pointer(stats.span);
+	return err ? err : vas_region_split(region, start + 128 * page, &upper);
+}
+
+CALL(shutdown) { return vas_pressure_set(NULL, NULL, NULL) || vas_shutdown(); }
+
+/* In this order: what one makes the next ones use. */
+static const struct {
+	const char *name;
+	int (*call)(void);
+} calls[] = {
+#define ROW(name) { "vas_" #name, call_##name }
+	ROW(version), ROW(feature), ROW(why_name), ROW(log_set), ROW(window_get),
+	ROW(reserve), ROW(notice_subscribe), ROW(pressure_set), ROW(commit), ROW(protect),
+	ROW(guard), ROW(unguard), ROW(decommit), ROW(owner_at), ROW(generation_at),
+	ROW(owner_details), ROW(stats_get), ROW(ledger_get), ROW(setting_get), ROW(probe_reset),
+	ROW(probe_get), ROW(limits_combine), ROW(limits_check), ROW(report_get),
+	ROW(report_explain), ROW(report_format), ROW(layout_open), ROW(layout_next),
+	ROW(layout_next_gap), ROW(layout_at), ROW(layout_find), ROW(layout_rewind),
+	ROW(layout_close), ROW(topology_get), ROW(node_get), ROW(node_at), ROW(topology_error),
+	ROW(adopt), ROW(disown), ROW(fork_prepare), ROW(fork_parent), ROW(fork_child),
+	ROW(sync_check), ROW(pressure_check), ROW(pressure_get), ROW(reclaim),
+	ROW(region_create), ROW(region_alloc), ROW(region_resize), ROW(region_commit),
+	ROW(region_protect), ROW(region_guard), ROW(region_unguard), ROW(region_decommit),
+	ROW(region_block_at), ROW(region_next), ROW(region_stats), ROW(region_split_block),
+	ROW(region_merge_blocks), ROW(region_free), ROW(region_split), ROW(region_merge),
+	ROW(region_destroy), ROW(notice_cancel), ROW(release), ROW(shutdown),
+#undef ROW
+};
+#define CALLS (sizeof(calls) / sizeof(calls[0]))
+
+static int answers[CALLS];
+static bool through; /* the thread came to its end */
+
+static void *pending_main(void *unused)
+{
+	(void)unused;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	pthread_cancel(pthread_self());
+	for (size_t i = 0; i < CALLS; i++) {
+		calling = calls[i].name;
+		/* Printing is a cancellation point; the call must not be one. */
+		pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+		answers[i] = calls[i].call();
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	}
+	calling = NULL;
+	through = true;
+	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+	pthread_testcancel();
+	return NULL;
+}
+
+static void test_pending(void)
+{
+	pthread_t thread;
+	void *result;
+
+	mapped = mmap(NULL, page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (mapped == MAP_FAILED || pthread_create(&thread, NULL, pending_main, NULL))
+		tap_bail("no thread");
+	pthread_join(thread, &result);
+	ok(through, "a cancelled thread comes out of every function%s%s", through ? "" : "; not of ",
+	   through ? "" : calling);
+	ok(result == PTHREAD_CANCELED, "and ends where it looks whether it was cancelled");
+	for (size_t i = 0; i < CALLS; i++)
+		if (answers[i])
+			ok(false, "%s answered %d", calls[i].name, answers[i]);
+	munmap(mapped, page);
+	is_err(vas_sync_check(NULL), 0, "the books are right");
+}
+
+/* Every function of the version map has a row above. */
+static void test_map(void)
+{
+	const char *source = getenv("VASPACE_SOURCE");
+	static const char here[] = __FILE__;
+	char path[4096], line[256], name[128];
+	unsigned int exported = 0;
+	FILE *map;
+
+	if (source)
+		snprintf(path, sizeof(path), "%s/src/vaspace.map", source);
+	else
+		snprintf(path, sizeof(path), "%.*s/src/vaspace.map",
+			 (int)(strstr(here, "/tests/race/") - here), here);
+	map = fopen(path, "r");
+	if (!map)
+		tap_bail("%s cannot be read", path);
+	while (fgets(line, sizeof(line), map)) {
+		unsigned int found = 0;
+
+		if (sscanf(line, " %127[a-z0-9_];", name) != 1 || strncmp(name, "vas_", 4) != 0)
+			continue;
+		exported++;
+		for (size_t i = 0; i < CALLS; i++)
+			found += strcmp(calls[i].name, name) == 0;
+		if (found != 1)
+			ok(false, "%s has %u rows in this test", name, found);
+	}
+	fclose(map);
+	ok(exported == CALLS, "each of the %u exported functions has a row", exported);
+}
+
+/* --- at any moment --- */
+
+#define VICTIMS 2u
+
+struct victim {
+	pthread_t thread;
+	struct vas_span kept; /* size 0 = none; what it had when it ended */
+};
+
+static void *victim_main(void *argument)
+{
+	struct victim *victim = argument;
+
+	for (;;) {
+		if (vas_reserve(16 * page, NULL, &victim->kept) ||
+		    vas_commit(vas_span_pointer(victim->kept), 4 * page, NULL) ||
+		    vas_decommit(vas_span_pointer(victim->kept), 4 * page, NULL) ||
+		    vas_release(vas_span_pointer(victim->kept), NULL))
+			abort();
+		victim->kept.size = 0;
+		pthread_testcancel();
+	}
+	return NULL;
+}
+
+static void test_any_moment(void)
+{
+	uint64_t random = tap_seed(), rounds = tap_scaled(150);
+	struct vas_stats stats = { .size = sizeof(stats) };
+	struct victim victims[VICTIMS];
+	bool clean = true;
+
+	for (uint64_t round = 0; round < rounds; round++) {
+		memset(victims, 0, sizeof(victims));
+		for (unsigned int i = 0; i < VICTIMS; i++)
+			if (pthread_create(&victims[i].thread, NULL, victim_main, &victims[i]))
+				tap_bail("no thread");
+		usleep((useconds_t)vas_random_below(&random, 300));
+		for (unsigned int i = 0; i < VICTIMS; i++)
+			pthread_cancel(victims[i].thread);
+		for (unsigned int i = 0; i < VICTIMS; i++) {
+			pthread_join(victims[i].thread, NULL);
+			clean = clean && victims[i].kept.size == 0;
+		}
+	}
+	vas_stats_get(&stats);
+	ok(clean && stats.spans == 0 && stats.committed == 0, "threads cancelled at any moment");
+	is_err(vas_sync_check(NULL), 0, "the books are right");
+	is_err(vas_shutdown(), 0, "and not in use");
+}
+
+int main(void)
+{
+	page = (uint64_t)sysconf(_SC_PAGESIZE);
+	tap_plan(0);
+	test_map();
+	test_pending();
+	test_any_moment();
+	return tap_done();
+}
