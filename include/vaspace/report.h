@@ -55,6 +55,8 @@ enum vas_why {
 	VAS_WHY_NO_BLOCK, /* no live block of the region is there */
 	VAS_WHY_INSIDE, /* inside a block and not its start, or across its end */
 	VAS_WHY_FORK_POLICY, /* the span's fork policy does not go with it */
+	VAS_WHY_IMAGE, /* the image for contents is missing, too small, or cannot be written or read */
+	VAS_WHY_MANIFEST, /* the manifest is malformed, or of another kind of machine */
 	VAS_WHY_COUNT
 };
 
@@ -73,7 +75,11 @@ enum vas_operation {
 	VAS_OPERATION_UNGUARD,
 	VAS_OPERATION_REGION, /* create, destroy, split or merge a region */
 	VAS_OPERATION_ALLOC, /* allocate a block, or change its size */
-	VAS_OPERATION_FREE
+	VAS_OPERATION_FREE,
+	VAS_OPERATION_PARK,
+	VAS_OPERATION_UNPARK,
+	VAS_OPERATION_DETACHED, /* a driver's hook */
+	VAS_OPERATION_MANIFEST /* writing one, and making a region from one */
 };
 
 struct vas_report {

@@ -10,6 +10,7 @@
 #include <vaspace/memory.h>
 #include <vaspace/reserve.h>
 #include <vaspace/notice.h>
+#include <vaspace/park.h>
 #include <vaspace/pressure.h>
 #include <vaspace/region.h>
 #include <vaspace/layout.h>

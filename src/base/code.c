@@ -106,6 +106,14 @@ const char *vas_operation_name(enum vas_operation operation)
 		return "alloc";
 	case VAS_OPERATION_FREE:
 		return "free";
+	case VAS_OPERATION_PARK:
+		return "park";
+	case VAS_OPERATION_UNPARK:
+		return "unpark";
+	case VAS_OPERATION_DETACHED:
+		return "detached";
+	case VAS_OPERATION_MANIFEST:
+		return "manifest";
 	}
 	return "unknown";
 }
@@ -177,6 +185,10 @@ static const struct why_words why_table[VAS_WHY_COUNT] = {
 			     "give all of it one protection, and say whether it is committed" },
 	[VAS_WHY_DEVICE] = { "device", "a device owns the addresses",
 			     "map memory there by the device's own means" },
+	[VAS_WHY_IMAGE] = { "image", "the image for contents is missing, too small, or fails",
+			    "pass a file with room for all private memory, or discard it" },
+	[VAS_WHY_MANIFEST] = { "manifest", "the manifest is malformed, or of another kind of machine",
+			       "write it again, on a machine with the same page size" },
 	[VAS_WHY_PARKED] = { "parked", "what is mapped there is parked", "unpark it first" },
 	[VAS_WHY_OBJECT] = { "object",
 			     "the descriptor's object does not suit, or is another one by now",

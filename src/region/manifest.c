@@ -189,6 +189,15 @@ void vas_manifest_put_part(struct vas_manifest_writer *writer, const struct vas_
 	put64(&at, part->image);
 }
 
+void vas_manifest_split(struct vas_manifest_writer *writer, const struct vas_manifest *manifest,
+			struct vas_manifest_writer *parts)
+{
+	*parts = *writer;
+	parts->next += manifest->blocks * BLOCK_SIZE;
+	writer->limit = parts->next;
+	VAS_ASSERT(parts->next <= parts->limit);
+}
+
 void vas_manifest_end(struct vas_manifest_writer *writer)
 {
 	uint8_t *at = writer->memory + SUM_AT;
@@ -384,19 +393,19 @@ static bool part_is_sound(const struct vas_manifest_part *part, uint64_t page)
 	       end <= INT64_MAX;
 }
 
-/* Contents follow each other in the image; shared objects and guards have none. */
+/*
+ * Contents follow each other in the image without a gap; shared objects and guards have
+ * none, and all others have theirs, or nobody has.
+ */
 static bool image_is_sound(const struct vas_manifest_part *part,
 			   const struct vas_manifest *manifest, uint64_t *position)
 {
-	uint64_t end;
-
-	if (part->image == VAS_MANIFEST_NO_IMAGE)
-		return true;
-	if ((part->flags & VAS_COMMIT_SHARED) || (part->state & VAS_MANIFEST_GUARD) ||
-	    part->image % manifest->page_size || part->image < *position ||
-	    !vas_add(part->image, part->span.size, &end) || end > manifest->image_size)
+	if (manifest->image_size == 0 || (part->flags & VAS_COMMIT_SHARED) ||
+	    (part->state & VAS_MANIFEST_GUARD))
+		return part->image == VAS_MANIFEST_NO_IMAGE;
+	if (part->image != *position || part->span.size > manifest->image_size - *position)
 		return false;
-	*position = end;
+	*position += part->span.size;
 	return true;
 }
 
@@ -436,7 +445,7 @@ static bool parts_are_sound(const void *memory, const struct vas_manifest *manif
 			return false;
 		position = part.span.start + part.span.size;
 	}
-	return true;
+	return image == manifest->image_size;
 }
 
 int vas_manifest_read(const void *memory, size_t length, struct vas_manifest *manifest)

@@ -34,7 +34,7 @@ struct vas_manifest {
 	uint32_t reserve_flags; /* VAS_RESERVE_NODUMP, NOFORK, HIGH_WINDOW */
 	uint32_t fork; /* enum vas_fork */
 	uint32_t policy; /* of the span: an index from 1, or VAS_MANIFEST_NO_POLICY */
-	uint64_t image_size; /* bytes of the image that parts refer to */
+	uint64_t image_size; /* bytes of all parts that have contents in the image; 0 = none has */
 	uint64_t policies;
 	uint64_t blocks;
 	uint64_t parts;
@@ -83,6 +83,12 @@ void vas_manifest_put_block(struct vas_manifest_writer *writer,
 			    const struct vas_manifest_block *block);
 void vas_manifest_put_part(struct vas_manifest_writer *writer,
 			   const struct vas_manifest_part *part);
+/*
+ * All policies are put: from here on blocks go to writer and parts to *parts, each in its order, in
+ * whatever turns. The end is that of parts.
+ */
+void vas_manifest_split(struct vas_manifest_writer *writer, const struct vas_manifest *manifest,
+			struct vas_manifest_writer *parts);
 void vas_manifest_end(struct vas_manifest_writer *writer);
 
 /*

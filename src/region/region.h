@@ -77,6 +77,7 @@ struct vas_region {
 	uint32_t flags; /* VAS_REGION_ bits */
 	/* Guarded by lock: */
 	enum vas_region_state state;
+	bool moving; /* PARKED: some call parks, unparks or describes it */
 	struct vas_span span; /* as the allocator has it: of whole granules */
 	struct vas_blocks *blocks;
 	struct vas_records records;

@@ -24,6 +24,7 @@
 #include "base/assert.h"
 #include "base/code.h"
 #include "base/hot.h"
+#include "space/park.h"
 #include "space/part_work.h"
 
 void vas_space_quiesce(struct vas_space *space)
@@ -168,6 +169,7 @@ VAS_HOT void vas_space_publish(struct vas_space *space, struct vas_holding *hold
 	holding->fork = recipe >> VAS_RECIPE_FORK_SHIFT;
 	holding->forked = VAS_FORK_DEFAULT;
 	holding->parked = false;
+	holding->park = NULL;
 	holding->state = VAS_HOLDING_LIVE;
 	holding->user = NULL;
 	holding->claimer = NULL;
@@ -190,6 +192,9 @@ VAS_HOT static void books_free(struct vas_space *space, struct vas_holding *hold
 	books_drop_policy(space, holding);
 	if (holding->backings.capacity)
 		vas_backings_free(&holding->backings, &space->pages);
+	if (holding->park)
+		vas_parked_free(space, holding->park);
+	holding->park = NULL;
 	books_rest(space, holding);
 }
 
@@ -204,8 +209,8 @@ VAS_HOT void vas_space_unpin(struct vas_space *space, struct vas_holding *holdin
 /* Takes the span out of the ledger and the sums. */
 VAS_HOT static void books_subtract(struct vas_space *space, struct vas_holding *holding)
 {
-	uint64_t committed = vas_extents_bytes(&holding->extents);
-	int64_t vmas = vas_extents_runs(&holding->extents, holding->span);
+	uint64_t committed = vas_holding_committed(holding);
+	int64_t vmas = vas_holding_runs(holding);
 
 	vas_ledger_release(holding->line, holding->span.size, committed);
 	if (holding->unretired_link) {
@@ -246,7 +251,7 @@ void vas_space_hold(struct vas_space *space, struct vas_holding *holding)
 	}
 	space->stats.spans--;
 	space->stats.reserved -= holding->span.size;
-	space->stats.committed -= vas_extents_bytes(&holding->extents);
+	space->stats.committed -= vas_holding_committed(holding);
 	space->stats.held++;
 	space->stats.held_bytes += holding->span.size;
 	holding->state = VAS_HOLDING_HELD;
@@ -281,8 +286,8 @@ int vas_space_details(struct vas_space *space, uint64_t id, struct vas_owner_det
 	vas_lock_take(&holding->lock);
 	vas_lock_take(&space->lock);
 	details->span = holding->span;
-	details->committed = vas_extents_bytes(&holding->extents);
-	details->vmas = vas_extents_runs(&holding->extents, holding->span);
+	details->committed = vas_holding_committed(holding);
+	details->vmas = vas_holding_runs(holding);
 	details->held = holding->state == VAS_HOLDING_HELD;
 	memcpy(details->name, holding->line->name, sizeof(details->name));
 	vas_lock_drop(&holding->lock);

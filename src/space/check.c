@@ -17,6 +17,7 @@
 #include <errno.h>
 
 #include "base/assert.h"
+#include "space/park.h"
 #include "space/space.h"
 
 #define CHECK_BUFFER 16384
@@ -76,8 +77,14 @@ static size_t collect(struct vas_space *space, struct vas_holding **items)
 static void expected_piece(const struct vas_holding *holding, uint64_t position,
 			   struct vas_extent *piece)
 {
-	(void)vas_extents_next(&holding->extents, &position, holding->span.start + holding->span.size,
-			       piece);
+	uint64_t end = holding->span.start + holding->span.size;
+
+	if (!holding->parked) {
+		(void)vas_extents_next(&holding->extents, &position, end, piece);
+		return;
+	}
+	*piece = (struct vas_extent){ .start = position, .state = VAS_PART_RESERVED };
+	(void)vas_park_is_apart(holding, position, &piece->end);
 }
 
 /* Of the kind, the place in its object and the protection that the books say? */
@@ -107,14 +114,18 @@ static int check_mapping(struct check *check, const struct vas_mapping *mapping)
 			check->position = holding->span.start;
 		if (mapping->end <= check->position)
 			return 0;
-		if (mapping->start > check->position)
-			return -EBADMSG; /* a hole in what we own */
-		expected_piece(holding, check->position, &piece);
-		if (holding->claimer && !holding->claimer->replaceable)
-			piece.end = end; /* what a device maps there is its own affair */
-		else if (!agrees(holding, &piece, mapping))
-			return -EBADMSG;
-		check->position = piece.end < mapping->end ? piece.end : mapping->end;
+		if (vas_park_is_apart(holding, check->position, &piece.end)) {
+			check->position = piece.end; /* whatever is there, or nothing */
+		} else {
+			if (mapping->start > check->position)
+				return -EBADMSG; /* a hole in what we own */
+			expected_piece(holding, check->position, &piece);
+			if (holding->claimer && !holding->claimer->replaceable)
+				piece.end = end; /* what a device maps there is its own affair */
+			else if (!agrees(holding, &piece, mapping))
+				return -EBADMSG;
+			check->position = piece.end < mapping->end ? piece.end : mapping->end;
+		}
 		if (check->position == end)
 			check->current++;
 	}
@@ -139,7 +150,7 @@ static bool check_books(const struct check *check, uint64_t *where)
 			continue;
 		spans++;
 		reserved += holding->span.size;
-		committed += vas_extents_bytes(&holding->extents);
+		committed += vas_holding_committed(holding);
 		unretired += vas_extents_unretired(&holding->extents);
 	}
 	return spans == check->space->stats.spans && reserved == check->space->stats.reserved &&

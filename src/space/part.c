@@ -152,9 +152,9 @@ VAS_HOT int vas_part_begin(struct vas_part_work *work, struct vas_failure *failu
 		vas_notice_after(work->space, holding, &work->notice, false);
 		return -EBUSY;
 	}
-	work->committed = vas_extents_bytes(&holding->extents);
+	work->committed = vas_holding_committed(holding);
 	work->unretired = vas_extents_unretired(&holding->extents);
-	work->runs = vas_extents_runs(&holding->extents, holding->span);
+	work->runs = vas_holding_runs(holding);
 	return 0;
 }
 
@@ -186,9 +186,9 @@ static void part_count(const struct vas_part_work *work)
 	struct vas_space *space = work->space;
 	int64_t committed, unretired, runs;
 
-	committed = (int64_t)(vas_extents_bytes(&holding->extents) - work->committed);
+	committed = (int64_t)(vas_holding_committed(holding) - work->committed);
 	unretired = (int64_t)(vas_extents_unretired(&holding->extents) - work->unretired);
-	runs = (int64_t)vas_extents_runs(&holding->extents, holding->span) - work->runs;
+	runs = (int64_t)vas_holding_runs(holding) - work->runs;
 	VAS_ASSERT_EXPENSIVE(vas_extents_check(&holding->extents, holding->span));
 	vas_lock_take(&space->lock);
 	vas_ledger_commit(holding->line, committed);

@@ -22,6 +22,7 @@
 
 #include "base/assert.h"
 #include "base/hot.h"
+#include "space/park.h"
 #include "space/space.h"
 
 /* A call stops trying held spans after so many refusals: they would all meet the same limit. */
@@ -117,12 +118,14 @@ static void release_hide(struct vas_space *space, struct vas_holding *holding)
 	vas_lock_drop(&space->lock);
 }
 
-VAS_HOT static int release_unmap(struct vas_space *space, const struct vas_holding *holding)
+VAS_HOT static int release_unmap(struct vas_space *space, struct vas_holding *holding)
 {
 	const struct vas_claimer *claimer = holding->claimer;
 
 	if (__builtin_expect(claimer != NULL, 0))
 		return claimer->unclaim(claimer->context, holding->span.start, holding->span.size);
+	if (__builtin_expect(holding->park != NULL, 0) && holding->park->apart.count)
+		return vas_park_unmap(space, holding);
 	return (int)VAS_CALL(space->sys, unmap, holding->span.start, holding->span.size);
 }
 

@@ -83,7 +83,8 @@ struct vas_holding {
 	struct vas_policy *policy; /* of memory in it, in the books' memory; NULL = the thread's own */
 	/* Changed under space->lock: */
 	struct vas_holding_user *user; /* the region that uses the span; NULL = none */
-	bool parked; /* the user has detached all that was mapped: nothing is to be mapped, changed, retried */
+	bool parked; /* nothing of what the extents say is mapped, and nobody but unpark may change it */
+	struct vas_parked *park; /* I: there exactly when parked: space/park.h */
 	uint64_t generation; /* how often what is mapped in it has changed (atomic) */
 	struct vas_holding *unretired_next; /* in space->unretired */
 	struct vas_holding **unretired_link; /* NULL = not in that list. I: in it when LIVE and some bytes are unretired */
@@ -92,6 +93,17 @@ struct vas_holding {
 	struct vas_backings backings; /* what extents name by number */
 	struct vas_part_work *busy; /* populated with the lock dropped; their callers hold pins */
 };
+
+/* Bytes that are committed, kernel mappings that the layout asks for: as things are, parked or not. */
+static inline uint64_t vas_holding_committed(const struct vas_holding *holding)
+{
+	return holding->parked ? 0 : vas_extents_bytes(&holding->extents);
+}
+
+static inline uint32_t vas_holding_runs(const struct vas_holding *holding)
+{
+	return holding->parked ? 1 : vas_extents_runs(&holding->extents, holding->span);
+}
 
 /*
  * What requests of one kind were and became: the next one alike is tried at the same

@@ -61,6 +61,11 @@ void check_reclaim(void);
 /* vaspace/region.h */
 void check_region_create(void);
 void check_region_destroy(void);
+void check_region_detached(void);
+void check_region_from_manifest(void);
+void check_region_manifest(void);
+void check_region_park(void);
+void check_region_unpark(void);
 void check_region_alloc(void);
 void check_region_free(void);
 void check_region_resize(void);

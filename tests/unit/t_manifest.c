@@ -60,6 +60,7 @@ static void test_round_trip(void)
 	is_u64(same, SAMPLE_POLICIES + SAMPLE_BLOCKS + SAMPLE_PARTS, "every item is the same");
 	sample.manifest.policies = sample.manifest.blocks = sample.manifest.parts = 0;
 	sample.manifest.policy = 0;
+	sample.manifest.image_size = 0;
 	length = manifest_sample_write(&sample, bytes);
 	is_u64(length, 256, "an empty region is a header");
 	is_err(vas_manifest_read(bytes, length, &read), 0, "which is read");
@@ -129,7 +130,9 @@ SPOIL(fork, it->manifest.fork = 6)
 SPOIL(policy, it->manifest.policy = 3)
 SPOIL(name, memset(it->manifest.name, 'x', sizeof(it->manifest.name)))
 SPOIL(name_tail, it->manifest.name[30] = 'x')
-SPOIL(image_small, it->manifest.image_size = 4 * SAMPLE_PAGE)
+SPOIL(image_small, it->manifest.image_size = 5 * SAMPLE_PAGE)
+SPOIL(image_large, it->manifest.image_size = 7 * SAMPLE_PAGE)
+SPOIL(image_none, it->manifest.image_size = 0)
 SPOIL(image_odd, it->manifest.image_size += 1)
 SPOIL(image_huge, it->manifest.image_size = 1ull << 63)
 SPOIL(policy_mode, it->policies[0].mode = (enum vas_policy_mode)7)
@@ -147,8 +150,8 @@ SPOIL(part_unaligned, it->parts[0].span.size += 1)
 SPOIL(part_empty, it->parts[0].span.size = 0)
 SPOIL(part_overlap, it->parts[0].span.size += SAMPLE_PAGE)
 SPOIL(part_free, it->parts[4].span.start = SAMPLE_START + 32 * SAMPLE_PAGE)
-SPOIL(part_half_free, it->parts[0].span.size = 7 * SAMPLE_PAGE; it->manifest.image_size *= 4;
-      it->parts[1].span.start = SAMPLE_START + 17 * SAMPLE_PAGE)
+SPOIL(part_half_free, it->parts[4].span.start = SAMPLE_START + 31 * SAMPLE_PAGE;
+      it->parts[4].span.size = 2 * SAMPLE_PAGE; it->manifest.image_size += SAMPLE_PAGE)
 SPOIL(part_over, it->parts[5].span.size += SAMPLE_PAGE)
 SPOIL(part_wraps, it->parts[5].span.size = 0ull - SAMPLE_PAGE)
 SPOIL(part_state, it->parts[0].state = 2)
@@ -167,6 +170,9 @@ SPOIL(offset_wraps, it->parts[2].offset = 0ull - SAMPLE_PAGE)
 SPOIL(offset_beyond, it->parts[2].offset = INT64_MAX - SAMPLE_PAGE + 1)
 SPOIL(part_image_shared, it->parts[2].image = 4 * SAMPLE_PAGE)
 SPOIL(part_image_guard, it->parts[1].image = 4 * SAMPLE_PAGE)
+SPOIL(part_image_gap, it->parts[3].image = 5 * SAMPLE_PAGE; it->parts[4].image = 6 * SAMPLE_PAGE;
+      it->manifest.image_size += SAMPLE_PAGE)
+SPOIL(part_image_lacks, it->parts[4].image = VAS_MANIFEST_NO_IMAGE)
 SPOIL(part_image_odd, it->parts[0].image = 1)
 SPOIL(part_image_twice, it->parts[3].image = 3 * SAMPLE_PAGE)
 SPOIL(part_image_wraps, it->parts[3].image = 0ull - SAMPLE_PAGE)
@@ -191,6 +197,8 @@ static const struct {
 	{ "a name without end", spoil_name },
 	{ "something behind the name", spoil_name_tail },
 	{ "contents beyond the image", spoil_image_small },
+	{ "an image with more than the contents", spoil_image_large },
+	{ "contents and no image", spoil_image_none },
 	{ "an image that is not in pages", spoil_image_odd },
 	{ "an image beyond any file", spoil_image_huge },
 	{ "an unknown mode of a policy", spoil_policy_mode },
@@ -227,6 +235,8 @@ static const struct {
 	{ "an offset beyond any file", spoil_offset_beyond },
 	{ "an image of shared memory", spoil_part_image_shared },
 	{ "an image of a guard", spoil_part_image_guard },
+	{ "a gap between contents", spoil_part_image_gap },
+	{ "a part without contents beside others", spoil_part_image_lacks },
 	{ "an unaligned image", spoil_part_image_odd },
 	{ "contents that overlap", spoil_part_image_twice },
 	{ "contents that wrap", spoil_part_image_wraps },
