@@ -305,6 +305,45 @@ CALL(region_split)
 	return err ? err : vas_region_split(region, start + 128 * page, &upper);
 }
 
+/* Parked: its manifest is written, and a region made from it once this one is gone. */
+static unsigned char manifest[16384];
+static size_t manifest_length;
+
+static int park(void)
+{
+	VAS_OPTS(vas_park_opts, opts);
+	opts.flags = VAS_PARK_DISCARD;
+	return vas_region_park(region, &opts);
+}
+
+static int unpark(void)
+{
+	VAS_OPTS(vas_park_opts, opts);
+	opts.flags = VAS_PARK_DISCARD;
+	return vas_region_unpark(region, &opts);
+}
+
+CALL(region_park) { return park(); }
+CALL(region_unpark) { return unpark(); }
+
+/* Nothing was committed as a whole, so there is nothing that a driver could have detached. */
+CALL(region_detached)
+{
+	return vas_region_detached(region, block.start, page) == 0;
+}
+
+CALL(region_manifest)
+{
+	return vas_region_manifest(region, manifest, sizeof(manifest), &manifest_length);
+}
+
+CALL(region_from_manifest)
+{
+	int err = vas_region_destroy(region, NULL);
+
+	return err ? err : vas_region_from_manifest(manifest, manifest_length, &region);
+}
+
 CALL(shutdown) { return vas_pressure_set(NULL, NULL, NULL) || vas_shutdown(); }
 
 /* In this order: what one makes the next ones use. */
@@ -325,7 +364,8 @@ static const struct {
 	ROW(sync_check), ROW(pressure_check), ROW(pressure_get), ROW(reclaim),
 	ROW(region_create), ROW(region_alloc), ROW(region_resize), ROW(region_commit),
 	ROW(region_protect), ROW(region_guard), ROW(region_unguard), ROW(region_decommit),
-	ROW(region_block_at), ROW(region_next), ROW(region_stats), ROW(region_split_block),
+	ROW(region_park), ROW(region_detached), ROW(region_manifest),
+	ROW(region_from_manifest), ROW(region_unpark), ROW(region_block_at), ROW(region_next), ROW(region_stats), ROW(region_split_block),
 	ROW(region_merge_blocks), ROW(region_free), ROW(region_split), ROW(region_merge),
 	ROW(region_destroy), ROW(notice_cancel), ROW(release), ROW(shutdown),
 #undef ROW
