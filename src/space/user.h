@@ -15,6 +15,7 @@ struct vas_space;
 struct vas_holding;
 struct vas_holding_user;
 
+/* Several threads may call at once. What is not there is NULL, but for the three about fork. */
 struct vas_holding_user_ops {
 	/* What was EMPTIED, GUARDED or HELD has become GONE. Called without locks. */
 	void (*retired)(struct vas_holding_user *user, struct vas_span span);

@@ -32,6 +32,7 @@
 
 static uint64_t page;
 static unsigned int stop; /* atomic */
+static uint64_t seed;
 
 /* --- pairs and order --- */
 
@@ -108,7 +109,7 @@ static void check_pendings(const char *what)
 /* Changes one span, its own or a neighbour's, and releases and reserves its own. */
 static void change(unsigned int number)
 {
-	uint64_t random = tap_seed() + number;
+	uint64_t random = seed + number;
 
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
 		uint64_t first = vas_random_below(&random, PAGES / 2);
@@ -330,6 +331,7 @@ int main(void)
 {
 	page = (uint64_t)sysconf(_SC_PAGESIZE);
 	tap_plan(0);
+	seed = tap_seed();
 	test_pairs();
 	test_forks();
 	test_signals();

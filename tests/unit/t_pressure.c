@@ -219,26 +219,25 @@ static void test_get(void)
 
 struct cache {
 	struct vas_holding_user user;
-	uint64_t warm;
+	uint64_t warm; /* atomic: several threads may ask at once */
 	uint64_t most; /* given back by one call */
-	unsigned int calls;
 };
 
 static uint64_t cache_reclaim(struct vas_holding_user *user, uint64_t target)
 {
 	struct cache *cache = (struct cache *)user;
-	uint64_t give = cache->warm < cache->most ? cache->warm : cache->most;
+	uint64_t warm = __atomic_load_n(&cache->warm, __ATOMIC_RELAXED);
+	uint64_t give = warm < cache->most ? warm : cache->most;
 
-	cache->calls++;
 	if (give > target)
 		give = target;
-	cache->warm -= give;
+	__atomic_fetch_sub(&cache->warm, give, __ATOMIC_RELAXED);
 	return give;
 }
 
 static uint64_t cache_warm(struct vas_holding_user *user)
 {
-	return ((struct cache *)user)->warm;
+	return __atomic_load_n(&((struct cache *)user)->warm, __ATOMIC_RELAXED);
 }
 
 static const struct vas_holding_user_ops cache_ops = { .reclaim = cache_reclaim,
