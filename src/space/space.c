@@ -120,20 +120,31 @@ struct vas_space *vas_space_inherited(void)
 	return __atomic_load_n(&default_space.alive, __ATOMIC_ACQUIRE) ? &default_space : NULL;
 }
 
-static int space_make(void)
+/* Lock of the default held. */
+static int space_make(struct vas_sys *sys, struct vas_sys *meta)
 {
-	struct vas_sys *sys = vas_sys_current();
 	int err;
 
-	err = vas_space_init(&default_space, sys, sys);
+	err = vas_space_init(&default_space, sys, meta);
 	if (err)
 		return err == -ENOMEM || err == -ENOSYS ? err : -EPERM;
-	vas_process_watch(sys, default_space.own_page);
+	vas_process_watch(meta, default_space.own_page);
 	vas_space_inherit(&default_space, &default_legacy);
 	__atomic_store_n(&default_space.alive, default_space.own_page, __ATOMIC_RELEASE);
 	/* A hook that was set meanwhile found no space to tell. */
 	vas_space_listen(&default_space);
 	return 0;
+}
+
+int vas_space_default_over(struct vas_sys *sys, struct vas_sys *meta)
+{
+	int err;
+
+	vas_lock_take(&default_lock);
+	VAS_ASSERT(!default_space.alive);
+	err = space_make(sys, meta);
+	vas_lock_drop(&default_lock);
+	return err;
 }
 
 VAS_HOT int vas_space_default(struct vas_space **space)
@@ -151,7 +162,7 @@ VAS_HOT int vas_space_default(struct vas_space **space)
 		return err;
 	vas_lock_take(&default_lock);
 	if (!default_space.alive)
-		err = space_make();
+		err = space_make(vas_sys_current(), vas_sys_current());
 	if (!err)
 		*space = &default_space;
 	vas_lock_drop(&default_lock);

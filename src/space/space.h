@@ -183,6 +183,8 @@ uint32_t vas_space_era(void);
  * is in use. I: nobody is in a call, not even in one that takes no lock.
  */
 int vas_space_shutdown(void);
+/* For tests: make it over another kernel, with books from meta (the real one), before its first use. */
+int vas_space_default_over(struct vas_sys *sys, struct vas_sys *meta);
 /* For tests: forget the process's space (its spans stay mapped and are nobody's). */
 void vas_space_forget(void);
 
