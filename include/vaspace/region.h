@@ -77,6 +77,7 @@ VAS_API int vas_region_create(uint64_t size, const struct vas_region_opts *opts,
  *  -EDEADLK	called inside a notice about the region
  *  -EPERM	in a forked child that shares the parent's memory
  *  -ESTALE	in a forked child that has nothing of the region
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
  *  -ENOENT	the span is gone already: vas_shutdown, or another destroy
  *
  * Allocates nothing. Thread-safe. Not signal-safe.
@@ -133,6 +134,7 @@ struct vas_block {
  *  -EBUSY	the region is parked; COMMIT: a subscriber to notices refused it
  *  -EPERM	in a forked child that shares the parent's memory
  *  -ESTALE	in a forked child that has nothing of the region
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
  * and, with COMMIT, as vas_commit.
  *
  * Without COMMIT no system call is made but for books. Thread-safe. Not signal-safe.
@@ -152,6 +154,7 @@ VAS_API int vas_region_alloc(struct vas_region *region, uint64_t size,
  *  -EBUSY	the region is parked
  *  -EPERM	in a forked child that shares the parent's memory
  *  -ESTALE	in a forked child that has nothing of the region
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
  *
  * Allocates nothing. Thread-safe. Not signal-safe.
  */
@@ -171,6 +174,7 @@ VAS_API int vas_region_free(struct vas_region *region, void *start, enum vas_ret
  *  -EBUSY	the region is parked
  *  -EPERM	in a forked child that shares the parent's memory
  *  -ESTALE	in a forked child that has nothing of the region
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
  *
  * Thread-safe. Not signal-safe.
  */
@@ -188,6 +192,7 @@ VAS_API int vas_region_resize(struct vas_region *region, void *start, uint64_t s
  *  -EBUSY	the region is parked
  *  -EPERM	in a forked child that shares the parent's memory
  *  -ESTALE	in a forked child that has nothing of the region
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
  *
  * Thread-safe. Not signal-safe.
  */
@@ -202,6 +207,7 @@ VAS_API int vas_region_split_block(struct vas_region *region, void *start, void 
  *  -EBUSY	the region is parked
  *  -EPERM	in a forked child that shares the parent's memory
  *  -ESTALE	in a forked child that has nothing of the region
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
  *
  * Allocates nothing. Thread-safe. Not signal-safe.
  */
@@ -221,6 +227,7 @@ VAS_API int vas_region_merge_blocks(struct vas_region *region, void *lower, void
  *  -EBUSY	the region is parked
  *  -EPERM	in a forked child that shares the parent's memory
  *  -ESTALE	in a forked child that has nothing of the region
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
  *
  * Takes time in proportion to the blocks above at. Thread-safe. Not signal-safe.
  */
@@ -239,6 +246,7 @@ VAS_API int vas_region_split(struct vas_region *region, void *at, struct vas_reg
  *  -EBUSY	one of them is parked
  *  -EPERM	in a forked child that shares the parent's memory
  *  -ESTALE	in a forked child that has nothing of one of them
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
  *
  * Takes time in proportion to the blocks of upper. Thread-safe. Not signal-safe.
  */
@@ -259,6 +267,7 @@ VAS_API int vas_region_merge(struct vas_region *lower, struct vas_region *upper)
  *  -EDEADLK	called inside a notice about the region
  *  -EPERM	in a forked child that shares the parent's memory; or as vas_commit
  *  -ESTALE	in a forked child that has nothing of the region
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
  * and those of vas_commit.
  *
  * Thread-safe, also with changes of other parts of the same block; freeing the block meanwhile is a
@@ -279,6 +288,8 @@ VAS_API int vas_region_commit(struct vas_region *region, void *start, uint64_t s
  *  -EDEADLK	called inside a notice about the region
  *  -EPERM	in a forked child that shares the parent's memory
  *  -ESTALE	in a forked child that has nothing of the region
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
+ * and as vas_decommit.
  *
  * Thread-safe. Not signal-safe.
  */
@@ -286,19 +297,22 @@ VAS_API int vas_region_decommit(struct vas_region *region, void *start, uint64_t
 				enum vas_retired *state);
 /*
  * As vas_protect, for a range of pages inside one live block: errors as vas_protect, and of the range
- * and the region -EINVAL, -ERANGE, -ENOENT, -EBUSY, -EDEADLK, -EPERM and -ESTALE as vas_region_decommit.
+ * and the region -EINVAL, -ERANGE, -ENOENT, -EBUSY, -EDEADLK, -EPERM, -ESTALE and
+ * -EOWNERDEAD as vas_region_decommit.
  * Thread-safe. Not signal-safe.
  */
 VAS_API int vas_region_protect(struct vas_region *region, void *start, uint64_t size, int prot);
 /*
  * As vas_guard, for a range of pages inside one live block: errors as vas_guard, and of the range
- * and the region -EINVAL, -ERANGE, -ENOENT, -EBUSY, -EDEADLK, -EPERM and -ESTALE as vas_region_decommit.
+ * and the region -EINVAL, -ERANGE, -ENOENT, -EBUSY, -EDEADLK, -EPERM, -ESTALE and
+ * -EOWNERDEAD as vas_region_decommit.
  * Thread-safe. Not signal-safe.
  */
 VAS_API int vas_region_guard(struct vas_region *region, void *start, uint64_t size);
 /*
  * As vas_unguard, for a range of pages inside one live block: errors as vas_unguard, and of the range
- * and the region -EINVAL, -ERANGE, -ENOENT, -EBUSY, -EDEADLK, -EPERM and -ESTALE as vas_region_decommit.
+ * and the region -EINVAL, -ERANGE, -ENOENT, -EBUSY, -EDEADLK, -EPERM, -ESTALE and
+ * -EOWNERDEAD as vas_region_decommit.
  * Thread-safe. Not signal-safe.
  */
 VAS_API int vas_region_unguard(struct vas_region *region, void *start, uint64_t size);
@@ -311,6 +325,7 @@ VAS_API int vas_region_unguard(struct vas_region *region, void *start, uint64_t 
  *  -ERANGE	outside the region
  *  -ENOENT	no block covers it
  *  -ESTALE	in a forked child that has nothing of the region
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
  *
  * Thread-safe. Not signal-safe.
  */
@@ -324,6 +339,7 @@ VAS_API int vas_region_block_at(struct vas_region *region, const void *address,
  *  -EINVAL	region or block is NULL
  *  -ENOENT	there is none
  *  -ESTALE	in a forked child that has nothing of the region
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
  *
  * Thread-safe. Not signal-safe.
  */
@@ -356,6 +372,7 @@ struct vas_region_stats {
  * Errors, with *stats untouched:
  *  -EINVAL	region or stats is NULL, or its size field is below the first version's
  *  -ESTALE	in a forked child that has nothing of the region
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
  *
  * Bounded: no walk over blocks. Thread-safe. Not signal-safe.
  */

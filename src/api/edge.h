@@ -4,13 +4,19 @@
 #define VAS_API_EDGE_H
 
 #include <errno.h>
+#include <stdbool.h>
+#include <sys/mman.h>
 
 #include <vaspace/memory.h>
 
 #include "base/code.h"
 #include "space/policy.h"
 
-#define VAS_POLICY_MIN sizeof(struct vas_policy) /* the first version's size */
+#define VAS_EDGE_PROT (PROT_READ | PROT_WRITE | PROT_EXEC)
+
+/* The first versions' sizes. */
+#define VAS_POLICY_MIN sizeof(struct vas_policy)
+#define VAS_COMMIT_MIN sizeof(struct vas_commit_opts)
 
 /* A caller's policy as this version knows it, checked; *given points at it then. -EINVAL, -E2BIG. */
 static inline int vas_edge_policy(const struct vas_policy **given, struct vas_policy *known)
@@ -27,6 +33,39 @@ static inline int vas_edge_policy(const struct vas_policy **given, struct vas_po
 static inline enum vas_why vas_edge_books_why(int err)
 {
 	return err == -EOWNERDEAD ? VAS_WHY_FORKED : VAS_WHY_BOOKS;
+}
+
+/* Loaded commit options: whether they can be meant together. */
+static inline bool vas_edge_commit_sound(const struct vas_commit_opts *opts)
+{
+	const uint32_t advice = VAS_COMMIT_HUGE | VAS_COMMIT_NOHUGE;
+	const uint32_t object = VAS_COMMIT_SHARED | VAS_COMMIT_PRIVATE;
+	uint32_t flags = opts->flags;
+
+	if ((flags & ~VAS_COMMIT_ALL) || opts->reserved || (opts->prot & ~VAS_EDGE_PROT) ||
+	    (flags & advice) == advice || (flags & object) == object)
+		return false;
+	if ((flags & (VAS_COMMIT_PUNCH | VAS_COMMIT_WHOLE)) && !(flags & VAS_COMMIT_SHARED))
+		return false;
+	if ((flags & VAS_COMMIT_PUNCH) && (flags & VAS_COMMIT_WHOLE))
+		return false;
+	/* Nothing can be put into pages that can neither be read nor written. */
+	if ((flags & VAS_COMMIT_POPULATE) && opts->prot == PROT_EXEC)
+		return false;
+	return (flags & object) || opts->offset == 0;
+}
+
+/* A caller's commit options as this version knows them, checked. -EINVAL, -E2BIG. */
+static inline int vas_edge_commit(const struct vas_commit_opts *given,
+				  struct vas_commit_opts *known, struct vas_policy *policy)
+{
+	int err = vas_options_load(given, known, sizeof(*known), VAS_COMMIT_MIN);
+
+	if (!err && known->policy)
+		err = vas_edge_policy(&known->policy, policy);
+	if (err)
+		return err;
+	return vas_edge_commit_sound(known) ? 0 : -EINVAL;
 }
 
 #endif

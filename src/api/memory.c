@@ -15,8 +15,6 @@
 
 #define ALL_PROT	(PROT_READ | PROT_WRITE | PROT_EXEC)
 #define COMMIT_OPTS_MIN sizeof(struct vas_commit_opts) /* the first version's size */
-#define PAGE_ADVICE	(VAS_COMMIT_HUGE | VAS_COMMIT_NOHUGE)
-#define OBJECT		(VAS_COMMIT_SHARED | VAS_COMMIT_PRIVATE)
 
 /* One call, from its arguments to its report. */
 struct call {
@@ -90,23 +88,6 @@ static int call_end(struct call *call, const char *what, int err)
 	return 0;
 }
 
-static bool flags_are_sound(const struct vas_commit_opts *opts)
-{
-	uint32_t flags = opts->flags;
-
-	if ((flags & ~VAS_COMMIT_ALL) || opts->reserved || (opts->prot & ~ALL_PROT) ||
-	    (flags & PAGE_ADVICE) == PAGE_ADVICE || (flags & OBJECT) == OBJECT)
-		return false;
-	if ((flags & (VAS_COMMIT_PUNCH | VAS_COMMIT_WHOLE)) && !(flags & VAS_COMMIT_SHARED))
-		return false;
-	if ((flags & VAS_COMMIT_PUNCH) && (flags & VAS_COMMIT_WHOLE))
-		return false;
-	/* Nothing can be put into pages that can neither be read nor written. */
-	if ((flags & VAS_COMMIT_POPULATE) && opts->prot == PROT_EXEC)
-		return false;
-	return (flags & OBJECT) || opts->offset == 0;
-}
-
 int vas_commit(void *start, uint64_t size, const struct vas_commit_opts *opts)
 {
 	struct vas_commit_opts known;
@@ -120,7 +101,7 @@ int vas_commit(void *start, uint64_t size, const struct vas_commit_opts *opts)
 		err = vas_edge_policy(&known.policy, &policy);
 	if (err)
 		return call_fail(&call, VAS_WHY_ARGUMENT, err);
-	err = call_check(&call, flags_are_sound(&known));
+	err = call_check(&call, vas_edge_commit_sound(&known));
 	if (err)
 		return err;
 	err = vas_space_commit(call.space, call.range.start, size, &known, &call.failure);

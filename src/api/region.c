@@ -3,8 +3,8 @@
 #include <vaspace/region.h>
 
 #include <errno.h>
-#include <sys/mman.h>
 
+#include "api/edge.h"
 #include "base/code.h"
 #include "region/region.h"
 
@@ -12,23 +12,7 @@
 #define REGION_OPTS_MIN	 sizeof(struct vas_region_opts)
 #define RESERVE_OPTS_MIN sizeof(struct vas_reserve_opts)
 #define ALLOC_OPTS_MIN	 sizeof(struct vas_alloc_opts)
-#define COMMIT_OPTS_MIN	 sizeof(struct vas_commit_opts)
 #define STATS_MIN	 sizeof(struct vas_region_stats)
-
-#define ALL_PROT (PROT_READ | PROT_WRITE | PROT_EXEC)
-
-static int vas_commit_opts_check(const struct vas_commit_opts *opts)
-{
-	uint32_t object = opts->flags & (VAS_COMMIT_SHARED | VAS_COMMIT_PRIVATE);
-	uint32_t huge = VAS_COMMIT_HUGE | VAS_COMMIT_NOHUGE;
-
-	if ((opts->prot & ~ALL_PROT) || (opts->flags & ~VAS_COMMIT_ALL) || opts->reserved ||
-	    (opts->flags & huge) == huge || object == (VAS_COMMIT_SHARED | VAS_COMMIT_PRIVATE))
-		return -EINVAL;
-	if ((opts->flags & (VAS_COMMIT_PUNCH | VAS_COMMIT_WHOLE)) && object != VAS_COMMIT_SHARED)
-		return -EINVAL;
-	return 0;
-}
 
 static int fail(struct vas_failure *failure, enum vas_why why, int err)
 {
@@ -62,7 +46,7 @@ static void begin(struct vas_failure *failure, enum vas_operation operation, uin
 
 /* What the options point to is loaded too. */
 static int load_create(const struct vas_region_opts *opts, struct vas_region_opts *known,
-		       struct vas_reserve_opts *reserve)
+		       struct vas_reserve_opts *reserve, struct vas_policy *policy)
 {
 	int err = vas_options_load(opts, known, sizeof(*known), REGION_OPTS_MIN);
 
@@ -70,6 +54,8 @@ static int load_create(const struct vas_region_opts *opts, struct vas_region_opt
 		return err;
 	err = vas_options_load(known->reserve, reserve, sizeof(*reserve), RESERVE_OPTS_MIN);
 	known->reserve = reserve;
+	if (!err && reserve->policy)
+		err = vas_edge_policy(&reserve->policy, policy);
 	return err;
 }
 
@@ -77,12 +63,13 @@ int vas_region_create(uint64_t size, const struct vas_region_opts *opts, struct 
 {
 	struct vas_reserve_opts reserve;
 	struct vas_region_opts known;
+	struct vas_policy policy;
 	struct vas_failure failure;
 	struct vas_space *space;
 	int err;
 
 	begin(&failure, VAS_OPERATION_REGION, size, NULL);
-	err = region ? load_create(opts, &known, &reserve) : -EINVAL;
+	err = region ? load_create(opts, &known, &reserve, &policy) : -EINVAL;
 	if (err)
 		return fail(&failure, VAS_WHY_ARGUMENT, err);
 	failure.address = number_of(known.start);
@@ -108,7 +95,7 @@ int vas_region_destroy(struct vas_region *region, enum vas_retired *state)
 }
 
 static int load_alloc(const struct vas_alloc_opts *opts, struct vas_alloc_opts *known,
-		      struct vas_commit_opts *commit)
+		      struct vas_commit_opts *commit, struct vas_policy *policy)
 {
 	int err = vas_options_load(opts, known, sizeof(*known), ALLOC_OPTS_MIN);
 
@@ -118,9 +105,9 @@ static int load_alloc(const struct vas_alloc_opts *opts, struct vas_alloc_opts *
 		return -EINVAL;
 	if (!(known->flags & VAS_ALLOC_COMMIT))
 		return known->commit ? -EINVAL : 0;
-	err = vas_options_load(known->commit, commit, sizeof(*commit), COMMIT_OPTS_MIN);
+	err = vas_edge_commit(known->commit, commit, policy);
 	known->commit = commit;
-	return err ? err : vas_commit_opts_check(commit);
+	return err;
 }
 
 int vas_region_alloc(struct vas_region *region, uint64_t size, const struct vas_alloc_opts *opts,
@@ -128,11 +115,12 @@ int vas_region_alloc(struct vas_region *region, uint64_t size, const struct vas_
 {
 	struct vas_commit_opts commit;
 	struct vas_alloc_opts known;
+	struct vas_policy policy;
 	struct vas_failure failure;
 	int err;
 
 	begin(&failure, VAS_OPERATION_ALLOC, size, NULL);
-	err = region && block ? load_alloc(opts, &known, &commit) : -EINVAL;
+	err = region && block ? load_alloc(opts, &known, &commit, &policy) : -EINVAL;
 	if (err)
 		return fail(&failure, VAS_WHY_ARGUMENT, err);
 	failure.address = number_of(known.address);
@@ -228,13 +216,12 @@ int vas_region_commit(struct vas_region *region, void *start, uint64_t size,
 {
 	struct vas_commit_opts known;
 	struct vas_failure failure;
+	struct vas_policy policy;
 	struct vas_span range;
 	int err;
 
 	begin(&failure, VAS_OPERATION_COMMIT, size, start);
-	err = vas_options_load(opts, &known, sizeof(known), COMMIT_OPTS_MIN);
-	if (!err)
-		err = vas_commit_opts_check(&known);
+	err = vas_edge_commit(opts, &known, &policy);
 	if (!err)
 		err = load_range(region, start, size, &range);
 	if (err)
@@ -271,7 +258,7 @@ int vas_region_protect(struct vas_region *region, void *start, uint64_t size, in
 
 	begin(&failure, VAS_OPERATION_PROTECT, size, start);
 	err = load_range(region, start, size, &range);
-	if (!err && (prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC)))
+	if (!err && (prot & ~VAS_EDGE_PROT))
 		err = -EINVAL;
 	if (err)
 		return fail(&failure, VAS_WHY_ARGUMENT, err);

@@ -69,10 +69,23 @@ static int region_refusal(const struct vas_region *region, bool changing,
 	return vas_region_refuse(failure, VAS_WHY_PARKED, -EBUSY);
 }
 
+/*
+ * In a child that nobody announced, the lock may be held for a thread that is not there; and once
+ * these books were given up, for ever.
+ */
+static inline bool region_is_lost(const struct vas_region *region)
+{
+	return __builtin_expect(region->alive != NULL, 1) &&
+	       __builtin_expect(__atomic_load_n(region->alive, __ATOMIC_RELAXED) == 0 ||
+					region->era != vas_space_era(), 0);
+}
+
 int vas_region_look(struct vas_region *region, struct vas_failure *failure)
 {
 	int err;
 
+	if (region_is_lost(region))
+		return vas_region_refuse(failure, VAS_WHY_FORKED, -EOWNERDEAD);
 	vas_lock_take(&region->lock);
 	err = region_refusal(region, false, failure);
 	if (err)
@@ -109,6 +122,8 @@ int vas_region_lock(struct vas_region *region, struct vas_failure *failure)
 {
 	int err;
 
+	if (region_is_lost(region))
+		return vas_region_refuse(failure, VAS_WHY_FORKED, -EOWNERDEAD);
 	/* Whoever splits needs a moment without anybody in the engine. */
 	if (__builtin_expect(__atomic_load_n(&region->splitters, __ATOMIC_RELAXED) != 0, 0))
 		vas_lock_pause();
@@ -373,6 +388,8 @@ int vas_region_make(struct vas_space *space, uint64_t size, const struct vas_reg
 	region = memory;
 	region->user.ops = &region_ops;
 	region->space = space;
+	region->alive = __atomic_load_n(&space->alive, __ATOMIC_RELAXED);
+	region->era = vas_space_era();
 	region->granule = granule;
 	region->seed = opts->seed;
 	region->cap = opts->cap;

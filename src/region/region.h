@@ -64,6 +64,8 @@ static inline bool vas_mark_is(uint32_t mark, uint32_t state)
 struct vas_region {
 	struct vas_holding_user user; /* user.holding: changed with the lock held, by merge */
 	struct vas_space *space; /* constant */
+	const uint32_t *alive; /* constant: the space's, NULL over simulated kernels */
+	uint32_t era; /* constant: of the space's books; others were given up */
 	struct vas_lock lock;
 	uint32_t pins; /* operations in the engine (atomic); only split and merge wait for them */
 	uint32_t splitters; /* threads that wait for them: others let them pass (atomic) */

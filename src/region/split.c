@@ -228,6 +228,8 @@ static int cut_make(const struct vas_region *like, struct vas_failure *failure,
 	region = memory;
 	region->user.ops = like->user.ops;
 	region->space = like->space;
+	region->alive = like->alive;
+	region->era = like->era;
 	region->granule = like->granule;
 	region->seed = like->seed;
 	region->cap = like->cap;
