@@ -67,11 +67,28 @@ VAS_API void vas_fork_parent(void);
  *		changing the books: they are given up. What was mapped stays mapped and is
  *		nobody's. The next call begins new books
  *  -EEXIST	somebody took the addresses of a TRAP span, which is not owned then; the rest is done
- *  -ENOMEM	the same, by the kernel; the rest is done
+ *  -ENOMEM	a TRAP span could not be claimed, which is not owned then; or a COPY of shared memory could
+ *		not be made: that span is owned, and all of it is as reserved; the rest is done
  *
  * Thread-safe. Not signal-safe.
  */
 VAS_API int vas_fork_child(void);
+
+/*
+ * A hook that is called in a child, in its fork handler, right before (holding 1) and after (0) the memory of
+ * a COPY span that is shared is copied: it can keep the writers of other processes off, by a lock
+ * that stands in shared memory itself. It must use nothing that is not safe in a child with one
+ * thread, and call no function of this library.
+ */
+typedef void vas_fork_hold(void *context, struct vas_span span, int holding);
+
+/*
+ * Sets that hook, one for the process; NULL, the default, is none. Pages are copied one by one
+ * while others go on writing, unless the hook stops them.
+ *
+ * Cannot fail. Thread-safe. Not signal-safe.
+ */
+VAS_API void vas_fork_hold_set(vas_fork_hold *hold, void *context);
 
 #ifdef __cplusplus
 }

@@ -18,3 +18,8 @@ int vas_fork_child(void)
 {
 	return vas_fork_end_child();
 }
+
+void vas_fork_hold_set(vas_fork_hold *hold, void *context)
+{
+	vas_fork_set_hold(hold, context);
+}

@@ -305,15 +305,15 @@ void vas_space_stats(struct vas_space *space, struct vas_stats *stats)
 	stats->size = sizeof(*stats);
 }
 
-void vas_space_forget_part(struct vas_space *space, struct vas_holding *holding,
-			   struct vas_span range)
+void vas_space_set_part(struct vas_space *space, struct vas_holding *holding,
+			struct vas_span range, const struct vas_extent *what)
 {
 	struct vas_extents *extents = &holding->extents;
 	uint64_t committed = vas_extents_bytes(extents), unretired = vas_extents_unretired(extents);
 	uint32_t runs = vas_extents_runs(extents, holding->span);
 
 	VAS_ASSERT_DEBUG(vas_lock_held(&space->lock));
-	vas_extents_set(extents, range.start, vas_span_end(range), NULL);
+	vas_extents_set(extents, range.start, vas_span_end(range), what);
 	committed -= vas_extents_bytes(extents);
 	unretired -= vas_extents_unretired(extents);
 	vas_ledger_commit(holding->line, -(int64_t)committed);

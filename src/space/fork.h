@@ -12,6 +12,7 @@ struct vas_lock;
 struct vas_space;
 struct vas_holding;
 struct vas_backing;
+struct vas_extent;
 
 /* Registers the handlers. Once, by a constructor in a file that every program with a space links. */
 void vas_fork_register(void);
@@ -30,6 +31,13 @@ struct vas_lock *vas_space_making(void);
  * that the pool is sure to have room for.
  */
 bool vas_fork_suits(const struct vas_holding *holding, const struct vas_backing *backing);
+
+/* Gives a child its own copy of a part that is shared. -errno: that part is as it was, or as reserved. */
+int vas_fork_copy(struct vas_space *space, struct vas_holding *holding,
+		  const struct vas_extent *piece);
+/* As vas_fork_hold_set; and calls what was set. */
+void vas_fork_set_hold(vas_fork_hold *hold, void *context);
+void vas_fork_call_hold(struct vas_span span, int holding);
 
 /* What a child could not have as it should. */
 struct vas_fork_loss {

@@ -15,10 +15,12 @@
  * WHAT IT DOES NOT DO. It takes no memory but what the kernel calls take.
  */
 #include <stddef.h>
+#include <sys/mman.h>
 
 #include "base/assert.h"
 #include "space/fork.h"
-#include "space/space.h"
+#include "space/part_work.h"
+#include "sys/definitions.h"
 #include "sys/strays.h"
 
 bool vas_fork_suits(const struct vas_holding *holding, const struct vas_backing *backing)
@@ -70,21 +72,119 @@ static void inherit_trap(struct vas_space *space, struct vas_holding *holding,
 		inherit_forget(space, holding);
 		return;
 	}
-	vas_space_forget_part(space, holding, holding->span);
+	vas_space_set_part(space, holding, holding->span, NULL);
 	holding->forked = VAS_FORK_TRAP;
+}
+
+/* What is shared is the parent's to give back. */
+static void inherit_shared(struct vas_holding *holding)
+{
+	for (uint32_t i = 0; i < holding->backings.count; i++)
+		holding->backings.items[i].flags &= ~VAS_COMMIT_PUNCH;
+	holding->forked = VAS_FORK_SHARE;
+}
+
+/*
+ * The whole span as it was reserved: what was to be a copy is not. Where even that is refused the addresses
+ * go back to the process, and at last all access is taken away, and the span is as one that is shared.
+ */
+static void inherit_nothing(struct vas_space *space, struct vas_holding *holding)
+{
+	struct vas_span span = holding->span;
+	bool replaced;
+
+	if (vas_part_restore(space, holding, span, &replaced) == 0 || replaced) {
+		vas_space_set_part(space, holding, span, NULL);
+		holding->forked = VAS_FORK_TRAP;
+	} else if (VAS_CALL(space->sys, unmap, span.start, span.size) >= 0) {
+		inherit_forget(space, holding);
+	} else {
+		(void)VAS_CALL(space->sys, protect, span.start, span.size, PROT_NONE);
+		inherit_shared(holding);
+	}
+}
+
+/* Guards are gone with the pages that were wiped. */
+static int inherit_guard(struct vas_space *space, struct vas_holding *holding,
+			 const struct vas_extent *piece)
+{
+	struct vas_span range = { piece->start, piece->end - piece->start };
+	struct vas_extent closed = *piece;
+
+	if ((piece->state != VAS_PART_GUARD && piece->state != VAS_PART_GUARDED) ||
+	    (piece->flags & VAS_EXTENT_CLOSED))
+		return 0;
+	if (VAS_CALL(space->sys, advise, range.start, range.size, MADV_GUARD_INSTALL) >= 0)
+		return 0;
+	closed.flags |= VAS_EXTENT_CLOSED;
+	vas_space_set_part(space, holding, range, &closed);
+	return (int)VAS_CALL(space->sys, protect, range.start, range.size, PROT_NONE);
+}
+
+/* One part of a span that the child has. *shared: the parent has it too. */
+static int inherit_piece(struct vas_space *space, struct vas_holding *holding,
+			 const struct vas_extent *piece, bool *shared)
+{
+	struct vas_span range = { piece->start, piece->end - piece->start }, stray;
+	struct vas_backing backing;
+	int err;
+
+	if (piece->state == VAS_PART_RESERVED)
+		return 0;
+	if (holding->fork == VAS_FORK_WIPE)
+		return inherit_guard(space, holding, piece);
+	backing = vas_backings_get(&holding->backings, piece->backing, piece->delta);
+	if (backing.flags & VAS_COMMIT_SHARED) {
+		*shared |= holding->fork != VAS_FORK_COPY;
+		return holding->fork == VAS_FORK_COPY ? vas_fork_copy(space, holding, piece) : 0;
+	}
+	if (piece->backing == 0 || backing.kind != VAS_SYS_KIND_HUGETLB)
+		return 0;
+	/* Kept out of the fork when it was committed. */
+	err = vas_space_claim(space, range.start, range.size, holding->recipe, &stray);
+	if (stray.size)
+		vas_strays_drop(space->sys, stray.start, stray.size);
+	vas_space_set_part(space, holding, range, NULL);
+	return err;
+}
+
+static bool has_copies(const struct vas_holding *holding)
+{
+	return holding->fork == VAS_FORK_COPY && holding->backings.count != 0;
+}
+
+static void inherit_pieces(struct vas_space *space, struct vas_holding *holding,
+			   struct vas_fork_loss *loss)
+{
+	uint64_t position = holding->span.start, end = vas_span_end(holding->span);
+	bool shared = holding->forked == VAS_FORK_SHARE;
+	struct vas_extent piece;
+	int err = 0;
+
+	holding->forked = holding->fork == VAS_FORK_WIPE ? VAS_FORK_WIPE : VAS_FORK_COPY;
+	if (holding->parked)
+		return;
+	if (has_copies(holding))
+		vas_fork_call_hold(holding->span, 1);
+	while (!err && vas_extents_next(&holding->extents, &position, end, &piece))
+		err = inherit_piece(space, holding, &piece, &shared);
+	if (has_copies(holding))
+		vas_fork_call_hold(holding->span, 0);
+	if (shared)
+		inherit_shared(holding);
+	if (err) {
+		inherit_note(loss, holding, err);
+		inherit_nothing(space, holding);
+	}
 }
 
 static void inherit_one(struct vas_space *space, struct vas_holding *holding,
 			struct vas_fork_loss *loss)
 {
-	bool absent = holding->recipe & VAS_RECIPE_NOFORK;
-
-	if (!absent) {
-		holding->forked = holding->fork == VAS_FORK_WIPE ? VAS_FORK_WIPE : VAS_FORK_COPY;
-		return;
-	}
-	if (holding->fork == VAS_FORK_TRAP && !holding->claimer &&
-	    holding->state == VAS_HOLDING_LIVE)
+	if (!(holding->recipe & VAS_RECIPE_NOFORK))
+		inherit_pieces(space, holding, loss);
+	else if (holding->fork == VAS_FORK_TRAP && !holding->claimer &&
+		 holding->state == VAS_HOLDING_LIVE)
 		inherit_trap(space, holding, loss);
 	else
 		inherit_forget(space, holding);

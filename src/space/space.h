@@ -305,9 +305,12 @@ void vas_space_publish(struct vas_space *space, struct vas_holding *holding, str
 /* After vas_owner_index_hide: forget the span, or show it again as held. Neither can fail. */
 void vas_space_remove(struct vas_space *space, struct vas_holding *holding);
 void vas_space_hold(struct vas_space *space, struct vas_holding *holding);
-/* A forked child has this part only as reserved. I: it begins and ends where extents do. */
-void vas_space_forget_part(struct vas_space *space, struct vas_holding *holding,
-			   struct vas_span range);
+/*
+ * A forked child has this of a part; NULL = as reserved. I: it begins and ends where extents do; no more
+ * is unretired than before.
+ */
+void vas_space_set_part(struct vas_space *space, struct vas_holding *holding,
+			struct vas_span range, const struct vas_extent *what);
 void vas_space_unpin(struct vas_space *space, struct vas_holding *holding);
 
 /* Remembered requests, lock held. */

@@ -225,7 +225,7 @@ static const struct errno_row errno_table[] = {
 	{"vas_owner_details", EOWNERDEAD, ERRNO_WHY_UNREPORTED, "a child whose fork was not announced; see vas_fork_child"},
 	{"vas_fork_child", EOWNERDEAD, ERRNO_WHY_UNREPORTED, "the fork was not announced, and a thread of the parent was changing the books"},
 	{"vas_fork_child", EEXIST, ERRNO_WHY_UNREPORTED, "somebody took the addresses of a TRAP span"},
-	{"vas_fork_child", ENOMEM, ERRNO_WHY_UNREPORTED, "the kernel refused to claim a TRAP span back"},
+	{"vas_fork_child", ENOMEM, ERRNO_WHY_UNREPORTED, "a TRAP span could not be claimed back, or a COPY of shared memory not be made"},
 	{"vas_layout_open", EINVAL, VAS_WHY_ARGUMENT, "layout NULL, a negative pid, a buffer below 4096 bytes, an unknown source or flag, FILE without a path"},
 	{"vas_layout_open", E2BIG, VAS_WHY_ARGUMENT, "options larger than known, with a non-zero tail"},
 	{"vas_layout_open", ENOENT, VAS_WHY_NONE, "/proc is not there, or the file is not"},
