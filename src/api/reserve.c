@@ -106,7 +106,7 @@ VAS_HOT int vas_release(void *start, enum vas_retired *state)
 		    : vas_space_missing(-ENOENT);
 	if (__builtin_expect(err, 0))
 		return fail_early(VAS_OPERATION_RELEASE, 0, address, release_why(err), err);
-	if (__builtin_expect(reached == VAS_RETIRED_HELD, 0))
+	if (__builtin_expect(reached != VAS_RETIRED_GONE, 0))
 		vas_event_span(VAS_LOG_WARNING, "the kernel refuses for now to unmap", address, size);
 	else if (is_verbose(space))
 		vas_event_span(VAS_LOG_DEBUG, "released", address, size);

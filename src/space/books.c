@@ -300,7 +300,7 @@ void vas_space_stats(struct vas_space *space, struct vas_stats *stats)
 {
 	vas_lock_take(&space->lock);
 	*stats = space->stats;
-	stats->books = space->pages.mapped;
+	stats->books = space->pages.mapped + space->ballast.size;
 	vas_lock_drop(&space->lock);
 	stats->size = sizeof(*stats);
 }

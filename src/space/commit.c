@@ -350,5 +350,7 @@ int vas_space_commit(struct vas_space *space, uint64_t start, uint64_t size,
 	if (pinned)
 		vas_space_unpin(space, holding);
 	vas_lock_drop(&space->lock);
+	if (!err)
+		vas_space_retry(space);
 	return err;
 }

@@ -6,13 +6,12 @@
  * commit of the same addresses reads as zeroes.
  *
  * STRATEGY. Room in the books first, then the retire ladder (retire.c), which
- * always comes to some end. A later call that finds pieces which are not
- * inaccessible yet tries a few of them again.
+ * always comes to some end.
  *
- * CONCURRENCY. The holding's lock is held over the kernel calls. The list of holdings with
- * unretired parts is the space's, under its lock; a try pins the holding.
+ * CONCURRENCY. The holding's lock is held over the kernel calls.
  *
- * WHAT IT DOES NOT DO. It does not unmap: see release.c.
+ * WHAT IT DOES NOT DO. It does not unmap: see release.c. What is not inaccessible
+ * yet is tried again by later calls: see retry.c.
  */
 #include <errno.h>
 
@@ -68,11 +67,4 @@ VAS_HOT int vas_part_decommit(struct vas_space *space, struct vas_holding *holdi
 	if (!err)
 		*state = vas_retire_range(&work, range.start, vas_span_end(range));
 	return vas_part_end(&work, err);
-}
-
-uint64_t vas_part_retry(struct vas_space *space, uint32_t limit)
-{
-	(void)space;
-	(void)limit;
-	return 0;
 }

@@ -165,8 +165,10 @@ static void fork_reset(struct vas_space *space)
 	while (count > 0)
 		vas_lock_fork_reset(locks[--count]);
 	/* Threads of the parent that wait are not here. */
-	if (space)
+	if (space) {
 		__atomic_store_n(&space->quiescers, 0, __ATOMIC_RELAXED);
+		__atomic_store_n(&space->retrying, false, __ATOMIC_RELAXED);
+	}
 }
 
 /* A child's counters begin at its fork; the sums over what lives stay. */

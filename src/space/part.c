@@ -93,6 +93,7 @@ VAS_HOT void vas_part_unpin(struct vas_space *space, struct vas_holding *holding
 	vas_lock_take(&space->lock);
 	vas_space_unpin(space, holding);
 	vas_lock_drop(&space->lock);
+	vas_space_retry(space);
 }
 
 static bool busy_overlaps(const struct vas_holding *holding, struct vas_span range)
@@ -130,6 +131,15 @@ void vas_part_resume(struct vas_part_work *work)
 	*link = work->busy_next;
 }
 
+VAS_HOT void vas_part_snapshot(struct vas_part_work *work)
+{
+	const struct vas_holding *holding = work->holding;
+
+	work->committed = vas_holding_committed(holding);
+	work->unretired = vas_extents_unretired(&holding->extents);
+	work->runs = vas_holding_runs(holding);
+}
+
 VAS_HOT int vas_part_begin(struct vas_part_work *work, struct vas_failure *failure)
 {
 	struct vas_holding *holding = work->holding;
@@ -152,9 +162,7 @@ VAS_HOT int vas_part_begin(struct vas_part_work *work, struct vas_failure *failu
 		vas_notice_after(work->space, holding, &work->notice, false);
 		return -EBUSY;
 	}
-	work->committed = vas_holding_committed(holding);
-	work->unretired = vas_extents_unretired(&holding->extents);
-	work->runs = vas_holding_runs(holding);
+	vas_part_snapshot(work);
 	return 0;
 }
 
@@ -180,7 +188,7 @@ void vas_part_unlist(struct vas_holding *holding)
 }
 
 /* What changed goes into the sums of the space. */
-static void part_count(const struct vas_part_work *work)
+void vas_part_count(const struct vas_part_work *work)
 {
 	struct vas_holding *holding = work->holding;
 	struct vas_space *space = work->space;
@@ -190,6 +198,8 @@ static void part_count(const struct vas_part_work *work)
 	unretired = (int64_t)(vas_extents_unretired(&holding->extents) - work->unretired);
 	runs = (int64_t)vas_holding_runs(holding) - work->runs;
 	VAS_ASSERT_EXPENSIVE(vas_extents_check(&holding->extents, holding->span));
+	if (!committed && !unretired && !runs)
+		return;
 	vas_lock_take(&space->lock);
 	vas_ledger_commit(holding->line, committed);
 	space->stats.committed += (uint64_t)committed;
@@ -206,7 +216,7 @@ VAS_HOT int vas_part_end(struct vas_part_work *work, int err)
 	struct vas_holding *holding = work->holding;
 
 	if (!err || work->changed)
-		part_count(work);
+		vas_part_count(work);
 	vas_lock_drop(&holding->lock);
 	vas_notice_after(work->space, holding, &work->notice, !err);
 	return err;

@@ -27,6 +27,9 @@ struct vas_part_work {
 int vas_part_begin(struct vas_part_work *work, struct vas_failure *failure);
 /* Sums up, drops the lock, notice. Passes err on. */
 int vas_part_end(struct vas_part_work *work, int err);
+/* What the two do with the sums: the books as they are; and what changed since into the space's. Lock held. */
+void vas_part_snapshot(struct vas_part_work *work);
+void vas_part_count(const struct vas_part_work *work);
 /* Drops the lock for a long call while the range stays this work's alone; and back. */
 void vas_part_yield(struct vas_part_work *work);
 void vas_part_resume(struct vas_part_work *work);

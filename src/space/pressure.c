@@ -48,6 +48,7 @@ static void pressure_own(struct vas_space *space, struct vas_pressure *pressure)
 {
 	vas_lock_take(&space->lock);
 	pressure->vmas_own = space->stats.vmas;
+	pressure->ballast = 2 * space->ballast.pairs;
 	pressure->unretired = space->stats.held_bytes + space->unretired_bytes;
 	vas_lock_drop(&space->lock);
 	pressure->warm = vas_users_warm(space);

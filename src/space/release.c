@@ -7,7 +7,8 @@
  *
  * STRATEGY. The span is hidden from look-ups first, because right after munmap
  * the addresses may be anybody's. Then one munmap. At vm.max_map_count the
- * kernel refuses it for a range that merged with its neighbours; the span is
+ * kernel refuses it for a range that merged with its neighbours, until two mappings of
+ * the ballast are given up. When that is spent, too, the bytes go where they stand (retire.c), and the span is
  * then held: owned, counted, never handed out, and tried again by every later
  * reserve and release. A span that a device claimed goes back by the device's own call, whose
  * refusal is the same to us.
@@ -16,14 +17,14 @@
  * the state RELEASING. Only one release of a span can find it LIVE. When somebody
  * subscribed to changes, that is looked at again after the hooks.
  *
- * WHAT IT DOES NOT DO. It does not empty or guard a held span's memory.
+ * WHAT IT DOES NOT DO. It spends no ballast on a span that is tried again.
  */
 #include <errno.h>
 
 #include "base/assert.h"
 #include "base/hot.h"
 #include "space/park.h"
-#include "space/space.h"
+#include "space/retire.h"
 
 /* A call stops trying held spans after so many refusals: they would all meet the same limit. */
 #define HELD_REFUSALS 16u
@@ -129,6 +130,39 @@ VAS_HOT static int release_unmap(struct vas_space *space, struct vas_holding *ho
 	return (int)VAS_CALL(space->sys, unmap, holding->span.start, holding->span.size);
 }
 
+/* The same with the ballast behind it, and with the bytes of objects that are ours punched out. */
+VAS_HOT static int release_try(struct vas_space *space, struct vas_holding *holding)
+{
+	const struct vas_part_work work = { .space = space, .holding = holding };
+	int err;
+
+	/* What is parked is in its objects, to be found again. */
+	if (__builtin_expect(holding->backings.count != 0, 0) && !holding->parked)
+		vas_retire_punch(&work, holding->span.start, vas_span_end(holding->span));
+	err = release_unmap(space, holding);
+	while (err == -ENOMEM && !holding->claimer && vas_ballast_spend(space))
+		err = release_unmap(space, holding);
+	return err;
+}
+
+/* It stays mapped: what it holds goes at least. Returns what it came to. */
+static enum vas_retired release_in_place(struct vas_space *space, struct vas_holding *holding)
+{
+	struct vas_part_work work = { .space = space, .holding = holding, .range = holding->span };
+	enum vas_retired state;
+
+	if (holding->claimer && !holding->claimer->replaceable)
+		return VAS_RETIRED_HELD;
+	if (holding->parked)
+		return VAS_RETIRED_GUARDED; /* nothing is mapped there but the reservation */
+	vas_lock_take(&holding->lock);
+	vas_part_snapshot(&work);
+	state = vas_retire_in_place(&work);
+	vas_part_count(&work);
+	vas_lock_drop(&holding->lock);
+	return state;
+}
+
 VAS_HOT int vas_space_release(struct vas_space *space, uint64_t start,
 			      struct vas_holding_user *user, enum vas_retired *state,
 			      uint64_t *size)
@@ -137,6 +171,7 @@ VAS_HOT int vas_space_release(struct vas_space *space, uint64_t start,
 	const struct vas_ledger_line *line;
 	struct vas_holding *holding;
 	struct vas_notice_run run;
+	enum vas_retired reached;
 	bool hidden;
 	int err;
 
@@ -148,13 +183,15 @@ VAS_HOT int vas_space_release(struct vas_space *space, uint64_t start,
 	if (!hidden) {
 		/* Commits in flight end first; later ones see the state. */
 		vas_lock_take(&holding->lock);
+		vas_part_await(holding, holding->span);
 		vas_lock_drop(&holding->lock);
 		release_hide(space, holding);
 	}
 	*size = holding->span.size;
 	line = holding->line;
 	entry = holding->entry;
-	err = release_unmap(space, holding);
+	err = release_try(space, holding);
+	reached = err ? release_in_place(space, holding) : VAS_RETIRED_GONE;
 
 	/* munmap flushed the address translations: let those of the books come in together. */
 	__builtin_prefetch(entry, 1);
@@ -175,7 +212,7 @@ VAS_HOT int vas_space_release(struct vas_space *space, uint64_t start,
 	}
 	vas_space_unpin(space, holding);
 	vas_lock_drop(&space->lock);
-	*state = err ? VAS_RETIRED_HELD : VAS_RETIRED_GONE;
+	*state = reached;
 	if (!err)
 		vas_space_retry(space);
 	return 0;

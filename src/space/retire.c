@@ -57,6 +57,8 @@ VAS_HOT static int retire_replace(struct vas_space *space, const struct vas_hold
 
 	while (err == -ENOMEM && vas_ballast_spend(space))
 		err = vas_part_restore(space, holding, range, replaced);
+	if (err == -ENOMEM)
+		__atomic_store_n(&space->refused, true, __ATOMIC_RELAXED);
 	return err;
 }
 
@@ -153,7 +155,7 @@ static enum vas_retired retire_piece(struct vas_part_work *work, const struct va
 }
 
 /* Step 1. */
-static void retire_punch(const struct vas_part_work *work, uint64_t start, uint64_t end)
+void vas_retire_punch(const struct vas_part_work *work, uint64_t start, uint64_t end)
 {
 	const struct vas_holding *holding = work->holding;
 	struct vas_backing_range range;
@@ -211,6 +213,27 @@ static enum vas_retired retire_pieces(struct vas_part_work *work, uint64_t start
 	return worst;
 }
 
+enum vas_retired vas_retire_in_place(struct vas_part_work *work)
+{
+	struct vas_holding *holding = work->holding;
+	uint64_t position = holding->span.start, end = vas_span_end(holding->span);
+	enum vas_retired worst = VAS_RETIRED_GUARDED, state;
+	struct vas_backing backing;
+	struct vas_extent piece;
+	uint16_t flags;
+
+	while (vas_extents_next(&holding->extents, &position, end, &piece)) {
+		if (piece.state == VAS_PART_RESERVED)
+			continue;
+		backing = vas_backings_get(&holding->backings, piece.backing, piece.delta);
+		state = vas_retire_bytes(work->space, &piece, &backing, &flags);
+		retire_record(work, &piece, state, flags);
+		if (state > worst)
+			worst = state;
+	}
+	return worst;
+}
+
 VAS_HOT enum vas_retired vas_retire_range(struct vas_part_work *work, uint64_t start, uint64_t end)
 {
 	struct vas_extents *extents = &work->holding->extents;
@@ -220,7 +243,7 @@ VAS_HOT enum vas_retired vas_retire_range(struct vas_part_work *work, uint64_t s
 	if (extents->count == 0 || !retire_trim(extents, &start, &end))
 		return VAS_RETIRED_GONE;
 	work->changed = true;
-	retire_punch(work, start, end);
+	vas_retire_punch(work, start, end);
 	err = retire_replace(work->space, work->holding, (struct vas_span){ start, end - start },
 			     &replaced);
 	if (!err) {

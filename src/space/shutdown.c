@@ -43,6 +43,7 @@ void vas_space_unmake(struct vas_space *space, struct vas_legacy *legacy)
 {
 	uint64_t page = space->sys->page_size;
 
+	vas_ballast_drop(space);
 	legacy->generation = vas_owner_index_generation_next(&space->index);
 	legacy->subscription = space->notices.last_id;
 	vas_pages_unmap(&space->pages, space->index.root, vas_space_root_size(page));

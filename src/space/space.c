@@ -76,6 +76,7 @@ int vas_space_init(struct vas_space *space, struct vas_sys *sys, struct vas_sys 
 	space_clear(space);
 	space->sys = sys;
 	vas_pages_init(&space->pages, meta);
+	vas_ballast_init(&space->ballast);
 	err = vas_bounds_find(sys, &space->probes, &space->bounds);
 	if (err)
 		return err;

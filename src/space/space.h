@@ -10,7 +10,7 @@
  *	2. a user's own locks	never held over a call of this layer
  *	3. holding->lock	what is mapped in one span; held over kernel calls
  *	4. space->lock		all books; never held over a kernel call, except
- *				those that map memory for the books themselves
+ *				those that map memory for the books themselves, the ballast
  *				and the reading of vas_sync_check
  *	5. notices.lock		subscriptions; a leaf, never held over a hook
  *	   watch.lock		the pressure hook; likewise
@@ -34,6 +34,7 @@
 #include "record/report.h"
 #include "space/claimer.h"
 #include "space/backings.h"
+#include "space/ballast.h"
 #include "space/extents.h"
 #include "space/notice.h"
 #include "space/pressure.h"
@@ -86,10 +87,12 @@ struct vas_holding {
 	bool parked; /* nothing of what the extents say is mapped, and nobody but unpark may change it */
 	struct vas_parked *park; /* I: there exactly when parked: space/park.h */
 	uint64_t generation; /* how often what is mapped in it has changed (atomic) */
+	uint64_t retry_round; /* of space->retry_rounds: when its parts were tried last */
 	struct vas_holding *unretired_next; /* in space->unretired */
 	struct vas_holding **unretired_link; /* NULL = not in that list. I: in it when LIVE and some bytes are unretired */
 	/* Guarded by lock; committed bytes also summed in line: */
 	struct vas_extents extents; /* I: inside span */
+	uint64_t retry_at; /* where the next try of unretired parts begins */
 	struct vas_backings backings; /* what extents name by number */
 	struct vas_part_work *busy; /* populated with the lock dropped; their callers hold pins */
 };
@@ -140,6 +143,10 @@ struct vas_space {
 	uint32_t pins; /* sum over holdings less those in hooks, and claims in flight */
 	struct vas_holding *unretired; /* live, with parts that could not be made inaccessible (atomic, for a first look) */
 	uint64_t unretired_bytes; /* in these parts */
+	struct vas_ballast ballast;
+	bool refused; /* the kernel was at its limit of mappings just now (atomic) */
+	bool retrying; /* some call is at the list of unretired parts (atomic) */
+	uint64_t retry_rounds; /* changed by that call only */
 	uint32_t quiescers; /* threads that wait for pins to be gone (atomic) */
 	uint32_t subscribers; /* I: how many notices.first lists (atomic, for a first look) */
 	struct vas_ledger ledger;
@@ -227,9 +234,16 @@ int vas_space_release(struct vas_space *space, uint64_t start, struct vas_holdin
  */
 int vas_space_retry_held(struct vas_space *space);
 
+/* A few unretired parts are tried again, and the ballast is filled. No lock, no pin held. */
+void vas_part_retry_aside(struct vas_space *space);
+
 /* What could not be given back so far is tried again; lock not held. */
 static inline void vas_space_retry(struct vas_space *space)
 {
+	if (__builtin_expect(__atomic_load_n(&space->unretired, __ATOMIC_RELAXED) != NULL ||
+				     __atomic_load_n(&space->ballast.missing, __ATOMIC_RELAXED),
+			     0))
+		vas_part_retry_aside(space);
 	if (__builtin_expect(__atomic_load_n(&space->held, __ATOMIC_RELAXED) != NULL, 0))
 		vas_space_retry_held(space);
 	if (__builtin_expect(vas_strays_any(space->sys), 0))

@@ -201,6 +201,8 @@ static bool make(struct model_target *target, const void *argument)
 	if (vas_sys_sim_init(&sim, &setup->config) ||
 	    vas_space_init(&space, &sim.sys, vas_sys_real()))
 		return false;
+	/* No spare mappings: what the limit makes of each call is wanted. */
+	space.ballast = (struct vas_ballast){ 0 };
 	space.random = 1; /* the same choices when a list of operations is run again */
 	*target = (struct model_target){
 		.space = &space,

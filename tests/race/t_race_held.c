@@ -19,6 +19,7 @@
 #include <vaspace/vaspace.h>
 
 #include "base/random.h"
+#include "support/ballast.h"
 #include "support/crew.h"
 #include "support/window.h"
 #include "sys/definitions.h"
@@ -145,7 +146,7 @@ static void release_at_limit(unsigned int number)
 		err = vas_release(vas_span_pointer(span_number(i)), &state);
 		if (err)
 			crew_fault("a release at the limit: %d", err);
-		else if (state == VAS_RETIRED_HELD)
+		else if (state != VAS_RETIRED_GONE)
 			__atomic_fetch_add(&field.held, 1, __ATOMIC_RELAXED);
 	}
 }
@@ -306,6 +307,7 @@ static void held_case(void *argument)
 
 	(void)argument;
 	field.seed = tap_seed();
+	ballast_forbid();
 	window_find(&field.window, SPANS * SPAN_PAGES + 64);
 	field.spare = field.window.end - 32 * field.window.page;
 	one_round();

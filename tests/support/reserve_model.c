@@ -113,6 +113,15 @@ static bool covered(const struct model_pieces *view, uint64_t start, uint64_t en
 	return true;
 }
 
+/* Is all of it mapped, whatever its protection? */
+static bool mapped(const struct model_pieces *view, uint64_t start, uint64_t end)
+{
+	for (size_t i = 0; i < view->count && start < end; i++)
+		if (view->items[i].start <= start && view->items[i].end > start)
+			start = view->items[i].end;
+	return start >= end;
+}
+
 static bool span_agrees(struct model *model, const struct model_span *span)
 {
 	uint64_t position = span->span.start, until;
@@ -120,7 +129,8 @@ static bool span_agrees(struct model *model, const struct model_span *span)
 
 	for (; position < span->span.start + span->span.size; position = until) {
 		commit = commit_at(span, position, &until);
-		if (!covered(&model->view, position, until, commit ? commit->prot : 0))
+		if (span->held ? !mapped(&model->view, position, until)
+			       : !covered(&model->view, position, until, commit ? commit->prot : 0))
 			return wrong(model, "own memory at 0x%llx is not mapped as it should be",
 				     (unsigned long long)position);
 	}
@@ -611,11 +621,13 @@ static bool apply_release(struct model *model, const struct model_op *op)
 	err = model->target->release(model->target, span->span.start, &state);
 	if (err)
 		return wrong(model, "release answered %d", err);
-	if (state == VAS_RETIRED_HELD) {
+	if (state >= VAS_RETIRED_GUARDED && state <= VAS_RETIRED_HELD) {
 		model->target->view(model->target, &model->view);
 		if (model->view.count < model->target->map_limit)
 			return wrong(model, "a span is held without need");
 		span->held = true;
+		/* What was committed in it is emptied, and may be inaccessible. */
+		span->commit_count = 0;
 		model->held_seen++;
 		return true;
 	}
