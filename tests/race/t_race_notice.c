@@ -9,7 +9,7 @@
  *    same subscriber; the earlier subscriber hears first
  *  - after a cancellation the hook is not called, and is not running
  *  - a hook may fork, and wait for a thread that forks
- *  - a generation never goes back as long as its owner stays
+ *  - a generation never goes back as long as its owner stays, and is never another owner's
  */
 #include <errno.h>
 #include <pthread.h>
@@ -19,6 +19,7 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include <vaspace/vaspace.h>
@@ -327,6 +328,113 @@ static void test_signals(void)
 	is_err(vas_release(look.address, NULL), 0, "released");
 }
 
+/* --- a generation read while its owner goes away, at each instruction --- */
+
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define UNSTEPPABLE 1
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__) || !defined(__x86_64__) || defined(VASPACE_EXPENSIVE_ASSERTS)
+#define UNSTEPPABLE 1
+#endif
+
+#ifndef UNSTEPPABLE
+
+/* The trap flag. The stack below the red zone is used, as a leaf function may keep data in it. */
+#define STEP_ON()                                                                                  \
+	__asm__ __volatile__("leaq -128(%%rsp), %%rsp\n\t"                                         \
+			     "pushfq\n\t"                                                          \
+			     "orq $0x100, (%%rsp)\n\t"                                             \
+			     "popfq\n\t"                                                           \
+			     "leaq 128(%%rsp), %%rsp" ::                                           \
+				     : "memory", "cc")
+#define STEP_FLAG 0x100
+
+static struct {
+	struct vas_span first, second; /* the one that is read, and the one that takes over its book */
+	unsigned int at, steps; /* at which instruction to change owners */
+	bool failed;
+} step;
+
+/* The reader stands still: the owner goes, and its book gets another one, with other counts. */
+static void change_owner(void)
+{
+	VAS_OPTS(vas_reserve_opts, opts);
+	opts.place = VAS_PLACE_LOW;
+	opts.min = 1ull << 45;
+	if (vas_release(vas_span_pointer(step.first), NULL) ||
+	    vas_reserve(PAGES * page, &opts, &step.second))
+		step.failed = true;
+	for (unsigned int i = 0; i < 10; i++)
+		if (vas_commit(vas_span_pointer(step.second), page, NULL) ||
+		    vas_decommit(vas_span_pointer(step.second), page, NULL))
+			step.failed = true;
+}
+
+static void on_trap(int number, siginfo_t *info, void *context)
+{
+	ucontext_t *registers = context;
+
+	(void)number;
+	(void)info;
+	if (step.steps++ != step.at)
+		return;
+	change_owner();
+	registers->uc_mcontext.gregs[REG_EFL] &= ~STEP_FLAG;
+}
+
+/* False when the read ended before that instruction. */
+static bool read_once(unsigned int at)
+{
+	uint64_t generation = 0;
+	struct vas_span other;
+	int err;
+
+	VAS_OPTS(vas_reserve_opts, opts);
+	opts.place = VAS_PLACE_LOW;
+	opts.min = 1ull << 44;
+	if (vas_reserve(PAGES * page, &opts, &step.first) ||
+	    vas_commit(vas_span_pointer(step.first), page, NULL))
+		tap_bail("no span");
+	step.at = at;
+	step.steps = 0;
+	STEP_ON();
+	err = vas_generation_at(vas_span_pointer(step.first), &generation);
+	/* Ended by the handler, or here. */
+	__asm__ __volatile__("leaq -128(%%rsp), %%rsp\n\tpushfq\n\tandq $~0x100, (%%rsp)\n\t"
+			     "popfq\n\tleaq 128(%%rsp), %%rsp" ::: "memory", "cc");
+	other = step.steps > at ? step.second : step.first;
+	if (vas_release(vas_span_pointer(other), NULL))
+		step.failed = true;
+	if (err ? err != -ENOENT : generation != 1) {
+		tap_diag("at instruction %u: %d, generation %llu", at, err,
+			 (unsigned long long)generation);
+		step.failed = true;
+	}
+	return step.steps > at;
+}
+
+static void test_steps(void)
+{
+	struct sigaction action = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO };
+	unsigned int at = 0;
+
+	sigaction(SIGTRAP, &action, NULL);
+	while (at < 5000 && read_once(at))
+		at++;
+	ok(at > 30 && !step.failed, "the owner changed at each of %u instructions of a read", at);
+}
+
+#else
+
+static void test_steps(void)
+{
+	tap_skip(1, "no-single-step", "this processor or build cannot stop at each instruction");
+}
+
+#endif
+
 int main(void)
 {
 	page = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -335,5 +443,6 @@ int main(void)
 	test_pairs();
 	test_forks();
 	test_signals();
+	test_steps();
 	return tap_done();
 }
