@@ -129,6 +129,8 @@ int vas_split_prepare(struct vas_space *space, struct vas_holding *holding, uint
 	VAS_ASSERT(!holding->busy);
 	vas_lock_take(&space->lock);
 	err = extras_take(space, holding, &split->upper, &split->extra);
+	if (!err && holding->policy)
+		err = vas_space_prepare_policy(space, split->upper, holding->policy);
 	if (!err)
 		err = split_copy(split);
 	if (!err)
@@ -155,8 +157,10 @@ static void split_fill(struct vas_split *split, struct vas_holding_user *user)
 {
 	struct vas_holding *lower = split->lower, *upper = split->upper;
 	struct vas_owner_entry *entry = upper->entry;
+	struct vas_policy *policy = upper->policy;
 
 	*upper = *lower;
+	upper->policy = policy;
 	upper->lock = (struct vas_lock)VAS_LOCK_INIT;
 	upper->pins = 0;
 	upper->entry = entry;

@@ -721,6 +721,7 @@ int main(void)
 	RUN(look_scenarios);
 	RUN(report_scenarios);
 	run_list(fault_layouts, fault_layout_count);
+	run_list(fault_memory, fault_memory_count);
 	run_list(fault_notices, fault_notice_count);
 	fault_sites_report(not_watched);
 	return tap_done();
