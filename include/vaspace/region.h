@@ -42,7 +42,12 @@ struct vas_region_opts {
 	uint64_t granule; /* block sizes are multiples: a power of two, page or more; 0 = page */
 	uint64_t seed; /* of placement; the same seed and calls give the same places */
 	uint64_t cap; /* bytes that may be committed at once; 0 = no limit */
-	/* The cache of committed memory. All 0 = none: a freed block is decommitted at once. */
+	/*
+	 * The cache of committed memory. All 0 = none: a freed block is decommitted at once. It keeps
+	 * blocks that VAS_ALLOC_COMMIT committed with no flag but VAS_COMMIT_POPULATE, read-write and without
+	 * a policy, and with which nothing else was done since. It is emptied before anything is
+	 * refused for lack of room or memory.
+	 */
 	uint64_t cache_bytes; /* keep at most this much */
 	uint64_t cache_block; /* and no block larger than this; 0 = any */
 	uint64_t cache_age; /* given back after so long, in the unit of the region's clock; 0 = never */
@@ -344,6 +349,35 @@ VAS_API int vas_region_block_at(struct vas_region *region, const void *address,
  * Thread-safe. Not signal-safe.
  */
 VAS_API int vas_region_next(struct vas_region *region, const void *address, struct vas_block *block);
+
+/*
+ * Tells the region the time, in a unit of the caller's that never goes back; an earlier time than was told before counts
+ * as that. Cached memory that was freed opts.cache_age ago or longer is given back.
+ *
+ * Errors; nothing is changed then:
+ *  -EINVAL	region is NULL
+ *  -EBUSY	the region is parked
+ *  -EPERM	in a forked child that shares the parent's memory
+ *  -ESTALE	in a forked child that has nothing of the region
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
+ *
+ * Allocates nothing. Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_region_tick(struct vas_region *region, uint64_t now);
+/*
+ * Gives cached memory back, oldest first, until at least target bytes are given or there is no more.
+ * *given (may be NULL) tells how many; inside a notice about the region it is 0.
+ *
+ * Errors, with *given untouched; nothing is changed then:
+ *  -EINVAL	region is NULL
+ *  -EBUSY	the region is parked
+ *  -EPERM	in a forked child that shares the parent's memory
+ *  -ESTALE	in a forked child that has nothing of the region
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
+ *
+ * Allocates nothing. Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_region_trim(struct vas_region *region, uint64_t target, uint64_t *given);
 
 struct vas_region_stats {
 	size_t size; /* set by the caller: sizeof(struct vas_region_stats) */

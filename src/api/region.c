@@ -193,7 +193,7 @@ int vas_region_merge(struct vas_region *lower, struct vas_region *upper)
 	begin(&failure, VAS_OPERATION_REGION, 0, NULL);
 	if (!lower || !upper)
 		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
-	return finish(&failure, vas_region_join(lower, upper, &failure));
+	return finish(&failure, vas_region_unite(lower, upper, &failure));
 }
 
 /* A page-aligned, non-empty range that does not wrap. */
@@ -316,4 +316,42 @@ int vas_region_stats(struct vas_region *region, struct vas_region_stats *stats)
 		return -EINVAL;
 	err = vas_region_sum(region, &failure, &known);
 	return err ? err : vas_options_store(stats, &known, sizeof(known), STATS_MIN);
+}
+
+/* Whether the region can be changed at all. */
+static int changeable(struct vas_region *region, struct vas_failure *failure)
+{
+	int err;
+
+	begin(failure, VAS_OPERATION_DECOMMIT, 0, NULL);
+	if (!region)
+		return fail(failure, VAS_WHY_ARGUMENT, -EINVAL);
+	err = vas_region_lock(region, failure);
+	if (!err)
+		vas_region_unlock(region);
+	return finish(failure, err);
+}
+
+int vas_region_tick(struct vas_region *region, uint64_t now)
+{
+	struct vas_failure failure;
+	int err = changeable(region, &failure);
+
+	if (!err)
+		(void)vas_cache_age(region, now);
+	return err;
+}
+
+int vas_region_trim(struct vas_region *region, uint64_t target, uint64_t *given)
+{
+	struct vas_failure failure;
+	int err = changeable(region, &failure);
+	uint64_t got;
+
+	if (err)
+		return err;
+	got = vas_cache_drain(region, target);
+	if (given)
+		*given = got;
+	return 0;
 }

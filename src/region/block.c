@@ -148,6 +148,14 @@ static int alloc_place(struct vas_region *region, struct vas_block_request *requ
 	return 0;
 }
 
+/* The caller's block from now on. Lock held. */
+static void alloc_count(struct vas_region *region, uint64_t size)
+{
+	region->live++;
+	region->used += size;
+	region->allocs++;
+}
+
 /* A block that could not be committed goes again. No lock. */
 static void alloc_undo(struct vas_region *region, struct vas_span span, bool remains)
 {
@@ -188,16 +196,45 @@ static int alloc_commit(struct vas_region *region, struct vas_span span, uint32_
 	vas_lock_take(&region->lock);
 	region->unfinished--;
 	vas_block_mark(region, span.start, vas_mark_with(mark, VAS_MARK_LIVE));
-	region->live++;
-	region->used += span.size;
-	region->allocs++;
+	alloc_count(region, span.size);
 	vas_region_unlock(region);
 	*flags = VAS_BLOCK_COMMITTED | (dirty ? VAS_BLOCK_DIRTY : 0);
 	return 0;
 }
 
-int vas_block_alloc(struct vas_region *region, uint64_t size, const struct vas_alloc_opts *opts,
-		    struct vas_failure *failure, struct vas_block *block)
+/*
+ * A warm block, if there is one that suits. Lock held; not after success. False also when there is no
+ * record for its tag.
+ */
+static bool alloc_warm(struct vas_region *region, uint64_t size, const struct vas_alloc_opts *opts,
+		       struct vas_block *block)
+{
+	bool dirty = (opts->flags & VAS_ALLOC_DIRTY) != 0;
+	uint32_t mark = VAS_MARK_LIVE | VAS_MARK_PROMISED | VAS_MARK_PLAIN;
+	uint64_t start;
+
+	if (region->cache.count == 0 || opts->commit->flags || !vas_cache_is_plain(opts->commit) ||
+	    alloc_record(region, opts->tag, &mark))
+		return false;
+	if (!vas_cache_take(region, size, opts, &start)) {
+		if (vas_mark_record(mark))
+			vas_record_give(region, vas_mark_record(mark));
+		return false;
+	}
+	vas_block_mark(region, start, mark);
+	alloc_count(region, size);
+	region->warm_hits++;
+	vas_region_unlock(region);
+	if (!dirty)
+		vas_cache_zero(region, (struct vas_span){ start, size });
+	*block = (struct vas_block){ (void *)(uintptr_t)start, size,
+				     VAS_BLOCK_COMMITTED | (dirty ? VAS_BLOCK_DIRTY : 0),
+				     opts->tag };
+	return true;
+}
+
+static int block_alloc(struct vas_region *region, uint64_t size, const struct vas_alloc_opts *opts,
+		       struct vas_failure *failure, struct vas_block *block)
 {
 	struct vas_block_request request = {
 		.size = size,
@@ -221,7 +258,13 @@ int vas_block_alloc(struct vas_region *region, uint64_t size, const struct vas_a
 	if (err)
 		return err;
 	if (commit) {
+		if (alloc_warm(region, request.size, opts, block))
+			return 0;
 		request.mark = VAS_MARK_MAKING | VAS_MARK_PROMISED;
+		if (vas_cache_admits(region, request.size) && vas_cache_is_plain(opts->commit)) {
+			request.mark |= VAS_MARK_PLAIN;
+			vas_cache_prepare(region);
+		}
 		err = vas_region_promise(region, failure);
 		if (err)
 			return err;
@@ -236,13 +279,29 @@ int vas_block_alloc(struct vas_region *region, uint64_t size, const struct vas_a
 		if (err)
 			return err;
 	} else {
-		region->live++;
-		region->used += request.size;
-		region->allocs++;
+		alloc_count(region, request.size);
 		vas_region_unlock(region);
 	}
 	*block = (struct vas_block){ (void *)(uintptr_t)start, request.size, flags, opts->tag };
 	return 0;
+}
+
+int vas_block_alloc(struct vas_region *region, uint64_t size, const struct vas_alloc_opts *opts,
+		    struct vas_failure *failure, struct vas_block *block)
+{
+	struct vas_span way = { 0 };
+	int err = block_alloc(region, size, opts, failure, block);
+
+	if (__builtin_expect(err == 0, 1))
+		return 0;
+	if (err == -EEXIST)
+		way = (struct vas_span){ (uint64_t)(uintptr_t)opts->address, size };
+	else if (err != -ENOSPC && err != -EDQUOT && err != -ENOMEM)
+		return err;
+	if (!vas_region_relieve(region, way))
+		return err;
+	failure->why = VAS_WHY_NONE;
+	return block_alloc(region, size, opts, failure, block);
 }
 
 /* --- free --- */
@@ -314,6 +373,24 @@ static void free_undo(struct vas_region *region, const struct vas_block_info *in
 	vas_region_unlock(region);
 }
 
+/* Keeps the block in the cache, if it suits. Lock held; not after success. */
+static bool free_warm(struct vas_region *region, const struct vas_block_info *info)
+{
+	bool over;
+
+	if (!(info->mark & VAS_MARK_PLAIN) || !vas_cache_admits(region, info->span.size) ||
+	    !vas_cache_put(region, info->span))
+		return false;
+	if (vas_mark_record(info->mark))
+		vas_record_give(region, vas_mark_record(info->mark));
+	free_count(region, info->span.size);
+	over = region->cache.bytes > region->cache_bytes;
+	vas_region_unlock(region);
+	if (__builtin_expect(over, 0))
+		vas_cache_limit(region);
+	return true;
+}
+
 int vas_block_free(struct vas_region *region, uint64_t start, struct vas_failure *failure,
 		   enum vas_retired *state)
 {
@@ -324,6 +401,10 @@ int vas_block_free(struct vas_region *region, uint64_t start, struct vas_failure
 	if (err)
 		return err;
 	err = vas_block_find(region, start, failure, &info);
+	if (!err && free_warm(region, &info)) {
+		*state = VAS_RETIRED_WARM;
+		return 0;
+	}
 	if (!err && (info.mark & VAS_MARK_PROMISED))
 		err = vas_region_pin(region, failure);
 	if (err) {

@@ -99,13 +99,19 @@ static int range_begin(struct vas_region *region, struct vas_span range, bool pr
 	err = range_find(region, range, failure, info);
 	if (!err)
 		err = vas_region_pin(region, failure);
-	if (err)
+	if (err) {
 		vas_region_unlock(region);
-	return err;
+		return err;
+	}
+	if (info->mark & VAS_MARK_PLAIN) {
+		info->mark &= ~VAS_MARK_PLAIN;
+		vas_block_mark(region, info->span.start, info->mark);
+	}
+	return 0;
 }
 
-int vas_block_commit(struct vas_region *region, struct vas_span range,
-		     const struct vas_commit_opts *opts, struct vas_failure *failure)
+static int block_commit(struct vas_region *region, struct vas_span range,
+			const struct vas_commit_opts *opts, struct vas_failure *failure)
 {
 	struct vas_block_info info;
 	bool dirty;
@@ -119,6 +125,18 @@ int vas_block_commit(struct vas_region *region, struct vas_span range,
 		vas_block_mark(region, info.span.start, info.mark | VAS_MARK_PROMISED);
 	}
 	return vas_block_populate(region, range, opts, &dirty, failure);
+}
+
+int vas_block_commit(struct vas_region *region, struct vas_span range,
+		     const struct vas_commit_opts *opts, struct vas_failure *failure)
+{
+	int err = block_commit(region, range, opts, failure);
+
+	if ((err != -EDQUOT && err != -ENOMEM) ||
+	    !vas_region_relieve(region, (struct vas_span){ 0 }))
+		return err;
+	failure->why = VAS_WHY_NONE;
+	return block_commit(region, range, opts, failure);
 }
 
 int vas_block_decommit(struct vas_region *region, struct vas_span range,

@@ -133,6 +133,9 @@ int vas_region_wake(struct vas_region *region, const struct vas_park_opts *opts,
 	if (err)
 		return err;
 	err = vas_space_unpark(region->space, region->user.holding, opts, failure);
+	/* What is put back may be another kind of memory. */
+	if (!err)
+		vas_cache_distrust(region);
 	vas_region_settled(region, err ? VAS_REGION_PARKED : VAS_REGION_LIVE);
 	/* What could not be made inaccessible before has become so by being parked. */
 	if (!err)

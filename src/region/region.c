@@ -19,6 +19,7 @@
 #include "region/region.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include <vaspace/fork.h>
 
@@ -187,15 +188,27 @@ static void user_retired(struct vas_holding_user *user, struct vas_span span)
 
 static uint64_t user_reclaim(struct vas_holding_user *user, uint64_t target)
 {
-	(void)user;
-	(void)target;
-	return 0;
+	return vas_cache_drain(vas_region_of(user), target);
 }
 
 static uint64_t user_warm(struct vas_holding_user *user)
 {
-	(void)user;
-	return 0;
+	struct vas_region *region = vas_region_of(user);
+	struct vas_failure failure;
+	uint64_t warm;
+
+	if (vas_region_look(region, &failure))
+		return 0;
+	warm = region->cache.bytes;
+	vas_region_unlock(region);
+	return warm;
+}
+
+bool vas_region_relieve(struct vas_region *region, struct vas_span span)
+{
+	if (span.size)
+		return vas_cache_drain_span(region, span) != 0;
+	return vas_cache_drain(region, UINT64_MAX) != 0;
 }
 
 static void user_fork_prepare(struct vas_holding_user *user)
@@ -370,6 +383,11 @@ static int region_build(struct vas_region *region, uint64_t size,
 	return err;
 }
 
+static void region_fill(struct vas_span span, int byte)
+{
+	memset((void *)(uintptr_t)span.start, byte, span.size);
+}
+
 int vas_region_make(struct vas_space *space, uint64_t size, const struct vas_region_opts *opts,
 		    struct vas_failure *failure, struct vas_region **made)
 {
@@ -397,6 +415,7 @@ int vas_region_make(struct vas_space *space, uint64_t size, const struct vas_reg
 	region->cache_block = opts->cache_block;
 	region->cache_age = opts->cache_age;
 	region->flags = opts->flags;
+	region->fill = region_fill;
 	err = region_build(region, size, opts, failure);
 	if (err) {
 		vas_region_give(space, region, sizeof(*region));
@@ -412,6 +431,7 @@ void vas_region_forget(struct vas_region *region)
 
 	vas_blocks_destroy(region->blocks);
 	vas_records_free(region);
+	vas_cache_free(region);
 	vas_region_give(space, region, sizeof(*region));
 }
 

@@ -20,6 +20,7 @@
 
 #include "core/blocks.h"
 #include "record/report.h"
+#include "region/cache.h"
 #include "region/records.h"
 #include "space/part.h"
 #include "space/space.h"
@@ -44,7 +45,12 @@ enum vas_region_state {
 #define VAS_MARK_WAITING      0x6u /* freed, until every thread has passed: the quarantine's */
 #define VAS_MARK_ORPHAN	      0x7u /* in a child: was MAKING or FREEING in the parent */
 #define VAS_MARK_PROMISED     0x8u /* something was committed in it; I: one promise of the engine's */
-#define VAS_MARK_RECORD_SHIFT 8u /* 0 = it has no record */
+/*
+ * All of it was committed by its allocation, with nothing special, and nobody changed that since:
+ * the cache may keep it.
+ */
+#define VAS_MARK_PLAIN	      0x10u
+#define VAS_MARK_RECORD_SHIFT 8u /* 0 = it has no record; of WARM blocks: the cache's node */
 
 static inline uint32_t vas_mark_record(uint32_t mark)
 {
@@ -77,12 +83,15 @@ struct vas_region {
 	uint64_t cache_block;
 	uint64_t cache_age;
 	uint32_t flags; /* VAS_REGION_ bits */
+	/* Writes a byte all over memory that is accessible. Over simulated kernels it must not. */
+	void (*fill)(struct vas_span span, int byte);
 	/* Guarded by lock: */
 	enum vas_region_state state;
 	bool moving; /* PARKED: some call parks, unparks or describes it */
 	struct vas_span span; /* as the allocator has it: of whole granules */
 	struct vas_blocks *blocks;
 	struct vas_records records;
+	struct vas_cache cache;
 	uint64_t pending; /* bytes of commits on their way, when there is a cap */
 	uint32_t promises; /* of the engine's, for blocks that will be committed */
 	bool whole; /* something was committed with VAS_COMMIT_WHOLE, ever */
@@ -130,6 +139,11 @@ void vas_region_unpin(struct vas_region *region);
  * it: what was looked up before is void. After an error (-ENOMEM, or as vas_region_lock) it is not held.
  */
 int vas_region_promise(struct vas_region *region, struct vas_failure *failure);
+/*
+ * Gives back what the region keeps for later, before a request is refused: what is in the way in a span, or
+ * (size 0) all. False: there was nothing. No lock, not pinned.
+ */
+bool vas_region_relieve(struct vas_region *region, struct vas_span span);
 /* Gives the books back; the span is gone, or another's. */
 void vas_region_forget(struct vas_region *region);
 
@@ -210,7 +224,7 @@ int vas_block_populate(struct vas_region *region, struct vas_span range,
 
 int vas_region_cut(struct vas_region *region, uint64_t at, struct vas_failure *failure,
 		   struct vas_region **upper);
-int vas_region_join(struct vas_region *lower, struct vas_region *upper,
+int vas_region_unite(struct vas_region *lower, struct vas_region *upper,
 		    struct vas_failure *failure);
 
 /* --- stats.c --- */

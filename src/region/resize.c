@@ -120,7 +120,8 @@ int vas_block_split(struct vas_region *region, uint64_t start, uint64_t at,
 static void block_join(struct vas_region *region, const struct vas_block_info *lower,
 		       const struct vas_block_info *upper)
 {
-	uint32_t mark = lower->mark | (upper->mark & VAS_MARK_PROMISED);
+	uint32_t mark = (lower->mark | (upper->mark & VAS_MARK_PROMISED)) &
+			(upper->mark | ~VAS_MARK_PLAIN);
 	int err;
 
 	if (vas_mark_record(upper->mark))
@@ -217,8 +218,11 @@ static int block_grow(struct vas_region *region, const struct vas_block_info *in
 
 	if (size <= vas_range_end(region->span) - info->span.start)
 		err = vas_blocks_resize(region->blocks, info->span.start, size);
-	if (!err)
+	if (!err) {
 		region->used += size - info->span.size;
+		if (info->mark & VAS_MARK_PLAIN)
+			vas_block_mark(region, info->span.start, info->mark & ~VAS_MARK_PLAIN);
+	}
 	vas_region_unlock(region);
 	switch (err) {
 	case 0:
@@ -232,8 +236,8 @@ static int block_grow(struct vas_region *region, const struct vas_block_info *in
 	}
 }
 
-int vas_block_resize(struct vas_region *region, uint64_t start, uint64_t size,
-		     struct vas_failure *failure)
+static int block_resize(struct vas_region *region, uint64_t start, uint64_t size,
+			struct vas_failure *failure)
 {
 	struct vas_block_info info;
 	int err;
@@ -249,4 +253,15 @@ int vas_block_resize(struct vas_region *region, uint64_t start, uint64_t size,
 		return block_grow(region, &info, size, failure);
 	vas_region_unlock(region);
 	return 0;
+}
+
+int vas_block_resize(struct vas_region *region, uint64_t start, uint64_t size,
+		     struct vas_failure *failure)
+{
+	int err = block_resize(region, start, size, failure);
+
+	if (err != -ENOSPC || !vas_region_relieve(region, (struct vas_span){ start, size }))
+		return err;
+	failure->why = VAS_WHY_NONE;
+	return block_resize(region, start, size, failure);
 }

@@ -26,7 +26,7 @@
 /* Is nobody in the middle of something? Lock held. */
 static bool is_quiet(const struct vas_region *region)
 {
-	return region->unfinished == 0 && region->orphans == 0 &&
+	return region->unfinished == 0 && region->orphans == 0 && region->cache.count == 0 &&
 	       __atomic_load_n(&region->pins, __ATOMIC_ACQUIRE) == 0;
 }
 
@@ -84,6 +84,9 @@ static int quiet_begin(struct vas_region *region, struct vas_region *other,
 		if (err || (is_quiet(region) && (!other || is_quiet(other))))
 			break;
 		quiet_end(region, other);
+		(void)vas_region_relieve(region, (struct vas_span){ 0 });
+		if (other)
+			(void)vas_region_relieve(other, (struct vas_span){ 0 });
 		vas_lock_pause();
 	}
 	if (err)
@@ -237,6 +240,7 @@ static int cut_make(const struct vas_region *like, struct vas_failure *failure,
 	region->cache_block = like->cache_block;
 	region->cache_age = like->cache_age;
 	region->flags = like->flags;
+	region->fill = like->fill;
 	*made = region;
 	return 0;
 }
@@ -259,6 +263,7 @@ int vas_region_cut(struct vas_region *region, uint64_t at, struct vas_failure *f
 	let_pass(region, UINT32_MAX);
 	if (err) {
 		vas_records_free(upper);
+		vas_cache_free(upper);
 		vas_region_give(region->space, upper, sizeof(*upper));
 		return err;
 	}
@@ -383,7 +388,7 @@ static int join_locked(struct vas_region *lower, struct vas_region *upper,
 	return 0;
 }
 
-int vas_region_join(struct vas_region *lower, struct vas_region *upper, struct vas_failure *failure)
+int vas_region_unite(struct vas_region *lower, struct vas_region *upper, struct vas_failure *failure)
 {
 	struct vas_space *space = upper->space;
 	int err;
@@ -407,6 +412,7 @@ int vas_region_join(struct vas_region *lower, struct vas_region *upper, struct v
 		return err;
 	}
 	vas_records_free(upper);
+	vas_cache_free(upper);
 	vas_region_give(space, upper, sizeof(*upper));
 	vas_block_settle(lower, lower->span);
 	return 0;

@@ -133,17 +133,19 @@ int vas_region_sum(struct vas_region *region, struct vas_failure *failure,
 	stats->largest_free = blocks.largest_free;
 	stats->fragmentation = fragmentation(blocks.largest_free, blocks.size - blocks.used);
 	stats->books = blocks.books + sizeof(*region) +
-		       region->records.chunk_count * VAS_RECORDS_CHUNK * sizeof(struct vas_record);
+		       region->records.chunk_count * VAS_RECORDS_CHUNK * sizeof(struct vas_record) +
+		       region->cache.capacity * sizeof(struct vas_cache_node);
 	stats->allocs = region->allocs;
 	stats->frees = region->frees;
 	stats->warm_hits = region->warm_hits;
+	stats->warm = region->cache.bytes;
 	sum_parts(region, stats);
 	return 0;
 }
 
 bool vas_region_check(struct vas_region *region)
 {
-	uint64_t position = region->span.start, live = 0, used = 0, retired = 0;
+	uint64_t position = region->span.start, live = 0, used = 0, retired = 0, warm = 0;
 	uint32_t unfinished = 0, orphans = 0, records = 0;
 	struct vas_block_info info;
 	bool right;
@@ -154,7 +156,10 @@ bool vas_region_check(struct vas_region *region)
 		position = vas_range_end(info.span);
 		if (!info.live)
 			continue;
-		records += vas_mark_record(info.mark) != 0;
+		if (vas_mark_is(info.mark, VAS_MARK_WARM))
+			warm += info.span.size;
+		else
+			records += vas_mark_record(info.mark) != 0;
 		live += vas_mark_is(info.mark, VAS_MARK_LIVE);
 		used += vas_mark_is(info.mark, VAS_MARK_LIVE) ? info.span.size : 0;
 		retired += vas_mark_is(info.mark, VAS_MARK_RETIRED);
@@ -164,7 +169,8 @@ bool vas_region_check(struct vas_region *region)
 	}
 	right = right && live == region->live && used == region->used &&
 		retired == region->retired && unfinished == region->unfinished &&
-		orphans == region->orphans && records == region->records.count;
+		orphans == region->orphans && records == region->records.count &&
+		warm == region->cache.bytes && vas_cache_check(region);
 	vas_region_unlock(region);
 	return right;
 }

@@ -658,6 +658,8 @@ static const struct {
 	{ "vas_region_destroy", check_region_destroy },
 	{ "vas_region_detached", check_region_detached },
 	{ "vas_region_free", check_region_free },
+	{ "vas_region_tick", check_region_tick },
+	{ "vas_region_trim", check_region_trim },
 	{ "vas_region_from_manifest", check_region_from_manifest },
 	{ "vas_region_guard", check_region_guard },
 	{ "vas_region_manifest", check_region_manifest },

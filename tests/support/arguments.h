@@ -68,6 +68,8 @@ void check_region_park(void);
 void check_region_unpark(void);
 void check_region_alloc(void);
 void check_region_free(void);
+void check_region_tick(void);
+void check_region_trim(void);
 void check_region_resize(void);
 void check_region_split_block(void);
 void check_region_merge_blocks(void);

@@ -194,6 +194,19 @@ void check_region_free(void)
 	check_starts("vas_region_free", call_free);
 }
 
+void check_region_tick(void)
+{
+	answer("vas_region_tick", "a region that is NULL", vas_region_tick(NULL, 1), EINVAL, ARGUMENT);
+}
+
+void check_region_trim(void)
+{
+	uint64_t given = 7;
+
+	answer("vas_region_trim", "a region that is NULL", vas_region_trim(NULL, 1, &given), EINVAL, ARGUMENT);
+	is_u64(given, 7, "vas_region_trim: what was given is untouched");
+}
+
 static int call_resize(struct vas_region *region, void *start)
 {
 	return vas_region_resize(region, start, arguments_page);

@@ -35,14 +35,26 @@ void region_world_end(struct region_world *world)
 	vas_sys_sim_destroy(&world->sim);
 }
 
+/* There is no memory at simulated addresses; what would be written is noted. */
+static void world_fill(struct vas_span span, int byte)
+{
+	the_world.filled = span;
+	the_world.fill_byte = byte;
+	the_world.fills++;
+}
+
 int world_make(struct region_world *world, uint64_t size, const struct vas_region_opts *opts)
 {
 	struct vas_region_opts known = { .size = sizeof(known) };
+	int err;
 
 	if (opts)
 		known = *opts;
 	vas_failure_begin(&world->failure, VAS_OPERATION_REGION, size);
-	return vas_region_make(&world->space, size, &known, &world->failure, &world->region);
+	err = vas_region_make(&world->space, size, &known, &world->failure, &world->region);
+	if (!err)
+		world->region->fill = world_fill;
+	return err;
 }
 
 int world_alloc(struct region_world *world, uint64_t size, const struct vas_alloc_opts *opts,

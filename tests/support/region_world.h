@@ -18,6 +18,9 @@ struct region_world {
 	struct vas_failure failure; /* of the last call */
 	struct vas_region *region; /* what the calls below work on */
 	uint64_t page;
+	struct vas_span filled; /* the last block that was filled, and with what */
+	int fill_byte;
+	uint32_t fills;
 };
 
 /* One at a time: the simulator must not move. Bails when there is none. */

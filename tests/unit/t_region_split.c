@@ -26,7 +26,7 @@ static int cut(struct vas_region *region, uint64_t at, struct vas_region **made)
 static int join(struct vas_region *low, struct vas_region *high)
 {
 	memset(&world->failure, 0, sizeof(world->failure));
-	return vas_region_join(low, high, &world->failure);
+	return vas_region_unite(low, high, &world->failure);
 }
 
 static struct vas_owner owner_of(uint64_t address)
