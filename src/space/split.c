@@ -50,8 +50,10 @@ static int extras_take(struct vas_space *space, const struct vas_holding *like,
 	if (err)
 		return err;
 	err = vas_space_prepare(space, like->line->name, second);
-	if (err)
+	if (err) {
 		vas_space_unprepare(space, *first);
+		*first = NULL;
+	}
 	return err;
 }
 

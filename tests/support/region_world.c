@@ -17,7 +17,8 @@ struct region_world *region_world_begin(uint64_t page, uint32_t width)
 	world->page = page;
 	if (vas_sys_sim_init(&world->sim, &config) != 0)
 		tap_bail("no simulated kernel");
-	if (vas_space_init(&world->space, &world->sim.sys, vas_sys_real()) != 0)
+	vas_sys_fault_init(&world->meta, vas_sys_real());
+	if (vas_space_init(&world->space, &world->sim.sys, &world->meta.sys) != 0)
 		tap_bail("no space over it");
 	return world;
 }

@@ -10,10 +10,12 @@
 #include "record/report.h"
 #include "region/region.h"
 #include "space/space.h"
+#include "sys/fault.h"
 #include "sys/sim.h"
 
 struct region_world {
 	struct vas_sys_sim sim;
+	struct vas_sys_fault meta; /* gives the books their memory */
 	struct vas_space space;
 	struct vas_failure failure; /* of the last call */
 	struct vas_region *region; /* what the calls below work on */
