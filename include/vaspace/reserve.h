@@ -165,6 +165,7 @@ struct vas_adopt_opts {
 	const char *name; /* for the ledger, as for vas_reserve */
 	uint32_t flags; /* VAS_ADOPT_ bits */
 	enum vas_fork fork; /* what a forked child has of the span; see vaspace/fork.h */
+	const struct vas_policy *policy; /* of memory committed in it; NULL = the thread's own */
 };
 
 /*
@@ -183,7 +184,8 @@ struct vas_adopt_opts {
  * Errors; in each case nothing is owned that was not, and what is accessible is as
  * it was (but for the advice of NODUMP and fork, which may have been given):
  *  -EINVAL	unaligned or empty range, one that wraps or leaves user space, unknown
- *		flags or fork policy; a part that is not mapped; a part with another protection than was said
+ *		flags or fork policy, a malformed memory policy or one with nodes that
+ *		are not there; a part that is not mapped; a part with another protection than was said
  *  -E2BIG	opts is larger than known, with a non-zero tail
  *  -EEXIST	a part is owned already, or is a file, shared memory, a stack, a huge page
  *		pool's or the kernel's own

@@ -119,6 +119,7 @@ int vas_adopt(void *start, uint64_t size, const struct vas_adopt_opts *opts)
 {
 	struct vas_span span = { (uint64_t)(uintptr_t)start, size };
 	struct vas_adopt_opts known;
+	struct vas_policy policy;
 	struct vas_failure failure;
 	struct vas_space *space;
 	int err;
@@ -126,6 +127,8 @@ int vas_adopt(void *start, uint64_t size, const struct vas_adopt_opts *opts)
 	vas_failure_begin(&failure, VAS_OPERATION_ADOPT, size);
 	failure.address = span.start;
 	err = vas_options_load(opts, &known, sizeof(known), ADOPT_OPTS_MIN);
+	if (!err && known.policy)
+		err = vas_edge_policy(&known.policy, &policy);
 	if (err)
 		return fail(&failure, VAS_WHY_ARGUMENT, err);
 	err = vas_space_default(&space);

@@ -27,6 +27,7 @@
 #include "base/assert.h"
 #include "layout/reader.h"
 #include "space/part_work.h"
+#include "space/policy.h"
 #include "space/space.h"
 
 #define ADOPT_BUFFER 8192
@@ -87,6 +88,11 @@ static int adopt_prepare(struct adopt *adopt)
 	err = vas_space_prepare(space, adopt->opts->name, &adopt->holding);
 	if (!err && (adopt->opts->flags & VAS_ADOPT_COMMITTED)) {
 		err = vas_extents_room(&adopt->holding->extents, &space->pages, 1);
+		if (err)
+			vas_space_unprepare(space, adopt->holding);
+	}
+	if (!err && adopt->opts->policy) {
+		err = vas_space_prepare_policy(space, adopt->holding, adopt->opts->policy);
 		if (err)
 			vas_space_unprepare(space, adopt->holding);
 	}
@@ -185,6 +191,11 @@ static int adopt_kernel(struct adopt *adopt)
 	if (!err)
 		err = vas_space_apply_recipe(adopt->space, adopt->span.start, adopt->span.size,
 					     adopt->recipe & VAS_RECIPE_ALL);
+	if (!err && (adopt->opts->flags & VAS_ADOPT_COMMITTED) && adopt->opts->policy) {
+		err = vas_policy_apply(adopt->space->sys, adopt->span, adopt->opts->policy);
+		if (err == -EINVAL)
+			return adopt_refuse(adopt, adopt->span.start, VAS_WHY_ARGUMENT, err);
+	}
 	switch (err) {
 	case 0:
 		return 0;

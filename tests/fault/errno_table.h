@@ -175,7 +175,7 @@ static const struct errno_row errno_table[] = {
 	{"vas_release", EBUSY, VAS_WHY_USED, "a region uses the span"},
 	{"vas_release", EDEADLK, VAS_WHY_REENTERED, "called inside a notice about the span"},
 	{"vas_release", EOWNERDEAD, VAS_WHY_FORKED, "a child whose fork was not announced; see vas_fork_child"},
-	{"vas_adopt", EINVAL, VAS_WHY_ARGUMENT, "unaligned or empty range, one that wraps or leaves user space, unknown flags or fork policy"},
+	{"vas_adopt", EINVAL, VAS_WHY_ARGUMENT, "unaligned or empty range, one that wraps or leaves user space, unknown flags or fork policy, a malformed memory policy or one with nodes that are not there"},
 	{"vas_adopt", EINVAL, VAS_WHY_NOT_MAPPED, "a part is not mapped; the report has its address"},
 	{"vas_adopt", EINVAL, VAS_WHY_UNLIKE, "a part has another protection than was said; the report has its address"},
 	{"vas_adopt", E2BIG, VAS_WHY_ARGUMENT, "options larger than known, with a non-zero tail"},

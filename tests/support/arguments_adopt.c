@@ -41,6 +41,7 @@ void check_adopt(void)
 		{ "a stack", (uint64_t)(uintptr_t)&page & ~(page - 1), page, EEXIST, VAS_WHY_TAKEN },
 	};
 	const char *name = "vas_adopt";
+	struct vas_policy policy = { .size = 0 };
 
 	VAS_OPTS(vas_adopt_opts, opts);
 	mapped = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -59,6 +60,17 @@ void check_adopt(void)
 	opts.flags = 0;
 	opts.fork = (enum vas_fork)(VAS_FORK_TRAP + 1);
 	answer(name, "an unknown fork policy", adopt_with(&opts), EINVAL, VAS_WHY_ARGUMENT);
+	opts.fork = VAS_FORK_DEFAULT;
+	opts.policy = &policy;
+	answer(name, "a policy without its size", adopt_with(&opts), EINVAL, VAS_WHY_ARGUMENT);
+	policy.size = sizeof(policy);
+	policy.mode = (enum vas_policy_mode)99;
+	answer(name, "an unknown policy", adopt_with(&opts), EINVAL, VAS_WHY_ARGUMENT);
+	policy.mode = VAS_POLICY_BIND;
+	policy.nodes[15] = 1ull << 63;
+	opts.flags = VAS_ADOPT_COMMITTED;
+	mprotect(mapped, size, PROT_READ);
+	answer(name, "a policy of nodes that are not there", adopt_with(&opts), EINVAL, VAS_WHY_ARGUMENT);
 	munmap(mapped, size);
 	errno = SENTINEL_ERRNO;
 }

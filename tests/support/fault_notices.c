@@ -49,9 +49,12 @@ static void finish_mapped(struct fault_world *world)
 
 static int adopt(struct fault_world *world, uint32_t flags, enum vas_fork fork)
 {
+	struct vas_policy policy = { .size = sizeof(policy), .mode = VAS_POLICY_LOCAL };
+
 	VAS_OPTS(vas_adopt_opts, opts);
 	opts.flags = flags;
 	opts.fork = fork;
+	opts.policy = &policy;
 	return vas_adopt(vas_span_pointer(world->more[0]), world->more[0].size, &opts);
 }
 
