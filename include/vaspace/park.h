@@ -72,7 +72,8 @@ struct vas_park_opts {
  * in the region, and in its manifest.
  *
  * Errors. Everything is as it was before (with DISCARD, dropped contents may be zero after
- * -ENOMEM), but with reason "parked": then the kernel refused to detach all of it, and to put
+ * -ENOMEM; memory that had to be made readable to be copied stays so when the kernel refuses
+ * to change it back), but with reason "parked": then the kernel refused to detach all of it, and to put
  * back what it had detached; the region is parked, and unpark goes on from there.
  *  -EINVAL	region is NULL, unknown flags, an image offset off the page size, DISCARD with an image
  *  -E2BIG	opts is larger than known, with a non-zero tail
@@ -88,6 +89,7 @@ struct vas_park_opts {
  *  -EPERM, -ENOSYS, -EACCES	a sandbox or a security module forbids a call
  *  -EPERM	in a forked child that shares the parent's memory
  *  -ESTALE	in a forked child that has nothing of the region
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
  *
  * Thread-safe. Not signal-safe.
  */
@@ -117,6 +119,7 @@ VAS_API int vas_region_park(struct vas_region *region, const struct vas_park_opt
  *  -EPERM, -ENOSYS	a seal or a sandbox forbids a call
  *  -EPERM	in a forked child that shares the parent's memory
  *  -ESTALE	in a forked child that has nothing of the region
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
  *
  * Thread-safe. Not signal-safe.
  */
@@ -135,6 +138,7 @@ VAS_API int vas_region_unpark(struct vas_region *region, const struct vas_park_o
  *  -EEXIST	not all of it is free: what was free has been claimed, unpark names the rest
  *  -ENOMEM, -EPERM, -ENOSYS, -EAGAIN	as vas_reserve; what is missing is tried again by later calls
  *  -ESTALE	in a forked child that has nothing of the region
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
  *
  * Thread-safe. Not signal-safe.
  */
@@ -150,6 +154,7 @@ VAS_API int vas_region_detached(struct vas_region *region, void *start, uint64_t
  *  -ENOSPC	it takes more than capacity; *length says how much
  *  -EBUSY	another thread parks or unparks it
  *  -ESTALE	in a forked child that has nothing of the region
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
  *
  * Thread-safe. Not signal-safe.
  */
@@ -167,6 +172,7 @@ VAS_API int vas_region_manifest(struct vas_region *region, void *buffer, size_t 
  *  -EOPNOTSUPP	it is of a newer version, or of a machine with another page size
  *  -EEXIST	not all of the span is free here
  *  -ERANGE, -ENOMEM, -EPERM, -ENOSYS, -EAGAIN	as vas_reserve
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
  *
  * Thread-safe. Not signal-safe. The caller ends it with vas_region_destroy.
  */

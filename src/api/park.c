@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "api/edge.h"
 #include "base/code.h"
 #include "region/park.h"
 
@@ -118,7 +119,7 @@ int vas_region_from_manifest(const void *manifest, size_t length, struct vas_reg
 		return refuse(&failure, -EINVAL);
 	err = vas_space_default(&space);
 	if (err)
-		return finish(&failure, VAS_WHY_BOOKS, err);
+		return finish(&failure, vas_edge_books_why(err), err);
 	err = vas_region_revive(space, manifest, length, &failure, region);
 	return finish(&failure, VAS_WHY_KERNEL, err);
 }

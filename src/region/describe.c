@@ -77,10 +77,9 @@ static void describe_block(struct describe *describe, const struct vas_block *bl
 
 	describe->manifest.blocks++;
 	if (describe->blocks)
-		vas_manifest_put_block(describe->blocks,
-				       &(struct vas_manifest_block){
-					       .span = { position, block->size },
-					       .tag = block->tag });
+		vas_manifest_put_block(describe->blocks, &(struct vas_manifest_block){
+								 .span = { position, block->size },
+								 .tag = block->tag });
 	for (; position < end; position = vas_span_end(part.span)) {
 		vas_part_at(region->space, region->user.holding, position, &part);
 		if (part.state == VAS_PART_COMMITTED || part.state == VAS_PART_GUARD)
@@ -208,8 +207,7 @@ static int revive_make(struct revive *revive, struct vas_space *space)
 		vas_manifest_policy(revive->memory, manifest, manifest->policy - 1, &policy);
 		reserve.policy = &policy;
 	}
-	return vas_region_make(space, manifest->span.size, &opts, revive->failure,
-			       &revive->region);
+	return vas_region_make(space, manifest->span.size, &opts, revive->failure, &revive->region);
 }
 
 /* The block will be freed with memory in it, for which the engine must have promised room. */
@@ -274,23 +272,22 @@ static int revive_parts(struct revive *revive)
 {
 	struct vas_region *region = revive->region;
 	struct vas_manifest_part item;
-	int err = vas_parked_begin(region->space, region->user.holding,
-				   revive->manifest.image_size);
+	int err =
+		vas_parked_begin(region->space, region->user.holding, revive->manifest.image_size);
 
 	for (uint64_t i = 0; i < revive->manifest.parts && !err; i++) {
 		vas_manifest_part(revive->memory, &revive->manifest, i, &item);
 		err = vas_parked_put(region->space, region->user.holding,
-				     &(struct vas_part){
-					     .span = item.span,
-					     .state = item.state & VAS_MANIFEST_GUARD ?
-							      VAS_PART_GUARD :
-							      VAS_PART_COMMITTED,
-					     .prot = item.prot,
-					     .flags = item.flags,
-					     .fd = -1,
-					     .device = item.device,
-					     .inode = item.inode,
-					     .offset = item.offset });
+				     &(struct vas_part){ .span = item.span,
+							 .state = item.state & VAS_MANIFEST_GUARD
+									  ? VAS_PART_GUARD
+									  : VAS_PART_COMMITTED,
+							 .prot = item.prot,
+							 .flags = item.flags,
+							 .fd = -1,
+							 .device = item.device,
+							 .inode = item.inode,
+							 .offset = item.offset });
 	}
 	if (err)
 		revive->failure->why = VAS_WHY_BOOKS;

@@ -387,6 +387,8 @@ static bool part_is_sound(const struct vas_manifest_part *part, uint64_t page)
 		return false;
 	if (!(object & VAS_COMMIT_SHARED) && (part->flags & (VAS_COMMIT_PUNCH | VAS_COMMIT_WHOLE)))
 		return false;
+	if ((part->flags & VAS_COMMIT_PUNCH) && (part->flags & VAS_COMMIT_WHOLE))
+		return false;
 	if (!object)
 		return part->device == 0 && part->inode == 0 && part->offset == 0;
 	return part->offset % page == 0 && vas_add(part->offset, part->span.size, &end) &&

@@ -24,7 +24,7 @@
 #include "space/notice.h"
 #include "space/park.h"
 
-#define CACHE_TRIES   4u /* a block may be freed into the cache between giving it back and stopping */
+#define CACHE_TRIES  4u /* a block may be freed into the cache between giving it back and stopping */
 #define RETIRE_LIMIT 64u /* refusals that park bears in getting rid of what was freed */
 
 int vas_region_hold_parked(struct vas_region *region, struct vas_failure *failure)
@@ -110,10 +110,14 @@ int vas_region_rest(struct vas_region *region, const struct vas_park_opts *opts,
 		    struct vas_failure *failure)
 {
 	struct vas_holding *holding;
-	int err;
+	int err = vas_region_look(region, failure);
 
+	if (err)
+		return err;
+	holding = region->user.holding;
+	vas_region_unlock(region);
 	/* Waiting for others below would be waiting for ourselves. */
-	if (vas_notice_inside(region->space, vas_owner_id(region->user.holding->entry)))
+	if (vas_notice_inside(region->space, vas_owner_id(holding->entry)))
 		return vas_region_refuse(failure, VAS_WHY_REENTERED, -EDEADLK);
 	err = rest_begin(region, failure);
 	if (err)
@@ -143,8 +147,7 @@ int vas_region_wake(struct vas_region *region, const struct vas_park_opts *opts,
 	return err;
 }
 
-int vas_region_regain(struct vas_region *region, struct vas_span range,
-		      struct vas_failure *failure)
+int vas_region_regain(struct vas_region *region, struct vas_span range, struct vas_failure *failure)
 {
 	uint64_t start, end;
 	int err = vas_region_look(region, failure);

@@ -26,6 +26,7 @@
 #include "base/assert.h"
 #include "base/number.h"
 #include "space/notice.h"
+#include "space/park.h"
 
 #define PIECE_LARGEST (2u << 20) /* what struct vas_pages hands out at most */
 #define PROMISES      32u /* asked for at once */
@@ -119,6 +120,16 @@ static void region_adopt(struct vas_region *region)
 	}
 }
 
+/* Drops the lock. A parked region may have holes that a driver left: every call looks after them. */
+static void region_refused(struct vas_region *region)
+{
+	bool parked = region->state == VAS_REGION_PARKED;
+
+	vas_lock_drop(&region->lock);
+	if (parked)
+		vas_space_settle_apart(region->space, region->user.holding);
+}
+
 int vas_region_lock(struct vas_region *region, struct vas_failure *failure)
 {
 	int err;
@@ -131,7 +142,7 @@ int vas_region_lock(struct vas_region *region, struct vas_failure *failure)
 	vas_lock_take(&region->lock);
 	err = region_refusal(region, true, failure);
 	if (__builtin_expect(err, 0))
-		vas_lock_drop(&region->lock);
+		region_refused(region);
 	else if (__builtin_expect(region->orphans, 0))
 		region_adopt(region);
 	return err;

@@ -314,6 +314,8 @@ void vas_space_set_part(struct vas_space *space, struct vas_holding *holding,
 
 	VAS_ASSERT_DEBUG(vas_lock_held(&space->lock));
 	vas_extents_set(extents, range.start, vas_span_end(range), what);
+	if (holding->parked)
+		return; /* what belongs there was not counted */
 	committed -= vas_extents_bytes(extents);
 	unretired -= vas_extents_unretired(extents);
 	vas_ledger_commit(holding->line, -(int64_t)committed);

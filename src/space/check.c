@@ -114,7 +114,9 @@ static int check_mapping(struct check *check, const struct vas_mapping *mapping)
 			check->position = holding->span.start;
 		if (mapping->end <= check->position)
 			return 0;
-		if (vas_park_is_apart(holding, check->position, &piece.end)) {
+		if (holding->park && holding->park->leftover) {
+			check->position = end; /* whatever an undo could not take away */
+		} else if (vas_park_is_apart(holding, check->position, &piece.end)) {
 			check->position = piece.end; /* whatever is there, or nothing */
 		} else {
 			if (mapping->start > check->position)

@@ -40,8 +40,8 @@
 
 static bool has_contents(const struct vas_park_work *work, const struct vas_extent *extent)
 {
-	struct vas_backing backing = vas_backings_get(&work->part.holding->backings,
-						      extent->backing, extent->delta);
+	struct vas_backing backing =
+		vas_backings_get(&work->part.holding->backings, extent->backing, extent->delta);
 
 	return extent->state == VAS_PART_COMMITTED && !(backing.flags & VAS_COMMIT_SHARED);
 }
@@ -98,7 +98,8 @@ static int attach_guard(struct vas_park_work *work, const struct vas_extent *ext
 static int attach_contents(struct vas_park_work *work, const struct vas_park_step *step)
 {
 	uint64_t start = step->extent.start, size = step->extent.end - start;
-	int err = vas_part_open(&work->part, (struct vas_span){ start, size }, PROT_READ | PROT_WRITE);
+	int err = vas_part_open(&work->part, (struct vas_span){ start, size },
+				PROT_READ | PROT_WRITE);
 
 	if (err)
 		return err;
@@ -259,8 +260,7 @@ static struct park_plan park_count(const struct vas_park_work *work)
 			plan.contents += step.extent.end - step.extent.start;
 		if (step.extent.state > VAS_PART_GUARD)
 			plan.unretired++;
-		if ((work->opts->flags & VAS_PARK_THEIRS) &&
-		    (step.extent.flags & VAS_EXTENT_WHOLE))
+		if ((work->opts->flags & VAS_PARK_THEIRS) && (step.extent.flags & VAS_EXTENT_WHOLE))
 			plan.theirs++;
 	}
 	return plan;
@@ -291,7 +291,7 @@ static int park_plan(struct vas_park_work *work)
 			return park_refuse(work, VAS_WHY_IMAGE, -ENOSPC);
 		work->contents = true;
 	}
-	err = plan.unretired ? vas_part_room(&work->part, 1, work->failure) : 0;
+	err = vas_part_room(&work->part, 1, work->failure);
 	if (err)
 		return err;
 	err = vas_parked_make(work->part.space, plan.theirs, &work->parked);
@@ -305,21 +305,45 @@ static int park_plan(struct vas_park_work *work)
 	return 0;
 }
 
-/* Made readable for as long as it is copied. */
+static bool is_readable(const struct vas_park_step *step)
+{
+	return (step->extent.prot & PROT_READ) != 0;
+}
+
+/* Made readable to be copied, and left so: it will go, or park_close makes it as it was. */
 static int park_save(struct vas_park_work *work, const struct vas_park_step *step)
 {
 	struct vas_span span = { step->extent.start, step->extent.end - step->extent.start };
-	bool readable = (step->extent.prot & PROT_READ) != 0;
-	int err = 0, back = 0;
+	int err = 0;
 
-	if (!readable)
+	if (!is_readable(step))
 		err = park_classify(work, vas_part_open(&work->part, span, PROT_READ));
 	if (err)
 		return err;
-	err = vas_park_image_write(work, step);
-	if (!readable)
-		back = vas_part_open(&work->part, span, step->extent.prot);
-	return err ? err : park_classify(work, back);
+	work->opened = step->extent.end;
+	return vas_park_image_write(work, step);
+}
+
+/*
+ * What was made readable from start on is made as it was. What cannot be the books tell as it is;
+ * that keeps its ends: no more room is needed. Holding's lock held.
+ */
+static void park_close(struct vas_park_work *work, uint64_t start)
+{
+	struct vas_park_walk walk = walk_begin(work);
+	struct vas_park_step step;
+
+	while (vas_park_next(work->part.holding, &walk, &step) && step.extent.end <= work->opened) {
+		struct vas_span span = { step.extent.start, step.extent.end - step.extent.start };
+		struct vas_extent open = step.extent;
+
+		if (span.start < start || step.image == VAS_PARK_NO_IMAGE || is_readable(&step) ||
+		    vas_part_open(&work->part, span, step.extent.prot) >= 0)
+			continue;
+		open.prot = PROT_READ;
+		work->part.changed = true;
+		vas_extents_set(&work->part.holding->extents, span.start, step.extent.end, &open);
+	}
 }
 
 static int park_write(struct vas_park_work *work)
@@ -399,11 +423,14 @@ static int park_locked(struct vas_park_work *work)
 	if (!err)
 		err = park_write(work);
 	if (err) {
+		park_close(work, 0);
 		drop_record(work);
 		return err;
 	}
 	err = detach_all(work, UINT64_MAX, &reached);
 	work->part.changed = reached != work->part.holding->span.start;
+	if (err)
+		park_close(work, reached);
 	if (err)
 		return park_undo(work, reached, park_classify(work, err));
 	park_forget_unretired(work);
@@ -513,6 +540,25 @@ static int unpark_open(struct vas_park_work *work)
 	return err;
 }
 
+/* What a backing's plan answers, which may also be what fstat does. */
+static int plan_classify(struct vas_park_work *work, int err)
+{
+	switch (err) {
+	case -EPERM:
+	case -ENOSYS:
+		return park_refuse(work, VAS_WHY_DENIED, err);
+	case -ENOMEM:
+		return park_refuse(work, VAS_WHY_KERNEL, err);
+	case -EBADF:
+	case -EINVAL:
+	case -ERANGE:
+	case -EACCES:
+		return park_refuse(work, VAS_WHY_OBJECT, err);
+	default:
+		return park_refuse(work, VAS_WHY_OBJECT, -EBADF);
+	}
+}
+
 /* Whether everything can be mapped, as far as that can be known. Changes nothing. */
 static int unpark_plan(struct vas_park_work *work)
 {
@@ -535,9 +581,7 @@ static int unpark_plan(struct vas_park_work *work)
 		if (!is_apart(work, extent))
 			err = backing.ops->plan(&backing, work->part.space->sys, &range);
 	}
-	if (err && work->failure->why == VAS_WHY_NONE)
-		work->failure->why = VAS_WHY_OBJECT;
-	return err;
+	return err ? plan_classify(work, err) : 0;
 }
 
 /* Which contents the caller wants, and whether they can be there. */

@@ -40,6 +40,7 @@ struct vas_park_work {
 	struct vas_parked *parked;
 	struct vas_failure *failure;
 	bool contents; /* private memory goes to, or comes from, the image */
+	uint64_t opened; /* end of the last extent that was made readable; 0 = none was */
 	bool sparse; /* the image reads as zeroes where nothing is written */
 };
 
@@ -93,8 +94,8 @@ int vas_park_unmap(struct vas_space *space, struct vas_holding *holding);
  * A driver has given the range up: what is free of it is claimed. -EEXIST: not all of it;
  * -EINVAL: no extent that is WHOLE, or the holding is not parked with such ones apart; -ENOMEM, ...
  */
-int vas_space_detached(struct vas_space *space, struct vas_holding *holding,
-		       struct vas_span range, struct vas_failure *failure);
+int vas_space_detached(struct vas_space *space, struct vas_holding *holding, struct vas_span range,
+		       struct vas_failure *failure);
 /*
  * Reads what is mapped in the span, and claims what is free. -EEXIST: there is somebody else's; opts'
  * list says whose. -errno: it cannot be read. Holding's lock held.

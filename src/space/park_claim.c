@@ -56,8 +56,8 @@ int vas_parked_make(struct vas_space *space, uint32_t places, struct vas_parked 
 	int err;
 
 	vas_lock_take(&space->lock);
-	err = vas_pages_take(&space->pages,
-			     sizeof(*made) + capacity * sizeof(struct vas_span), &memory);
+	err = vas_pages_take(&space->pages, sizeof(*made) + capacity * sizeof(struct vas_span),
+			     &memory);
 	vas_lock_drop(&space->lock);
 	if (err)
 		return -ENOMEM;
@@ -374,8 +374,8 @@ static void judge_halves(struct survey *survey)
 		     index < apart->count && apart->items[index].start < extent.end; index++) {
 			struct vas_span item = apart->items[index];
 			uint64_t start = item.start > extent.start ? item.start : extent.start;
-			uint64_t stop = vas_span_end(item) < extent.end ? vas_span_end(item) :
-									 extent.end;
+			uint64_t stop =
+				vas_span_end(item) < extent.end ? vas_span_end(item) : extent.end;
 			struct vas_sys_query mapping = { .start = start, .end = stop };
 
 			note_intruder(survey, start, stop, &mapping);
@@ -465,8 +465,8 @@ static int detached_locked(struct survey *survey, struct vas_span range)
 	return vas_spanset_overlaps(apart, range.start, vas_span_end(range)) ? -EEXIST : 0;
 }
 
-int vas_space_detached(struct vas_space *space, struct vas_holding *holding,
-		       struct vas_span range, struct vas_failure *failure)
+int vas_space_detached(struct vas_space *space, struct vas_holding *holding, struct vas_span range,
+		       struct vas_failure *failure)
 {
 	struct survey survey = { .space = space, .holding = holding };
 	int err;

@@ -67,9 +67,9 @@ int vas_park_image_begin(struct vas_park_work *work)
 	err = VAS_CALL(sys, stat, opts->image, 0, &status);
 	if (err < 0)
 		return image_classify(err, work->failure);
-	work->sparse = VAS_CALL(sys, allocate, opts->image,
-				FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, opts->image_offset,
-				work->parked->image_size) == 0;
+	work->sparse =
+		VAS_CALL(sys, allocate, opts->image, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			 opts->image_offset, work->parked->image_size) == 0;
 	return 0;
 }
 
@@ -131,8 +131,7 @@ int vas_park_image_write(struct vas_park_work *work, const struct vas_park_step 
 		uint64_t size = end - address < IMAGE_STEP ? end - address : IMAGE_STEP;
 		int err;
 
-		if (work->sparse &&
-		    VAS_CALL(sys, advise, address, size, MADV_POPULATE_READ) >= 0)
+		if (work->sparse && VAS_CALL(sys, advise, address, size, MADV_POPULATE_READ) >= 0)
 			err = image_put_sparse(work, address, size, offset);
 		else
 			err = image_put(work, address, size, offset);

@@ -210,14 +210,16 @@ static void anonymous_case(void *unused)
 	is_err(commit(region, empty, 1, RW, 0, 0, 0), EBUSY, "nothing can be committed");
 	is_err(vas_region_block_at(region, rw + 5, &block), 0, "blocks can be asked for");
 	is_u64(block.tag, 7, "with their tags");
-	is_err(vas_region_unpark(region, NULL), EOPNOTSUPP, "contents are not forgotten by accident");
+	is_err(vas_region_unpark(region, NULL), EOPNOTSUPP,
+	       "contents are not forgotten by accident");
 	ok(is_reserved(region), "and nothing was mapped");
 
 	is_err(vas_region_unpark(region, &opts), 0, "it comes back");
 	ok(books_agree(), "books and mappings agree");
 	ok(is_filled(rw, 4, 1) && is_filled(rw + 8 * page, 2, 2) && is_zero(rw + 4 * page, 4),
 	   "read-write memory has its contents");
-	ok(is_filled(ro, BLOCK_PAGES, 3) && prot_at(ro) == PROT_READ, "read-only memory is as it was");
+	ok(is_filled(ro, BLOCK_PAGES, 3) && prot_at(ro) == PROT_READ,
+	   "read-only memory is as it was");
 	ok(prot_at(none) == 0, "inaccessible memory is inaccessible");
 	vas_region_protect(region, none, 4 * page, PROT_READ);
 	ok(is_filled(none, 4, 4), "and has its contents");
@@ -246,8 +248,8 @@ static void sparse_case(void *unused)
 	fill(start + 1000 * page, 3, 5);
 	is_err(vas_region_park(region, &opts), 0, "parked");
 	fstat(image, &status);
-	ok((uint64_t)status.st_blocks * 512 < (2048 + 64) * page, "zero pages take no room (%" PRIu64
-	   " pages)", (uint64_t)status.st_blocks * 512 / page);
+	ok((uint64_t)status.st_blocks * 512 < (2048 + 64) * page,
+	   "zero pages take no room (%" PRIu64 " pages)", (uint64_t)status.st_blocks * 512 / page);
 	is_err(vas_region_unpark(region, &opts), 0, "unparked");
 	ok(is_filled(start + 1000 * page, 3, 5), "contents are there");
 	ok(is_zero(start, 1000) && is_zero(start + 1003 * page, 1045), "the rest is zero");
@@ -378,7 +380,8 @@ static void private_file_case(void *unused)
 	struct vas_region *region = make_region(64);
 	unsigned char *start = make_block(region, BLOCK_PAGES, 0);
 	struct vas_park_opts opts = with_image(image, BLOCK_PAGES);
-	unsigned char *text = mmap(NULL, BLOCK_PAGES * page, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned char *text =
+		mmap(NULL, BLOCK_PAGES * page, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	(void)unused;
 	unlink(path);
@@ -488,15 +491,13 @@ static void driver_theirs_case(void *unused)
 	/* Without the hook: the next call claims it. The driver is back before unpark. */
 	is_err(vas_region_park(region, &opts), 0, "parked again");
 	munmap(ring.start, ring.size);
-	if (mmap(ring.start, ring.size, RW, MAP_SHARED | MAP_FIXED, ring.fd, 0) !=
-	    ring.start)
+	if (mmap(ring.start, ring.size, RW, MAP_SHARED | MAP_FIXED, ring.fd, 0) != ring.start)
 		tap_bail("the driver cannot come back");
 	is_err(vas_region_unpark(region, NULL), 0, "what the driver has mapped again stays");
 	is_err(vas_region_park(region, &opts), 0, "and again");
 	munmap(ring.start, ring.size);
 	is_err(vas_region_detached(region, ring.start, ring.size), 0, "claimed");
-	if (mmap(ring.start, ring.size, RW, MAP_SHARED | MAP_FIXED, ring.fd, 0) !=
-	    ring.start)
+	if (mmap(ring.start, ring.size, RW, MAP_SHARED | MAP_FIXED, ring.fd, 0) != ring.start)
 		tap_bail("the driver cannot come back");
 	is_err(vas_region_unpark(region, NULL), 0, "also over the claim");
 	is_err(vas_region_park(region, &opts), 0, "the last time");
@@ -649,7 +650,7 @@ static struct {
 	size_t length;
 	uintptr_t start; /* of the first block */
 	bool good;
-} *handed;
+} * handed;
 
 static void hand_over(int object, int image)
 {
@@ -669,11 +670,11 @@ static void hand_over(int object, int image)
 	fill(second, 8, 2);
 	vas_region_protect(region, first + 4 * page, 2 * page, PROT_READ);
 	vas_region_guard(region, second + 6 * page, page);
-	handed->good = vas_region_park(region, &park) == 0 &&
-		       vas_region_manifest(region, NULL, 0, &handed->length) == -ENOSPC &&
-		       handed->length <= sizeof(handed->manifest) &&
-		       vas_region_manifest(region, handed->manifest, handed->length,
-					   &handed->length) == 0;
+	handed->good =
+		vas_region_park(region, &park) == 0 &&
+		vas_region_manifest(region, NULL, 0, &handed->length) == -ENOSPC &&
+		handed->length <= sizeof(handed->manifest) &&
+		vas_region_manifest(region, handed->manifest, handed->length, &handed->length) == 0;
 	handed->start = (uintptr_t)first;
 }
 

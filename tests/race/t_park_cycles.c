@@ -28,12 +28,12 @@
 #include "support/crew.h"
 #include "tap/tap.h"
 
-#define CYCLES	    10000u
-#define PAGES	    64u /* of the region */
-#define PART_PAGES  8u /* of each kind of memory in it */
-#define NAP	    200000 /* ns */
-#define RW	    (PROT_READ | PROT_WRITE)
-#define KNOWN	    64u /* intruders that are there now, at most */
+#define CYCLES	   10000u
+#define PAGES	   64u /* of the region */
+#define PART_PAGES 8u /* of each kind of memory in it */
+#define NAP	   200000 /* ns */
+#define RW	   (PROT_READ | PROT_WRITE)
+#define KNOWN	   64u /* intruders that are there now, at most */
 
 enum cycle_class { CLASS_OURS, CLASS_THEIRS, CLASS_CONTROL };
 
@@ -321,9 +321,8 @@ static void cycle_naive(void)
 {
 	syscall(SYS_munmap, field.driver, PART_PAGES * field.page);
 	sched_yield();
-	if (syscall(SYS_mmap, field.driver, PART_PAGES * field.page, RW,
-		    MAP_SHARED | MAP_FIXED, field.object,
-		    (long)(PART_PAGES * field.page)) != (long)(uintptr_t)field.driver)
+	if (syscall(SYS_mmap, field.driver, PART_PAGES * field.page, RW, MAP_SHARED | MAP_FIXED,
+		    field.object, (long)(PART_PAGES * field.page)) != (long)(uintptr_t)field.driver)
 		crew_fault("the control cannot map");
 }
 

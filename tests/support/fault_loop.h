@@ -103,5 +103,8 @@ extern const size_t fault_memory_count;
 /* Of adoption and notices: fault_notices.c. */
 extern const struct fault_scenario fault_notices[];
 extern const size_t fault_notice_count;
+/* Of park, for a test of its own: fault_park.c. */
+extern const struct fault_scenario fault_parks[];
+extern const size_t fault_park_count;
 
 #endif

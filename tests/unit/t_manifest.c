@@ -160,6 +160,7 @@ SPOIL(part_flags, it->parts[0].flags = VAS_COMMIT_ALL + 1)
 SPOIL(part_huge, it->parts[0].flags = VAS_COMMIT_HUGE | VAS_COMMIT_NOHUGE)
 SPOIL(part_both, it->parts[3].flags |= VAS_COMMIT_SHARED)
 SPOIL(part_punch, it->parts[3].flags |= VAS_COMMIT_PUNCH)
+SPOIL(part_punch_whole, it->parts[2].flags |= VAS_COMMIT_WHOLE)
 SPOIL(part_whole, it->parts[0].flags |= VAS_COMMIT_WHOLE)
 SPOIL(part_policy, it->parts[0].policy = 3)
 SPOIL(part_device, it->parts[0].device = 1)
@@ -225,6 +226,7 @@ static const struct {
 	{ "HUGE with NOHUGE", spoil_part_huge },
 	{ "SHARED with PRIVATE", spoil_part_both },
 	{ "PUNCH of private memory", spoil_part_punch },
+	{ "PUNCH of a driver's memory", spoil_part_punch_whole },
 	{ "WHOLE of anonymous memory", spoil_part_whole },
 	{ "a part's policy that is not there", spoil_part_policy },
 	{ "a device of anonymous memory", spoil_part_device },
