@@ -87,6 +87,9 @@ struct vas_layout;
  *  -ENOSYS	a sandbox denies the call
  *  -EIO, -EISDIR, -ELOOP, -ENAMETOOLONG, -ENOTDIR, -EOVERFLOW	as open(2)
  *
+ * In a forked child a layout of this process (pid 0) is the child's: its descriptor is opened anew at
+ * the next call, which begins the reading again; -EIO when that cannot be done.
+ *
  * Thread-safe. Not signal-safe. The caller closes it with vas_layout_close.
  */
 VAS_API int vas_layout_open(const struct vas_layout_opts *opts, struct vas_layout **layout);

@@ -23,6 +23,7 @@
 #include "base/number.h"
 #include "layout/search.h"
 #include "sys/environment.h"
+#include "sys/process.h"
 #include "sys/strays.h"
 
 static bool is_self(const struct vas_layout *layout)
@@ -89,6 +90,7 @@ int vas_layout_make(struct vas_sys *sys, const struct vas_layout_opts *opts,
 	made->no_query = opts->source != VAS_LAYOUT_PROCESS ||
 			 (vas_environment_get()->disabled & (1u << VAS_PROBE_PROCMAP_QUERY));
 	made->use = VAS_LAYOUT_FRESH;
+	made->process = vas_process_number();
 	err = open_reader(made, opts);
 	if (err) {
 		vas_strays_drop(sys, (uint64_t)(uintptr_t)made, made->mapped_size);
@@ -104,8 +106,32 @@ void vas_layout_drop(struct vas_layout *layout)
 	vas_strays_drop(layout->sys, (uint64_t)(uintptr_t)layout, layout->mapped_size);
 }
 
+/*
+ * In a forked child: the descriptor that it inherited is about its parent. It is opened anew, and the reading
+ * with it.
+ */
+static int follow_fork(struct vas_layout *layout)
+{
+	uint32_t process = vas_process_number();
+
+	if (__builtin_expect(layout->process == process, 1) || !is_self(layout))
+		return 0;
+	vas_reader_close(&layout->reader);
+	layout->use = VAS_LAYOUT_FRESH;
+	layout->mapping_pending = false;
+	layout->mappings_end = false;
+	if (open_reader(layout, &layout->opts))
+		return -EIO;
+	layout->process = process;
+	return 0;
+}
+
 int vas_layout_step(struct vas_layout *layout, struct vas_mapping *mapping)
 {
+	int err = follow_fork(layout);
+
+	if (err)
+		return err;
 	if (layout->use == VAS_LAYOUT_FRESH)
 		layout->use = VAS_LAYOUT_MAPPINGS;
 	return vas_reader_next(&layout->reader, mapping);
@@ -113,6 +139,10 @@ int vas_layout_step(struct vas_layout *layout, struct vas_mapping *mapping)
 
 int vas_layout_restart(struct vas_layout *layout)
 {
+	int err = follow_fork(layout);
+
+	if (err)
+		return err;
 	layout->use = VAS_LAYOUT_FRESH;
 	layout->mapping_pending = false;
 	layout->mappings_end = false;
@@ -194,9 +224,9 @@ int vas_layout_step_gap(struct vas_layout *layout, const struct vas_bounds *boun
 {
 	bool high = layout->opts.flags & VAS_LAYOUT_HIGH_WINDOW;
 	struct vas_gap next;
-	int err = 0;
+	int err = follow_fork(layout);
 
-	if (layout->use != VAS_LAYOUT_GAPS)
+	if (!err && layout->use != VAS_LAYOUT_GAPS)
 		err = begin_gaps(layout, bounds, high ? bounds->high_max : bounds->max);
 	while (!err) {
 		if (!layout->mapping_pending && !layout->mappings_end)
@@ -217,8 +247,10 @@ int vas_layout_step_gap(struct vas_layout *layout, const struct vas_bounds *boun
 int vas_layout_look(struct vas_layout *layout, uint64_t address, struct vas_mapping *mapping)
 {
 	struct vas_reader *reader = &layout->reader;
-	int err;
+	int err = follow_fork(layout);
 
+	if (err)
+		return err;
 	end_reading(layout);
 	if (!layout->no_query) {
 		err = vas_search_query(layout->sys, reader->fd, address, reader->buffer,

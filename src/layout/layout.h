@@ -21,6 +21,7 @@ struct vas_layout {
 	uint64_t mapped_size; /* of the mapping that holds this struct and the buffer */
 	struct vas_layout_opts opts; /* loaded; path is not kept */
 	enum vas_layout_use use;
+	uint32_t process; /* vas_process_number() when the descriptor was opened */
 	bool no_query; /* the kernel or a sandbox has none for this process */
 	bool mapping_pending; /* mapping has been read, and the gaps before it are not all told */
 	bool mappings_end; /* as pending, for the end of the reading */

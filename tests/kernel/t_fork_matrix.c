@@ -528,6 +528,77 @@ static void test_robbed(void)
 	robbed.size = 0;
 }
 
+/* --- a layout that the parent opened --- */
+
+static struct vas_layout *layout;
+
+/* It tells the child's mappings, not the parent's. */
+static int layout_child(void *arg)
+{
+	struct vas_mapping mapping;
+	struct vas_span *span = arg;
+	bool found = false;
+	int got;
+
+	/* The parent has something there; the child has not, but its own elsewhere. */
+	CHECK(1, vas_layout_at(layout, span[0].start, &mapping) == 0 && mapping.start > span[0].start);
+	CHECK(2, mmap((void *)(uintptr_t)span[0].start, page, PROT_READ,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) ==
+			 (void *)(uintptr_t)span[0].start);
+	CHECK(3, vas_layout_at(layout, span[0].start, &mapping) == 0 && mapping.start <= span[0].start);
+	CHECK(4, vas_layout_rewind(layout) == 0);
+	while ((got = vas_layout_next(layout, &mapping)) == 1)
+		found |= mapping.start <= span[0].start && mapping.end > span[0].start;
+	CHECK(5, got == 0 && found);
+	return 0;
+}
+
+/* The first thing it does is to read on. */
+static int layout_child_next(void *arg)
+{
+	struct vas_mapping mapping;
+	struct vas_span *span = arg;
+	int got, count = 0;
+
+	while ((got = vas_layout_next(layout, &mapping)) == 1) {
+		CHECK(1, mapping.end <= span[0].start || mapping.start > span[0].start);
+		count++;
+	}
+	CHECK(2, got == 0 && count > 5);
+	vas_layout_close(layout);
+	return 0;
+}
+
+static void test_layout(void)
+{
+	struct vas_mapping mapping;
+	struct vas_span span;
+	pid_t child;
+	int count = 0;
+
+	VAS_OPTS(vas_reserve_opts, opts);
+	opts.fork = VAS_FORK_ABSENT;
+	/* Apart from others, whose mappings could merge with it. */
+	opts.place = VAS_PLACE_SCATTER;
+	opts.key = 4711;
+	if (vas_reserve(page, &opts, &span) || vas_layout_open(NULL, &layout) ||
+	    vas_layout_next(layout, &mapping) != 1)
+		tap_bail("no layout");
+	is_i64(in_child(layout_child, &span), 0, "a layout tells a child's own mappings");
+	is_i64(in_child(layout_child_next, &span), 0, "and a reading that was begun");
+	child = (pid_t)syscall(SYS_clone, (long)SIGCHLD, 0L, 0L, 0L, 0L);
+	if (child == 0) {
+		alarm(30);
+		_exit(layout_child_next(&span));
+	}
+	is_i64(wait_for(child), 0, "also where nobody announced the fork");
+	while (vas_layout_next(layout, &mapping) == 1)
+		count++;
+	ok(count > 5, "the parent's reading goes on where it was");
+	vas_layout_close(layout);
+	vas_release(vas_span_pointer(span), NULL);
+}
+
 /* --- the kernel refuses what the child's handler asks for --- */
 
 static struct vas_sys_fault faulty;
@@ -659,6 +730,7 @@ int main(void)
 	test_parts();
 	test_lost();
 	test_robbed();
+	test_layout();
 	__atomic_store_n(&work_stop, true, __ATOMIC_RELAXED);
 	for (unsigned t = 0; t < 2; t++)
 		pthread_join(threads[t], NULL);

@@ -2,7 +2,8 @@
 /* labels: threaded */
 /* budget: 15 */
 /*
- * Fork, again and again, while other threads reserve, commit and release.
+ * Fork, again and again, while other threads reserve, commit, decommit and release
+ * spans of every fork policy, and one more forks, too.
  *
  * Each child has whole books and free locks: it owns what the parent owned at
  * the moment of the fork, can reserve, commit and release by itself, and has
@@ -46,6 +47,9 @@ static struct {
 	const char *wrong; /* atomic */
 } work;
 
+static const enum vas_fork policies[] = { VAS_FORK_DEFAULT, VAS_FORK_COPY, VAS_FORK_ABSENT, VAS_FORK_WIPE,
+					  VAS_FORK_TRAP };
+
 static void *worker_main(void *arg)
 {
 	uint64_t random = vas_mix64((uint64_t)(uintptr_t)arg);
@@ -62,10 +66,12 @@ static void *worker_main(void *arg)
 			VAS_OPTS(vas_reserve_opts, opts);
 			opts.min = window.start;
 			opts.max = window.end;
-			opts.flags = vas_random_below(&random, 2) ? VAS_RESERVE_NOFORK : 0;
+			opts.fork = policies[vas_random_below(&random, 5)];
 			err = vas_reserve((1 + vas_random_below(&random, 32)) * page, &opts, span);
 			if (!err && vas_random_below(&random, 2))
 				err = vas_commit(vas_span_pointer(*span), page, NULL);
+			if (!err && vas_random_below(&random, 4) == 0)
+				err = vas_decommit(vas_span_pointer(*span), page, NULL);
 			__atomic_fetch_add(&work.reserved, 1, __ATOMIC_RELAXED);
 		}
 		/* Its lock must be free in a child as well. */
@@ -78,6 +84,26 @@ static void *worker_main(void *arg)
 		if (spans[i].size)
 			vas_release(vas_span_pointer(spans[i]), NULL);
 	return NULL;
+}
+
+/* A second one that forks: its children have whole books as well. */
+static void *forker_main(void *arg)
+{
+	uint64_t where;
+
+	while (!__atomic_load_n(&work.stop, __ATOMIC_RELAXED)) {
+		pid_t child = fork();
+		int status = 0;
+
+		if (child == 0) {
+			alarm(30);
+			_exit(vas_sync_check(&where) ? 1 : 0);
+		}
+		if (child > 0 && (waitpid(child, &status, 0) != child || status))
+			__atomic_store_n(&work.wrong, "a child of the other thread", __ATOMIC_RELAXED);
+		usleep(2000);
+	}
+	return arg;
 }
 
 /* What the parent holds all the time. */
@@ -176,7 +202,7 @@ static void hold_spans(void)
 
 static void test_under_load(uint64_t forks)
 {
-	pthread_t threads[WORKERS];
+	pthread_t threads[WORKERS], forker;
 	double longest = 0;
 	int bad = 0;
 	uint64_t i;
@@ -184,11 +210,14 @@ static void test_under_load(uint64_t forks)
 	for (unsigned t = 0; t < WORKERS; t++)
 		if (pthread_create(&threads[t], NULL, worker_main, (void *)(uintptr_t)(t + 1)))
 			tap_bail("no threads");
+	if (pthread_create(&forker, NULL, forker_main, NULL))
+		tap_bail("no threads");
 	for (i = 0; i < forks && !bad; i++)
 		bad = fork_once(&longest);
 	__atomic_store_n(&work.stop, true, __ATOMIC_RELAXED);
 	for (unsigned t = 0; t < WORKERS; t++)
 		pthread_join(threads[t], NULL);
+	pthread_join(forker, NULL);
 	ok(!bad, "each of %llu children has whole books and can use them (step %d)",
 	   (unsigned long long)i, bad);
 	ok(!work.wrong && work.reserved > 100, "%llu reservations beside them%s%s",
