@@ -193,6 +193,8 @@ static int answers(struct vas_region *asked, int want)
 	    vas_region_commit(asked, (void *)(uintptr_t)page, page, NULL) != want ||
 	    vas_region_split(asked, NULL, &asked) != want || vas_region_destroy(asked, NULL) != want)
 		return 10;
+	if (want == -EPERM)
+		return vas_region_stats(asked, &stats) ? 11 : 0;
 	if (vas_region_stats(asked, &stats) != want ||
 	    vas_region_next(asked, NULL, &block) != want ||
 	    vas_region_block_at(asked, NULL, &block) != want)
@@ -203,6 +205,11 @@ static int answers(struct vas_region *asked, int want)
 static int child_absent(void)
 {
 	return answers(region, -ESTALE);
+}
+
+static int child_shared(void)
+{
+	return answers(region, -EPERM);
 }
 
 static int child_unannounced(void)
@@ -223,6 +230,33 @@ static void ended(pid_t pid, const char *what)
 	is_u64((unsigned int)status, 0, "%s", what);
 }
 
+static void free_all(void)
+{
+	struct vas_block block;
+
+	while (vas_region_next(region, NULL, &block) == 0)
+		is_err(vas_region_free(region, block.start, NULL), 0, "freed");
+}
+
+/* A block of shared memory. */
+static void commit_shared(void)
+{
+	int fd = (int)syscall(SYS_memfd_create, "region", 0);
+	struct vas_block block;
+
+	VAS_OPTS(vas_commit_opts, commit);
+	VAS_OPTS(vas_alloc_opts, opts);
+	commit.flags = VAS_COMMIT_SHARED;
+	commit.fd = fd;
+	opts.flags = VAS_ALLOC_COMMIT;
+	opts.commit = &commit;
+	if (fd < 0 || ftruncate(fd, (off_t)page) ||
+	    vas_region_alloc(region, page, &opts, &block))
+		tap_bail("no shared memory");
+	*(char *)block.start = 1;
+	close(fd);
+}
+
 static void test_policy(enum vas_fork policy, int (*work)(void), const char *what)
 {
 	pid_t pid;
@@ -233,10 +267,13 @@ static void test_policy(enum vas_fork policy, int (*work)(void), const char *wha
 	opts.reserve = &reserve;
 	if (vas_region_create(64 * page, &opts, &region))
 		tap_bail("no region");
+	if (policy == VAS_FORK_SHARE)
+		commit_shared();
 	pid = fork();
 	if (pid == 0)
 		_exit(work());
 	ended(pid, what);
+	free_all();
 	end();
 }
 
@@ -260,6 +297,7 @@ int main(void)
 	test_fork();
 	test_policy(VAS_FORK_ABSENT, child_absent, "absent: every call says so");
 	test_policy(VAS_FORK_TRAP, child_absent, "trap: the same");
+	test_policy(VAS_FORK_SHARE, child_shared, "shared: nothing may be changed");
 	test_policy(VAS_FORK_WIPE, child, "wiped: it works");
 	test_unannounced();
 	return tap_done();
