@@ -150,7 +150,7 @@ static void test_split(void)
 	do {
 		starve(left++);
 		memset(&world->failure, 0, sizeof(world->failure));
-		err = vas_region_join(world->region, upper, &world->failure);
+		err = vas_region_unite(world->region, upper, &world->failure);
 		if (!done_or_refused(err, "merge"))
 			is_u64(world->space.stats.spans, 2, "two spans still");
 		feed();
