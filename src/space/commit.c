@@ -39,7 +39,21 @@ struct commit {
 	const struct vas_policy *policy;
 	struct vas_backing backing;
 	struct vas_extent extent; /* as it will be recorded */
+	bool whole; /* all of the range is one hole */
 };
+
+/* The next hole below end, from *position on. The lock is held, unless it is known beforehand. */
+VAS_HOT static bool commit_next(const struct commit *commit, uint64_t *position, uint64_t end,
+				struct vas_span *hole)
+{
+	if (!commit->whole)
+		return vas_extents_hole(&commit->work.holding->extents, position, end, hole);
+	if (*position >= end)
+		return false;
+	*hole = commit->work.range;
+	*position = vas_span_end(*hole);
+	return true;
+}
 
 /*
  * Memory into one hole. The recipe that MAP_FIXED wiped out is put on again,
@@ -102,8 +116,7 @@ static void commit_undo(struct commit *commit, uint64_t stop)
 	uint64_t position = commit->work.range.start;
 	struct vas_span hole;
 
-	while (position < stop &&
-	       vas_extents_hole(&commit->work.holding->extents, &position, stop, &hole))
+	while (position < stop && commit_next(commit, &position, stop, &hole))
 		commit_undo_hole(commit, hole, false);
 }
 
@@ -129,7 +142,7 @@ static int commit_kernel(struct commit *commit)
 	bool mapped;
 	int err;
 
-	while (vas_extents_hole(&commit->work.holding->extents, &position, end, &hole)) {
+	while (commit_next(commit, &position, end, &hole)) {
 		err = commit_hole(commit, hole, &mapped);
 		if (err) {
 			commit_undo(commit, hole.start);
@@ -158,7 +171,7 @@ static int commit_populate(struct commit *commit, struct vas_failure *failure)
 
 		/* The books of this range are nobody else's; those beside it are. */
 		vas_lock_take(&holding->lock);
-		found = vas_extents_hole(&holding->extents, &position, end, &hole);
+		found = commit_next(commit, &position, end, &hole);
 		vas_lock_drop(&holding->lock);
 		if (!found)
 			break;
@@ -192,7 +205,7 @@ static void commit_record(struct commit *commit)
 	struct vas_extents *extents = &commit->work.holding->extents;
 	struct vas_span hole;
 
-	while (vas_extents_hole(extents, &position, end, &hole))
+	while (commit_next(commit, &position, end, &hole))
 		vas_extents_set(extents, hole.start, vas_span_end(hole), &commit->extent);
 }
 
@@ -222,15 +235,17 @@ static int commit_locked(struct commit *commit, bool *dirty, struct vas_failure 
 	struct vas_holding *holding = commit->work.holding;
 	struct vas_extents *extents = &holding->extents;
 	uint64_t start = commit->work.range.start, end = vas_span_end(commit->work.range);
-	uint32_t holes = vas_extents_holes(extents, start, end);
 	struct vas_span hole;
+	uint32_t holes = 1;
 	int err;
 
 	*dirty = true;
-	if (holes == 0)
+	if (!vas_extents_hole(extents, &start, end, &hole))
 		return 0;
-	*dirty = !(vas_extents_hole(extents, &start, end, &hole) &&
-		   hole.size == commit->work.range.size);
+	commit->whole = hole.size == commit->work.range.size;
+	if (!commit->whole)
+		holes += vas_extents_holes(extents, start, end);
+	*dirty = !commit->whole;
 	if (holding->claimer && !holding->claimer->replaceable) {
 		failure->why = VAS_WHY_DEVICE;
 		return -EOPNOTSUPP;
