@@ -32,15 +32,17 @@ int vas_part_pin_used(struct vas_space *space, struct vas_holding *holding,
 void vas_part_unpin(struct vas_space *space, struct vas_holding *holding);
 
 /*
- * All or nothing; what is committed already keeps contents and protection. *dirty (may be NULL) is set when some of the
- * range was committed before. opts: loaded and checked.
+ * All or nothing; what is committed already keeps contents, protection and backing; what is guarded, emptied or
+ * held is mapped anew. *dirty (may be NULL) is set when some of the range was committed before. opts: loaded and
+ * checked. While pages are populated the lock is dropped; others that want the range wait.
  */
 int vas_part_commit(struct vas_space *space, struct vas_holding *holding, struct vas_span range,
 		    const struct vas_commit_opts *opts, bool *dirty, struct vas_failure *failure);
 /*
- * Down the retire ladder; *state is the worst that any piece came to. Fails only with -EINVAL for a part of
- * what is VAS_COMMIT_WHOLE, -ENOMEM when the books have no room for the split and none was promised, -EBUSY (veto, when not final), -EDEADLK.
- * final: part of a free: no veto, cannot fail if a promise covers it.
+ * Down the retire ladder (retire.c); *state is the worst that any piece came to. What is as reserved stays so.
+ * Fails only with -EINVAL for a part of what is VAS_COMMIT_WHOLE or of a huge page, -ENOMEM when the books have no
+ * room for the split and none was promised, -EBUSY (veto, when not final; or released meanwhile), -EDEADLK.
+ * final: part of a free: no veto; uses one promise up if there is any, and then cannot fail for lack of room.
  */
 int vas_part_decommit(struct vas_space *space, struct vas_holding *holding, struct vas_span range,
 		      bool final, enum vas_retired *state, struct vas_failure *failure);
@@ -51,7 +53,10 @@ int vas_part_guard(struct vas_space *space, struct vas_holding *holding, struct 
 int vas_part_unguard(struct vas_space *space, struct vas_holding *holding, struct vas_span range,
 		     struct vas_failure *failure);
 
-/* Room in the books for so many later final decommits of one range each. -ENOMEM. */
+/*
+ * Room in the books for so many later final decommits of one range each, whatever state each comes to. -ENOMEM.
+ * unpromise gives back those that no final decommit has used up.
+ */
 int vas_part_promise(struct vas_space *space, struct vas_holding *holding, uint32_t count);
 void vas_part_unpromise(struct vas_space *space, struct vas_holding *holding, uint32_t count);
 
@@ -70,7 +75,11 @@ struct vas_part {
 void vas_part_at(struct vas_space *space, struct vas_holding *holding, uint64_t address,
 		 struct vas_part *part);
 
-/* Tries again what is guarded, emptied or held, at most limit refusals; returns the bytes that became GONE. */
+/*
+ * Tries again what is guarded, emptied or held in live spans, until the kernel has refused limit times; returns the bytes
+ * that became GONE. Users are told by ops->retired, with no lock and no pin held. While another call tries, 0 at
+ * once. Every unpin, reserve and release does so with a limit of 1. No pin held.
+ */
 uint64_t vas_part_retry(struct vas_space *space, uint32_t limit);
 
 #endif

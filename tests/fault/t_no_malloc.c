@@ -182,6 +182,28 @@ static void notices(void)
 	ok(told >= 6, "the hooks were called %lu times", told);
 }
 
+static void memory_inside(void)
+{
+	enum vas_retired state;
+	struct vas_span span;
+	char *start;
+
+	VAS_OPTS(vas_commit_opts, opts);
+	is_err(CALL(vas_reserve(64 * page, NULL, &span)), 0, "a span");
+	start = vas_span_pointer(span);
+	opts.flags = VAS_COMMIT_SHARED | VAS_COMMIT_PUNCH;
+	opts.fd = memfd_create("no_malloc", 0);
+	is_err(ftruncate(opts.fd, (off_t)(8 * page)), 0, "an object");
+	is_err(CALL(vas_commit(start, 8 * page, &opts)), 0, "vas_commit of an object");
+	is_err(CALL(vas_commit(start + 8 * page, 40 * page, NULL)), 0, "and beside it");
+	is_err(CALL(vas_protect(start + 4 * page, 8 * page, PROT_READ)), 0, "vas_protect");
+	is_err(CALL(vas_guard(start + 20 * page, page)), 0, "vas_guard");
+	is_err(CALL(vas_unguard(start + 20 * page, page)), 0, "vas_unguard");
+	is_err(CALL(vas_decommit(start + 2 * page, 20 * page, &state)), 0, "vas_decommit");
+	close(opts.fd);
+	is_err(CALL(vas_release(start, NULL)), 0, "and the end of it");
+}
+
 static void adoption(void)
 {
 	void *own = mmap(NULL, 16 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -270,6 +292,7 @@ int main(void)
 	layouts();
 	questions();
 	notices();
+	memory_inside();
 	adoption();
 	forks();
 	tap_case("after fork", after_fork, NULL, 20);
