@@ -94,8 +94,11 @@ static bool contents_agree(struct region_model *model, const struct region_book 
 
 		if (!page->committed || !(page->prot & PROT_READ) || page->guard || page->unsettled)
 			continue;
-		if (*byte != page_value(model, page))
-			return wrong(model, "contents differ", book, i);
+		if (*byte == page_value(model, page))
+			continue;
+		tap_diag("byte %u instead of %u; object %d at %u, prot %u", *byte,
+			 page_value(model, page), page->object, page->offset, page->prot);
+		return wrong(model, "contents differ", book, i);
 	}
 	return true;
 }

@@ -101,6 +101,9 @@ static bool step_destroy(struct region_model *model, struct region_book *book)
 	enum vas_retired state;
 	int err = vas_region_destroy(book->region, &state);
 
+	for (unsigned i = 0; i < book->pages; i++)
+		if (book->page[i].committed && book->page[i].punch)
+			model->object[book->page[i].offset] = 0;
 	book->region = NULL;
 	return err == 0 ? true : wrong(model, "destroy", err, 0);
 }
@@ -205,6 +208,9 @@ static bool step_alloc(struct region_model *model, struct region_book *book)
 	opts.flags = directions[below(model, 4)];
 	if (below(model, 3) == 0)
 		opts.flags |= VAS_ALLOC_COMMIT;
+	/* Warm memory is zeroed by writing to it, which a simulated address does not bear. */
+	if (!model->target->accessible || below(model, 4) == 0)
+		opts.flags |= VAS_ALLOC_DIRTY;
 	err = vas_region_alloc(book->region, want.size, &opts, &block);
 	if (err)
 		return refusal_is_right(model, book, &want, err);
@@ -214,7 +220,7 @@ static bool step_alloc(struct region_model *model, struct region_book *book)
 		return wrong(model, "a place that does not fit", page, (int64_t)pages);
 	best = region_model_first(model, book, &want, opts.flags & VAS_ALLOC_HIGH, false);
 	if ((opts.flags & (VAS_ALLOC_LOW | VAS_ALLOC_HIGH)) && !model->target->limited &&
-	    !(opts.flags & VAS_ALLOC_COMMIT && model->target->cache_bytes) && best != (int)page)
+	    !model->target->cache_bytes && best != (int)page)
 		return wrong(model, "not the outermost place", page, best);
 	if (!dirty_is_told(model, book, page, &block))
 		return false;
