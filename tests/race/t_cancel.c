@@ -83,6 +83,8 @@ CALL(topology_error) { return !vas_topology_error(); }
 CALL(region_create) { return vas_region_create(256 * page, NULL, &region); }
 CALL(region_free) { return vas_region_free(region, second.start, NULL); }
 CALL(region_destroy) { return vas_region_destroy(region, NULL); }
+CALL(region_tick) { return vas_region_tick(region, 1); }
+CALL(region_trim) { return vas_region_trim(region, UINT64_MAX, NULL); }
 CALL(region_merge) { return vas_region_merge(region, upper); }
 
 CALL(notice_subscribe)
@@ -367,7 +369,7 @@ static const struct {
 	ROW(region_protect), ROW(region_guard), ROW(region_unguard), ROW(region_decommit),
 	ROW(region_park), ROW(region_detached), ROW(region_manifest),
 	ROW(region_from_manifest), ROW(region_unpark), ROW(region_block_at), ROW(region_next), ROW(region_stats), ROW(region_split_block),
-	ROW(region_merge_blocks), ROW(region_free), ROW(region_split), ROW(region_merge),
+	ROW(region_merge_blocks), ROW(region_free), ROW(region_tick), ROW(region_trim), ROW(region_split), ROW(region_merge),
 	ROW(region_destroy), ROW(notice_cancel), ROW(release), ROW(shutdown),
 #undef ROW
 };
