@@ -368,8 +368,9 @@ static const struct {
 	ROW(region_create), ROW(region_alloc), ROW(region_resize), ROW(region_commit),
 	ROW(region_protect), ROW(region_guard), ROW(region_unguard), ROW(region_decommit),
 	ROW(region_park), ROW(region_detached), ROW(region_manifest),
-	ROW(region_from_manifest), ROW(region_unpark), ROW(region_block_at), ROW(region_next), ROW(region_stats), ROW(region_split_block),
-	ROW(region_merge_blocks), ROW(region_free), ROW(region_tick), ROW(region_trim), ROW(region_split), ROW(region_merge),
+	ROW(region_from_manifest), ROW(region_unpark), ROW(region_block_at), ROW(region_next),
+	ROW(region_stats), ROW(region_split_block), ROW(region_merge_blocks), ROW(region_free),
+	ROW(region_tick), ROW(region_trim), ROW(region_split), ROW(region_merge),
 	ROW(region_destroy), ROW(notice_cancel), ROW(release), ROW(shutdown),
 #undef ROW
 };
