@@ -352,7 +352,7 @@ VAS_API int vas_region_next(struct vas_region *region, const void *address, stru
 
 /*
  * Tells the region the time, in a unit of the caller's that never goes back; an earlier time than was told before counts
- * as that. Cached memory that was freed opts.cache_age ago or longer is given back.
+ * as that. Cached memory that was freed opts.cache_age ago or longer is given back, and what all threads have passed.
  *
  * Errors; nothing is changed then:
  *  -EINVAL	region is NULL
@@ -378,6 +378,53 @@ VAS_API int vas_region_tick(struct vas_region *region, uint64_t now);
  * Allocates nothing. Thread-safe. Not signal-safe.
  */
 VAS_API int vas_region_trim(struct vas_region *region, uint64_t target, uint64_t *given);
+
+/*
+ * Quarantine (VAS_REGION_QUARANTINE). A thread joins once, enters before it uses pointers to blocks that
+ * other threads may free, and leaves when it has none any more. A freed block keeps its addresses and
+ * contents, and vas_region_free tells VAS_RETIRED_WAITING, until every thread that had entered by then has left. Frees
+ * and allocations give such blocks back step by step; vas_region_tick and vas_region_trim as many as can
+ * be. Threads that ended count as having left.
+ */
+struct vas_region_thread;
+/*
+ * Makes the calling thread known to the region and writes its handle, valid until vas_region_quit or until the
+ * region is destroyed. A thread that joins again has the same handle and is outside.
+ *
+ * Errors, with *thread untouched:
+ *  -EINVAL	region or thread is NULL, or the region has no VAS_REGION_QUARANTINE
+ *  -ENOMEM	no memory for the library's own books
+ *  -EPERM	a sandbox denies gettid
+ *  -ENOSYS	the same
+ *  -ESTALE	in a forked child that has nothing of the region
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_region_join(struct vas_region *region, struct vas_region_thread **thread);
+/*
+ * Ends that; the handle must not be used any more. From any thread, if the handle's does not use it.
+ *
+ * Errors; nothing is changed then:
+ *  -EINVAL	thread is NULL, or has not joined
+ *  -ESTALE	in a forked child that has nothing of the region
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
+ *
+ * Allocates nothing. Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_region_quit(struct vas_region_thread *thread);
+/*
+ * The calling thread, whose handle it is, may use blocks from here on, until as many calls of
+ * vas_region_leave. No lock, no system call, no waiting. NULL does nothing. A child that was forked inside
+ * is inside.
+ * Cannot fail. Thread-safe; signal-safe.
+ */
+VAS_API void vas_region_enter(struct vas_region_thread *thread);
+/*
+ * The reverse: the thread has no pointers to blocks any more. NULL does nothing.
+ * Cannot fail. Thread-safe; signal-safe.
+ */
+VAS_API void vas_region_leave(struct vas_region_thread *thread);
 
 struct vas_region_stats {
 	size_t size; /* set by the caller: sizeof(struct vas_region_stats) */

@@ -337,9 +337,12 @@ int vas_region_tick(struct vas_region *region, uint64_t now)
 	struct vas_failure failure;
 	int err = changeable(region, &failure);
 
-	if (!err)
-		(void)vas_cache_age(region, now);
-	return err;
+	if (err)
+		return err;
+	if (vas_quarantine_is_on(region))
+		(void)vas_quarantine_advance(region, UINT32_MAX, false);
+	(void)vas_cache_age(region, now);
+	return 0;
 }
 
 int vas_region_trim(struct vas_region *region, uint64_t target, uint64_t *given)
@@ -350,8 +353,44 @@ int vas_region_trim(struct vas_region *region, uint64_t target, uint64_t *given)
 
 	if (err)
 		return err;
-	got = vas_cache_drain(region, target);
+	got = region->user.ops->reclaim(&region->user, target);
 	if (given)
 		*given = got;
 	return 0;
+}
+
+int vas_region_join(struct vas_region *region, struct vas_region_thread **thread)
+{
+	struct vas_failure failure;
+
+	begin(&failure, VAS_OPERATION_REGION, 0, NULL);
+	if (!region || !thread)
+		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	return finish(&failure, vas_quarantine_join(region, &failure, thread));
+}
+
+int vas_region_quit(struct vas_region_thread *thread)
+{
+	struct vas_failure failure;
+
+	begin(&failure, VAS_OPERATION_REGION, 0, NULL);
+	if (!thread)
+		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	return finish(&failure, vas_quarantine_quit(thread, &failure));
+}
+
+void vas_region_enter(struct vas_region_thread *thread)
+{
+	if (!thread || thread->depth++)
+		return;
+	/* With a full fence: what a free that does not see this did before is seen after it. */
+	__atomic_store_n(&thread->entered, __atomic_load_n(thread->epoch, __ATOMIC_ACQUIRE),
+			 __ATOMIC_SEQ_CST);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+void vas_region_leave(struct vas_region_thread *thread)
+{
+	if (thread && --thread->depth == 0)
+		__atomic_store_n(&thread->entered, 0, __ATOMIC_RELEASE);
 }

@@ -25,6 +25,7 @@
 #include "region/region.h"
 
 #define PLACES (VAS_ALLOC_LOW | VAS_ALLOC_HIGH | VAS_ALLOC_EXACT | VAS_ALLOC_RANDOM)
+#define ADVANCE 4u /* blocks that a free lets out of quarantine */
 #define RETRIES 16u /* refusals that an allocation without room bears, in getting RETIRED blocks back */
 
 _Static_assert(VAS_ALLOC_LOW == VAS_BLOCKS_LOW && VAS_ALLOC_HIGH == VAS_BLOCKS_HIGH &&
@@ -98,7 +99,7 @@ static int alloc_record(struct vas_region *region, uint32_t tag, uint32_t *mark)
 	uint32_t number;
 	int err;
 
-	if (!tag)
+	if (!tag && !vas_quarantine_is_on(region))
 		return 0;
 	err = vas_record_take(region, &number);
 	if (err)
@@ -325,6 +326,21 @@ static void block_keep(struct vas_region *region, struct vas_span span)
 	region->retired++;
 }
 
+/* Its memory is gone: the block is free, or its addresses wait. Lock held. */
+static void block_leave(struct vas_region *region, uint64_t start, uint32_t *mark)
+{
+	const uint32_t waits = VAS_REGION_DELAY | VAS_REGION_QUARANTINE;
+	struct vas_block_info info;
+
+	if ((region->flags & waits) != VAS_REGION_DELAY ||
+	    vas_blocks_at(region->blocks, start, &info) || !vas_mark_record(info.mark)) {
+		block_vacate(region, start, mark);
+		return;
+	}
+	info.mark &= ~VAS_MARK_PROMISED;
+	vas_quarantine_put(region, &info);
+}
+
 int vas_block_retire(struct vas_region *region, struct vas_span span, struct vas_failure *failure,
 		     enum vas_retired *state)
 {
@@ -342,7 +358,7 @@ int vas_block_retire(struct vas_region *region, struct vas_span span, struct vas
 	vas_lock_take(&region->lock);
 	region->unfinished--;
 	if (__builtin_expect(is_usable(reached), 1))
-		block_vacate(region, span.start, &mark);
+		block_leave(region, span.start, &mark);
 	else
 		block_keep(region, span);
 	vas_region_unlock(region);
@@ -373,12 +389,31 @@ static void free_undo(struct vas_region *region, const struct vas_block_info *in
 	vas_region_unlock(region);
 }
 
+/* A few of those that wait move on. No lock. */
+static void free_advance(struct vas_region *region)
+{
+	if (__builtin_expect(vas_quarantine_is_on(region), 0))
+		(void)vas_quarantine_advance(region, ADVANCE, false);
+}
+
+/* The block waits until all threads have passed. Lock held; not after success. */
+static bool free_waiting(struct vas_region *region, const struct vas_block_info *info)
+{
+	if (!(region->flags & VAS_REGION_QUARANTINE) || !vas_mark_record(info->mark))
+		return false;
+	free_count(region, info->span.size);
+	vas_quarantine_put(region, info);
+	vas_region_unlock(region);
+	free_advance(region);
+	return true;
+}
+
 /* Keeps the block in the cache, if it suits. Lock held; not after success. */
 static bool free_warm(struct vas_region *region, const struct vas_block_info *info)
 {
 	bool over;
 
-	if (!(info->mark & VAS_MARK_PLAIN) || !vas_cache_admits(region, info->span.size) ||
+	if (vas_quarantine_is_on(region) || !(info->mark & VAS_MARK_PLAIN) || !vas_cache_admits(region, info->span.size) ||
 	    !vas_cache_put(region, info->span))
 		return false;
 	if (vas_mark_record(info->mark))
@@ -401,6 +436,10 @@ int vas_block_free(struct vas_region *region, uint64_t start, struct vas_failure
 	if (err)
 		return err;
 	err = vas_block_find(region, start, failure, &info);
+	if (!err && free_waiting(region, &info)) {
+		*state = VAS_RETIRED_WAITING;
+		return 0;
+	}
 	if (!err && free_warm(region, &info)) {
 		*state = VAS_RETIRED_WARM;
 		return 0;
@@ -413,9 +452,10 @@ int vas_block_free(struct vas_region *region, uint64_t start, struct vas_failure
 	}
 	free_count(region, info.span.size);
 	if (!(info.mark & VAS_MARK_PROMISED)) {
-		vas_block_drop(region, start);
+		block_leave(region, start, &info.mark);
 		vas_region_unlock(region);
 		*state = VAS_RETIRED_GONE;
+		free_advance(region);
 		return 0;
 	}
 	region->unfinished++;
@@ -423,6 +463,8 @@ int vas_block_free(struct vas_region *region, uint64_t start, struct vas_failure
 	err = vas_block_retire(region, info.span, failure, state);
 	if (err)
 		free_undo(region, &info);
+	else
+		free_advance(region);
 	return err;
 }
 

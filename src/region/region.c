@@ -27,6 +27,7 @@
 #include "base/number.h"
 #include "space/notice.h"
 #include "space/park.h"
+#include "sys/environment.h"
 
 #define PIECE_LARGEST (2u << 20) /* what struct vas_pages hands out at most */
 #define PROMISES      32u /* asked for at once */
@@ -199,7 +200,12 @@ static void user_retired(struct vas_holding_user *user, struct vas_span span)
 
 static uint64_t user_reclaim(struct vas_holding_user *user, uint64_t target)
 {
-	return vas_cache_drain(vas_region_of(user), target);
+	struct vas_region *region = vas_region_of(user);
+	uint64_t got = 0;
+
+	if (vas_quarantine_is_on(region))
+		got = vas_quarantine_advance(region, UINT32_MAX, true);
+	return got < target ? got + vas_cache_drain(region, target - got) : got;
 }
 
 static uint64_t user_warm(struct vas_holding_user *user)
@@ -217,6 +223,8 @@ static uint64_t user_warm(struct vas_holding_user *user)
 
 bool vas_region_relieve(struct vas_region *region, struct vas_span span)
 {
+	if (vas_quarantine_is_on(region) && vas_quarantine_advance(region, UINT32_MAX, true))
+		return true;
 	if (span.size)
 		return vas_cache_drain_span(region, span) != 0;
 	return vas_cache_drain(region, UINT64_MAX) != 0;
@@ -225,6 +233,7 @@ bool vas_region_relieve(struct vas_region *region, struct vas_span span)
 static void user_fork_prepare(struct vas_holding_user *user)
 {
 	vas_lock_fork_hold(&vas_region_of(user)->lock);
+	vas_quarantine_fork_prepare(vas_region_of(user));
 }
 
 static bool user_fork_quiet(struct vas_holding_user *user)
@@ -272,6 +281,7 @@ static void user_fork_child(struct vas_holding_user *user, int state)
 		region->pending = 0;
 		fork_orphans(region);
 	}
+	vas_quarantine_fork_child(region);
 	vas_lock_fork_reset(&region->lock);
 }
 
@@ -425,8 +435,9 @@ int vas_region_make(struct vas_space *space, uint64_t size, const struct vas_reg
 	region->cache_bytes = opts->cache_bytes;
 	region->cache_block = opts->cache_block;
 	region->cache_age = opts->cache_age;
-	region->flags = opts->flags;
+	region->flags = opts->flags | (vas_environment_get()->debug & VAS_REGION_DELAY);
 	region->fill = region_fill;
+	region->quarantine.epoch = 1;
 	err = region_build(region, size, opts, failure);
 	if (err) {
 		vas_region_give(space, region, sizeof(*region));
@@ -443,6 +454,7 @@ void vas_region_forget(struct vas_region *region)
 	vas_blocks_destroy(region->blocks);
 	vas_records_free(region);
 	vas_cache_free(region);
+	vas_quarantine_free(region);
 	vas_region_give(space, region, sizeof(*region));
 }
 

@@ -21,6 +21,7 @@
 #include "core/blocks.h"
 #include "record/report.h"
 #include "region/cache.h"
+#include "region/quarantine.h"
 #include "region/records.h"
 #include "space/part.h"
 #include "space/space.h"
@@ -92,6 +93,7 @@ struct vas_region {
 	struct vas_blocks *blocks;
 	struct vas_records records;
 	struct vas_cache cache;
+	struct vas_quarantine quarantine;
 	uint64_t pending; /* bytes of commits on their way, when there is a cap */
 	uint32_t promises; /* of the engine's, for blocks that will be committed */
 	bool whole; /* something was committed with VAS_COMMIT_WHOLE, ever */

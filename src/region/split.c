@@ -27,6 +27,7 @@
 static bool is_quiet(const struct vas_region *region)
 {
 	return region->unfinished == 0 && region->orphans == 0 && region->cache.count == 0 &&
+	       region->quarantine.count == 0 &&
 	       __atomic_load_n(&region->pins, __ATOMIC_ACQUIRE) == 0;
 }
 
@@ -34,6 +35,9 @@ static int quiet_refusal(struct vas_region *region, struct vas_failure *failure)
 {
 	uint64_t owner;
 
+	/* Threads have joined the region as it is. */
+	if (region->flags & VAS_REGION_QUARANTINE)
+		return vas_region_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
 	if (region->state == VAS_REGION_PARKED)
 		return vas_region_refuse(failure, VAS_WHY_PARKED, -EBUSY);
 	if (region->state != VAS_REGION_LIVE)
@@ -241,6 +245,7 @@ static int cut_make(const struct vas_region *like, struct vas_failure *failure,
 	region->cache_age = like->cache_age;
 	region->flags = like->flags;
 	region->fill = like->fill;
+	region->quarantine.epoch = 1;
 	*made = region;
 	return 0;
 }

@@ -139,13 +139,14 @@ int vas_region_sum(struct vas_region *region, struct vas_failure *failure,
 	stats->frees = region->frees;
 	stats->warm_hits = region->warm_hits;
 	stats->warm = region->cache.bytes;
+	stats->waiting = region->quarantine.bytes;
 	sum_parts(region, stats);
 	return 0;
 }
 
 bool vas_region_check(struct vas_region *region)
 {
-	uint64_t position = region->span.start, live = 0, used = 0, retired = 0, warm = 0;
+	uint64_t position = region->span.start, live = 0, used = 0, retired = 0, warm = 0, waiting = 0;
 	uint32_t unfinished = 0, orphans = 0, records = 0;
 	struct vas_block_info info;
 	bool right;
@@ -156,6 +157,7 @@ bool vas_region_check(struct vas_region *region)
 		position = vas_range_end(info.span);
 		if (!info.live)
 			continue;
+		waiting += vas_mark_is(info.mark, VAS_MARK_WAITING) ? info.span.size : 0;
 		if (vas_mark_is(info.mark, VAS_MARK_WARM))
 			warm += info.span.size;
 		else
@@ -170,7 +172,7 @@ bool vas_region_check(struct vas_region *region)
 	right = right && live == region->live && used == region->used &&
 		retired == region->retired && unfinished == region->unfinished &&
 		orphans == region->orphans && records == region->records.count &&
-		warm == region->cache.bytes && vas_cache_check(region);
+		waiting == region->quarantine.bytes && warm == region->cache.bytes && vas_cache_check(region);
 	vas_region_unlock(region);
 	return right;
 }

@@ -194,6 +194,35 @@ void check_region_free(void)
 	check_starts("vas_region_free", call_free);
 }
 
+void check_region_join(void)
+{
+	struct vas_region_thread *thread;
+	struct vas_block block;
+	struct vas_region *region = made(&block);
+
+	answer("vas_region_join", "a region that is NULL", vas_region_join(NULL, &thread), EINVAL, ARGUMENT);
+	answer("vas_region_join", "a thread that is NULL", vas_region_join(region, NULL), EINVAL, ARGUMENT);
+	answer("vas_region_join", "no quarantine", vas_region_join(region, &thread), EINVAL, ARGUMENT);
+	unmade(region);
+}
+
+void check_region_enter(void)
+{
+	vas_region_enter(NULL);
+	ok(errno == EXDEV, "vas_region_enter: nothing enters nothing");
+}
+
+void check_region_leave(void)
+{
+	vas_region_leave(NULL);
+	ok(errno == EXDEV, "vas_region_leave: nothing leaves nothing");
+}
+
+void check_region_quit(void)
+{
+	answer("vas_region_quit", "NULL", vas_region_quit(NULL), EINVAL, ARGUMENT);
+}
+
 void check_region_tick(void)
 {
 	answer("vas_region_tick", "a region that is NULL", vas_region_tick(NULL, 1), EINVAL, ARGUMENT);
