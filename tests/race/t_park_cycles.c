@@ -81,23 +81,32 @@ static bool lies_inside(const unsigned char *start)
 	return (uint64_t)(uintptr_t)start - field.span.start < field.span.size;
 }
 
-/* Read through the kernel: what was there may be anything by now, also inaccessible. */
+/*
+ * Read and written through the kernel: what was there may be anything by now, or nothing. By raw calls,
+ * since who wrote to an address before is not the subject either.
+ */
+static bool copy_eight(int pipe_fd[2], void *to, const void *from)
+{
+	uint64_t lost;
+
+	if (syscall(SYS_write, pipe_fd[1], from, sizeof(lost)) != sizeof(lost))
+		return false;
+	if (syscall(SYS_read, pipe_fd[0], to, sizeof(lost)) == sizeof(lost))
+		return true;
+	(void)syscall(SYS_read, pipe_fd[0], &lost, sizeof(lost));
+	return false;
+}
+
 static uint64_t peek(int pipe_fd[2], const void *address)
 {
 	uint64_t value = 0;
 
-	if (write(pipe_fd[1], address, sizeof(value)) != sizeof(value) ||
-	    read(pipe_fd[0], &value, sizeof(value)) != sizeof(value))
-		return 0;
-	return value;
+	return copy_eight(pipe_fd, &value, address) ? value : 0;
 }
 
-/* Written through the kernel as well: the control unmaps whatever is there. */
 static void poke(int pipe_fd[2], void *address, uint64_t value)
 {
-	if (write(pipe_fd[1], &value, sizeof(value)) == sizeof(value) &&
-	    read(pipe_fd[0], address, sizeof(value)) != sizeof(value))
-		(void)!read(pipe_fd[0], &value, sizeof(value));
+	(void)copy_eight(pipe_fd, address, &value);
 }
 
 /* Maps in the middle of the region, if it can; stamps what it got, and looks whether that stays. */
