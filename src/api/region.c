@@ -6,6 +6,7 @@
 
 #include "api/edge.h"
 #include "base/code.h"
+#include "base/hot.h"
 #include "region/region.h"
 
 /* The first versions' sizes: what older callers may pass. */
@@ -110,7 +111,7 @@ static int load_alloc(const struct vas_alloc_opts *opts, struct vas_alloc_opts *
 	return err;
 }
 
-int vas_region_alloc(struct vas_region *region, uint64_t size, const struct vas_alloc_opts *opts,
+VAS_HOT int vas_region_alloc(struct vas_region *region, uint64_t size, const struct vas_alloc_opts *opts,
 		     struct vas_block *block)
 {
 	struct vas_commit_opts commit;
@@ -130,7 +131,7 @@ int vas_region_alloc(struct vas_region *region, uint64_t size, const struct vas_
 	return err;
 }
 
-int vas_region_free(struct vas_region *region, void *start, enum vas_retired *state)
+VAS_HOT int vas_region_free(struct vas_region *region, void *start, enum vas_retired *state)
 {
 	struct vas_failure failure;
 	enum vas_retired reached;
@@ -155,7 +156,7 @@ int vas_region_resize(struct vas_region *region, void *start, uint64_t size)
 	return finish(&failure, vas_block_resize(region, number_of(start), size, &failure));
 }
 
-int vas_region_split_block(struct vas_region *region, void *start, void *at)
+VAS_HOT int vas_region_split_block(struct vas_region *region, void *start, void *at)
 {
 	struct vas_failure failure;
 
@@ -165,7 +166,7 @@ int vas_region_split_block(struct vas_region *region, void *start, void *at)
 	return finish(&failure, vas_block_split(region, number_of(start), number_of(at), &failure));
 }
 
-int vas_region_merge_blocks(struct vas_region *region, void *lower, void *upper)
+VAS_HOT int vas_region_merge_blocks(struct vas_region *region, void *lower, void *upper)
 {
 	struct vas_failure failure;
 
@@ -211,7 +212,7 @@ static int load_range(const struct vas_region *region, const void *start, uint64
 	return 0;
 }
 
-int vas_region_commit(struct vas_region *region, void *start, uint64_t size,
+VAS_HOT int vas_region_commit(struct vas_region *region, void *start, uint64_t size,
 		      const struct vas_commit_opts *opts)
 {
 	struct vas_commit_opts known;
@@ -232,7 +233,7 @@ int vas_region_commit(struct vas_region *region, void *start, uint64_t size,
 	return err;
 }
 
-int vas_region_decommit(struct vas_region *region, void *start, uint64_t size,
+VAS_HOT int vas_region_decommit(struct vas_region *region, void *start, uint64_t size,
 			enum vas_retired *state)
 {
 	struct vas_failure failure;
@@ -288,7 +289,7 @@ int vas_region_unguard(struct vas_region *region, void *start, uint64_t size)
 	return guard(region, start, size, false);
 }
 
-int vas_region_block_at(struct vas_region *region, const void *address, struct vas_block *block)
+VAS_HOT int vas_region_block_at(struct vas_region *region, const void *address, struct vas_block *block)
 {
 	struct vas_failure failure;
 

@@ -23,6 +23,7 @@
 #include <errno.h>
 
 #include "base/assert.h"
+#include "base/hot.h"
 #include "base/number.h"
 #include "base/random.h"
 #include "core/blocks_search.h"
@@ -154,7 +155,7 @@ static int query_make(const struct vas_blocks *blocks, const struct vas_block_re
 	return vas_block_fit_low(query, query->min, query->max, &start) ? 0 : -ERANGE;
 }
 
-static int place_exact(const struct vas_blocks *blocks, const struct vas_block_query *query,
+static int place_exact(struct vas_blocks *blocks, const struct vas_block_query *query,
 		       uint64_t address, struct vas_block_place *place)
 {
 	*place = vas_block_tree_find(blocks, address);
@@ -223,7 +224,7 @@ static int alloc_locked(struct vas_blocks *blocks, const struct vas_block_reques
 	return 0;
 }
 
-int vas_blocks_alloc(struct vas_blocks *blocks, const struct vas_block_request *request,
+VAS_HOT int vas_blocks_alloc(struct vas_blocks *blocks, const struct vas_block_request *request,
 		     uint64_t *start)
 {
 	vas_blocks_enter(blocks);
@@ -236,7 +237,7 @@ static bool in_span(const struct vas_blocks *blocks, uint64_t address)
 }
 
 /* The block that covers address. -ERANGE, -ENOENT. place.index is the block's. */
-static int block_covering(const struct vas_blocks *blocks, uint64_t address,
+VAS_HOT static int block_covering(struct vas_blocks *blocks, uint64_t address,
 			  struct vas_block_place *place)
 {
 	if (!in_span(blocks, address))
@@ -249,7 +250,7 @@ static int block_covering(const struct vas_blocks *blocks, uint64_t address,
 }
 
 /* The block that starts at an address, by the rules of free. */
-static int block_starting(const struct vas_blocks *blocks, uint64_t start,
+VAS_HOT static int block_starting(struct vas_blocks *blocks, uint64_t start,
 			  struct vas_block_place *place)
 {
 	int error = block_covering(blocks, start, place);
@@ -282,13 +283,13 @@ static int free_locked(struct vas_blocks *blocks, uint64_t start, struct vas_blo
 	return 0;
 }
 
-int vas_blocks_free(struct vas_blocks *blocks, uint64_t start, struct vas_block_info *info)
+VAS_HOT int vas_blocks_free(struct vas_blocks *blocks, uint64_t start, struct vas_block_info *info)
 {
 	vas_blocks_enter(blocks);
 	return vas_blocks_leave(blocks, free_locked(blocks, start, info));
 }
 
-int vas_blocks_at(struct vas_blocks *blocks, uint64_t address, struct vas_block_info *info)
+VAS_HOT int vas_blocks_at(struct vas_blocks *blocks, uint64_t address, struct vas_block_info *info)
 {
 	struct vas_block_place place;
 	int error;
@@ -367,7 +368,7 @@ static int split_locked(struct vas_blocks *blocks, uint64_t start, uint64_t at)
 	return 0;
 }
 
-int vas_blocks_split(struct vas_blocks *blocks, uint64_t start, uint64_t at)
+VAS_HOT int vas_blocks_split(struct vas_blocks *blocks, uint64_t start, uint64_t at)
 {
 	vas_blocks_enter(blocks);
 	return vas_blocks_leave(blocks, split_locked(blocks, start, at));
@@ -394,7 +395,7 @@ static int merge_locked(struct vas_blocks *blocks, uint64_t lower, uint64_t uppe
 	return 0;
 }
 
-int vas_blocks_merge(struct vas_blocks *blocks, uint64_t lower, uint64_t upper)
+VAS_HOT int vas_blocks_merge(struct vas_blocks *blocks, uint64_t lower, uint64_t upper)
 {
 	vas_blocks_enter(blocks);
 	return vas_blocks_leave(blocks, merge_locked(blocks, lower, upper));
@@ -417,7 +418,7 @@ static int mark_locked(struct vas_blocks *blocks, uint64_t start, uint32_t *expe
 	return 0;
 }
 
-int vas_blocks_mark(struct vas_blocks *blocks, uint64_t start, uint32_t *expected, uint32_t mark)
+VAS_HOT int vas_blocks_mark(struct vas_blocks *blocks, uint64_t start, uint32_t *expected, uint32_t mark)
 {
 	vas_blocks_enter(blocks);
 	return vas_blocks_leave(blocks, mark_locked(blocks, start, expected, mark));

@@ -16,6 +16,7 @@
  */
 #include "core/blocks_search.h"
 
+#include "base/hot.h"
 #include "base/number.h"
 
 #define NONE UINT64_MAX
@@ -82,7 +83,7 @@ static uint64_t steps_to_boundary(const struct vas_block_query *query, uint64_t 
 			      boundary - at, boundary - at + slack);
 }
 
-bool vas_block_fit_low(const struct vas_block_query *query, uint64_t start, uint64_t end,
+VAS_HOT bool vas_block_fit_low(const struct vas_block_query *query, uint64_t start, uint64_t end,
 		       uint64_t *place)
 {
 	uint64_t from = start > query->min ? start : query->min;

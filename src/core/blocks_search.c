@@ -22,6 +22,7 @@
  */
 #include "core/blocks_search.h"
 
+#include "base/hot.h"
 #include "base/number.h"
 
 #define LOOKS 64u
@@ -117,7 +118,7 @@ static bool answer(const struct search *search, struct vas_block_place *place, u
 	return true;
 }
 
-bool vas_block_search_low(const struct vas_blocks *blocks, const struct vas_block_query *query,
+VAS_HOT bool vas_block_search_low(const struct vas_blocks *blocks, const struct vas_block_query *query,
 			  struct vas_block_place *place, uint64_t *start)
 {
 	struct search search;
@@ -145,7 +146,7 @@ static uint64_t sure_size(const struct vas_block_query *query)
 	return sure;
 }
 
-bool vas_block_search_any(const struct vas_blocks *blocks, const struct vas_block_query *query,
+VAS_HOT bool vas_block_search_any(const struct vas_blocks *blocks, const struct vas_block_query *query,
 			  struct vas_block_place *place, uint64_t *start)
 {
 	struct search search = {

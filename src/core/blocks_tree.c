@@ -32,6 +32,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/hot.h"
 #include "base/number.h"
 
 #define CHUNK_LEAST 4096u
@@ -50,6 +51,7 @@ static struct vas_block_node *node_take(struct vas_blocks *blocks, uint32_t leve
 
 static void node_give(struct vas_blocks *blocks, struct vas_block_node *node)
 {
+	blocks->last = NULL;
 	node->parent = (struct vas_block_inner *)blocks->spare;
 	blocks->spare = node;
 	blocks->spare_count++;
@@ -103,7 +105,7 @@ static int spare_ensure(struct vas_blocks *blocks, uint64_t count)
  * nodes at least half full: so n of them make n / (LEAF - 1) leaves, and inner nodes
  * as the geometric series says; and a few on each level that were begun.
  */
-int vas_block_tree_prepare(struct vas_blocks *blocks, uint64_t n)
+VAS_HOT int vas_block_tree_prepare(struct vas_blocks *blocks, uint64_t n)
 {
 	uint64_t leaves = n / (VAS_BLOCK_LEAF - 1);
 	uint64_t inner = leaves / (VAS_BLOCK_FAN / 2 - 1);
@@ -112,7 +114,7 @@ int vas_block_tree_prepare(struct vas_blocks *blocks, uint64_t n)
 	return spare_ensure(blocks, leaves + inner + 2 * levels);
 }
 
-int vas_block_tree_prepare_at(struct vas_blocks *blocks, struct vas_block_place place)
+VAS_HOT int vas_block_tree_prepare_at(struct vas_blocks *blocks, struct vas_block_place place)
 {
 	struct vas_block_inner *inner = place.leaf->node.parent;
 	uint64_t count = 1;
@@ -141,7 +143,7 @@ static uint64_t node_key(struct vas_block_node *node)
 }
 
 /* The largest gap of a leaf after its start is aligned. */
-static uint64_t leaf_room(const struct vas_block_leaf *leaf, uint64_t alignment)
+VAS_HOT static uint64_t leaf_room(const struct vas_block_leaf *leaf, uint64_t alignment)
 {
 	uint64_t start = leaf->base;
 	uint64_t room = 0;
@@ -173,7 +175,7 @@ static uint64_t node_room(const struct vas_blocks *blocks, struct vas_block_node
 	return room;
 }
 
-void vas_block_tree_room(const struct vas_blocks *blocks, struct vas_block_node *node,
+VAS_HOT void vas_block_tree_room(const struct vas_blocks *blocks, struct vas_block_node *node,
 			 uint64_t *room)
 {
 	for (uint32_t key = 0; key < VAS_BLOCK_KEYS; key++)
@@ -215,7 +217,7 @@ static void refresh(struct vas_blocks *blocks, struct vas_block_node *node)
 }
 
 /* A gap of the leaf became [start, end), which is more: no other gap has to be looked at. */
-static void gap_grew(struct vas_blocks *blocks, struct vas_block_leaf *leaf, uint64_t start,
+VAS_HOT static void gap_grew(struct vas_blocks *blocks, struct vas_block_leaf *leaf, uint64_t start,
 		     uint64_t end)
 {
 	struct vas_block_node *node = &leaf->node;
@@ -238,7 +240,7 @@ static void gap_grew(struct vas_blocks *blocks, struct vas_block_leaf *leaf, uin
 }
 
 /* A gap of the leaf that was [start, end) became less: that matters where it was the largest. */
-static void gap_shrank(struct vas_blocks *blocks, struct vas_block_leaf *leaf, uint64_t start,
+VAS_HOT static void gap_shrank(struct vas_blocks *blocks, struct vas_block_leaf *leaf, uint64_t start,
 		       uint64_t end)
 {
 	struct vas_block_node *node = &leaf->node;
@@ -267,10 +269,9 @@ static void refresh_all(struct vas_blocks *blocks, struct vas_block_node *node)
 		slot_refresh(blocks, node);
 }
 
-struct vas_block_place vas_block_tree_find(const struct vas_blocks *blocks, uint64_t address)
+static struct vas_block_leaf *leaf_of(const struct vas_blocks *blocks, uint64_t address)
 {
 	struct vas_block_node *node = blocks->root;
-	struct vas_block_place place = { NULL, 0 };
 
 	while (node->level) {
 		const struct vas_block_inner *inner = vas_block_inner(node);
@@ -280,9 +281,22 @@ struct vas_block_place vas_block_tree_find(const struct vas_blocks *blocks, uint
 			slot += inner->key[i] <= address;
 		node = inner->child[slot];
 	}
-	place.leaf = vas_block_leaf(node);
-	for (uint32_t i = 0; i < node->count; i++)
-		place.index += place.leaf->start[i] <= address;
+	/* Most of it will be used, and waiting for one line after the other would be slow. */
+	for (size_t at = 0; at < sizeof(struct vas_block_leaf); at += 64)
+		__builtin_prefetch((char *)node + at);
+	return vas_block_leaf(node);
+}
+
+/* An operation asks for the same block several times, so the leaf of the last search is tried first. */
+VAS_HOT struct vas_block_place vas_block_tree_find(struct vas_blocks *blocks, uint64_t address)
+{
+	struct vas_block_leaf *leaf = blocks->last;
+	struct vas_block_place place = { leaf, 0 };
+
+	if (!leaf || address < leaf->base || address >= leaf->limit)
+		blocks->last = place.leaf = leaf = leaf_of(blocks, address);
+	for (uint32_t i = 0; i < leaf->node.count; i++)
+		place.index += leaf->start[i] <= address;
 	return place;
 }
 
@@ -421,7 +435,7 @@ static void count_remove(struct vas_blocks *blocks, struct vas_block_place place
 	blocks->used -= end - start;
 }
 
-void vas_block_tree_insert(struct vas_blocks *blocks, struct vas_block_place place,
+VAS_HOT void vas_block_tree_insert(struct vas_blocks *blocks, struct vas_block_place place,
 			   struct vas_span span, uint32_t mark)
 {
 	struct vas_block_leaf *leaf = place.leaf;
@@ -553,7 +567,7 @@ static void leaf_rebase(struct vas_blocks *blocks, struct vas_block_leaf *leaf)
 	refresh_all(blocks, &prev->node);
 }
 
-void vas_block_tree_remove(struct vas_blocks *blocks, struct vas_block_place place)
+VAS_HOT void vas_block_tree_remove(struct vas_blocks *blocks, struct vas_block_place place)
 {
 	struct vas_block_leaf *leaf = place.leaf;
 	uint32_t index = place.index;

@@ -67,6 +67,7 @@ struct vas_blocks {
 	struct vas_block_node *spare; /* nodes not in use, linked through parent */
 	struct vas_block_node *root;
 	struct vas_block_leaf *first; /* the leaf with the lowest addresses; never given up */
+	struct vas_block_leaf *last; /* where the last search ended, or NULL; a hint */
 	struct vas_span span;
 	uint64_t granule;
 	uint64_t random;
@@ -132,7 +133,7 @@ void vas_block_tree_feed(struct vas_blocks *blocks, struct vas_block_chunk *chun
  * The block or gap of an address inside the span: index counts the blocks of leaf that start at or
  * below it.
  */
-struct vas_block_place vas_block_tree_find(const struct vas_blocks *blocks, uint64_t address);
+struct vas_block_place vas_block_tree_find(struct vas_blocks *blocks, uint64_t address);
 /* These keep live, used and free_ranges. Puts a block into the gap at place. I: prepared. */
 void vas_block_tree_insert(struct vas_blocks *blocks, struct vas_block_place place,
 			   struct vas_span span, uint32_t mark);

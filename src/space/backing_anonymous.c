@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 
 #include "base/assert.h"
+#include "base/hot.h"
 #include "space/backing.h"
 #include "sys/definitions.h"
 
@@ -29,7 +30,7 @@ static int anonymous_plan(const struct vas_backing *backing, struct vas_sys *sys
 	return 0;
 }
 
-static int anonymous_map(const struct vas_backing *backing, struct vas_sys *sys,
+VAS_HOT static int anonymous_map(const struct vas_backing *backing, struct vas_sys *sys,
 			 const struct vas_backing_range *range, int prot)
 {
 	int64_t got = VAS_CALL(sys, map, range->span.start, range->span.size, prot,

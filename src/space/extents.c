@@ -30,6 +30,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/hot.h"
 
 #define LEAF_SIZE  2048u
 #define LEAF_ITEMS 62u
@@ -67,37 +68,62 @@ static size_t leaf_size(const struct vas_extent_leaf *leaf)
 	return leaf->capacity == LEAF_ITEMS ? LEAF_SIZE : SMALL_SIZE;
 }
 
-/* The first extent that ends above address. */
-static struct place extents_find(const struct vas_extents *extents, uint64_t address)
+/* Is a place, which may be of long ago, that of the first extent that ends above address? */
+VAS_HOT static bool place_fits(const struct vas_extents *extents, struct place place, uint64_t address)
 {
-	uint32_t low = 0, high = extents->leaves;
+	const struct vas_extent_top *top = &extents->tops[place.leaf];
+	const struct vas_extent *items;
+
+	if (place.leaf >= extents->leaves || place.item > top->leaf->count)
+		return false;
+	items = top->leaf->items;
+	if (place.item > 0 ? items[place.item - 1].end > address :
+			     place.leaf > 0 && top->start > address)
+		return false;
+	if (place.item < top->leaf->count)
+		return items[place.item].end > address;
+	return place.leaf + 1 == extents->leaves || top[1].start > address;
+}
+
+/* Two bisections without branches to guess wrong: places are asked for in any order. */
+VAS_HOT static struct place extents_search(const struct vas_extents *extents, uint64_t address)
+{
 	const struct vas_extent_leaf *leaf;
 	struct place place = { 0, 0 };
+	uint32_t half;
 
 	/* The last leaf that starts at or below it, else the first. */
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (extents->tops[middle].start > address)
-			high = middle;
-		else
-			low = middle + 1;
+	for (uint32_t left = extents->leaves; left > 1; left -= half) {
+		half = left / 2;
+		place.leaf += extents->tops[place.leaf + half].start <= address ? half : 0;
 	}
 	if (extents->leaves == 0)
 		return place;
-	place.leaf = low ? low - 1 : 0;
 	leaf = extents->tops[place.leaf].leaf;
-	low = 0;
-	high = leaf->count;
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (leaf->items[middle].end > address)
-			high = middle;
-		else
-			low = middle + 1;
+	/* Most of a leaf is not in the cache: waiting for one line after the other would be slow. */
+	for (uint32_t i = 1; i < 8; i++)
+		__builtin_prefetch(&leaf->items[leaf->count * i / 8]);
+	for (uint32_t left = leaf->count; left > 0; left -= half) {
+		half = (left + 1) / 2;
+		place.item += leaf->items[place.item + half - 1].end <= address ? half : 0;
 	}
-	place.item = low;
+	return place;
+}
+
+/*
+ * The first extent that ends above address. One operation asks for the same
+ * place many times, so the last one is kept: a hint, which is tried before it is believed.
+ */
+VAS_HOT static struct place extents_find(const struct vas_extents *extents, uint64_t address)
+{
+	uint64_t last = __atomic_load_n(&extents->last, __ATOMIC_RELAXED);
+	struct place place = { (uint32_t)(last >> 32), (uint32_t)last };
+
+	if (place_fits(extents, place, address))
+		return place;
+	place = extents_search(extents, address);
+	__atomic_store_n(&((struct vas_extents *)(uintptr_t)extents)->last,
+			 (uint64_t)place.leaf << 32 | place.item, __ATOMIC_RELAXED);
 	return place;
 }
 
@@ -192,7 +218,7 @@ static void leaf_split(struct vas_extents *extents, struct place *place)
 }
 
 /* Puts an extent before a place; the place is then that of the new one. */
-static void extents_insert(struct vas_extents *extents, struct place *place,
+VAS_HOT static void extents_insert(struct vas_extents *extents, struct place *place,
 			   const struct vas_extent *item)
 {
 	const struct vas_extent *before = extents_before(extents, *place);
@@ -233,7 +259,7 @@ static void leaf_drop(struct vas_extents *extents, uint32_t index)
 }
 
 /* Puts the leaf at index + 1 into the one at index if both are rather empty. */
-static bool leaf_merge(struct vas_extents *extents, uint32_t index)
+VAS_HOT static bool leaf_merge(struct vas_extents *extents, uint32_t index)
 {
 	struct vas_extent_leaf *low, *high;
 
@@ -251,7 +277,7 @@ static bool leaf_merge(struct vas_extents *extents, uint32_t index)
 }
 
 /* Takes the extent behind a settled place out; the place then stands before the next one. */
-static void extents_remove(struct vas_extents *extents, struct place *place)
+VAS_HOT static void extents_remove(struct vas_extents *extents, struct place *place)
 {
 	struct vas_extent_leaf *leaf = extents->tops[place->leaf].leaf;
 	struct vas_extent *item = &leaf->items[place->item];
@@ -281,6 +307,8 @@ static void extents_remove(struct vas_extents *extents, struct place *place)
 		return;
 	}
 	extents->tops[place->leaf].start = leaf->items[0].start;
+	if (leaf->count > LEAF_HALF / 2) /* so as not to look at its neighbours each time */
+		return;
 	if (place->leaf > 0) {
 		lower = extents->tops[place->leaf - 1].leaf->count;
 		if (leaf_merge(extents, place->leaf - 1)) {
@@ -292,7 +320,7 @@ static void extents_remove(struct vas_extents *extents, struct place *place)
 }
 
 /* Gives the extent behind a settled place other bounds, between its neighbours'. */
-static void extents_resize(struct vas_extents *extents, struct place place, uint64_t start,
+VAS_HOT static void extents_resize(struct vas_extents *extents, struct place place, uint64_t start,
 			   uint64_t end)
 {
 	struct vas_extent *item = extents_at(extents, place);
@@ -313,7 +341,7 @@ static void extents_resize(struct vas_extents *extents, struct place place, uint
 }
 
 /* Makes [start, end) free of extents. Returns the place where one may be put in. */
-static struct place extents_cut(struct vas_extents *extents, uint64_t start, uint64_t end)
+VAS_HOT static struct place extents_cut(struct vas_extents *extents, uint64_t start, uint64_t end)
 {
 	struct place place = extents_find(extents, start);
 	struct vas_extent *item = extents_at(extents, place);
@@ -348,7 +376,7 @@ static struct place extents_back(const struct vas_extents *extents, struct place
 	return (struct place){ place.leaf - 1, extents->tops[place.leaf - 1].leaf->count - 1 };
 }
 
-void vas_extents_set(struct vas_extents *extents, uint64_t start, uint64_t end,
+VAS_HOT void vas_extents_set(struct vas_extents *extents, uint64_t start, uint64_t end,
 		     const struct vas_extent *what)
 {
 	struct vas_extent *before, *after, added;
@@ -382,7 +410,7 @@ void vas_extents_set(struct vas_extents *extents, uint64_t start, uint64_t end,
 	}
 }
 
-bool vas_extents_next(const struct vas_extents *extents, uint64_t *position, uint64_t end,
+VAS_HOT bool vas_extents_next(const struct vas_extents *extents, uint64_t *position, uint64_t end,
 		      struct vas_extent *piece)
 {
 	const struct vas_extent *item;
@@ -403,7 +431,7 @@ bool vas_extents_next(const struct vas_extents *extents, uint64_t *position, uin
 	return true;
 }
 
-bool vas_extents_same(const struct vas_extents *extents, uint64_t address)
+VAS_HOT bool vas_extents_same(const struct vas_extents *extents, uint64_t address)
 {
 	const struct vas_extent *item =
 		extents->count ? extents_at(extents, extents_find(extents, address)) : NULL;
@@ -411,30 +439,45 @@ bool vas_extents_same(const struct vas_extents *extents, uint64_t address)
 	return item && item->start < address;
 }
 
+/* Moves a place past the extent behind it; returns the one that is behind it then, or NULL. */
+static const struct vas_extent *extents_step(const struct vas_extents *extents, struct place *place)
+{
+	*place = extents_settle(extents, *place);
+	place->item++;
+	return extents_at(extents, *place);
+}
+
 static bool is_committed(const struct vas_extent *piece)
 {
 	return piece->state == VAS_PART_COMMITTED || piece->state == VAS_PART_GUARD;
 }
 
-bool vas_extents_hole(const struct vas_extents *extents, uint64_t *position, uint64_t end,
-		      struct vas_span *hole)
+VAS_HOT bool vas_extents_hole(const struct vas_extents *extents, uint64_t *position, uint64_t end,
+			      struct vas_span *hole)
 {
-	struct vas_extent piece;
-	uint64_t next;
+	struct place place = { 0, 0 };
+	const struct vas_extent *item;
+	uint64_t start = *position;
 
-	do {
-		if (!vas_extents_next(extents, position, end, &piece))
-			return false;
-	} while (is_committed(&piece));
-	hole->start = piece.start;
-	for (next = *position; vas_extents_next(extents, &next, end, &piece); *position = next)
-		if (is_committed(&piece))
-			break;
-	hole->size = *position - hole->start;
+	if (start >= end)
+		return false;
+	if (extents->count)
+		place = extents_find(extents, start);
+	for (item = extents_at(extents, place); item && item->start <= start && is_committed(item);
+	     item = extents_step(extents, &place))
+		start = item->end;
+	if (start >= end)
+		return false;
+	/* What is not committed belongs to the hole, retired or not. */
+	while (item && item->start < end && !is_committed(item))
+		item = extents_step(extents, &place);
+	hole->start = start;
+	*position = item && item->start < end ? item->start : end;
+	hole->size = *position - start;
 	return true;
 }
 
-uint32_t vas_extents_holes(const struct vas_extents *extents, uint64_t start, uint64_t end)
+VAS_HOT uint32_t vas_extents_holes(const struct vas_extents *extents, uint64_t start, uint64_t end)
 {
 	struct vas_span hole;
 	uint32_t count = 0;
@@ -464,7 +507,7 @@ static bool small_is_enough(const struct vas_extents *extents, uint64_t changes)
 	       leaf->count + 2 * (changes + extents->promised) <= leaf->capacity;
 }
 
-bool vas_extents_ready(const struct vas_extents *extents, uint32_t more)
+VAS_HOT bool vas_extents_ready(const struct vas_extents *extents, uint32_t more)
 {
 	uint64_t wanted;
 
@@ -581,7 +624,7 @@ int vas_extents_promise(struct vas_extents *extents, struct vas_pages *pages, ui
 	return err;
 }
 
-void vas_extents_unpromise(struct vas_extents *extents, uint32_t count)
+VAS_HOT void vas_extents_unpromise(struct vas_extents *extents, uint32_t count)
 {
 	VAS_ASSERT(count <= extents->promised);
 	extents->promised -= count;
@@ -603,7 +646,7 @@ void vas_extents_free(struct vas_extents *extents, struct vas_pages *pages)
 	*extents = (struct vas_extents){ 0 };
 }
 
-uint32_t vas_extents_count_runs(const struct vas_extents *extents, struct vas_span span)
+VAS_HOT uint32_t vas_extents_count_runs(const struct vas_extents *extents, struct vas_span span)
 {
 	const struct vas_extent_leaf *last = extents->tops[extents->leaves - 1].leaf;
 	uint32_t holes = extents->count + 1 - extents->touching;

@@ -57,6 +57,7 @@ struct vas_extents {
 	uint32_t excess; /* sum over leaves of what they hold above half */
 	uint32_t touching; /* pairs of neighbours without room between */
 	uint32_t fused; /* of these: the kernel sees one mapping */
+	uint64_t last; /* where the last search ended: leaf and item; a hint */
 	uint64_t bytes[VAS_PART_STATES]; /* by state; RESERVED is not counted */
 };
 

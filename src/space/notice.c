@@ -33,6 +33,7 @@
 #include <errno.h>
 
 #include "base/assert.h"
+#include "base/hot.h"
 #include "space/space.h"
 
 struct vas_subscription {
@@ -153,7 +154,7 @@ static uint64_t notice_last_id(struct vas_notices *notices)
 	return last;
 }
 
-int vas_notice_before(struct vas_space *space, struct vas_holding *holding, struct vas_span span,
+VAS_HOT int vas_notice_before(struct vas_space *space, struct vas_holding *holding, struct vas_span span,
 		      enum vas_change change, bool final, struct vas_notice_run *run)
 {
 	uint64_t generation, vetoed;
@@ -183,7 +184,7 @@ int vas_notice_before(struct vas_space *space, struct vas_holding *holding, stru
 	return -EBUSY;
 }
 
-void vas_notice_after(struct vas_space *space, struct vas_holding *holding,
+VAS_HOT void vas_notice_after(struct vas_space *space, struct vas_holding *holding,
 		      const struct vas_notice_run *run, bool done)
 {
 	uint64_t generation;

@@ -105,7 +105,7 @@ static bool busy_overlaps(const struct vas_holding *holding, struct vas_span ran
 	return false;
 }
 
-void vas_part_await(struct vas_holding *holding, struct vas_span range)
+VAS_HOT void vas_part_await(struct vas_holding *holding, struct vas_span range)
 {
 	while (__builtin_expect(busy_overlaps(holding, range), 0)) {
 		vas_lock_drop(&holding->lock);
@@ -260,7 +260,7 @@ int vas_part_classify(int err, struct vas_failure *failure)
 	}
 }
 
-int vas_part_restore(struct vas_space *space, const struct vas_holding *holding,
+VAS_HOT int vas_part_restore(struct vas_space *space, const struct vas_holding *holding,
 		     struct vas_span range, bool *replaced)
 {
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;

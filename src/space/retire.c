@@ -174,7 +174,7 @@ void vas_retire_punch(const struct vas_part_work *work, uint64_t start, uint64_t
 }
 
 /* The range without the rooms at its ends that are as reserved. False: all is. */
-static bool retire_trim(const struct vas_extents *extents, uint64_t *start, uint64_t *end)
+VAS_HOT static bool retire_trim(const struct vas_extents *extents, uint64_t *start, uint64_t *end)
 {
 	uint64_t position = *start, low = UINT64_MAX, high = 0;
 	struct vas_extent piece;

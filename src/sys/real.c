@@ -93,7 +93,7 @@ VAS_HOT static int64_t real_unmap(struct vas_sys *sys, uint64_t address, uint64_
 	return REAL_CALL(munmap(real_pointer(address), size));
 }
 
-static int64_t real_protect(struct vas_sys *sys, uint64_t address, uint64_t size, int prot)
+VAS_HOT static int64_t real_protect(struct vas_sys *sys, uint64_t address, uint64_t size, int prot)
 {
 	int64_t got;
 
@@ -107,7 +107,7 @@ static int64_t real_protect(struct vas_sys *sys, uint64_t address, uint64_t size
 	return got;
 }
 
-static int64_t real_advise(struct vas_sys *sys, uint64_t address, uint64_t size, int advice)
+VAS_HOT static int64_t real_advise(struct vas_sys *sys, uint64_t address, uint64_t size, int advice)
 {
 	(void)sys;
 	if (real.route == VAS_ROUTE_RAW)
@@ -230,7 +230,7 @@ static int64_t real_query(struct vas_sys *sys, int fd, uint64_t address, uint32_
 	return 0;
 }
 
-static int64_t real_set_policy(struct vas_sys *sys, uint64_t address, uint64_t size, int mode,
+VAS_HOT static int64_t real_set_policy(struct vas_sys *sys, uint64_t address, uint64_t size, int mode,
 			       const uint64_t *nodes, uint32_t bits, uint32_t flags)
 {
 	(void)sys;
