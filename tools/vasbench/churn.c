@@ -148,7 +148,7 @@ static int churn_some(struct churn *churn, unsigned int count)
 static int churn_run(void *context, unsigned int op, unsigned int count, uint64_t *spent)
 {
 	struct churn *churn = context;
-	uint64_t start = now_ns(), vmas;
+	uint64_t start = cpu_ns(), vmas;
 	int err;
 
 	if (op != CHURN_OP) {
@@ -156,7 +156,7 @@ static int churn_run(void *context, unsigned int op, unsigned int count, uint64_
 		return 0;
 	}
 	err = churn_some(churn, count);
-	*spent = now_ns() - start;
+	*spent = cpu_ns() - start;
 	if (!err)
 		err = vmas_count(&vmas);
 	if (!err && vmas > churn->vmas_most)

@@ -36,5 +36,6 @@ int measure(struct contender *contenders, unsigned int count, unsigned int round
 	    unsigned int *failed);
 double median(double *values, unsigned int count); /* sorts values */
 uint64_t now_ns(void);
+uint64_t cpu_ns(void); /* of this thread, the kernel's part included: what it waits for others is left out */
 
 #endif

@@ -132,10 +132,10 @@ static int limit_run(void *context, unsigned int op, unsigned int count, uint64_
 	}
 	if (limit->full)
 		err = filler_fill(limit);
-	start = now_ns();
+	start = cpu_ns();
 	if (!err)
 		err = limit_free(limit, count);
-	*spent = now_ns() - start;
+	*spent = cpu_ns() - start;
 	return err ? err : limit_restore(limit, count);
 }
 

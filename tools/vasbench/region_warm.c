@@ -9,6 +9,7 @@
 
 #include <vaspace/vaspace.h>
 
+#include "measure.h"
 #include "region.h"
 
 #define PAGE 4096u
@@ -24,12 +25,11 @@ struct warm {
 	struct vas_region *region;
 	uint64_t size;
 	uint32_t flags;
+	uint64_t spent;
 };
 
-static int map_run(void *context, unsigned int count)
+static int map_some(const struct warm *warm, unsigned int count)
 {
-	const struct warm *warm = context;
-
 	for (unsigned int i = 0; i < count; i++) {
 		void *memory = mmap(NULL, warm->size, PROT_READ | PROT_WRITE,
 				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -43,10 +43,8 @@ static int map_run(void *context, unsigned int count)
 	return 0;
 }
 
-static int warm_run(void *context, unsigned int count)
+static int warm_some(const struct warm *warm, unsigned int count)
 {
-	const struct warm *warm = context;
-
 	VAS_OPTS(vas_alloc_opts, opts);
 	opts.flags = VAS_ALLOC_COMMIT | warm->flags;
 	for (unsigned int i = 0; i < count; i++) {
@@ -63,6 +61,16 @@ static int warm_run(void *context, unsigned int count)
 	return 0;
 }
 
+static int warm_run(void *context, unsigned int count)
+{
+	struct warm *warm = context;
+	uint64_t start = cpu_ns();
+	int err = warm->region ? warm_some(warm, count) : map_some(warm, count);
+
+	warm->spent = cpu_ns() - start;
+	return err;
+}
+
 struct warm_case {
 	struct group_context *group;
 	uint64_t size;
@@ -72,13 +80,14 @@ struct warm_case {
 static int warm_measure(void *context)
 {
 	struct warm_case *item = context;
-	struct warm dirty = { NULL, item->size, VAS_ALLOC_DIRTY }, zeroed = { NULL, item->size, 0 };
+	struct warm map = { .size = item->size }, zeroed = map, dirty = map;
 	struct contender contenders[] = {
-		{ "mmap, touch, munmap", map_run, &dirty, .batch = item->batch },
+		{ "mmap, touch, munmap", warm_run, &map, .batch = item->batch,
+		  .spent = &map.spent },
 		{ "alloc, commit, touch, free: as it was left", warm_run, &dirty, .batch = item->batch,
-		  .bound = 0.2 },
+		  .bound = 0.2, .spent = &dirty.spent },
 		{ "alloc, commit, touch, free: zeroes", warm_run, &zeroed, .batch = item->batch,
-		  .bound = 0.2 },
+		  .bound = 0.2, .spent = &zeroed.spent },
 	};
 	unsigned int failed = 0;
 	char name[64];
@@ -86,6 +95,7 @@ static int warm_measure(void *context)
 
 	VAS_OPTS(vas_region_opts, opts);
 	opts.cache_bytes = CACHE;
+	dirty.flags = VAS_ALLOC_DIRTY;
 	err = vas_region_create(1ull << 30, &opts, &dirty.region);
 	if (!err)
 		err = vas_region_create(1ull << 30, &opts, &zeroed.region);
