@@ -92,8 +92,9 @@ struct vas_commit_opts {
  *  -EBADF	the descriptor is not open
  *  -ERANGE	the object ends before the range does
  *  -ENOENT	the range does not lie inside one span that is owned here
- *  -EBUSY	the span is being released, or is held (see vas_release), or parked; a region uses it; a
- *		subscriber to notices refused (see vaspace/notice.h)
+ *  -EBUSY	the span is being released, or is held (see vas_release), or parts of the range are, with
+ *		bytes that are still to be punched out; it is parked; a region uses it; a subscriber to
+ *		notices refused (see vaspace/notice.h)
  *  -EDEADLK	called inside a notice about this span
  *  -ENOMEM	the kernel refused: overcommit, the VMA limit, or POPULATE found no memory, no
  *		huge page or no room in a memory group; or no memory for the library's own books
@@ -126,7 +127,8 @@ enum vas_retired {
 /*
  * Takes the memory in [start, start + size) away and keeps the addresses: they are inaccessible, as
  * reserved, and the next commit reads as zeroes. Parts that are not committed stay as they are.
- * Pages of an object are unmapped; with VAS_COMMIT_PUNCH its bytes are punched out.
+ * Pages of an object are unmapped; with VAS_COMMIT_PUNCH its bytes are punched out first, and where
+ * that is refused they stay mapped (HELD).
  *
  * *state (may be NULL) tells what could be reached, of several parts the worst: GONE, except at the
  * kernel's limit of mappings. What is not GONE is tried again by later calls.

@@ -36,6 +36,7 @@ struct commit {
 	int prot;
 	uint32_t flags; /* VAS_COMMIT_ bits */
 	uint32_t recipe;
+	bool fresh; /* the object was empty: what populating gave it goes when this fails */
 	const struct vas_policy *policy;
 	struct vas_backing backing;
 	struct vas_extent extent; /* as it will be recorded */
@@ -105,6 +106,9 @@ static void commit_undo_hole(struct commit *commit, struct vas_span hole, bool c
 		extent.state = VAS_PART_GUARDED;
 		extent.flags |= VAS_EXTENT_CLOSED;
 	}
+	/* What the object held before stays in it. */
+	if (!commit->fresh)
+		extent.flags |= VAS_EXTENT_KEPT;
 	extent.start = hole.start;
 	extent.end = hole.start + hole.size;
 	(void)vas_retire_fresh(&commit->work, &extent, &commit->backing);
@@ -257,6 +261,11 @@ static int commit_locked(struct commit *commit, bool *dirty, struct vas_failure 
 	err = commit_room(commit, holes, failure);
 	if (err)
 		return err;
+	/* A new mapping would hide what is still to be given back. */
+	if (!vas_retire_punch_held(&commit->work, commit->work.range.start, end)) {
+		failure->why = VAS_WHY_HELD;
+		return -EBUSY;
+	}
 	vas_extents_keep(extents, holes);
 	err = commit_kernel(commit);
 	if (!err && (commit->flags & VAS_COMMIT_POPULATE))
@@ -265,6 +274,17 @@ static int commit_locked(struct commit *commit, bool *dirty, struct vas_failure 
 	if (!err)
 		commit_record(commit);
 	return err;
+}
+
+/* Nothing is lost when the range is punched out again. */
+static bool commit_is_fresh(const struct commit *commit)
+{
+	const struct vas_backing *backing = &commit->backing;
+	struct vas_sys_stat stat;
+
+	return (commit->flags & VAS_COMMIT_POPULATE) && (backing->flags & VAS_COMMIT_PUNCH) &&
+	       VAS_CALL(commit->work.space->sys, stat, backing->fd, 0, &stat) >= 0 &&
+	       stat.device == backing->device && stat.inode == backing->inode && stat.held == 0;
 }
 
 /* What the caller's descriptor stands for, and whether it suits. */
@@ -296,6 +316,7 @@ static int commit_object(struct commit *commit, struct vas_failure *failure)
 	/* Otherwise an empty pool is a signal at the first touch. */
 	if (commit->backing.kind == VAS_SYS_KIND_HUGETLB)
 		commit->flags |= VAS_COMMIT_POPULATE;
+	commit->fresh = commit_is_fresh(commit);
 	return 0;
 }
 

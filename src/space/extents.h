@@ -28,6 +28,8 @@ enum vas_part_state {
 #define VAS_EXTENT_CLOSED 0x100u
 /* Goes only whole, and is joined with nothing. */
 #define VAS_EXTENT_WHOLE 0x200u
+/* The object's bytes behind it are not punched out, whatever the backing says. */
+#define VAS_EXTENT_KEPT 0x400u
 
 /* I: start < end; end <= start of the next; neighbours that touch and agree are one. */
 struct vas_extent {

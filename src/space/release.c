@@ -130,15 +130,24 @@ VAS_HOT static int release_unmap(struct vas_space *space, struct vas_holding *ho
 	return (int)VAS_CALL(space->sys, unmap, holding->span.start, holding->span.size);
 }
 
+/* False: what is mapped is the only way to bytes that are ours, and that could not be given back. */
+VAS_HOT static bool release_punch(struct vas_space *space, struct vas_holding *holding)
+{
+	const struct vas_part_work work = { .space = space, .holding = holding };
+
+	/* What is parked is in its objects, to be found again. */
+	if (__builtin_expect(holding->backings.count == 0, 1) || holding->parked)
+		return true;
+	return vas_retire_punch(&work, holding->span.start, vas_span_end(holding->span));
+}
+
 /* The same with the ballast behind it, and with the bytes of objects that are ours punched out. */
 VAS_HOT static int release_try(struct vas_space *space, struct vas_holding *holding)
 {
-	const struct vas_part_work work = { .space = space, .holding = holding };
 	int err;
 
-	/* What is parked is in its objects, to be found again. */
-	if (__builtin_expect(holding->backings.count != 0, 0) && !holding->parked)
-		vas_retire_punch(&work, holding->span.start, vas_span_end(holding->span));
+	if (!release_punch(space, holding))
+		return -EPERM;
 	err = release_unmap(space, holding);
 	while (err == -ENOMEM && !holding->claimer && vas_ballast_spend(space))
 		err = release_unmap(space, holding);
@@ -251,7 +260,7 @@ static bool held_retry(struct vas_space *space, struct vas_holding *holding)
 	int err;
 
 	release_hide(space, holding);
-	err = release_unmap(space, holding);
+	err = release_punch(space, holding) ? release_unmap(space, holding) : -EPERM;
 	vas_lock_take(&space->lock);
 	if (err) {
 		vas_owner_index_unhide(&space->index, holding->entry);

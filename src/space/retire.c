@@ -9,7 +9,7 @@
  * STRATEGY. Steps, best first; the first that works ends it:
  *
  *	1. an object's bytes that are ours are punched out, through the mapping: its
- *	   descriptor may be closed or another's by now
+ *	   descriptor may be closed or another's by now. Where that is refused they stay, mapped: HELD
  *	2. one MAP_FIXED over everything, with the full recipe: GONE
  *	3. the same after a part of the ballast is spent, when the kernel said ENOMEM
  *	then for each piece that is of one kind:
@@ -62,22 +62,50 @@ VAS_HOT static int retire_replace(struct vas_space *space, const struct vas_hold
 	return err;
 }
 
+/* Step 1 for a piece. False: bytes that are ours are there still, and only their mapping leads to them. */
+static bool retire_punch(struct vas_sys *sys, const struct vas_extent *piece,
+			 const struct vas_backing *backing)
+{
+	const struct vas_backing_range range = piece_range(piece);
+	int err;
+
+	/* What was given back once may serve another part by now. */
+	if (!(backing->flags & VAS_COMMIT_PUNCH) || (piece->flags & VAS_EXTENT_KEPT) ||
+	    piece->state == VAS_PART_GUARDED || piece->state == VAS_PART_EMPTIED)
+		return true;
+	err = backing->ops->discard(backing, sys, &range);
+	/* What cannot be punched never will. */
+	return !err || err == -EOPNOTSUPP || err == -ENODEV;
+}
+
+/* The bytes of what is private. -EOPNOTSUPP: shared ones are punched already, or not ours. */
+static int retire_discard(struct vas_sys *sys, const struct vas_extent *piece,
+			  const struct vas_backing *backing)
+{
+	const struct vas_backing_range range = piece_range(piece);
+
+	if (backing->flags & VAS_COMMIT_SHARED)
+		return -EOPNOTSUPP;
+	return backing->ops->discard(backing, sys, &range);
+}
+
 enum vas_retired vas_retire_bytes(struct vas_space *space, const struct vas_extent *piece,
 				  const struct vas_backing *backing, uint16_t *flags)
 {
-	const struct vas_backing_range range = piece_range(piece);
+	uint64_t start = piece->start, size = piece->end - start;
 	struct vas_sys *sys = space->sys;
-	uint64_t start = range.span.start, size = range.span.size;
 	int err;
 
 	*flags = piece->flags;
 	if (piece->state == VAS_PART_GUARDED)
 		return VAS_RETIRED_GUARDED;
+	if (!retire_punch(sys, piece, backing))
+		return VAS_RETIRED_HELD;
 	if (piece->flags & VAS_EXTENT_WHOLE)
 		return VAS_RETIRED_HELD; /* a driver's: only its end gives anything back */
 	if (VAS_CALL(sys, protect, start, size, PROT_NONE) >= 0) {
 		*flags |= VAS_EXTENT_CLOSED;
-		err = backing->ops->discard(backing, sys, &range);
+		err = retire_discard(sys, piece, backing);
 		if (!err || err == -EOPNOTSUPP)
 			return VAS_RETIRED_GUARDED;
 	} else if (size <= GUARD_MOST && vas_probe_has(&space->probes, sys, VAS_PROBE_GUARD) &&
@@ -86,7 +114,7 @@ enum vas_retired vas_retire_bytes(struct vas_space *space, const struct vas_exte
 	}
 	if (piece->state == VAS_PART_EMPTIED)
 		return VAS_RETIRED_EMPTIED;
-	err = backing->ops->discard(backing, sys, &range);
+	err = retire_discard(sys, piece, backing);
 	if (err == -EOPNOTSUPP)
 		/* The bytes are not ours: what this process holds of them goes. */
 		err = (int)VAS_CALL(sys, advise, start, size, MADV_DONTNEED);
@@ -128,7 +156,7 @@ static void retire_record_bare(struct vas_part_work *work, uint64_t start, uint6
 	vas_extents_set(&work->holding->extents, start, end, &extent);
 }
 
-/* Steps 4 to 8. tried: 4 was the same call as 2. */
+/* Step 1 again, and 4 to 8. tried: 4 was the same call as 2. */
 static enum vas_retired retire_piece(struct vas_part_work *work, const struct vas_extent *piece,
 				     const struct vas_backing *backing, bool tried)
 {
@@ -137,7 +165,7 @@ static enum vas_retired retire_piece(struct vas_part_work *work, const struct va
 	bool replaced;
 	uint16_t flags;
 
-	if (!tried) {
+	if (!tried && retire_punch(work->space->sys, piece, backing)) {
 		int err = retire_replace(work->space, work->holding, span, &replaced);
 
 		if (replaced && err) {
@@ -154,23 +182,40 @@ static enum vas_retired retire_piece(struct vas_part_work *work, const struct va
 	return state;
 }
 
-/* Step 1. */
-void vas_retire_punch(const struct vas_part_work *work, uint64_t start, uint64_t end)
+bool vas_retire_punch(const struct vas_part_work *work, uint64_t start, uint64_t end)
 {
 	const struct vas_holding *holding = work->holding;
-	struct vas_backing_range range;
 	struct vas_backing backing;
 	struct vas_extent piece;
+	bool all = true;
 
 	if (holding->backings.count == 0)
-		return;
+		return true;
 	while (vas_extents_next(&holding->extents, &start, end, &piece)) {
-		backing = vas_backings_get(&holding->backings, piece.backing, piece.delta);
-		if (!(backing.flags & VAS_COMMIT_PUNCH))
+		if (piece.state == VAS_PART_RESERVED)
 			continue;
-		range = piece_range(&piece);
-		(void)backing.ops->discard(&backing, work->space->sys, &range);
+		backing = vas_backings_get(&holding->backings, piece.backing, piece.delta);
+		all &= retire_punch(work->space->sys, &piece, &backing);
 	}
+	return all;
+}
+
+bool vas_retire_punch_held(const struct vas_part_work *work, uint64_t start, uint64_t end)
+{
+	const struct vas_holding *holding = work->holding;
+	struct vas_backing backing;
+	struct vas_extent piece;
+	bool all = true;
+
+	if (__builtin_expect(holding->extents.bytes[VAS_PART_HELD] == 0, 1))
+		return true;
+	while (vas_extents_next(&holding->extents, &start, end, &piece)) {
+		if (piece.state != VAS_PART_HELD)
+			continue;
+		backing = vas_backings_get(&holding->backings, piece.backing, piece.delta);
+		all &= retire_punch(work->space->sys, &piece, &backing);
+	}
+	return all;
 }
 
 /* The range without the rooms at its ends that are as reserved. False: all is. */
@@ -193,7 +238,9 @@ VAS_HOT static bool retire_trim(const struct vas_extents *extents, uint64_t *sta
 	return true;
 }
 
-static enum vas_retired retire_pieces(struct vas_part_work *work, uint64_t start, uint64_t end)
+/* tried: all of it could not be replaced at once. */
+static enum vas_retired retire_pieces(struct vas_part_work *work, uint64_t start, uint64_t end,
+				      bool tried)
 {
 	struct vas_holding *holding = work->holding;
 	enum vas_retired worst = VAS_RETIRED_GONE, state;
@@ -206,7 +253,7 @@ static enum vas_retired retire_pieces(struct vas_part_work *work, uint64_t start
 			continue;
 		backing = vas_backings_get(&holding->backings, piece.backing, piece.delta);
 		state = retire_piece(work, &piece, &backing,
-				     piece.start == start && piece.end == end);
+				     tried && piece.start == start && piece.end == end);
 		if (state > worst)
 			worst = state;
 	}
@@ -243,7 +290,8 @@ VAS_HOT enum vas_retired vas_retire_range(struct vas_part_work *work, uint64_t s
 	if (extents->count == 0 || !retire_trim(extents, &start, &end))
 		return VAS_RETIRED_GONE;
 	work->changed = true;
-	vas_retire_punch(work, start, end);
+	if (!vas_retire_punch(work, start, end))
+		return retire_pieces(work, start, end, false);
 	err = retire_replace(work->space, work->holding, (struct vas_span){ start, end - start },
 			     &replaced);
 	if (!err) {
@@ -251,7 +299,7 @@ VAS_HOT enum vas_retired vas_retire_range(struct vas_part_work *work, uint64_t s
 		return VAS_RETIRED_GONE;
 	}
 	if (!replaced)
-		return retire_pieces(work, start, end);
+		return retire_pieces(work, start, end, true);
 	retire_record_bare(work, start, end);
 	return VAS_RETIRED_GUARDED;
 }
@@ -259,19 +307,19 @@ VAS_HOT enum vas_retired vas_retire_range(struct vas_part_work *work, uint64_t s
 enum vas_retired vas_retire_fresh(struct vas_part_work *work, const struct vas_extent *extent,
 				  const struct vas_backing *backing)
 {
-	const struct vas_backing_range range = piece_range(extent);
-
-	if (backing->flags & VAS_COMMIT_PUNCH)
-		(void)backing->ops->discard(backing, work->space->sys, &range);
 	return retire_piece(work, extent, backing, false);
 }
 
 bool vas_retire_again(struct vas_part_work *work, const struct vas_extent *piece)
 {
+	const struct vas_backing backing =
+		vas_backings_get(&work->holding->backings, piece->backing, piece->delta);
 	struct vas_span span = { piece->start, piece->end - piece->start };
 	bool replaced;
 	int err;
 
+	if (!retire_punch(work->space->sys, piece, &backing))
+		return false;
 	err = vas_part_restore(work->space, work->holding, span, &replaced);
 	if (!err)
 		retire_record(work, piece, VAS_RETIRED_GONE, 0);

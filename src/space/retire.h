@@ -14,8 +14,10 @@ enum vas_retired vas_retire_range(struct vas_part_work *work, uint64_t start, ui
 /* The same for what was mapped just now and is in the books as a hole: extent says what it is. */
 enum vas_retired vas_retire_fresh(struct vas_part_work *work, const struct vas_extent *extent,
 				  const struct vas_backing *backing);
-/* The bytes that are ours of objects behind [start, end) go. */
-void vas_retire_punch(const struct vas_part_work *work, uint64_t start, uint64_t end);
+/* The bytes that are ours of objects behind [start, end) go. False: some were refused. */
+bool vas_retire_punch(const struct vas_part_work *work, uint64_t start, uint64_t end);
+/* Before a commit over [start, end): the same for what is held there. */
+bool vas_retire_punch_held(const struct vas_part_work *work, uint64_t start, uint64_t end);
 /*
  * For a span that cannot be unmapped: the bytes of all pieces go where they stand, recorded piece by piece.
  * Returns the worst state, GUARDED at best: what is as reserved faults and holds nothing.

@@ -18,17 +18,26 @@ static struct vas_sys_fault *fault_of(struct vas_sys *sys)
 	return (struct vas_sys_fault *)((char *)sys - offsetof(struct vas_sys_fault, sys));
 }
 
-/* Counts the call and answers 0, or the errno it fails with. */
-static int fault_strikes(struct vas_sys_fault *fault, const char *operation)
+/* Counts the call. Is it one of those that fail? */
+static bool fault_chosen(struct vas_sys_fault *fault, const char *operation)
 {
 	uint64_t number;
 
+	if (fault->fail_at && fault->then && strcmp(fault->then, operation) == 0 &&
+	    __atomic_load_n(&fault->faults, __ATOMIC_RELAXED))
+		return true;
 	if (fault->operation && strcmp(fault->operation, operation) != 0)
-		return 0;
+		return false;
 	number = __atomic_add_fetch(&fault->calls, 1, __ATOMIC_RELAXED);
 	if (fault->fail_at == 0 || number < fault->fail_at)
-		return 0;
-	if (number > fault->fail_at && !fault->persistent)
+		return false;
+	return number == fault->fail_at || fault->persistent;
+}
+
+/* Answers 0, or the errno that the call fails with. */
+static int fault_strikes(struct vas_sys_fault *fault, const char *operation)
+{
+	if (!fault_chosen(fault, operation))
 		return 0;
 	__atomic_fetch_add(&fault->faults, 1, __ATOMIC_RELAXED);
 #ifdef VASPACE_CALL_SITES

@@ -17,6 +17,7 @@ struct vas_sys_fault {
 		*operation; /* only calls of this slot, such as "map", count and fail; NULL = all */
 	uint64_t fail_at; /* the number of the call that fails; 0 = none */
 	bool persistent; /* every call from fail_at on fails */
+	const char *then; /* and after the first that failed, every call of this slot; NULL = none */
 	int error; /* positive errno */
 	uint64_t calls; /* counted so far (atomic) */
 	uint64_t faults; /* failed on purpose so far (atomic) */

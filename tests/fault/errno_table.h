@@ -61,7 +61,7 @@ static const struct errno_row errno_table[] = {
 	{"vas_commit", EINVAL, VAS_WHY_ARGUMENT, "unaligned start or size, size 0, a range that wraps, unknown bits or such as exclude each other, a policy that is malformed or unknown to the kernel"},
 	{"vas_commit", E2BIG, VAS_WHY_ARGUMENT, "options larger than known, with a non-zero tail"},
 	{"vas_commit", ENOENT, VAS_WHY_NOT_OWNED, "the range does not lie inside one span that is owned here"},
-	{"vas_commit", EBUSY, VAS_WHY_HELD, "the span is being released, or is held"},
+	{"vas_commit", EBUSY, VAS_WHY_HELD, "the span is being released, or is held, or a part of the range is"},
 	{"vas_commit", EBUSY, VAS_WHY_USED, "a region uses the span"},
 	{"vas_commit", EBUSY, VAS_WHY_VETO, "a subscriber to notices refused it"},
 	{"vas_commit", EOPNOTSUPP, VAS_WHY_DEVICE, "a device owns the addresses"},

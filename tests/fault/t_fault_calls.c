@@ -7,11 +7,10 @@
  *
  * Each scenario is one way through one function. Together they reach every
  * call site of the library but those of src/layout/shadow.c, which ask only
- * under a sanitizer (t_fault_watched.c).
+ * under a sanitizer (t_fault_watched.c), and of objects (t_fault_memory.c).
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -699,19 +698,12 @@ static const struct fault_scenario report_scenarios[] = {
 static bool not_watched(const char *file)
 {
 	return strstr(file, "src/layout/shadow.c") == NULL &&
+	       strstr(file, "src/space/populate.c") == NULL && /* t_fault_memory.c */
+	       strstr(file, "src/space/backing_object.c") == NULL &&
 	       strstr(file, "src/space/park") == NULL; /* t_fault_park.c */
 }
 
-static void run_list(const struct fault_scenario *list, size_t count)
-{
-	const char *only = getenv("VASPACE_TEST_ONLY");
-
-	for (size_t i = 0; i < count; i++)
-		if (!only || strstr(list[i].name, only))
-			fault_scenario_run(&list[i]);
-}
-
-#define RUN(list) run_list(list, sizeof(list) / sizeof((list)[0]))
+#define RUN(list) fault_list_run(list, sizeof(list) / sizeof((list)[0]))
 
 int main(void)
 {
@@ -721,9 +713,9 @@ int main(void)
 	RUN(release_scenarios);
 	RUN(look_scenarios);
 	RUN(report_scenarios);
-	run_list(fault_layouts, fault_layout_count);
-	run_list(fault_memory, fault_memory_count);
-	run_list(fault_notices, fault_notice_count);
+	fault_list_run(fault_layouts, fault_layout_count);
+	fault_list_run(fault_memory, fault_memory_count);
+	fault_list_run(fault_notices, fault_notice_count);
 	fault_sites_report(not_watched);
 	return tap_done();
 }

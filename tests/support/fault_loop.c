@@ -65,6 +65,7 @@ static struct totals *totals;
 struct run {
 	const struct fault_scenario *scenario;
 	const char *operation; /* NULL = all */
+	const char *then; /* all of this kind after the first; NULL = none */
 	int error;
 	bool persistent;
 	uint64_t at;
@@ -85,9 +86,10 @@ static void wrong(const char *format, ...)
 	va_start(list, format);
 	vsnprintf(text, sizeof(text), format, list);
 	va_end(list);
-	tap_diag("%s: %s call %llu of %s answers %s: %s", run.scenario->name,
+	tap_diag("%s: %s call %llu of %s%s%s answers %s: %s", run.scenario->name,
 		 run.persistent ? "from" : "only", (unsigned long long)run.at,
-		 run.operation ? run.operation : "all", strerrorname_np(run.error), text);
+		 run.operation ? run.operation : "all", run.then ? " and then each " : "",
+		 run.then ? run.then : "", strerrorname_np(run.error), text);
 }
 
 /* Bytes of private mappings in /proc/self/maps without heap and stack; 0 under a sanitizer. */
@@ -221,8 +223,8 @@ static uint64_t unretired_now(void)
 static void check_sums(const struct vas_stats *before, const struct vas_stats *after)
 {
 	/* Where even the undo was refused, the books say that pages are still to be made inaccessible. */
-	bool several = run.persistent || run.scenario->also;
-	bool undo_refused = several && unretired_now() != 0;
+	bool several = run.persistent || run.scenario->also || run.then || run.scenario->clean;
+	bool undo_refused = several && (unretired_now() != 0 || run.scenario->partial);
 
 	if (before->spans != after->spans || before->reserved != after->reserved ||
 	    before->committed != after->committed)
@@ -309,6 +311,10 @@ static void world_end(struct fault_world *world, uint64_t kernel_before)
 {
 	struct vas_stats stats;
 
+	if (unretired_now())
+		settle();
+	if (unretired_now())
+		wrong("%llu bytes stay as the faults left them", (unsigned long long)unretired_now());
 	if (world->scenario->finish)
 		world->scenario->finish(world);
 	settle();
@@ -365,6 +371,7 @@ static uint64_t run_once(struct fault_world *world)
 	prepare(world);
 	memcpy(&out, &world->out, sizeof(out));
 	world->fault.operation = run.operation;
+	world->fault.then = run.then;
 	errno = SENTINEL_ERRNO;
 	vas_sys_fault_arm(&world->fault, run.at, run.persistent, run.error);
 	world->also.operation = scenario->also;
@@ -375,6 +382,7 @@ static uint64_t run_once(struct fault_world *world)
 	vas_sys_fault_arm(&world->fault, 0, false, 0);
 	vas_sys_fault_arm(&world->also, 0, false, 0);
 	world->fault.operation = NULL;
+	world->fault.then = NULL;
 	if (errno != SENTINEL_ERRNO)
 		wrong("errno was changed to %d", errno);
 	if (got < 0 && got != scenario->clean)
@@ -416,8 +424,10 @@ static void run_all(struct fault_world *world, const char *operation, bool persi
 
 		step = run.scenario->stride && run.at >= 64 ? run.scenario->stride : 1;
 		/* Where time is short, each call fails with one errno, not all. */
-		for (size_t i = 0; i < (all ? ERRNOS : 1); i++) {
+		for (size_t i = 0; i < (all && !run.then ? ERRNOS : 1); i++) {
 			run.error = fault_errnos[(i + (all ? 0 : run.at)) % ERRNOS];
+			if (run.then) /* every other time the one that the ladder looks for */
+				run.error = fault_errnos[run.at % 2 ? 0 : run.at / 2 % ERRNOS];
 			struck += run_once(world);
 		}
 		if (!struck)
@@ -452,6 +462,18 @@ static void sites_clear(void)
 }
 #endif
 
+/* What undoing needs, refused as well. */
+static void run_twice(struct fault_world *world)
+{
+	static const char *const kinds[] = { "map", "unmap", "protect", "advise", "allocate" };
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		run.then = kinds[i];
+		run_all(world, NULL, false);
+	}
+	run.then = NULL;
+}
+
 static void scenario_case(void *arg)
 {
 	static struct fault_world world;
@@ -463,6 +485,8 @@ static void scenario_case(void *arg)
 	run_all(&world, NULL, true);
 	for (size_t i = 0; i < OPERATIONS; i++)
 		run_all(&world, operations[i], true);
+	if (run.scenario->twice)
+		run_twice(&world);
 	sites_add();
 	ok(run.wrong == 0, "%llu faults", (unsigned long long)(totals->injected - before));
 }
@@ -478,6 +502,15 @@ void fault_scenario_run(const struct fault_scenario *scenario)
 			tap_bail("no memory");
 	}
 	tap_case(scenario->name, scenario_case, &copy, 120);
+}
+
+void fault_list_run(const struct fault_scenario *list, size_t count)
+{
+	const char *only = getenv("VASPACE_TEST_ONLY");
+
+	for (size_t i = 0; i < count; i++)
+		if (!only || strstr(list[i].name, only))
+			fault_scenario_run(&list[i]);
 }
 
 void fault_sites_report(bool (*wanted)(const char *file))

@@ -32,6 +32,8 @@ struct fault_scenario {
 	int clean; /* what the call answers when nothing fails */
 	bool cold; /* nothing was called before: the space is made by the call */
 	const char *also; /* an operation that fails too, all along; NULL = none */
+	bool twice; /* also with every call of one kind failing after the first that failed */
+	bool partial; /* a refusal may leave some pages with the new protection, and others not */
 	unsigned int stride; /* only every so many calls fails, from the 64th on; 0 = each */
 	void (*setup)(struct fault_world *world); /* once a run, nothing fails; may be NULL */
 	void (*prepare)(struct fault_world *world); /* before each call: options and outputs */
@@ -81,6 +83,8 @@ struct fault_world {
 
 /* Runs a scenario in a case of its own; counts into the figures. */
 void fault_scenario_run(const struct fault_scenario *scenario);
+/* All of a list; with VASPACE_TEST_ONLY those whose name has that in it. */
+void fault_list_run(const struct fault_scenario *list, size_t count);
 
 /*
  * Points and figures over all scenarios so far: injected faults, and the call

@@ -108,8 +108,12 @@ static int64_t record_protect(struct vas_sys *sys, uint64_t address, uint64_t si
 
 static int64_t record_advise(struct vas_sys *sys, uint64_t address, uint64_t size, int advice)
 {
-	struct vas_sys *next = recorder_of(sys)->next;
+	struct recorder *recorder = recorder_of(sys);
+	struct vas_sys *next = recorder->next;
 
+	for (size_t i = 0; i < sizeof(recorder->no_advices) / sizeof(recorder->no_advices[0]); i++)
+		if (advice && recorder->no_advices[i] == advice)
+			return -EINVAL;
 	return next->advise(next, address, size, advice);
 }
 

@@ -31,6 +31,7 @@ struct recorder {
 	bool refuses_names; /* queries that ask for the name answer -ENAMETOOLONG */
 	bool no_query; /* PROCMAP_QUERY answers -ENOTTY */
 	bool no_sync; /* msync answers -EINVAL */
+	int no_advices[4]; /* advice that answers -EINVAL; 0 = none */
 	uint64_t refuse_above; /* mappings of more bytes than that answer refuse_error; 0 = none */
 	int refuse_error;
 	/* Memory for the books (anywhere, readable, writable): calls so far, and which of them fails. */
