@@ -100,7 +100,8 @@ struct vas_commit_opts {
  *		huge page or no room in a memory group; or no memory for the library's own books
  *  -ENOSPC	POPULATE: the file system behind the object is full
  *  -EOPNOTSUPP	a device owns the span's addresses; memory of this kind does not go with the
- *		span's fork policy (vaspace/fork.h); POPULATE of private memory on a kernel that cannot
+ *		span's fork policy (vaspace/fork.h); POPULATE of private memory on a kernel that cannot;
+ *		an object that cannot be mapped, or only where the kernel puts it (rings of io_uring)
  *  -EAGAIN	memory is locked by mlockall(MCL_FUTURE) beyond RLIMIT_MEMLOCK
  *  -EPERM	the kernel or a sandbox forbids the mapping or the protection; or this is a
  *		child that shares the span: only the parent changes what is mapped in it

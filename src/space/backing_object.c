@@ -92,6 +92,9 @@ static int object_map(const struct vas_backing *backing, struct vas_sys *sys,
 		flags |= MAP_NORESERVE;
 	got = VAS_CALL(sys, map, range->span.start, range->span.size, huge ? PROT_NONE : prot,
 		       flags, backing->fd, range->offset);
+	/* Ranges are sound by now: what is refused so cannot be mapped, or not at a place of ours. */
+	if (got == -EINVAL || got == -ENODEV)
+		return -EOPNOTSUPP;
 	if (got < 0)
 		return (int)got;
 	VAS_ASSERT((uint64_t)got == range->span.start);

@@ -254,6 +254,9 @@ int vas_part_classify(int err, struct vas_failure *failure)
 	case -ENOSYS:
 		failure->why = VAS_WHY_DENIED;
 		return err;
+	case -EOPNOTSUPP:
+		failure->why = VAS_WHY_KERNEL;
+		return err;
 	default:
 		failure->why = VAS_WHY_KERNEL;
 		return -EPERM;

@@ -55,7 +55,7 @@ static void ring_case(void *argument)
 	is_err(vas_reserve(16 * page, NULL, &span), 0, "reserved");
 	err = vas_commit(vas_span_pointer(span), page, &opts);
 	if (err) {
-		ok(err == -EINVAL || err == -EPERM || err == -EOPNOTSUPP, "a ring cannot be placed: %d", err);
+		is_err(err, -EOPNOTSUPP, "a ring cannot be placed");
 	} else {
 		is_err(vas_decommit(vas_span_pointer(span), page, NULL), 0, "placed, and taken away again");
 	}

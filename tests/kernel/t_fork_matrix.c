@@ -24,11 +24,12 @@
 #include <vaspace/vaspace.h>
 
 #include "base/random.h"
+#include "support/huge_pool.h"
 #include "sys/definitions.h"
 #include "sys/fault.h"
 #include "sys/sys.h"
 
-#define HUGE_PAGE (2ull << 20)
+#define POOL_PAGES 16u /* 2 MiB each */
 #define BEFORE	  0x1111u /* written before the fork */
 #define PARENTS	  0x2222u /* written by the parent after it */
 #define CHILDS	  0x3333u
@@ -267,24 +268,13 @@ static void run_cell(struct cell *cell, enum has has)
 	close(to_child[0]), close(to_child[1]), close(to_parent[0]), close(to_parent[1]);
 }
 
-static bool pool_has_pages(void)
-{
-	void *got = mmap(NULL, 2 * HUGE_PAGE, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
-
-	if (got == MAP_FAILED)
-		return false;
-	munmap(got, 2 * HUGE_PAGE);
-	return true;
-}
-
 static void test_matrix(void)
 {
-	bool pool = pool_has_pages();
+	bool pool = huge_pool_take(POOL_PAGES);
 
 	for (enum kind kind = 0; kind < KINDS; kind++) {
 		if (kind >= POOL_SHARED && !pool) {
-			tap_skip(VAS_FORK_TRAP + 1, "no-huge-pool", "no huge pages are in the pool");
+			tap_skip(VAS_FORK_TRAP + 1, "no-huge-pages", "the pool of huge pages cannot be enlarged");
 			continue;
 		}
 		for (enum vas_fork policy = 0; policy <= VAS_FORK_TRAP; policy++) {
