@@ -426,7 +426,7 @@ int main(void)
 	tap_plan(0);
 	for (unsigned int i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
 		tap_case(ways[i].name, threads_case, &ways[i], 60);
-	(void)limit_case;
+	tap_case("alternate frees to the limit of mappings", limit_case, NULL, 60);
 	return tap_done();
 }
 
