@@ -157,13 +157,31 @@ VAS_API int vas_region_alloc(struct vas_region *region, uint64_t size,
  *  -ENOENT	no block there: freed already, or never taken. Of two frees at once one wins
  *  -EDEADLK	called inside a notice about the region, and something was committed in the block
  *  -EBUSY	the region is parked
- *  -EPERM	in a forked child that shares the parent's memory
+ *  -EPERM	VAS_REGION_TAGS: the block has a tag; or in a forked child that shares the parent's memory
  *  -ESTALE	in a forked child that has nothing of the region
  *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
  *
  * Allocates nothing. Thread-safe. Not signal-safe.
  */
 VAS_API int vas_region_free(struct vas_region *region, void *start, enum vas_retired *state);
+/*
+ * The same for a block with this tag. Only regions with VAS_REGION_TAGS compare it; there vas_region_free
+ * frees blocks whose tag is 0.
+ *
+ * Errors as vas_region_free; nothing is changed then:
+ *  -EINVAL	region is NULL; an address inside a block that is not its start
+ *  -ERANGE	outside the region
+ *  -ENOENT	no block there
+ *  -EPERM	VAS_REGION_TAGS: the block has another tag; or in a forked child that shares the parent's memory
+ *  -EDEADLK	called inside a notice about the region, and something was committed in the block
+ *  -EBUSY	the region is parked
+ *  -ESTALE	in a forked child that has nothing of the region
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
+ *
+ * Allocates nothing. Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_region_free_tagged(struct vas_region *region, void *start, uint32_t tag,
+				   enum vas_retired *state);
 /*
  * Changes the size of a block in place (rounded up to the granule). A shrunk block's tail is freed as by
  * vas_region_free; what a block grows by is inaccessible, as after an allocation.

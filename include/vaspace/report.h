@@ -57,6 +57,7 @@ enum vas_why {
 	VAS_WHY_FORK_POLICY, /* the span's fork policy does not go with it */
 	VAS_WHY_IMAGE, /* the image for contents is missing, too small, or cannot be written or read */
 	VAS_WHY_MANIFEST, /* the manifest is malformed, or of another kind of machine */
+	VAS_WHY_TAG, /* the block has another tag */
 	VAS_WHY_COUNT
 };
 

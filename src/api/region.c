@@ -146,6 +146,22 @@ VAS_HOT int vas_region_free(struct vas_region *region, void *start, enum vas_ret
 	return err;
 }
 
+int vas_region_free_tagged(struct vas_region *region, void *start, uint32_t tag,
+			   enum vas_retired *state)
+{
+	struct vas_failure failure;
+	enum vas_retired reached;
+	int err;
+
+	begin(&failure, VAS_OPERATION_FREE, 0, start);
+	if (!region)
+		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	err = finish(&failure, vas_block_free_tagged(region, number_of(start), tag, &failure, &reached));
+	if (!err && state)
+		*state = reached;
+	return err;
+}
+
 int vas_region_resize(struct vas_region *region, void *start, uint64_t size)
 {
 	struct vas_failure failure;

@@ -189,6 +189,8 @@ static const struct why_words why_table[VAS_WHY_COUNT] = {
 			    "pass a file with room for all private memory, or discard it" },
 	[VAS_WHY_MANIFEST] = { "manifest", "the manifest is malformed, or of another kind of machine",
 			       "write it again, on a machine with the same page size" },
+	[VAS_WHY_TAG] = { "tag", "the block has another tag",
+			  "free it as the one it was allocated as; the pointer may be to another block" },
 	[VAS_WHY_PARKED] = { "parked", "what is mapped there is parked", "unpark it first" },
 	[VAS_WHY_OBJECT] = { "object",
 			     "the descriptor's object does not suit, or is another one by now",

@@ -26,6 +26,7 @@
 
 #define PLACES (VAS_ALLOC_LOW | VAS_ALLOC_HIGH | VAS_ALLOC_EXACT | VAS_ALLOC_RANDOM)
 #define ADVANCE 4u /* blocks that a free lets out of quarantine */
+#define FILL_BYTE 0xa5 /* of memory that nobody may rely on */
 #define RETRIES 16u /* refusals that an allocation without room bears, in getting RETIRED blocks back */
 
 _Static_assert(VAS_ALLOC_LOW == VAS_BLOCKS_LOW && VAS_ALLOC_HIGH == VAS_BLOCKS_HIGH &&
@@ -228,6 +229,8 @@ static bool alloc_warm(struct vas_region *region, uint64_t size, const struct va
 	vas_region_unlock(region);
 	if (!dirty)
 		vas_cache_zero(region, (struct vas_span){ start, size });
+	else if (region->flags & VAS_REGION_FILL)
+		region->fill((struct vas_span){ start, size }, FILL_BYTE);
 	*block = (struct vas_block){ (void *)(uintptr_t)start, size,
 				     VAS_BLOCK_COMMITTED | (dirty ? VAS_BLOCK_DIRTY : 0),
 				     opts->tag };
@@ -416,6 +419,9 @@ static bool free_warm(struct vas_region *region, const struct vas_block_info *in
 	if (vas_quarantine_is_on(region) || !(info->mark & VAS_MARK_PLAIN) || !vas_cache_admits(region, info->span.size) ||
 	    !vas_cache_put(region, info->span))
 		return false;
+	/* Under the lock: who takes the block next finds it filled. */
+	if (__builtin_expect(region->flags & VAS_REGION_FILL, 0))
+		region->fill(info->span, FILL_BYTE);
 	if (vas_mark_record(info->mark))
 		vas_record_give(region, vas_mark_record(info->mark));
 	free_count(region, info->span.size);
@@ -426,8 +432,26 @@ static bool free_warm(struct vas_region *region, const struct vas_block_info *in
 	return true;
 }
 
+/* Debug mode: whose block it is must be known. Lock held. */
+static int free_check(struct vas_region *region, const struct vas_block_info *info, uint32_t tag,
+		      struct vas_failure *failure)
+{
+	uint32_t number = vas_mark_record(info->mark);
+
+	if (!(region->flags & VAS_REGION_TAGS) ||
+	    (number ? vas_record_get(region, number)->tag : 0) == tag)
+		return 0;
+	return vas_region_refuse(failure, VAS_WHY_TAG, -EPERM);
+}
+
 int vas_block_free(struct vas_region *region, uint64_t start, struct vas_failure *failure,
 		   enum vas_retired *state)
+{
+	return vas_block_free_tagged(region, start, 0, failure, state);
+}
+
+int vas_block_free_tagged(struct vas_region *region, uint64_t start, uint32_t tag,
+			  struct vas_failure *failure, enum vas_retired *state)
 {
 	struct vas_block_info info;
 	int err;
@@ -436,6 +460,8 @@ int vas_block_free(struct vas_region *region, uint64_t start, struct vas_failure
 	if (err)
 		return err;
 	err = vas_block_find(region, start, failure, &info);
+	if (!err)
+		err = free_check(region, &info, tag, failure);
 	if (!err && free_waiting(region, &info)) {
 		*state = VAS_RETIRED_WAITING;
 		return 0;

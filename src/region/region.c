@@ -30,6 +30,7 @@
 #include "sys/environment.h"
 
 #define PIECE_LARGEST (2u << 20) /* what struct vas_pages hands out at most */
+#define DEBUG (VAS_REGION_DELAY | VAS_REGION_FILL | VAS_REGION_TAGS) /* the environment may ask for */
 #define PROMISES      32u /* asked for at once */
 
 int vas_region_take(void *context, size_t size, void **memory)
@@ -435,7 +436,7 @@ int vas_region_make(struct vas_space *space, uint64_t size, const struct vas_reg
 	region->cache_bytes = opts->cache_bytes;
 	region->cache_block = opts->cache_block;
 	region->cache_age = opts->cache_age;
-	region->flags = opts->flags | (vas_environment_get()->debug & VAS_REGION_DELAY);
+	region->flags = opts->flags | (vas_environment_get()->debug & DEBUG);
 	region->fill = region_fill;
 	region->quarantine.epoch = 1;
 	err = region_build(region, size, opts, failure);

@@ -176,6 +176,9 @@ int vas_block_alloc(struct vas_region *region, uint64_t size, const struct vas_a
 		    struct vas_failure *failure, struct vas_block *block);
 int vas_block_free(struct vas_region *region, uint64_t start, struct vas_failure *failure,
 		   enum vas_retired *state);
+/* The same with the tag that debug mode compares: without it 0. */
+int vas_block_free_tagged(struct vas_region *region, uint64_t start, uint32_t tag,
+			  struct vas_failure *failure, enum vas_retired *state);
 
 /* The live block that starts there. Lock held. -ERANGE, -EINVAL, -ENOENT. */
 int vas_block_find(struct vas_region *region, uint64_t start, struct vas_failure *failure,

@@ -658,6 +658,7 @@ static const struct {
 	{ "vas_region_destroy", check_region_destroy },
 	{ "vas_region_detached", check_region_detached },
 	{ "vas_region_free", check_region_free },
+	{ "vas_region_free_tagged", check_region_free_tagged },
 	{ "vas_region_join", check_region_join },
 	{ "vas_region_enter", check_region_enter },
 	{ "vas_region_leave", check_region_leave },

@@ -68,6 +68,7 @@ void check_region_park(void);
 void check_region_unpark(void);
 void check_region_alloc(void);
 void check_region_free(void);
+void check_region_free_tagged(void);
 void check_region_tick(void);
 void check_region_join(void);
 void check_region_enter(void);

@@ -236,6 +236,16 @@ void check_region_trim(void)
 	is_u64(given, 7, "vas_region_trim: what was given is untouched");
 }
 
+static int call_free_tagged(struct vas_region *region, void *start)
+{
+	return vas_region_free_tagged(region, start, 1, NULL);
+}
+
+void check_region_free_tagged(void)
+{
+	check_starts("vas_region_free_tagged", call_free_tagged);
+}
+
 static int call_resize(struct vas_region *region, void *start)
 {
 	return vas_region_resize(region, start, arguments_page);
