@@ -120,6 +120,55 @@ static void regions(void)
 	is_err(CALL(vas_region_destroy(region, &state)), 0, "vas_region_destroy");
 }
 
+/* Warm memory, and blocks that wait for threads. */
+static void keeping(void)
+{
+	struct vas_region_thread *thread;
+	struct vas_region *region;
+	struct vas_block block;
+	uint64_t given;
+
+	VAS_OPTS(vas_region_opts, opts);
+	VAS_OPTS(vas_alloc_opts, how);
+	opts.cache_bytes = 1 << 20;
+	opts.cache_age = 10;
+	opts.flags = VAS_REGION_QUARANTINE;
+	how.flags = VAS_ALLOC_COMMIT;
+	is_err(CALL(vas_region_create(1 << 28, &opts, &region)), 0, "a region that keeps");
+	is_err(CALL(vas_region_join(region, &thread)), 0, "vas_region_join");
+	CALL_VOID(vas_region_enter(thread));
+	is_err(CALL(vas_region_alloc(region, 4 * page, &how, &block)), 0, "a block");
+	is_err(CALL(vas_region_free(region, block.start, NULL)), 0, "which waits");
+	CALL_VOID(vas_region_leave(thread));
+	is_err(CALL(vas_region_quit(thread)), 0, "vas_region_quit");
+	is_err(CALL(vas_region_tick(region, 100)), 0, "vas_region_tick");
+	is_err(CALL(vas_region_trim(region, UINT64_MAX, &given)), 0, "vas_region_trim");
+	is_err(CALL(vas_region_destroy(region, NULL)), 0, "and its end");
+}
+
+/* A region that is parked, and one that is cut in two. */
+static void wholes(void)
+{
+	static unsigned char manifest[1 << 16];
+	struct vas_region_stats stats = { .size = sizeof(stats) };
+	struct vas_region *region, *upper;
+	struct vas_block block;
+	size_t length;
+
+	is_err(CALL(vas_region_create(1 << 28, NULL, &region)), 0, "a region");
+	is_err(CALL(vas_region_alloc(region, 4 * page, NULL, &block)), 0, "a block");
+	is_err(CALL(vas_region_park(region, NULL)), 0, "vas_region_park");
+	is_err(CALL(vas_region_manifest(region, manifest, sizeof(manifest), &length)), 0,
+	       "vas_region_manifest");
+	is_err(CALL(vas_region_unpark(region, NULL)), 0, "vas_region_unpark");
+	is_err(CALL(vas_region_free(region, block.start, NULL)), 0, "the block");
+	is_err(CALL(vas_region_stats(region, &stats)), 0, "where it is");
+	is_err(CALL(vas_region_split(region, at(stats.span, 1 << 10), &upper)), 0,
+	       "vas_region_split");
+	is_err(CALL(vas_region_merge(region, upper)), 0, "vas_region_merge");
+	is_err(CALL(vas_region_destroy(region, NULL)), 0, "and its end");
+}
+
 #define CROWD 4000
 
 /* More than a hundredth of the mappings that a process may have. */
@@ -167,6 +216,9 @@ int main(void)
 	ok(call(10) != NULL && served > 0, "the allocator is the one of this program");
 	memory();
 	regions();
+	keeping();
+	wholes();
+	CALL_VOID(vas_fork_hold_set(NULL, NULL));
 	pressures();
 	is_err(CALL(vas_shutdown()), 0, "vas_shutdown");
 	return tap_done();
