@@ -151,7 +151,7 @@ static void few_addresses(void *arg)
 }
 
 #define NOTHING                                                                                    \
-	"reserve=ENOMEM commit=- recipe=ENOMEM lowest=ENOMEM near=ENOMEM taken=-|ENOMEM "          \
+	"reserve=ENOMEM commit=- protect=- guard=- decommit=- region=ENOMEM recipe=ENOMEM lowest=ENOMEM near=ENOMEM taken=-|ENOMEM "          \
 	"open=ENOMEM read=- gaps=- at=- find=- check=- release=-"
 
 static void no_addresses(void *arg)
@@ -163,7 +163,7 @@ static void no_addresses(void *arg)
 		workout("");
 	limit_addresses(0);
 	/* What was kept from before serves small requests. */
-	workout(*later ? "reserve=ENOMEM commit=- recipe=ENOMEM lowest=ENOMEM near=ENOMEM "
+	workout(*later ? "reserve=ENOMEM commit=- protect=- guard=- decommit=- region=ENOMEM recipe=ENOMEM lowest=ENOMEM near=ENOMEM "
 			 "taken=EEXIST|ENOMEM|0 open=ENOMEM read=- gaps=- at=- find=- check=- release=-"
 		       : "window=ENOMEM " NOTHING);
 }

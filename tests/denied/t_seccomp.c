@@ -21,7 +21,7 @@
 
 /* When nothing can be mapped. E stands for the error that the sandbox answers. */
 #define NO_MAP                                                                                     \
-	"reserve=E commit=- recipe=E lowest=E near=E taken=E open=E read=- gaps=- at=- find=- "    \
+	"reserve=E commit=- protect=- guard=- decommit=- region=E recipe=E lowest=E near=E taken=E open=E read=- gaps=- at=- find=- "    \
 	"check=- release=-"
 /* A span is held rather than released. */
 #define NO_UNMAP "release=EBUSY"
@@ -46,7 +46,7 @@ static const struct denied {
 	 */
 	{ "munmap", SYS_munmap, NO_UNMAP " recipe=0|ENOMEM lowest=0|ENOMEM near=0|ENOMEM taken=ENOMEM",
 	  NO_UNMAP },
-	{ "mprotect", SYS_mprotect, NO_RECIPE, NO_RECIPE },
+	{ "mprotect", SYS_mprotect, "protect=E " NO_RECIPE, "protect=E " NO_RECIPE },
 	{ "madvise", SYS_madvise, NO_RECIPE, NO_RECIPE },
 	{ "msync", SYS_msync, "", "" },
 	{ "openat", SYS_openat, NO_OPEN, NO_OPEN },
@@ -59,6 +59,15 @@ static const struct denied {
 	{ "futex", SYS_futex, "", "" },
 	{ "lseek", SYS_lseek, NO_SEEK, NO_SEEK },
 	{ "sched_yield", SYS_sched_yield, "", "" },
+	{ "mbind", SYS_mbind, "", "" },
+	{ "mremap", SYS_mremap, "", "" },
+	{ "fstat", SYS_fstat, "", "" },
+	{ "fallocate", SYS_fallocate, "", "" },
+	{ "memfd_create", SYS_memfd_create, "", "" },
+	{ "gettid", SYS_gettid, "", "" },
+	{ "tgkill", SYS_tgkill, "", "" },
+	{ "rt_sigprocmask", SYS_rt_sigprocmask, "", "" },
+	{ "rt_sigtimedwait", SYS_rt_sigtimedwait, "", "" },
 };
 
 struct how {

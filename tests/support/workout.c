@@ -26,7 +26,8 @@
 #define STAMPS 8u
 
 static const char *const names[WORKOUT_STEPS] = {
-	"window", "probes", "reserve", "commit", "recipe", "lowest", "near", "taken",
+	"window", "probes", "reserve", "commit", "protect", "guard", "decommit", "region",
+	"recipe", "lowest", "near",	"taken",
 	"open",	  "read",   "gaps",    "at",	 "find",   "check",  "explain", "release",
 };
 
@@ -83,6 +84,50 @@ static int reserve_at(enum vas_place place, uint64_t address, uint32_t flags, st
 	return vas_reserve((uint64_t)sysconf(_SC_PAGESIZE) * 16, &opts, span);
 }
 
+/* In what commit_parts left. */
+static void try_memory(int *got, struct vas_span span, uint64_t page)
+{
+	char *memory = vas_span_pointer(span);
+	enum vas_retired state = VAS_RETIRED_HELD;
+
+	got[WORKOUT_PROTECT] = vas_protect(memory + page, page, PROT_READ);
+	if (!got[WORKOUT_PROTECT])
+		got[WORKOUT_PROTECT] = vas_protect(memory + page, page, PROT_READ | PROT_WRITE);
+	got[WORKOUT_GUARD] = vas_guard(memory + page, page);
+	if (!got[WORKOUT_GUARD])
+		got[WORKOUT_GUARD] = vas_unguard(memory + page, page);
+	if (memory[0] != 0x77 || memory[2 * page] != 0x77)
+		got[WORKOUT_GUARD] = -EILSEQ;
+	got[WORKOUT_DECOMMIT] = vas_decommit(memory + page, page, &state);
+	if (!got[WORKOUT_DECOMMIT] && state != VAS_RETIRED_GONE)
+		got[WORKOUT_DECOMMIT] = -EBUSY;
+	if (memory[0] != 0x77 || memory[2 * page] != 0x77)
+		got[WORKOUT_DECOMMIT] = -EILSEQ;
+}
+
+static int try_region(uint64_t page)
+{
+	enum vas_retired state = VAS_RETIRED_HELD;
+	struct vas_region *region;
+	struct vas_block block;
+	int err, closed;
+
+	VAS_OPTS(vas_alloc_opts, opts);
+	opts.flags = VAS_ALLOC_COMMIT;
+	err = vas_region_create(64 * page, NULL, &region);
+	if (err)
+		return err;
+	err = vas_region_alloc(region, 4 * page, &opts, &block);
+	if (!err) {
+		memset(block.start, 0x55, 4 * page);
+		err = vas_region_free(region, block.start, &state);
+		if (!err && state != VAS_RETIRED_GONE)
+			err = -EBUSY;
+	}
+	closed = vas_region_destroy(region, NULL);
+	return err ? err : closed;
+}
+
 static int try_probes(void)
 {
 	struct vas_probe_info info = { .size = sizeof(info) };
@@ -105,6 +150,9 @@ static void try_spans(int *got, uint64_t page)
 	good[0] = got[WORKOUT_RESERVE] == 0;
 	if (good[0])
 		got[WORKOUT_COMMIT] = commit_parts(spans[0], page);
+	if (good[0] && !got[WORKOUT_COMMIT])
+		try_memory(got, spans[0], page);
+	got[WORKOUT_REGION] = try_region(page);
 	got[WORKOUT_RECIPE] = reserve_at(VAS_PLACE_HIGH, 0,
 					 VAS_RESERVE_NODUMP | VAS_RESERVE_NOFORK, &spans[1]);
 	good[1] = got[WORKOUT_RECIPE] == 0;

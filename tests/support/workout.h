@@ -13,6 +13,10 @@ enum workout_step {
 	WORKOUT_PROBES,
 	WORKOUT_RESERVE, /* anywhere */
 	WORKOUT_COMMIT, /* two parts of it, written and read */
+	WORKOUT_PROTECT, /* a part of that: read-only, and back */
+	WORKOUT_GUARD, /* and guarded, and not */
+	WORKOUT_DECOMMIT, /* and given back */
+	WORKOUT_REGION, /* a block, with memory, freed */
 	WORKOUT_RECIPE, /* reserved with a recipe, and committed */
 	WORKOUT_LOWEST, /* the exactly lowest */
 	WORKOUT_NEAR,
