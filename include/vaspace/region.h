@@ -27,7 +27,8 @@ extern "C" {
 struct vas_region;
 
 /* Debug mode; VASPACE_DEBUG sets the same for every region. */
-#define VAS_REGION_RED_ZONES 0x01u /* an inaccessible page before and after every block */
+/* An inaccessible page before and after every block: accepted, and without effect in this version. */
+#define VAS_REGION_RED_ZONES 0x01u
 #define VAS_REGION_DELAY 0x02u /* freed addresses are handed out again as late as possible */
 #define VAS_REGION_FILL 0x04u /* memory that is not promised to be zero is filled with a pattern */
 #define VAS_REGION_TAGS 0x08u /* a block is freed with the tag it was allocated with, or refused */
