@@ -111,7 +111,8 @@ static int load_alloc(const struct vas_alloc_opts *opts, struct vas_alloc_opts *
 	return err;
 }
 
-VAS_HOT int vas_region_alloc(struct vas_region *region, uint64_t size, const struct vas_alloc_opts *opts,
+VAS_HOT int vas_region_alloc(struct vas_region *region, uint64_t size,
+			     const struct vas_alloc_opts *opts,
 		     struct vas_block *block)
 {
 	struct vas_commit_opts commit;
@@ -305,7 +306,8 @@ int vas_region_unguard(struct vas_region *region, void *start, uint64_t size)
 	return guard(region, start, size, false);
 }
 
-VAS_HOT int vas_region_block_at(struct vas_region *region, const void *address, struct vas_block *block)
+VAS_HOT int vas_region_block_at(struct vas_region *region, const void *address,
+				struct vas_block *block)
 {
 	struct vas_failure failure;
 

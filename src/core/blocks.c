@@ -418,7 +418,8 @@ static int mark_locked(struct vas_blocks *blocks, uint64_t start, uint32_t *expe
 	return 0;
 }
 
-VAS_HOT int vas_blocks_mark(struct vas_blocks *blocks, uint64_t start, uint32_t *expected, uint32_t mark)
+VAS_HOT int vas_blocks_mark(struct vas_blocks *blocks, uint64_t start, uint32_t *expected,
+			    uint32_t mark)
 {
 	vas_blocks_enter(blocks);
 	return vas_blocks_leave(blocks, mark_locked(blocks, start, expected, mark));

@@ -118,7 +118,8 @@ static bool answer(const struct search *search, struct vas_block_place *place, u
 	return true;
 }
 
-VAS_HOT bool vas_block_search_low(const struct vas_blocks *blocks, const struct vas_block_query *query,
+VAS_HOT bool vas_block_search_low(const struct vas_blocks *blocks,
+				  const struct vas_block_query *query,
 			  struct vas_block_place *place, uint64_t *start)
 {
 	struct search search;
@@ -146,7 +147,8 @@ static uint64_t sure_size(const struct vas_block_query *query)
 	return sure;
 }
 
-VAS_HOT bool vas_block_search_any(const struct vas_blocks *blocks, const struct vas_block_query *query,
+VAS_HOT bool vas_block_search_any(const struct vas_blocks *blocks,
+				  const struct vas_block_query *query,
 			  struct vas_block_place *place, uint64_t *start)
 {
 	struct search search = {

@@ -240,7 +240,8 @@ VAS_HOT static void gap_grew(struct vas_blocks *blocks, struct vas_block_leaf *l
 }
 
 /* A gap of the leaf that was [start, end) became less: that matters where it was the largest. */
-VAS_HOT static void gap_shrank(struct vas_blocks *blocks, struct vas_block_leaf *leaf, uint64_t start,
+VAS_HOT static void gap_shrank(struct vas_blocks *blocks, struct vas_block_leaf *leaf,
+			       uint64_t start,
 		       uint64_t end)
 {
 	struct vas_block_node *node = &leaf->node;

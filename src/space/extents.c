@@ -69,7 +69,8 @@ static size_t leaf_size(const struct vas_extent_leaf *leaf)
 }
 
 /* Is a place, which may be of long ago, that of the first extent that ends above address? */
-VAS_HOT static bool place_fits(const struct vas_extents *extents, struct place place, uint64_t address)
+VAS_HOT static bool place_fits(const struct vas_extents *extents, struct place place,
+			       uint64_t address)
 {
 	const struct vas_extent_top *top = &extents->tops[place.leaf];
 	const struct vas_extent *items;

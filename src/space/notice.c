@@ -154,7 +154,8 @@ static uint64_t notice_last_id(struct vas_notices *notices)
 	return last;
 }
 
-VAS_HOT int vas_notice_before(struct vas_space *space, struct vas_holding *holding, struct vas_span span,
+VAS_HOT int vas_notice_before(struct vas_space *space, struct vas_holding *holding,
+			      struct vas_span span,
 		      enum vas_change change, bool final, struct vas_notice_run *run)
 {
 	uint64_t generation, vetoed;

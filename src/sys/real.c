@@ -230,7 +230,8 @@ static int64_t real_query(struct vas_sys *sys, int fd, uint64_t address, uint32_
 	return 0;
 }
 
-VAS_HOT static int64_t real_set_policy(struct vas_sys *sys, uint64_t address, uint64_t size, int mode,
+VAS_HOT static int64_t real_set_policy(struct vas_sys *sys, uint64_t address, uint64_t size,
+				       int mode,
 			       const uint64_t *nodes, uint32_t bits, uint32_t flags)
 {
 	(void)sys;
