@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* labels: msan */
+/* labels: msan noasan */
 /* budget: 10 */
 /*
  * The block allocator when memory for its books is refused: at each single

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* labels: noasan */
 /* budget: 20 */
 /*
  * The block allocator: all sequences of calls up to a small depth, on tiny

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* labels: msan */
+/* labels: msan noasan */
 /* budget: 10 */
 /*
  * The block allocator over a long run at saturation: every request is served, at the cost

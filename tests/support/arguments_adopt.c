@@ -38,7 +38,7 @@ void check_adopt(void)
 		{ "nothing mapped", page, page, EINVAL, VAS_WHY_NOT_MAPPED },
 		{ "an owned span", arguments_owned.start, page, EEXIST, VAS_WHY_TAKEN },
 		{ "a file", (uint64_t)(uintptr_t)check_adopt & ~(page - 1), page, EEXIST, VAS_WHY_TAKEN },
-		{ "a stack", (uint64_t)(uintptr_t)&page & ~(page - 1), page, EEXIST, VAS_WHY_TAKEN },
+		{ "a stack", (uint64_t)(uintptr_t)__builtin_frame_address(0) & ~(page - 1), page, EEXIST, VAS_WHY_TAKEN },
 	};
 	const char *name = "vas_adopt";
 	struct vas_policy policy = { .size = 0 };

@@ -271,7 +271,8 @@ void check_region_resize(void)
 
 static int call_split_block(struct vas_region *region, void *start)
 {
-	return vas_region_split_block(region, start, (char *)start + arguments_page);
+	return vas_region_split_block(region, start,
+				      (void *)((uintptr_t)start + arguments_page));
 }
 
 void check_region_split_block(void)
