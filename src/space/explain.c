@@ -60,11 +60,12 @@ enum vas_why vas_explain_refusal(const struct vas_headroom *headroom, enum vas_o
 				 uint64_t asked)
 {
 	bool vmas_known = headroom->vmas_used != UINT64_MAX && headroom->vmas_limit != UINT64_MAX;
+	/* A commit replaces address space that is there, and fails if that is too much already. */
+	uint64_t growth = operation == VAS_OPERATION_RESERVE ? asked : 0;
 
 	if (vmas_known && headroom->vmas_used > headroom->vmas_limit)
 		return VAS_WHY_VMA_LIMIT;
-	if (operation == VAS_OPERATION_RESERVE &&
-	    exceeds(headroom->address_used, asked, headroom->address_limit))
+	if (exceeds(headroom->address_used, growth, headroom->address_limit))
 		return VAS_WHY_ADDRESS_LIMIT;
 	if (vmas_known && headroom->vmas_used + VMAS_SPARE >= headroom->vmas_limit)
 		return VAS_WHY_VMA_LIMIT;
@@ -162,9 +163,12 @@ static enum vas_why refine(enum vas_why why, const struct vas_failure *failure,
 			   const struct vas_headroom *headroom, const struct vas_report *report)
 {
 	bool open = why == VAS_WHY_NONE || why == VAS_WHY_KERNEL || why == VAS_WHY_MEMORY;
+	enum vas_why found;
 
-	if (failure->error == -ENOMEM && open)
-		return vas_explain_refusal(headroom, report->operation, failure->asked);
+	if (failure->error == -ENOMEM && open) {
+		found = vas_explain_refusal(headroom, report->operation, failure->asked);
+		return found == VAS_WHY_KERNEL && why == VAS_WHY_MEMORY ? why : found;
+	}
 	if (failure->error == -EAGAIN && open)
 		return VAS_WHY_LOCKED;
 	if (failure->error != -ENOSPC || report->free_total == UINT64_MAX)

@@ -57,6 +57,8 @@ static void test_address_limit(void)
 	       "a commit replaces address space that is there already");
 	room.address_used = 4 * GIB;
 	is_why(&room, VAS_OPERATION_RESERVE, 1, VAS_WHY_ADDRESS_LIMIT, "beyond the limit already");
+	is_why(&room, VAS_OPERATION_COMMIT, 1, VAS_WHY_ADDRESS_LIMIT,
+	       "which refuses a replacement, too");
 	room.address_used = UINT64_MAX;
 	is_why(&room, VAS_OPERATION_RESERVE, 2 * GIB + 1, VAS_WHY_KERNEL,
 	       "use not known: no guess");

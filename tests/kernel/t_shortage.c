@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* labels: noasan */
+/* budget: 10 */
+/*
+ * Shortage is an errno, never a signal, and leaves everything as it was: a pool
+ * of huge pages, a file system, the limits of the process and a memory group,
+ * each too small for a commit. What fits then is committed in the same place.
+ *
+ * Not under sanitizers, which need memory of their own below the limits.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <vaspace/vaspace.h>
+
+#include "support/huge_pool.h"
+#include "tap/tap.h"
+
+#define KIB	  (1ull << 10)
+#define MIB	  (1ull << 20)
+#define POOL	  8u /* huge pages */
+#define GROUP	  (32 * MIB)
+#define PATH_ROOM 512
+
+/* A reservation with nothing in it, and the process as it is with it. */
+struct scene {
+	struct vas_span span;
+	int pipe_ends[2];
+	long vmas;
+};
+
+/* What the library and the kernel keep once is there before it is looked at. */
+static bool begin(struct scene *scene, uint64_t size)
+{
+	struct vas_report report = { .size = sizeof(report) };
+	uint64_t where = 0;
+
+	VAS_OPTS(vas_reserve_opts, opts);
+	opts.alignment = HUGE_PAGE;
+	if (vas_reserve(MIB, NULL, &scene->span) ||
+	    vas_release(vas_span_pointer(scene->span), NULL) ||
+	    vas_commit(vas_span_pointer(scene->span), MIB, NULL) != -ENOENT ||
+	    vas_report_explain(&report))
+		tap_bail("not even one span, and one report");
+	tap_baseline();
+	if (pipe2(scene->pipe_ends, O_CLOEXEC))
+		tap_bail("no pipe");
+	if (!is_err(vas_reserve(size, &opts, &scene->span), 0, "reserved") ||
+	    !is_err(vas_sync_check(&where), 0, "the books agree with the kernel"))
+		return false;
+	scene->vmas = tap_count_vmas();
+	return true;
+}
+
+static void end(struct scene *scene)
+{
+	enum vas_retired state = VAS_RETIRED_HELD;
+
+	is_err(vas_release(vas_span_pointer(scene->span), &state), 0, "released");
+	is_u64(state, VAS_RETIRED_GONE, "and gone");
+	close(scene->pipe_ends[0]);
+	close(scene->pipe_ends[1]);
+}
+
+/* Whether the kernel can read there: asked of the kernel, so that a fault is no signal. */
+static bool is_readable(const struct scene *scene, uint64_t address)
+{
+	char byte;
+
+	if (write(scene->pipe_ends[1], (void *)(uintptr_t)address, 1) != 1)
+		return false;
+	return read(scene->pipe_ends[0], &byte, 1) == 1;
+}
+
+/* As begin left it: reserved in one mapping, and inaccessible. */
+static void is_untouched(const struct scene *scene, const char *name)
+{
+	uint64_t where = 0;
+
+	is_err(vas_sync_check(&where), 0, "%s: the books agree with the kernel", name);
+	is_i64(tap_count_vmas(), scene->vmas, "%s: as many mappings as before", name);
+	ok(!is_readable(scene, scene->span.start), "%s: the first byte is inaccessible", name);
+	ok(!is_readable(scene, scene->span.start + scene->span.size - 1), "%s: so is the last one",
+	   name);
+}
+
+static int commit(const struct scene *scene, uint64_t size, uint32_t flags, int fd)
+{
+	VAS_OPTS(vas_commit_opts, opts);
+	opts.flags = flags;
+	opts.fd = fd;
+	return vas_commit(vas_span_pointer(scene->span), size, &opts);
+}
+
+/* As much as there is works, and every byte of it can be written. */
+static void fits(const struct scene *scene, uint64_t size, uint32_t flags, int fd, const char *name)
+{
+	uint64_t where = 0;
+
+	if (!is_err(commit(scene, size, flags, fd), 0, "%s: committed", name))
+		return;
+	memset(vas_span_pointer(scene->span), 0x5a, size);
+	is_err(vas_sync_check(&where), 0, "%s: the books agree with the kernel", name);
+}
+
+/* The reason as it was told at once, before anything was inferred. */
+static void is_why(enum vas_why want, const char *name)
+{
+	struct vas_report report = { .size = sizeof(report) };
+
+	is_err(vas_report_get(&report), 0, "%s: reported", name);
+	is_str(vas_why_name(report.why), vas_why_name(want), "%s: reason", name);
+}
+
+static void is_explained(enum vas_why want, const char *name)
+{
+	struct vas_report report = { .size = sizeof(report) };
+	char line[512];
+
+	is_err(vas_report_explain(&report), 0, "%s: explained", name);
+	is_str(vas_why_name(report.why), vas_why_name(want), "%s: with this reason", name);
+	vas_report_format(line, sizeof(line));
+	ok(strstr(line, vas_why_name(want)) != NULL, "%s: the line names it", name);
+	tap_diag("%s", line);
+}
+
+static void case_huge_pool(void *argument)
+{
+	const uint32_t flags = VAS_COMMIT_SHARED | VAS_COMMIT_PUNCH | VAS_COMMIT_POPULATE;
+	int fd = memfd_create("shortage", MFD_CLOEXEC | MFD_HUGETLB);
+	/* Others may have left some free. */
+	uint64_t before = huge_pool_free(), pages = before + POOL / 2;
+	struct scene scene;
+
+	(void)argument;
+	if (fd < 0 || ftruncate(fd, (off_t)(pages * HUGE_PAGE)))
+		tap_bail("no object of huge pages");
+	if (!begin(&scene, pages * HUGE_PAGE))
+		return;
+	is_err(commit(&scene, pages * HUGE_PAGE, flags, fd), ENOMEM, "more than the pool has");
+	is_why(VAS_WHY_MEMORY, "more than the pool has");
+	is_explained(VAS_WHY_MEMORY, "more than the pool has");
+	is_u64(huge_pool_free(), before, "as many free pages as before");
+	is_untouched(&scene, "refused");
+	fits(&scene, before * HUGE_PAGE, flags, fd, "all that the pool has");
+	is_u64(huge_pool_free(), 0, "now it has no more");
+	end(&scene);
+	is_u64(huge_pool_free(), before, "and all of them again");
+	close(fd);
+}
+
+/* A file of 4 MiB in a file system of 1 MiB, which goes with the process. */
+static int open_small(void)
+{
+	char folder[] = "/tmp/vaspace-shortage-XXXXXX";
+	int fd = -1;
+
+	if (geteuid() != 0)
+		tap_skip_all("not-root", "mounting takes privileges");
+	if (!mkdtemp(folder))
+		tap_bail("no temporary folder");
+	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("none", folder, "tmpfs", 0, "size=1m")) {
+		rmdir(folder);
+		tap_skip_all("no-mounts", "nothing can be mounted: %s", strerror(errno));
+	}
+	fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	/* The open file keeps the file system; its name is not needed. */
+	if (umount2(folder, MNT_DETACH) || rmdir(folder))
+		tap_bail("%s cannot be removed", folder);
+	if (fd < 0 || ftruncate(fd, (off_t)(4 * MIB)))
+		tap_bail("no file");
+	return fd;
+}
+
+static uint64_t bytes_of(int fd)
+{
+	struct stat status;
+
+	return fstat(fd, &status) ? UINT64_MAX : (uint64_t)status.st_blocks * 512;
+}
+
+static void case_full_files(void *argument)
+{
+	const uint32_t flags = VAS_COMMIT_SHARED | VAS_COMMIT_POPULATE;
+	struct scene scene;
+	int fd = open_small();
+
+	(void)argument;
+	if (!begin(&scene, 4 * MIB))
+		return;
+	is_err(commit(&scene, 4 * MIB, flags | VAS_COMMIT_PUNCH, fd), ENOSPC, "more than there is");
+	is_why(VAS_WHY_MEMORY, "more than there is");
+	is_explained(VAS_WHY_MEMORY, "more than there is");
+	is_untouched(&scene, "refused");
+	is_u64(bytes_of(fd), 0, "the file is empty again");
+	/* Without PUNCH its bytes are the caller's, also those that it was given on the way. */
+	is_err(commit(&scene, 4 * MIB, flags, fd), ENOSPC, "more than there is, to be kept");
+	is_untouched(&scene, "refused again");
+	ok(bytes_of(fd) <= MIB, "the file has %llu KiB", bytes_of(fd) / KIB);
+	fits(&scene, 256 * KIB, flags, fd, "a part that fits");
+	end(&scene);
+	close(fd);
+}
+
+static void set_limit(int resource, uint64_t bytes)
+{
+	struct rlimit limit;
+
+	getrlimit(resource, &limit);
+	limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
+	if (setrlimit(resource, &limit))
+		tap_bail("the limit cannot be set");
+}
+
+/* The limit is on making files larger: what is that large already is populated all the same. */
+static void case_file_limit(void *argument)
+{
+	const uint32_t flags = VAS_COMMIT_SHARED | VAS_COMMIT_POPULATE;
+	int fd = memfd_create("shortage", MFD_CLOEXEC);
+	struct scene scene;
+
+	(void)argument;
+	if (fd < 0 || ftruncate(fd, (off_t)MIB))
+		tap_bail("no object");
+	if (signal(SIGXFSZ, SIG_DFL) == SIG_ERR || !begin(&scene, 4 * MIB))
+		return;
+	set_limit(RLIMIT_FSIZE, 64 * KIB);
+	is_err(commit(&scene, 4 * MIB, flags, fd), ERANGE, "more than the object has");
+	is_untouched(&scene, "refused");
+	fits(&scene, MIB, flags | VAS_COMMIT_PUNCH, fd, "beyond the limit");
+	is_u64(bytes_of(fd), MIB, "the object has its bytes");
+	is_err(vas_decommit(vas_span_pointer(scene.span), MIB, NULL), 0, "freed");
+	is_u64(bytes_of(fd), 0, "and has them no more");
+	is_untouched(&scene, "freed");
+	end(&scene);
+	close(fd);
+}
+
+struct process_limit {
+	const char *name;
+	int resource;
+	enum vas_why why;
+};
+
+static const struct process_limit process_limits[] = {
+	{ "RLIMIT_DATA", RLIMIT_DATA, VAS_WHY_DATA_LIMIT },
+	{ "RLIMIT_AS", RLIMIT_AS, VAS_WHY_ADDRESS_LIMIT },
+};
+
+/* Below what is in use already: what replaces reserved pages is no growth to the kernel. */
+static void case_process_limit(void *argument)
+{
+	const struct process_limit *limit = argument;
+	struct scene scene;
+
+	if (!begin(&scene, 64 * MIB))
+		return;
+	for (unsigned round = 0; round < 2; round++) {
+		uint32_t flags = round ? VAS_COMMIT_POPULATE : 0;
+
+		set_limit(limit->resource, 64 * KIB);
+		is_err(commit(&scene, 64 * MIB, flags, -1), ENOMEM, "beyond the limit");
+		is_explained(limit->why, "beyond the limit");
+		set_limit(limit->resource, RLIM_INFINITY);
+		is_untouched(&scene, "refused");
+	}
+	fits(&scene, 64 * MIB, 0, -1, "without the limit");
+	end(&scene);
+}
+
+/* A memory group of our own, of either version. */
+struct group {
+	char path[PATH_ROOM];
+	const char *limit_file, *kill_file;
+};
+
+static const struct group versions[] = {
+	{ "/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.oom_control" },
+	{ "/sys/fs/cgroup", "memory.max", "memory.events" },
+};
+
+static bool group_write(const struct group *group, const char *file, uint64_t value)
+{
+	char path[PATH_ROOM + 64];
+	FILE *stream;
+	bool written;
+
+	snprintf(path, sizeof(path), "%s/%s", group->path, file);
+	stream = fopen(path, "r+e");
+	if (!stream)
+		return false;
+	written = fprintf(stream, "%" PRIu64 "\n", value) > 0;
+	return fclose(stream) == 0 && written;
+}
+
+/* Whether the kernel says that it has killed nobody in the group. */
+static bool group_spared(const struct group *group)
+{
+	char path[PATH_ROOM + 64], text[512] = "";
+	FILE *stream;
+
+	snprintf(path, sizeof(path), "%s/%s", group->path, group->kill_file);
+	stream = fopen(path, "re");
+	if (!stream)
+		return false;
+	if (fread(text, 1, sizeof(text) - 1, stream) == 0)
+		text[0] = '\0';
+	fclose(stream);
+	return strstr(text, "oom_kill 0") != NULL;
+}
+
+/* The path of this process's group; in version 1 that of the memory controller. */
+static void own_group(bool version_1, char *own, size_t room)
+{
+	FILE *stream = fopen("/proc/self/cgroup", "re");
+	char line[PATH_ROOM];
+
+	own[0] = '\0';
+	while (stream && fgets(line, sizeof(line), stream)) {
+		char *path = strchr(line, '/');
+
+		line[strcspn(line, "\n")] = '\0';
+		if (path && (version_1 ? strstr(line, ":memory:") != NULL : line[0] == '0'))
+			snprintf(own, room, "%s", path);
+	}
+	if (stream)
+		fclose(stream);
+}
+
+/* Below our own group, or the closest above it where the controller is passed on. */
+static bool group_make(struct group *group, unsigned version)
+{
+	char own[PATH_ROOM / 2];
+
+	own_group(version == 0, own, sizeof(own));
+	for (;;) {
+		*group = versions[version];
+		snprintf(group->path, sizeof(group->path), "%s%s/vaspace-shortage-%d",
+			 versions[version].path, strcmp(own, "/") == 0 ? "" : own, (int)getpid());
+		if (mkdir(group->path, 0755) == 0) {
+			if (group_write(group, group->limit_file, GROUP))
+				return true;
+			rmdir(group->path);
+		}
+		if (!strrchr(own, '/'))
+			return false;
+		*strrchr(own, '/') = '\0';
+	}
+}
+
+static void case_group(void *argument)
+{
+	const struct group *group = argument;
+	const uint32_t flags = VAS_COMMIT_POPULATE;
+	struct scene scene;
+
+	if (!group_write(group, "cgroup.procs", (uint64_t)getpid()))
+		tap_skip_all("no-memory-cgroup", "the group takes nobody");
+	if (!begin(&scene, 256 * MIB))
+		return;
+	is_err(commit(&scene, 256 * MIB, flags, -1), ENOMEM, "more than the group has");
+	is_why(VAS_WHY_CGROUP, "more than the group has");
+	is_untouched(&scene, "refused");
+	/* Room for the first step of populating, and not for the second. */
+	ok(group_write(group, group->limit_file, 3 * GROUP), "a larger group");
+	is_err(commit(&scene, 256 * MIB, flags, -1), ENOMEM, "more than the larger one has");
+	is_why(VAS_WHY_CGROUP, "more than the larger one has");
+	is_untouched(&scene, "refused half way");
+	ok(group_write(group, group->limit_file, GROUP), "what was populated is back");
+	fits(&scene, 8 * MIB, flags, -1, "what fits");
+	ok(group_spared(group), "nobody was killed");
+	end(&scene);
+}
+
+static void run_group(void)
+{
+	struct group group;
+
+	if (geteuid() != 0 || (!group_make(&group, 0) && !group_make(&group, 1))) {
+		tap_skip(1, "no-memory-cgroup", "no memory group can be made");
+		return;
+	}
+	tap_case("a memory group", case_group, &group, 30);
+	ok(rmdir(group.path) == 0, "the group is removed");
+}
+
+int main(void)
+{
+	tap_plan(0);
+	for (size_t i = 0; i < sizeof(process_limits) / sizeof(process_limits[0]); i++) {
+		struct process_limit limit = process_limits[i];
+
+		tap_case(limit.name, case_process_limit, &limit, 20);
+	}
+	tap_case("RLIMIT_FSIZE", case_file_limit, NULL, 20);
+	tap_case("a full file system", case_full_files, NULL, 20);
+	run_group();
+	/* Last: others wait for the pool. */
+	if (huge_pool_take(POOL))
+		tap_case("a pool of huge pages", case_huge_pool, NULL, 20);
+	else
+		tap_skip(1, "no-huge-pages", "the pool of huge pages cannot be enlarged");
+	return tap_done();
+}
