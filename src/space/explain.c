@@ -56,6 +56,13 @@ static bool overcommit_refuses(const struct vas_headroom *headroom, uint64_t ask
 	return exceeds(headroom->commit_used, asked, limit - limit / COMMIT_KEPT_BACK);
 }
 
+/* Whether the call gives memory, not addresses alone. */
+static bool gives_memory(enum vas_operation operation)
+{
+	return operation == VAS_OPERATION_COMMIT || operation == VAS_OPERATION_ALLOC ||
+	       operation == VAS_OPERATION_UNPARK;
+}
+
 enum vas_why vas_explain_refusal(const struct vas_headroom *headroom, enum vas_operation operation,
 				 uint64_t asked)
 {
@@ -70,12 +77,12 @@ enum vas_why vas_explain_refusal(const struct vas_headroom *headroom, enum vas_o
 	if (vmas_known && headroom->vmas_used + VMAS_SPARE >= headroom->vmas_limit)
 		return VAS_WHY_VMA_LIMIT;
 	/* A commit replaces pages one for one, which the kernel takes for no growth of data. */
-	if (operation == VAS_OPERATION_COMMIT &&
+	if (gives_memory(operation) &&
 	    exceeds(headroom->data_used, 0, headroom->data_limit))
 		return VAS_WHY_DATA_LIMIT;
 	if (overcommit_refuses(headroom, asked))
 		return VAS_WHY_OVERCOMMIT;
-	if (operation == VAS_OPERATION_COMMIT && headroom->cgroup_room < asked)
+	if (gives_memory(operation) && headroom->cgroup_room < asked)
 		return VAS_WHY_CGROUP;
 	return VAS_WHY_KERNEL;
 }
