@@ -170,7 +170,7 @@ VAS_HOT void vas_space_publish(struct vas_space *space, struct vas_holding *hold
 	holding->forked = VAS_FORK_DEFAULT;
 	holding->parked = false;
 	holding->park = NULL;
-	holding->state = VAS_HOLDING_LIVE;
+	__atomic_store_n(&holding->state, VAS_HOLDING_LIVE, __ATOMIC_RELAXED);
 	holding->user = NULL;
 	holding->claimer = NULL;
 	/* Readers that still hold the last owner must see it gone before the count begins anew. */
@@ -234,7 +234,7 @@ VAS_HOT void vas_space_remove(struct vas_space *space, struct vas_holding *holdi
 	VAS_ASSERT_DEBUG(vas_lock_held(&space->lock));
 	books_subtract(space, holding);
 	vas_owner_index_clear(&space->index, holding->entry);
-	holding->state = VAS_HOLDING_GONE;
+	__atomic_store_n(&holding->state, VAS_HOLDING_GONE, __ATOMIC_RELAXED);
 	if (holding->pins == 0)
 		books_free(space, holding);
 }
@@ -254,7 +254,7 @@ void vas_space_hold(struct vas_space *space, struct vas_holding *holding)
 	space->stats.committed -= vas_holding_committed(holding);
 	space->stats.held++;
 	space->stats.held_bytes += holding->span.size;
-	holding->state = VAS_HOLDING_HELD;
+	__atomic_store_n(&holding->state, VAS_HOLDING_HELD, __ATOMIC_RELAXED);
 	holding->next = space->held;
 	__atomic_store_n(&space->held, holding, __ATOMIC_RELAXED);
 }

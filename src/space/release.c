@@ -53,7 +53,7 @@ VAS_HOT static bool release_mark(struct vas_space *space, struct vas_holding *ho
 
 	if (hidden)
 		vas_owner_index_hide(&space->index, holding->entry);
-	holding->state = VAS_HOLDING_RELEASING;
+	__atomic_store_n(&holding->state, VAS_HOLDING_RELEASING, __ATOMIC_RELAXED);
 	return hidden;
 }
 

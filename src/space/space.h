@@ -66,7 +66,7 @@ enum vas_holding_state {
 struct vas_holding {
 	struct vas_lock lock; /* guards extents, and the kernel calls that change the span */
 	/* Guarded by space->lock: */
-	enum vas_holding_state state;
+	enum vas_holding_state state; /* (atomic, for a look under lock alone) */
 	/*
 	 * Callers that use this struct without space->lock. Counted in space->pins too, but for those
 	 * that are in a hook, for which fork does not wait.

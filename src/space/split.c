@@ -337,7 +337,7 @@ static void join_discard(const struct vas_split *join)
 	vas_backings_free(&upper->backings, &space->pages);
 	upper->entry = join->extra_upper->entry;
 	extra_give(space, join->extra_upper);
-	upper->state = VAS_HOLDING_GONE;
+	__atomic_store_n(&upper->state, VAS_HOLDING_GONE, __ATOMIC_RELAXED);
 	if (upper->pins == 0)
 		vas_space_unprepare(space, upper);
 	else

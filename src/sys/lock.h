@@ -82,7 +82,8 @@ static inline void vas_lock_fork_reset(struct vas_lock *lock)
 /* Nobody was inside: free, or held over the fork. */
 static inline bool vas_lock_fork_quiet(const struct vas_lock *lock)
 {
-	uint32_t word = __atomic_load_n(&lock->word, __ATOMIC_RELAXED);
+	/* Acquire: what a borrower wrote before it gave the lock back is read next. */
+	uint32_t word = __atomic_load_n(&lock->word, __ATOMIC_ACQUIRE);
 
 	return word == 0 || word == VAS_LOCK_FORK;
 }

@@ -132,7 +132,7 @@ int64_t vas_real_stat(struct vas_sys *sys, int fd, uint32_t flags, struct vas_sy
 
 int64_t vas_real_allocate(struct vas_sys *sys, int fd, int mode, uint64_t offset, uint64_t size)
 {
-	struct shield shield;
+	struct shield shield = { 0 };
 	int64_t got;
 
 	(void)sys;
@@ -146,7 +146,7 @@ int64_t vas_real_allocate(struct vas_sys *sys, int fd, int mode, uint64_t offset
 
 int64_t vas_real_truncate(struct vas_sys *sys, int fd, uint64_t size)
 {
-	struct shield shield;
+	struct shield shield = { 0 };
 	int64_t got;
 
 	(void)sys;
@@ -175,7 +175,7 @@ int64_t vas_real_read_at(struct vas_sys *sys, int fd, void *buffer, uint64_t siz
 int64_t vas_real_write_at(struct vas_sys *sys, int fd, const void *buffer, uint64_t size,
 			  uint64_t offset)
 {
-	struct shield shield;
+	struct shield shield = { 0 };
 	int64_t got;
 
 	(void)sys;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* labels: threaded valgrind */
+/* labels: threaded */
 /*
  * Adoption: which ranges may become owned spans, what they are then, and that
  * disowning leaves what is mapped.

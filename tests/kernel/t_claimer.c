@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* labels: threaded valgrind */
+/* labels: threaded */
 /*
  * Spans that a device claims in the place of mmap: a made-up device, whose
  * reservations are shared memory of its own and which can refuse to give them back.

@@ -308,6 +308,32 @@ CALL(region_split)
 	return err ? err : vas_region_split(region, start + 128 * page, &upper);
 }
 
+/* A region of its own, with a quarantine. */
+static struct vas_region *watched;
+static struct vas_region_thread *member;
+
+CALL(region_join)
+{
+	VAS_OPTS(vas_region_opts, opts);
+	opts.flags = VAS_REGION_QUARANTINE;
+	int err = vas_region_create(64 * page, &opts, &watched);
+	return err ? err : vas_region_join(watched, &member);
+}
+
+CALL(region_enter) { return vas_region_enter(member), 0; }
+CALL(region_leave) { return vas_region_leave(member), 0; }
+CALL(region_quit) { return vas_region_quit(member); }
+
+CALL(region_free_tagged)
+{
+	struct vas_block tagged;
+	VAS_OPTS(vas_alloc_opts, opts);
+	opts.tag = 7;
+	int err = vas_region_alloc(watched, page, &opts, &tagged);
+	err = err ? err : vas_region_free_tagged(watched, tagged.start, 7, NULL);
+	return err ? err : vas_region_destroy(watched, NULL);
+}
+
 /* Parked: its manifest is written, and a region made from it once this one is gone. */
 static unsigned char manifest[16384];
 static size_t manifest_length;
@@ -370,7 +396,8 @@ static const struct {
 	ROW(region_park), ROW(region_detached), ROW(region_manifest),
 	ROW(region_from_manifest), ROW(region_unpark), ROW(region_block_at), ROW(region_next),
 	ROW(region_stats), ROW(region_split_block), ROW(region_merge_blocks), ROW(region_free),
-	ROW(region_tick), ROW(region_trim), ROW(region_split), ROW(region_merge),
+	ROW(region_tick), ROW(region_trim), ROW(region_join), ROW(region_enter),
+	ROW(region_leave), ROW(region_quit), ROW(region_free_tagged), ROW(region_split), ROW(region_merge),
 	ROW(region_destroy), ROW(notice_cancel), ROW(release), ROW(shutdown),
 #undef ROW
 };
