@@ -343,7 +343,15 @@ static uint8_t random_prot(struct region_model *model)
 	return prots[below(model, 4)];
 }
 
-/* At the limit the undo of a commit may be refused too: then pages stay committed, and empty. */
+/* At the limit the undo of a change may be refused too: then any page of it may have changed. */
+static bool unsettle_all(struct region_book *book, unsigned first, unsigned end)
+{
+	for (unsigned i = first; i < end; i++)
+		book->page[i].unsettled = true;
+	return true;
+}
+
+/* Of a commit: then pages stay committed, and empty. */
 static bool unsettle(struct region_book *book, unsigned first, unsigned end)
 {
 	for (unsigned i = first; i < end; i++)
@@ -433,7 +441,7 @@ static bool step_protect(struct region_model *model, struct region_book *book)
 	err = vas_region_protect(book->region, pointer_to(model, book, first),
 				 (end - first) * model->target->page, prot);
 	if (err == -ENOMEM && model->target->limited)
-		return true;
+		return unsettle_all(book, first, end);
 	if (err)
 		return wrong(model, "protect", err, 0);
 	for (unsigned i = first; i < end; i++)
@@ -451,7 +459,7 @@ static bool step_guard(struct region_model *model, struct region_book *book)
 	err = vas_region_guard(book->region, pointer_to(model, book, first),
 			       (end - first) * model->target->page);
 	if (err == -ENOMEM && model->target->limited)
-		return true;
+		return unsettle_all(book, first, end);
 	if (err)
 		return wrong(model, "guard", err, 0);
 	for (unsigned i = first; i < end; i++) {
@@ -474,7 +482,7 @@ static bool step_unguard(struct region_model *model, struct region_book *book)
 	err = vas_region_unguard(book->region, pointer_to(model, book, first),
 				 (end - first) * model->target->page);
 	if (err == -ENOMEM && model->target->limited)
-		return true;
+		return unsettle_all(book, first, end);
 	if (err)
 		return wrong(model, "unguard", err, 0);
 	for (unsigned i = first; i < end; i++)
