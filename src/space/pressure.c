@@ -29,6 +29,7 @@
 #include "space/part.h"
 #include "space/space.h"
 
+#define RECLAIM_ROUNDS 64u /* each but the last brings something back */
 #define PERCENT_DEFAULT 90u
 #define CGROUP_DEFAULT (64ull << 20)
 
@@ -180,9 +181,23 @@ static uint64_t reclaim_held(struct vas_space *space)
 	return before > after ? before - after : 0;
 }
 
+/* What is refused early can be had once later parts have given mappings back: again, as long as it helps. */
+static uint64_t reclaim_parts(struct vas_space *space)
+{
+	uint64_t got = 0, more;
+
+	for (unsigned int round = 0; round < RECLAIM_ROUNDS; round++) {
+		more = vas_part_retry(space, UINT32_MAX);
+		got += more;
+		if (!more || !__atomic_load_n(&space->unretired, __ATOMIC_RELAXED))
+			break;
+	}
+	return got;
+}
+
 uint64_t vas_space_reclaim(struct vas_space *space, uint64_t target)
 {
-	uint64_t got = reclaim_held(space) + vas_part_retry(space, UINT32_MAX);
+	uint64_t got = reclaim_held(space) + reclaim_parts(space);
 
 	if (vas_strays_any(space->sys))
 		vas_strays_retry(space->sys);

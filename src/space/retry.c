@@ -177,6 +177,10 @@ void vas_part_retry_aside(struct vas_space *space)
 	if (__atomic_load_n(&space->unretired, __ATOMIC_RELAXED) &&
 	    !__atomic_exchange_n(&space->refused, false, __ATOMIC_RELAXED))
 		(void)vas_part_retry(space, 1);
-	if (__atomic_load_n(&space->ballast.missing, __ATOMIC_RELAXED))
-		vas_ballast_fill(space);
+	if (__builtin_expect(!__atomic_load_n(&space->ballast.missing, __ATOMIC_RELAXED), 1))
+		return;
+	/* At the limit these could not be tried any more: each maps a page. */
+	(void)vas_probe_has(&space->probes, space->sys, VAS_PROBE_GUARD);
+	(void)vas_probe_has(&space->probes, space->sys, VAS_PROBE_GUARD_OBJECT);
+	vas_ballast_fill(space);
 }
