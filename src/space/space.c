@@ -113,7 +113,10 @@ VAS_HOT struct vas_space *vas_space_if_made(void)
 
 int vas_space_missing(int otherwise)
 {
-	return __atomic_load_n(&default_space.alive, __ATOMIC_ACQUIRE) ? -EOWNERDEAD : otherwise;
+	const uint32_t *alive = __atomic_load_n(&default_space.alive, __ATOMIC_ACQUIRE);
+
+	/* It may be there by now, made by another thread since the caller looked. */
+	return alive && __atomic_load_n(alive, __ATOMIC_RELAXED) == 0 ? -EOWNERDEAD : otherwise;
 }
 
 struct vas_space *vas_space_inherited(void)
