@@ -27,7 +27,10 @@ extern "C" {
 struct vas_region;
 
 /* Debug mode; VASPACE_DEBUG sets the same for every region. */
-/* An inaccessible page before and after every block: accepted, and without effect in this version. */
+/*
+ * An inaccessible granule before and after every block, which neighbours share: running out of a
+ * block faults. The two halves of a split block have none between them.
+ */
 #define VAS_REGION_RED_ZONES 0x01u
 #define VAS_REGION_DELAY 0x02u /* freed addresses are handed out again as late as possible */
 #define VAS_REGION_FILL 0x04u /* memory that is not promised to be zero is filled with a pattern */

@@ -104,6 +104,8 @@ static int request_check(const struct vas_blocks *blocks, const struct vas_block
 		return -EINVAL;
 	if (request->boundary != 0 && !vas_is_power_of_two(request->boundary))
 		return -EINVAL;
+	if (!is_granular(blocks, request->margin))
+		return -EINVAL;
 	if (request->max != 0 && request->min >= request->max)
 		return -EINVAL;
 	if (request->min >= span_end(blocks) ||
@@ -127,11 +129,28 @@ static bool query_window(const struct vas_blocks *blocks, const struct vas_block
 	return query->min < query->max;
 }
 
+/* Whether there would be a place if all were free. */
+static bool query_try(const struct vas_blocks *blocks, const struct vas_block_request *request,
+		      const struct vas_block_query *query)
+{
+	uint64_t margin = query->margin, from = blocks->span.start + margin;
+	uint64_t to = span_end(blocks) - margin, start;
+
+	if (margin > blocks->span.size / 2 || query->size > blocks->span.size - 2 * margin)
+		return false;
+	if (request->flags & VAS_BLOCKS_EXACT) {
+		if (request->address < from || request->address > to - query->size)
+			return false;
+		from = request->address;
+		to = from + query->size;
+	}
+	return vas_block_fit_low(query, from, to, &start);
+}
+
 /* -ERANGE: what could not be had if all were free. */
 static int query_make(const struct vas_blocks *blocks, const struct vas_block_request *request,
 		      struct vas_block_query *query)
 {
-	uint64_t start;
 	int error = request_check(blocks, request);
 
 	if (error)
@@ -140,27 +159,20 @@ static int query_make(const struct vas_blocks *blocks, const struct vas_block_re
 		request->alignment > blocks->granule ? request->alignment : blocks->granule;
 	query->phase = request->phase;
 	query->boundary = request->boundary;
+	query->margin = request->margin;
 	if (!vas_align_up(request->size, blocks->granule, &query->size) ||
 	    (query->boundary != 0 && query->size > query->boundary) ||
 	    !query_window(blocks, request, query))
 		return -ERANGE;
-	if (request->flags & VAS_BLOCKS_EXACT) {
-		uint64_t end;
-
-		if (!vas_add(request->address, query->size, &end) ||
-		    !vas_block_fit_low(query, request->address, end, &start))
-			return -ERANGE;
-		return 0;
-	}
-	return vas_block_fit_low(query, query->min, query->max, &start) ? 0 : -ERANGE;
+	return query_try(blocks, request, query) ? 0 : -ERANGE;
 }
 
 static int place_exact(struct vas_blocks *blocks, const struct vas_block_query *query,
 		       uint64_t address, struct vas_block_place *place)
 {
 	*place = vas_block_tree_find(blocks, address);
-	if (address < vas_block_gap_start(place->leaf, place->index) ||
-	    address + query->size > vas_block_gap_end(place->leaf, place->index))
+	if (address - query->margin < vas_block_gap_start(place->leaf, place->index) ||
+	    address + query->size + query->margin > vas_block_gap_end(place->leaf, place->index))
 		return -EEXIST;
 	return 0;
 }

@@ -76,6 +76,8 @@ struct vas_block_request {
 	uint64_t max;
 	/* A power of two that the block must not straddle a multiple of; 0 = none. */
 	uint64_t boundary;
+	/* So much on either side is free, too, and inside the span; a window is the block's alone. */
+	uint64_t margin;
 	uint64_t address; /* EXACT: the start */
 	uint32_t flags; /* VAS_BLOCKS_ bits; at most one */
 	uint32_t mark; /* the caller's own word about the block */

@@ -38,10 +38,19 @@ struct search {
 	uint64_t start;
 };
 
+/* The least gap that can take the block. */
+static uint64_t query_need(const struct vas_block_query *query)
+{
+	return query->size + 2 * query->margin;
+}
+
 static uint32_t query_key(const struct vas_blocks *blocks, const struct vas_block_query *query)
 {
 	uint32_t key = VAS_BLOCK_KEYS - 1;
 
+	/* Rooms count from an aligned place on; a margin lies before it. */
+	if (query->margin)
+		return 0;
 	while (key > 0 && (query->alignment % blocks->alignment[key] != 0 ||
 			   query->phase % blocks->alignment[key] != 0))
 		key--;
@@ -56,8 +65,11 @@ static enum outcome gap_try(struct search *search, struct vas_block_leaf *leaf, 
 	uint64_t end = vas_block_gap_end(leaf, index);
 	bool fits;
 
+	/* I: need has room for both margins. */
 	if (end - start < search->need || end <= query->min || start >= query->max)
 		return ABSENT;
+	start += query->margin;
+	end -= query->margin;
 	fits = high ? vas_block_fit_high(query, start, end, &search->start)
 		    : vas_block_fit_low(query, start, end, &search->start);
 	if (fits) {
@@ -105,7 +117,7 @@ static bool search_exact(const struct vas_blocks *blocks, const struct vas_block
 			 bool high, struct search *search)
 {
 	*search = (struct search){ .query = query,
-				   .need = query->size,
+				   .need = query_need(query),
 				   .key = query_key(blocks, query),
 				   .looks = UINT32_MAX };
 	return node_walk(search, blocks->root, high) == FOUND;
@@ -141,7 +153,7 @@ static uint64_t sure_size(const struct vas_block_query *query)
 	uint64_t sure;
 
 	if (!vas_multiply(query->alignment, query->boundary ? 2 : 1, &sure) ||
-	    !vas_add(sure, query->size, &sure) ||
+	    !vas_add(sure, query_need(query), &sure) ||
 	    !vas_add(sure, query->boundary ? query->size : 0, &sure))
 		return UINT64_MAX;
 	return sure;
@@ -152,7 +164,10 @@ VAS_HOT bool vas_block_search_any(const struct vas_blocks *blocks,
 			  struct vas_block_place *place, uint64_t *start)
 {
 	struct search search = {
-		.query = query, .need = query->size, .key = query_key(blocks, query), .looks = LOOKS
+		.query = query,
+		.need = query_need(query),
+		.key = query_key(blocks, query),
+		.looks = LOOKS,
 	};
 	enum outcome outcome = node_walk(&search, blocks->root, false);
 
@@ -165,7 +180,7 @@ VAS_HOT bool vas_block_search_any(const struct vas_blocks *blocks,
 	if (outcome == FOUND)
 		return answer(&search, place, start);
 	/* Neither settled it: ABSENT counts only where need was the size itself. */
-	if (search.need == query->size)
+	if (search.need == query_need(query))
 		return false;
 	return vas_block_search_low(blocks, query, place, start);
 }

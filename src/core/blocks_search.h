@@ -11,6 +11,7 @@ struct vas_block_query {
 	uint64_t alignment; /* a multiple of the granule */
 	uint64_t phase;
 	uint64_t boundary; /* 0 = none; else at least size */
+	uint64_t margin; /* a multiple of the granule; I: with it twice, size lies inside the span */
 	uint64_t min; /* multiples of the granule; I: min < max, inside the span */
 	uint64_t max;
 };

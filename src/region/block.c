@@ -247,6 +247,7 @@ static int block_alloc(struct vas_region *region, uint64_t size, const struct va
 		.min = opts->min,
 		.max = opts->max,
 		.boundary = opts->boundary,
+		.margin = vas_region_margin(region),
 		.address = (uint64_t)(uintptr_t)opts->address,
 		.flags = opts->flags & PLACES,
 		.mark = VAS_MARK_LIVE,
@@ -293,13 +294,15 @@ static int block_alloc(struct vas_region *region, uint64_t size, const struct va
 int vas_block_alloc(struct vas_region *region, uint64_t size, const struct vas_alloc_opts *opts,
 		    struct vas_failure *failure, struct vas_block *block)
 {
+	uint64_t margin = vas_region_margin(region);
 	struct vas_span way = { 0 };
 	int err = block_alloc(region, size, opts, failure, block);
 
 	if (__builtin_expect(err == 0, 1))
 		return 0;
 	if (err == -EEXIST)
-		way = (struct vas_span){ (uint64_t)(uintptr_t)opts->address, size };
+		way = (struct vas_span){ (uint64_t)(uintptr_t)opts->address - margin,
+					 size + 2 * margin };
 	else if (err != -ENOSPC && err != -EDQUOT && err != -ENOMEM)
 		return err;
 	if (!vas_region_relieve(region, way))

@@ -163,6 +163,12 @@ static inline uint64_t vas_range_end(struct vas_span span)
 	return span.start + span.size;
 }
 
+/* What stays free on either side of a block. */
+static inline uint64_t vas_region_margin(const struct vas_region *region)
+{
+	return region->flags & VAS_REGION_RED_ZONES ? region->granule : 0;
+}
+
 /* Refuses with a reason. */
 static inline int vas_region_refuse(struct vas_failure *failure, enum vas_why why, int err)
 {

@@ -214,10 +214,14 @@ static int block_shrink(struct vas_region *region, const struct vas_block_info *
 static int block_grow(struct vas_region *region, const struct vas_block_info *info,
 		      uint64_t size, struct vas_failure *failure)
 {
+	uint64_t start = info->span.start, margin = vas_region_margin(region);
 	int err = -ERANGE;
 
-	if (size <= vas_range_end(region->span) - info->span.start)
-		err = vas_blocks_resize(region->blocks, info->span.start, size);
+	/* A red zone is room that is left free again: shrinking cannot fail. */
+	if (size <= vas_range_end(region->span) - start)
+		err = vas_blocks_resize(region->blocks, start, size + margin);
+	if (!err && margin)
+		err = vas_blocks_resize(region->blocks, start, size);
 	if (!err) {
 		region->used += size - info->span.size;
 		if (info->mark & VAS_MARK_PLAIN)
@@ -258,9 +262,10 @@ static int block_resize(struct vas_region *region, uint64_t start, uint64_t size
 int vas_block_resize(struct vas_region *region, uint64_t start, uint64_t size,
 		     struct vas_failure *failure)
 {
+	struct vas_span way = { start, size + vas_region_margin(region) };
 	int err = block_resize(region, start, size, failure);
 
-	if (err != -ENOSPC || !vas_region_relieve(region, (struct vas_span){ start, size }))
+	if (err != -ENOSPC || !vas_region_relieve(region, way))
 		return err;
 	failure->why = VAS_WHY_NONE;
 	return block_resize(region, start, size, failure);

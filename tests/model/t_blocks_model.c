@@ -71,6 +71,8 @@ static void random_request(struct world *world, struct vas_block_request *reques
 			below(world, world->map.cells * world->map.granule + world->map.start);
 	if (below(world, 5) == 0)
 		request->boundary = UINT64_C(1) << below(world, 26);
+	if (below(world, 6) == 0)
+		request->margin = below(world, 4) * world->map.granule;
 	if (request->flags == VAS_BLOCKS_EXACT)
 		request->address =
 			blocks_map_address(&world->map, below(world, world->map.cells + 2u));

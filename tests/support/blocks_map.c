@@ -80,7 +80,9 @@ static bool acceptable(const struct blocks_map *map, const struct vas_block_requ
 		return false;
 	if (request->boundary && address / request->boundary != (end - 1) / request->boundary)
 		return false;
-	return address >= map->start && end <= blocks_map_address(map, map->cells);
+	return address >= map->start && address - map->start >= request->margin &&
+	       end <= blocks_map_address(map, map->cells) &&
+	       blocks_map_address(map, map->cells) - end >= request->margin;
 }
 
 struct truth {
@@ -94,20 +96,21 @@ static struct truth find_truth(const struct blocks_map *map,
 			       const struct vas_block_request *request, uint64_t size)
 {
 	uint32_t cells = (uint32_t)(size / map->granule);
+	uint32_t margin = (uint32_t)(request->margin / map->granule);
 	struct truth truth = { 0 };
 	uint32_t run = 0;
 
 	/* From the top: run counts the free cells from i on. */
 	for (uint32_t i = map->cells; i-- > 0;) {
 		run = map->owner[i] ? 0 : run + 1;
-		if (i + cells > map->cells ||
-		    !acceptable(map, request, size, blocks_map_address(map, i)))
+		if (i + margin + cells > map->cells ||
+		    !acceptable(map, request, size, blocks_map_address(map, i + margin)))
 			continue;
 		truth.possible = true;
-		if (run < cells)
+		if (run < cells + 2 * margin)
 			continue;
-		truth.lowest = i;
-		truth.highest = truth.any ? truth.highest : i;
+		truth.lowest = i + margin;
+		truth.highest = truth.any ? truth.highest : i + margin;
 		truth.any = true;
 	}
 	return truth;
@@ -126,11 +129,21 @@ static bool malformed(const struct blocks_map *map, const struct vas_block_reque
 	return request->min >= blocks_map_address(map, map->cells);
 }
 
+/* The block and its margins, which lie inside. */
+static bool is_free(const struct blocks_map *map, const struct vas_block_request *request,
+		    uint64_t size, uint64_t start)
+{
+	uint64_t first = (start - request->margin - map->start) / map->granule;
+
+	for (uint64_t i = first; i < first + (size + 2 * request->margin) / map->granule; i++)
+		if (map->owner[i])
+			return false;
+	return true;
+}
+
 static int expected_error(const struct blocks_map *map, const struct vas_block_request *request,
 			  uint64_t size, const struct truth *truth)
 {
-	uint32_t first;
-
 	if (malformed(map, request))
 		return -EINVAL;
 	if (!truth->possible)
@@ -139,11 +152,7 @@ static int expected_error(const struct blocks_map *map, const struct vas_block_r
 		return truth->any ? 0 : -ENOSPC;
 	if (request->address < map->start || !acceptable(map, request, size, request->address))
 		return -ERANGE;
-	first = (uint32_t)((request->address - map->start) / map->granule);
-	for (uint32_t i = first; i < first + size / map->granule; i++)
-		if (map->owner[i])
-			return -EEXIST;
-	return 0;
+	return is_free(map, request, size, request->address) ? 0 : -EEXIST;
 }
 
 static bool place_right(const struct blocks_map *map, const struct vas_block_request *request,
@@ -152,11 +161,8 @@ static bool place_right(const struct blocks_map *map, const struct vas_block_req
 	uint32_t first = (uint32_t)((start - map->start) / map->granule);
 
 	if (start < map->start || (start - map->start) % map->granule != 0 ||
-	    !acceptable(map, request, size, start))
+	    !acceptable(map, request, size, start) || !is_free(map, request, size, start))
 		return false;
-	for (uint32_t i = first; i < first + size / map->granule; i++)
-		if (map->owner[i])
-			return false;
 	switch (request->flags) {
 	case VAS_BLOCKS_LOW:
 		return first == truth->lowest;

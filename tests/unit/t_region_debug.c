@@ -77,10 +77,40 @@ static void test_fill(void)
 	region_world_end(world);
 }
 
+/* Between two blocks, and at both ends of the region, a page is nobody's and inaccessible. */
+static void test_red_zones(void)
+{
+	uint64_t first, second, start = 0;
+	struct vas_alloc_opts opts = { .size = sizeof(opts), .flags = VAS_ALLOC_EXACT };
+
+	begin(VAS_REGION_RED_ZONES);
+	first = take(0, VAS_ALLOC_LOW | VAS_ALLOC_COMMIT);
+	second = take(0, VAS_ALLOC_LOW | VAS_ALLOC_COMMIT);
+	is_u64(first - world->region->span.start, PAGE, "a page before the first block");
+	is_u64(second - first, 2 * PAGE, "a page between two");
+	start = take(0, VAS_ALLOC_HIGH);
+	is_u64(world->region->span.start + world->region->span.size - start, 2 * PAGE,
+	       "a page behind the last one");
+	opts.address = (void *)(uintptr_t)(second + PAGE);
+	is_err(world_alloc(world, PAGE, &opts, &start), EEXIST, "none right behind a block");
+	opts.address = (void *)(uintptr_t)world->region->span.start;
+	is_err(world_alloc(world, PAGE, &opts, &start), ERANGE, "nor at the very start");
+	opts.address = (void *)(uintptr_t)(second + 2 * PAGE);
+	is_err(world_alloc(world, PAGE, &opts, &start), 0, "one page further");
+	is_err(vas_block_resize(world->region, first, 2 * PAGE, &world->failure), ENOSPC,
+	       "no growing into a red zone");
+	is_err(world_free(world, start), 0, "a neighbour goes");
+	is_err(vas_block_resize(world->region, second, 3 * PAGE, &world->failure), 0, "then growing goes");
+	is_err(world_free(world, second), 0, "freed");
+	is_err(world_free(world, first), 0, "freed");
+	region_world_end(world);
+}
+
 int main(void)
 {
 	tap_plan(0);
 	test_tags();
 	test_fill();
+	test_red_zones();
 	return tap_done();
 }
