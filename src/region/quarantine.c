@@ -32,6 +32,7 @@
 #define THREADS_CHUNK 64u /* made at once: 4 KiB */
 #define STUCK_LIMIT   64u /* looks that find a thread in the way before the kernel is asked about it */
 #define DELAY_COUNT   4096u /* blocks that delay keeps at most */
+#define NUMBER_UNKNOWN UINT32_MAX /* of a thread that lives: no thread has it */
 #define WORD_START    0 /* of a record: where the block starts */
 #define WORD_STAMP    1 /* the epoch it was freed in */
 
@@ -271,7 +272,7 @@ int vas_quarantine_join(struct vas_region *region, struct vas_failure *failure,
 		return vas_region_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
 	id = VAS_CALL(region->space->sys, thread_id);
 	if (id <= 0)
-		return vas_region_refuse(failure, VAS_WHY_DENIED, id < 0 ? (int)id : -ENOSYS);
+		return vas_region_refuse(failure, VAS_WHY_DENIED, id == -EPERM ? -EPERM : -ENOSYS);
 	err = vas_region_look(region, failure);
 	if (err)
 		return err;
@@ -347,8 +348,11 @@ void vas_quarantine_fork_child(struct vas_region *region)
 	id = VAS_CALL(region->space->sys, thread_id);
 	for (struct vas_region_thread *thread = region->quarantine.threads; thread;
 	     thread = thread->next) {
-		if (thread->id && thread->id == forker && id > 0) {
-			thread->id = (uint32_t)id;
+		/* Where no number is told, whoever is inside may be the one. */
+		bool mine = forker ? thread->id == forker : thread->id && thread->entered;
+
+		if (mine) {
+			thread->id = forker && id > 0 ? (uint32_t)id : NUMBER_UNKNOWN;
 			continue;
 		}
 		thread->id = 0;

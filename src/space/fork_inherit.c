@@ -84,6 +84,21 @@ static void inherit_shared(struct vas_holding *holding)
 	holding->forked = VAS_FORK_SHARE;
 }
 
+/* All access was taken away. */
+static void inherit_closed(struct vas_space *space, struct vas_holding *holding)
+{
+	uint64_t position = holding->span.start, end = vas_span_end(holding->span);
+	struct vas_extent piece;
+
+	while (vas_extents_next(&holding->extents, &position, end, &piece)) {
+		struct vas_span range = { piece.start, piece.end - piece.start };
+
+		piece.prot = PROT_NONE;
+		if (piece.state != VAS_PART_RESERVED)
+			vas_space_set_part(space, holding, range, &piece);
+	}
+}
+
 /*
  * The whole span as it was reserved: what was to be a copy is not. Where even that is refused the addresses
  * go back to the process, and at last all access is taken away, and the span is as one that is shared.
@@ -99,7 +114,8 @@ static void inherit_nothing(struct vas_space *space, struct vas_holding *holding
 	} else if (VAS_CALL(space->sys, unmap, span.start, span.size) >= 0) {
 		inherit_forget(space, holding);
 	} else {
-		(void)VAS_CALL(space->sys, protect, span.start, span.size, PROT_NONE);
+		if (VAS_CALL(space->sys, protect, span.start, span.size, PROT_NONE) >= 0)
+			inherit_closed(space, holding);
 		inherit_shared(holding);
 	}
 }
@@ -109,16 +125,22 @@ static int inherit_guard(struct vas_space *space, struct vas_holding *holding,
 			 const struct vas_extent *piece)
 {
 	struct vas_span range = { piece->start, piece->end - piece->start };
-	struct vas_extent closed = *piece;
+	struct vas_extent wiped = *piece;
+	int err;
 
 	if ((piece->state != VAS_PART_GUARD && piece->state != VAS_PART_GUARDED) ||
 	    (piece->flags & VAS_EXTENT_CLOSED))
 		return 0;
 	if (VAS_CALL(space->sys, advise, range.start, range.size, MADV_GUARD_INSTALL) >= 0)
 		return 0;
-	closed.flags |= VAS_EXTENT_CLOSED;
-	vas_space_set_part(space, holding, range, &closed);
-	return (int)VAS_CALL(space->sys, protect, range.start, range.size, PROT_NONE);
+	err = (int)VAS_CALL(space->sys, protect, range.start, range.size, PROT_NONE);
+	/* Open, then: the caller's is none, and what was freed can be touched. */
+	if (err < 0)
+		wiped.state = piece->state == VAS_PART_GUARD ? VAS_PART_COMMITTED : VAS_PART_EMPTIED;
+	else
+		wiped.flags |= VAS_EXTENT_CLOSED;
+	vas_space_set_part(space, holding, range, &wiped);
+	return err;
 }
 
 /* One part of a span that the child has. *shared: the parent has it too. */

@@ -262,13 +262,13 @@ static int64_t real_move(struct vas_sys *sys, uint64_t address, uint64_t size, u
 static int64_t real_process_id(struct vas_sys *sys)
 {
 	(void)sys;
-	return syscall(SYS_getpid);
+	return REAL_CALL(syscall(SYS_getpid));
 }
 
 static int64_t real_thread_id(struct vas_sys *sys)
 {
 	(void)sys;
-	return syscall(SYS_gettid);
+	return REAL_CALL(syscall(SYS_gettid));
 }
 
 static int64_t real_thread_alive(struct vas_sys *sys, uint32_t thread)

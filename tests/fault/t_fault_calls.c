@@ -700,7 +700,7 @@ static bool not_watched(const char *file)
 	return strstr(file, "src/layout/shadow.c") == NULL &&
 	       strstr(file, "src/space/populate.c") == NULL && /* t_fault_memory.c */
 	       strstr(file, "src/space/backing_object.c") == NULL &&
-	       strstr(file, "src/space/fork_") == NULL && /* in children: t_fork_matrix.c */
+	       strstr(file, "src/space/fork_") == NULL && /* t_fault_fork.c */
 	       strstr(file, "src/space/park") == NULL; /* t_fault_park.c */
 }
 

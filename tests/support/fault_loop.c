@@ -23,11 +23,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fault/errno_table.h"
@@ -55,6 +58,7 @@ struct totals {
 	uint64_t runs;
 	uint64_t injected;
 	uint64_t refused; /* runs whose call failed */
+	uint64_t child_faults; /* of the run's child */
 	uint32_t hits[SITES_MAX];
 	uint32_t faults[SITES_MAX];
 };
@@ -74,9 +78,7 @@ struct run {
 
 static struct run run;
 
-static void wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static void wrong(const char *format, ...)
+void fault_wrong(const char *format, ...)
 {
 	char text[300];
 	va_list list;
@@ -127,7 +129,7 @@ static struct vas_stats stats_now(void)
 	memset(&stats, 0, sizeof(stats));
 	stats.size = sizeof(stats);
 	if (vas_stats_get(&stats))
-		wrong("vas_stats_get fails");
+		fault_wrong("vas_stats_get fails");
 	return stats;
 }
 
@@ -146,11 +148,11 @@ static void check_pattern(const struct fault_world *world)
 	for (unsigned int page = 2; page < 6; page++)
 		for (unsigned int i = 0; i < 64; i++)
 			if (base[page * world->page + i] != 0x40 + page) {
-				wrong("the contents of committed page %u changed", page);
+				fault_wrong("the contents of committed page %u changed", page);
 				return;
 			}
 	if (base[8 * world->page] != 0)
-		wrong("a read-only page changed");
+		fault_wrong("a read-only page changed");
 }
 
 static void make_base(struct fault_world *world)
@@ -228,15 +230,15 @@ static void check_sums(const struct vas_stats *before, const struct vas_stats *a
 
 	if (before->spans != after->spans || before->reserved != after->reserved ||
 	    before->committed != after->committed)
-		wrong("the sums changed: %llu spans %llu reserved %llu committed, were %llu %llu %llu",
+		fault_wrong("the sums changed: %llu spans %llu reserved %llu committed, were %llu %llu %llu",
 		      (unsigned long long)after->spans, (unsigned long long)after->reserved,
 		      (unsigned long long)after->committed, (unsigned long long)before->spans,
 		      (unsigned long long)before->reserved, (unsigned long long)before->committed);
 	if (before->held == after->held && before->vmas != after->vmas && !undo_refused)
-		wrong("the count of mappings changed");
+		fault_wrong("the count of mappings changed");
 	if (after->reserves != before->reserves || after->commits != before->commits ||
 	    after->releases != before->releases)
-		wrong("a failure is counted as a success");
+		fault_wrong("a failure is counted as a success");
 }
 
 static void check_owner(const struct fault_world *world, const struct vas_owner *owner)
@@ -246,7 +248,7 @@ static void check_owner(const struct fault_world *world, const struct vas_owner 
 	memset(&now, 0, sizeof(now));
 	if (vas_owner_at(vas_span_pointer(world->base), &now) || now.id != owner->id ||
 	    now.span.start != owner->span.start || now.span.size != owner->span.size)
-		wrong("the owner of the base span changed");
+		fault_wrong("the owner of the base span changed");
 }
 
 static void check_answer(const struct fault_world *world, int got)
@@ -255,7 +257,7 @@ static void check_answer(const struct fault_world *world, int got)
 	int why = VAS_WHY_NONE;
 
 	if (!errno_allowed(world->scenario->function, got)) {
-		wrong("%s answered %s, which is no row of its table", world->scenario->function,
+		fault_wrong("%s answered %s, which is no row of its table", world->scenario->function,
 		      strerrorname_np(-got) ? strerrorname_np(-got) : "?");
 		return;
 	}
@@ -263,7 +265,7 @@ static void check_answer(const struct fault_world *world, int got)
 	if (vas_report_get(&report) == 0 && report.error == got)
 		why = (int)report.why;
 	if (!errno_allowed_why(world->scenario->function, got, why))
-		wrong("%s answered %s with the reason %s, which is no row of its table",
+		fault_wrong("%s answered %s with the reason %s, which is no row of its table",
 		      world->scenario->function, strerrorname_np(-got),
 		      vas_why_name((enum vas_why)why));
 }
@@ -274,7 +276,7 @@ static void check_books(void)
 	int err = vas_sync_check(&where);
 
 	if (err)
-		wrong("vas_sync_check answers %d at 0x%llx", err, (unsigned long long)where);
+		fault_wrong("vas_sync_check answers %d at 0x%llx", err, (unsigned long long)where);
 }
 
 /* All that is mapped through the table is in the books. */
@@ -287,14 +289,14 @@ static void check_account(const struct fault_world *world, uint64_t kernel_befor
 	if (vas_space_if_made() == NULL)
 		books = 0;
 	if (listed != books)
-		wrong("leaked: %llu bytes are mapped, the books have %llu",
+		fault_wrong("leaked: %llu bytes are mapped, the books have %llu",
 		      (unsigned long long)listed, (unsigned long long)books);
 	kernel = mapped_by_kernel();
 	if (kernel && kernel - kernel_before != listed)
-		wrong("the kernel has %lld bytes more, the list has %llu",
+		fault_wrong("the kernel has %lld bytes more, the list has %llu",
 		      (long long)(kernel - kernel_before), (unsigned long long)listed);
 	if (recorder_open(&world->recorder))
-		wrong("leaked: %u descriptors", recorder_open(&world->recorder));
+		fault_wrong("leaked: %u descriptors", recorder_open(&world->recorder));
 }
 
 /* A reserve and a release: whatever was put off is done by them. */
@@ -304,7 +306,7 @@ static void settle(void)
 	enum vas_retired state;
 
 	if (vas_reserve(1, NULL, &span) || vas_release(vas_span_pointer(span), &state))
-		wrong("nothing fails any more, but one page cannot be reserved and released");
+		fault_wrong("nothing fails any more, but one page cannot be reserved and released");
 }
 
 static void world_end(struct fault_world *world, uint64_t kernel_before)
@@ -314,25 +316,25 @@ static void world_end(struct fault_world *world, uint64_t kernel_before)
 	if (unretired_now())
 		settle();
 	if (unretired_now())
-		wrong("%llu bytes stay as the faults left them", (unsigned long long)unretired_now());
+		fault_wrong("%llu bytes stay as the faults left them", (unsigned long long)unretired_now());
 	if (world->scenario->finish)
 		world->scenario->finish(world);
 	settle();
 	stats = stats_now();
 	if (stats.held)
-		wrong("%llu spans stay held", (unsigned long long)stats.held);
+		fault_wrong("%llu spans stay held", (unsigned long long)stats.held);
 	if (world->base.size) {
 		check_pattern(world);
 		if (vas_release(vas_span_pointer(world->base), NULL))
-			wrong("the base span cannot be released");
+			fault_wrong("the base span cannot be released");
 	}
 	stats = stats_now();
 	if (stats.spans || stats.reserved || stats.committed || stats.vmas || stats.held)
-		wrong("something is left in the books");
+		fault_wrong("something is left in the books");
 	check_books();
 	check_account(world, kernel_before);
 	if (world->recorder.foreign)
-		wrong("%llu bytes that were not ours were unmapped or replaced",
+		fault_wrong("%llu bytes that were not ours were unmapped or replaced",
 		      (unsigned long long)world->recorder.foreign);
 	vas_sys_replace(NULL);
 	vas_space_forget();
@@ -347,7 +349,7 @@ static void check_failure(struct fault_world *world, int got, const union fault_
 
 	check_answer(world, got);
 	if (memcmp(out, &world->out, sizeof(*out)) != 0)
-		wrong("the output was touched");
+		fault_wrong("the output was touched");
 	check_sums(before, &after);
 	if (world->base.size)
 		check_owner(world, owner);
@@ -373,24 +375,25 @@ static uint64_t run_once(struct fault_world *world)
 	world->fault.operation = run.operation;
 	world->fault.then = run.then;
 	errno = SENTINEL_ERRNO;
+	totals->child_faults = 0;
 	vas_sys_fault_arm(&world->fault, run.at, run.persistent, run.error);
 	world->also.operation = scenario->also;
 	vas_sys_fault_arm(&world->also, scenario->also ? 1 : 0, true, run.error);
 	got = scenario->call(world);
-	struck = world->fault.faults;
+	struck = world->fault.faults + totals->child_faults;
 	totals->injected += world->also.faults;
 	vas_sys_fault_arm(&world->fault, 0, false, 0);
 	vas_sys_fault_arm(&world->also, 0, false, 0);
 	world->fault.operation = NULL;
 	world->fault.then = NULL;
 	if (errno != SENTINEL_ERRNO)
-		wrong("errno was changed to %d", errno);
+		fault_wrong("errno was changed to %d", errno);
 	if (got < 0 && got != scenario->clean)
 		totals->refused++;
 	if (got < 0)
 		check_failure(world, got, &out, &before, &owner);
 	if (!struck && got != scenario->clean)
-		wrong("nothing failed, but the answer is %d", got);
+		fault_wrong("nothing failed, but the answer is %d", got);
 	if (got >= 0 && scenario->undo)
 		scenario->undo(world);
 	check_books();
@@ -401,7 +404,7 @@ static uint64_t run_once(struct fault_world *world)
 		prepare(world);
 		got = scenario->call(world);
 		if (got != scenario->clean)
-			wrong("nothing fails any more, but the answer is %d", got);
+			fault_wrong("nothing fails any more, but the answer is %d", got);
 		if (got >= 0 && scenario->undo)
 			scenario->undo(world);
 	}
@@ -414,13 +417,13 @@ static uint64_t run_once(struct fault_world *world)
 /* Every call of one kind, or all, in turn. False: there is none of that kind. */
 static void run_all(struct fault_world *world, const char *operation, bool persistent)
 {
-	bool all = tap_scaled(100) >= 100;
+	bool all = tap_scaled(100) >= 100 && !run.scenario->brief;
 	unsigned int step = 1;
 
 	run.operation = operation;
 	run.persistent = persistent;
 	for (run.at = 1; run.at < RUNS_MAX; run.at += step) {
-		uint64_t struck = 0;
+		uint64_t struck;
 
 		step = run.scenario->stride && run.at >= 64 ? run.scenario->stride : 1;
 		/* Where time is short, each call fails with one errno, not all. */
@@ -428,12 +431,12 @@ static void run_all(struct fault_world *world, const char *operation, bool persi
 			run.error = fault_errnos[(i + (all ? 0 : run.at)) % ERRNOS];
 			if (run.then) /* every other time the one that the ladder looks for */
 				run.error = fault_errnos[run.at % 2 ? 0 : run.at / 2 % ERRNOS];
-			struck += run_once(world);
+			struck = run_once(world);
+			if (!struck) /* there is no such call: whatever it would answer */
+				return;
 		}
-		if (!struck)
-			return;
 	}
-	wrong("the scenario does not end");
+	fault_wrong("the scenario does not end");
 }
 
 #ifdef VASPACE_CALL_SITES
@@ -472,6 +475,67 @@ static void run_twice(struct fault_world *world)
 		run_all(world, NULL, false);
 	}
 	run.then = NULL;
+}
+
+/* --- children --- */
+
+/* What is mapped apart from what the books have. */
+static int64_t beside_books(void)
+{
+	uint64_t kernel = mapped_by_kernel();
+	struct vas_stats stats = stats_now();
+
+	return kernel ? (int64_t)(kernel - stats.books - stats.reserved - stats.held_bytes) : 0;
+}
+
+/* Exits 0 when all is right. */
+static void child_main(struct fault_world *world, int64_t beside,
+		       void (*look)(struct fault_world *world, int answer))
+{
+	uint64_t before = world->fault.faults;
+	int got = vas_fork_child();
+
+	totals->child_faults = world->fault.faults - before;
+	vas_sys_fault_arm(&world->fault, 0, false, 0);
+	vas_sys_fault_arm(&world->also, 0, false, 0);
+	if (got < 0)
+		check_answer(world, got);
+	if (!totals->child_faults && !before && got != 0)
+		fault_wrong("nothing failed in the child, but the answer is %d", got);
+	check_books();
+	check_pattern(world);
+	settle();
+	if (beside_books() != beside)
+		fault_wrong("the child has %lld bytes that are not in its books",
+			    (long long)(beside_books() - beside));
+	look(world, got);
+	check_books();
+	sites_add();
+	fflush(stdout);
+	_exit(run.wrong ? 1 : 0);
+}
+
+int fault_fork(struct fault_world *world, void (*look)(struct fault_world *world, int answer))
+{
+	int64_t beside = beside_books();
+	int status = -1;
+	pid_t child;
+
+	fflush(stdout);
+	vas_fork_prepare();
+	child = (pid_t)syscall(SYS_clone, (long)SIGCHLD, 0L, 0L, 0L, 0L);
+	if (child == 0) {
+		alarm(30);
+		sites_clear();
+		run.wrong = 0;
+		child_main(world, beside, look);
+	}
+	vas_fork_parent();
+	if (child < 0 || waitpid(child, &status, 0) != child)
+		tap_bail("no child: %m");
+	if (status)
+		fault_wrong("in the child: status 0x%x", status);
+	return 0;
 }
 
 static void scenario_case(void *arg)

@@ -33,6 +33,7 @@ struct fault_scenario {
 	bool cold; /* nothing was called before: the space is made by the call */
 	const char *also; /* an operation that fails too, all along; NULL = none */
 	bool twice; /* also with every call of one kind failing after the first that failed */
+	bool brief; /* each call fails with one errno, not with all: a run costs much */
 	bool partial; /* a refusal may leave some pages with the new protection, and others not */
 	unsigned int stride; /* only every so many calls fails, from the 64th on; 0 = each */
 	void (*setup)(struct fault_world *world); /* once a run, nothing fails; may be NULL */
@@ -92,6 +93,15 @@ void fault_list_run(const struct fault_scenario *list, size_t count);
  */
 void fault_sites_report(bool (*wanted)(const char *file));
 
+/*
+ * For the call of a scenario: forks by hand with what fails now failing, in the child too, whose answer must be a
+ * row of the scenario's function. The child looks at the answer with look, nothing failing any more, and at
+ * its books; its faults and call sites count. Returns 0.
+ */
+int fault_fork(struct fault_world *world, void (*look)(struct fault_world *world, int answer));
+/* A point that failed, in either. */
+void fault_wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* For scenarios: a window in which everything is mapped but one hole (0 = none) of so many pages. */
 void fault_crowd(struct fault_world *world, unsigned int hole_pages);
 void fault_uncrowd(struct fault_world *world);
@@ -107,6 +117,9 @@ extern const size_t fault_memory_count;
 /* Of adoption and notices: fault_notices.c. */
 extern const struct fault_scenario fault_notices[];
 extern const size_t fault_notice_count;
+/* Of forks, for a test of its own: fault_forks.c. */
+extern const struct fault_scenario fault_forks[];
+extern const size_t fault_fork_count;
 /* Of park, for a test of its own: fault_park.c. */
 extern const struct fault_scenario fault_parks[];
 extern const size_t fault_park_count;
