@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,121 +14,12 @@
 
 #include "region/region.h"
 #include "support/crew.h"
+#include "support/region_churn.h"
 #include "tap/tap.h"
 
 #define THREADS 4u
-#define KEPT	16u
 
-static uint64_t page, seed;
-static struct vas_region *region;
-
-static uint64_t draw(uint64_t *state)
-{
-	*state = *state * 6364136223846793005u + 1442695040888963407u;
-	return *state >> 33;
-}
-
-/* Fresh memory is zero; then it is this thread's. */
-static void mark_block(const struct vas_block *block, unsigned int number)
-{
-	for (uint64_t at = 0; at < block->size; at += page) {
-		uint64_t *word = (uint64_t *)((char *)block->start + at);
-
-		if (*word != 0)
-			crew_fault("a page of a new block holds %jx", (uintmax_t)*word);
-		*word = (uintptr_t)word ^ number;
-	}
-}
-
-static void check_block(const struct vas_block *block, unsigned int number)
-{
-	for (uint64_t at = 0; at < block->size; at += page) {
-		const uint64_t *word = (const uint64_t *)((char *)block->start + at);
-
-		if (*word != ((uintptr_t)word ^ number))
-			crew_fault("somebody else wrote into a block");
-	}
-}
-
-static int take(struct vas_block *block, uint64_t pages, bool at_once)
-{
-	int err;
-
-	VAS_OPTS(vas_alloc_opts, opts);
-	opts.flags = at_once ? VAS_ALLOC_COMMIT : 0;
-	opts.tag = (uint32_t)pages;
-	err = vas_region_alloc(region, pages * page, &opts, block);
-	if (err || at_once)
-		return err;
-	err = vas_region_commit(region, block->start, block->size, NULL);
-	if (err)
-		crew_fault("a block cannot be committed: %d", err);
-	return err;
-}
-
-static void churn_step(struct vas_block *block, uint64_t random, unsigned int number)
-{
-	enum vas_retired state;
-	int err;
-
-	if (!block->start) {
-		err = take(block, 1 + random % 7, random & 8);
-		if (err && err != -ENOSPC)
-			crew_fault("no block: %d", err);
-		if (!err)
-			mark_block(block, number);
-		else
-			block->start = NULL;
-		return;
-	}
-	check_block(block, number);
-	if (random % 5 == 0 && block->size > page) {
-		if (vas_region_resize(region, block->start, block->size - page))
-			crew_fault("a block cannot be made smaller");
-		block->size -= page;
-		return;
-	}
-	err = vas_region_free(region, block->start, &state);
-	if (err || state != VAS_RETIRED_GONE)
-		crew_fault("a block cannot be freed: %d, %d", err, (int)state);
-	block->start = NULL;
-}
-
-static void churn(void *rounds, unsigned int number)
-{
-	struct vas_block kept[KEPT];
-	uint64_t state = seed + number;
-
-	memset(kept, 0, sizeof(kept));
-	crew_meet();
-	for (uint64_t i = 0; i < *(const uint64_t *)rounds && !crew_failed(); i++) {
-		uint64_t random = draw(&state);
-
-		churn_step(&kept[random % KEPT], random >> 5, number);
-	}
-	for (size_t i = 0; i < KEPT; i++)
-		if (kept[i].start && vas_region_free(region, kept[i].start, NULL))
-			crew_fault("the last blocks cannot be freed");
-}
-
-static void begin(uint64_t pages)
-{
-	if (vas_region_create(pages * page, NULL, &region))
-		tap_bail("no region");
-}
-
-static void end(void)
-{
-	struct vas_region_stats stats = { .size = sizeof(stats) };
-	uint64_t where = 0;
-
-	is_err(vas_region_stats(region, &stats), 0, "statistics");
-	ok(stats.blocks == 0 && stats.used == 0 && stats.committed == 0,
-	   "no block is left, nothing is committed");
-	ok(vas_region_check(region), "the books are whole");
-	is_err(vas_sync_check(&where), 0, "and say what is mapped");
-	is_err(vas_region_destroy(region, NULL), 0, "the region goes");
-}
+static struct region_churn churn;
 
 static int child(void)
 {
@@ -137,25 +27,25 @@ static int child(void)
 	struct vas_block block;
 
 	for (int i = 0; i < 20; i++) {
-		if (vas_region_alloc(region, page, NULL, &block))
+		if (vas_region_alloc(churn.region, churn.page, NULL, &block))
 			return 1;
-		if (vas_region_commit(region, block.start, page, NULL))
+		if (vas_region_commit(churn.region, block.start, churn.page, NULL))
 			return 2;
 		*(char *)block.start = 1;
-		if (vas_region_free(region, block.start, NULL))
+		if (vas_region_free(churn.region, block.start, NULL))
 			return 3;
 	}
-	if (!vas_region_check(region) || vas_sync_check(NULL))
+	if (!vas_region_check(churn.region) || vas_sync_check(NULL))
 		return 4;
-	if (vas_region_stats(region, &stats) || stats.blocks > (THREADS - 1) * KEPT)
+	if (vas_region_stats(churn.region, &stats) || stats.blocks > (THREADS - 1) * CHURN_KEPT)
 		return 5;
-	return vas_region_destroy(region, NULL) ? 6 : 0;
+	return vas_region_destroy(churn.region, NULL) ? 6 : 0;
 }
 
-static void fork_or_churn(void *rounds, unsigned int number)
+static void fork_or_churn(void *argument, unsigned int number)
 {
 	if (number) {
-		churn(rounds, number);
+		region_churn_work(argument, number);
 		return;
 	}
 	crew_meet();
@@ -172,12 +62,11 @@ static void fork_or_churn(void *rounds, unsigned int number)
 
 static void test_fork(void)
 {
-	uint64_t rounds = tap_scaled(3000);
-
-	begin(512);
-	crew_run(THREADS, fork_or_churn, &rounds);
+	churn.rounds = tap_scaled(3000);
+	region_churn_begin(&churn, 512, NULL);
+	crew_run(THREADS, fork_or_churn, &churn);
 	is_u64(crew_faults(), 0, "every child has a region that works");
-	end();
+	region_churn_end(&churn);
 }
 
 /* --- what a child has of a region --- */
@@ -187,11 +76,12 @@ static int answers(struct vas_region *asked, int want)
 	struct vas_region_stats stats = { .size = sizeof(stats) };
 	struct vas_block block;
 
-	if (vas_region_alloc(asked, page, NULL, &block) != want ||
+	if (vas_region_alloc(asked, churn.page, NULL, &block) != want ||
 	    vas_region_free(asked, NULL, NULL) != want ||
-	    vas_region_resize(asked, NULL, page) != want ||
-	    vas_region_commit(asked, (void *)(uintptr_t)page, page, NULL) != want ||
-	    vas_region_split(asked, NULL, &asked) != want || vas_region_destroy(asked, NULL) != want)
+	    vas_region_resize(asked, NULL, churn.page) != want ||
+	    vas_region_commit(asked, (void *)(uintptr_t)churn.page, churn.page, NULL) != want ||
+	    vas_region_split(asked, NULL, &asked) != want ||
+	    vas_region_destroy(asked, NULL) != want)
 		return 10;
 	if (want == -EPERM)
 		return vas_region_stats(asked, &stats) ? 11 : 0;
@@ -204,17 +94,17 @@ static int answers(struct vas_region *asked, int want)
 
 static int child_absent(void)
 {
-	return answers(region, -ESTALE);
+	return answers(churn.region, -ESTALE);
 }
 
 static int child_shared(void)
 {
-	return answers(region, -EPERM);
+	return answers(churn.region, -EPERM);
 }
 
 static int child_unannounced(void)
 {
-	int err = answers(region, -EOWNERDEAD);
+	int err = answers(churn.region, -EOWNERDEAD);
 
 	if (err)
 		return err;
@@ -234,8 +124,8 @@ static void free_all(void)
 {
 	struct vas_block block;
 
-	while (vas_region_next(region, NULL, &block) == 0)
-		is_err(vas_region_free(region, block.start, NULL), 0, "freed");
+	while (vas_region_next(churn.region, NULL, &block) == 0)
+		is_err(vas_region_free(churn.region, block.start, NULL), 0, "freed");
 }
 
 /* A block of shared memory. */
@@ -250,8 +140,8 @@ static void commit_shared(void)
 	commit.fd = fd;
 	opts.flags = VAS_ALLOC_COMMIT;
 	opts.commit = &commit;
-	if (fd < 0 || ftruncate(fd, (off_t)page) ||
-	    vas_region_alloc(region, page, &opts, &block))
+	if (fd < 0 || ftruncate(fd, (off_t)churn.page) ||
+	    vas_region_alloc(churn.region, churn.page, &opts, &block))
 		tap_bail("no shared memory");
 	*(char *)block.start = 1;
 	close(fd);
@@ -265,8 +155,7 @@ static void test_policy(enum vas_fork policy, int (*work)(void), const char *wha
 	VAS_OPTS(vas_region_opts, opts);
 	reserve.fork = policy;
 	opts.reserve = &reserve;
-	if (vas_region_create(64 * page, &opts, &region))
-		tap_bail("no region");
+	region_churn_begin(&churn, 64, &opts);
 	if (policy == VAS_FORK_SHARE)
 		commit_shared();
 	pid = fork();
@@ -274,26 +163,24 @@ static void test_policy(enum vas_fork policy, int (*work)(void), const char *wha
 		_exit(work());
 	ended(pid, what);
 	free_all();
-	end();
+	region_churn_end(&churn);
 }
 
 static void test_unannounced(void)
 {
 	pid_t pid;
 
-	begin(64);
+	region_churn_begin(&churn, 64, NULL);
 	pid = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
 	if (pid == 0)
 		_exit(child_unannounced());
 	ended(pid, "a child that nobody announced has nothing until it says so");
-	end();
+	region_churn_end(&churn);
 }
 
 int main(void)
 {
-	page = (uint64_t)sysconf(_SC_PAGESIZE);
 	tap_plan(0);
-	seed = tap_seed();
 	test_fork();
 	test_policy(VAS_FORK_ABSENT, child_absent, "absent: every call says so");
 	test_policy(VAS_FORK_TRAP, child_absent, "trap: the same");

@@ -6,138 +6,25 @@
  * two frees one wins, and addresses of a region that is split and merged are never nobody's.
  */
 #include <errno.h>
-#include <string.h>
-#include <unistd.h>
 
 #include <vaspace/vaspace.h>
 
-#include "region/region.h"
 #include "support/crew.h"
+#include "support/region_churn.h"
 #include "tap/tap.h"
 
 #define THREADS 4u
-#define KEPT	16u
 
-static uint64_t page, seed;
-static struct vas_region *region;
+static struct region_churn churn;
 static uint32_t stop; /* atomic */
-
-static uint64_t draw(uint64_t *state)
-{
-	*state = *state * 6364136223846793005u + 1442695040888963407u;
-	return *state >> 33;
-}
-
-/* Fresh memory is zero; then it is this thread's. */
-static void mark_block(const struct vas_block *block, unsigned int number)
-{
-	for (uint64_t at = 0; at < block->size; at += page) {
-		uint64_t *word = (uint64_t *)((char *)block->start + at);
-
-		if (*word != 0)
-			crew_fault("a page of a new block holds %jx", (uintmax_t)*word);
-		*word = (uintptr_t)word ^ number;
-	}
-}
-
-static void check_block(const struct vas_block *block, unsigned int number)
-{
-	for (uint64_t at = 0; at < block->size; at += page) {
-		const uint64_t *word = (const uint64_t *)((char *)block->start + at);
-
-		if (*word != ((uintptr_t)word ^ number))
-			crew_fault("somebody else wrote into a block");
-	}
-}
-
-static int take(struct vas_block *block, uint64_t pages, bool at_once)
-{
-	int err;
-
-	VAS_OPTS(vas_alloc_opts, opts);
-	opts.flags = at_once ? VAS_ALLOC_COMMIT : 0;
-	opts.tag = (uint32_t)pages;
-	err = vas_region_alloc(region, pages * page, &opts, block);
-	if (err || at_once)
-		return err;
-	err = vas_region_commit(region, block->start, block->size, NULL);
-	if (err)
-		crew_fault("a block cannot be committed: %d", err);
-	return err;
-}
-
-static void churn_step(struct vas_block *block, uint64_t random, unsigned int number)
-{
-	enum vas_retired state;
-	int err;
-
-	if (!block->start) {
-		err = take(block, 1 + random % 7, random & 8);
-		if (err && err != -ENOSPC)
-			crew_fault("no block: %d", err);
-		if (!err)
-			mark_block(block, number);
-		else
-			block->start = NULL;
-		return;
-	}
-	check_block(block, number);
-	if (random % 5 == 0 && block->size > page) {
-		if (vas_region_resize(region, block->start, block->size - page))
-			crew_fault("a block cannot be made smaller");
-		block->size -= page;
-		return;
-	}
-	err = vas_region_free(region, block->start, &state);
-	if (err || state != VAS_RETIRED_GONE)
-		crew_fault("a block cannot be freed: %d, %d", err, (int)state);
-	block->start = NULL;
-}
-
-static void churn(void *rounds, unsigned int number)
-{
-	struct vas_block kept[KEPT];
-	uint64_t state = seed + number;
-
-	memset(kept, 0, sizeof(kept));
-	crew_meet();
-	for (uint64_t i = 0; i < *(const uint64_t *)rounds && !crew_failed(); i++) {
-		uint64_t random = draw(&state);
-
-		churn_step(&kept[random % KEPT], random >> 5, number);
-	}
-	for (size_t i = 0; i < KEPT; i++)
-		if (kept[i].start && vas_region_free(region, kept[i].start, NULL))
-			crew_fault("the last blocks cannot be freed");
-}
-
-static void begin(uint64_t pages)
-{
-	if (vas_region_create(pages * page, NULL, &region))
-		tap_bail("no region");
-}
-
-static void end(void)
-{
-	struct vas_region_stats stats = { .size = sizeof(stats) };
-	uint64_t where = 0;
-
-	is_err(vas_region_stats(region, &stats), 0, "statistics");
-	ok(stats.blocks == 0 && stats.used == 0 && stats.committed == 0,
-	   "no block is left, nothing is committed");
-	ok(vas_region_check(region), "the books are whole");
-	is_err(vas_sync_check(&where), 0, "and say what is mapped");
-	is_err(vas_region_destroy(region, NULL), 0, "the region goes");
-}
 
 static void test_churn(void)
 {
-	uint64_t rounds = tap_scaled(4000);
-
-	begin(256); /* tight: refusals belong to it */
-	crew_run(THREADS, churn, &rounds);
+	churn.rounds = tap_scaled(4000);
+	region_churn_begin(&churn, 256, NULL); /* tight: refusals belong to it */
+	crew_run(THREADS, region_churn_work, &churn);
 	is_u64(crew_faults(), 0, "no thread found anything wrong");
-	end();
+	region_churn_end(&churn);
 }
 
 /* --- two frees of one block --- */
@@ -152,12 +39,13 @@ static void free_it(void *rounds, unsigned int number)
 		int err;
 
 		if (number == 0) {
-			if (take(&block, 2, i % 2))
+			if (region_churn_take(&churn, &block, 2, i % 2))
 				crew_fault("no block");
 			__atomic_store_n(&doomed, block.start, __ATOMIC_RELEASE);
 		}
 		crew_meet();
-		err = vas_region_free(region, __atomic_load_n(&doomed, __ATOMIC_ACQUIRE), NULL);
+		err = vas_region_free(churn.region, __atomic_load_n(&doomed, __ATOMIC_ACQUIRE),
+				      NULL);
 		if (err == 0)
 			__atomic_fetch_add(&wins, 1, __ATOMIC_RELAXED);
 		else if (err != -ENOENT)
@@ -170,12 +58,12 @@ static void test_double_free(void)
 {
 	uint64_t rounds = tap_scaled(500);
 
-	begin(64);
+	region_churn_begin(&churn, 64, NULL);
 	wins = 0;
 	crew_run(2, free_it, &rounds);
 	is_u64(crew_faults(), 0, "the loser is told that there is no block");
 	is_u64(wins, rounds, "one free of each pair wins");
-	end();
+	region_churn_end(&churn);
 }
 
 /* --- split and merge --- */
@@ -186,14 +74,14 @@ static void split_worker(uint64_t rounds)
 	struct vas_region_stats stats = { .size = sizeof(stats) };
 	char *start;
 
-	(void)vas_region_stats(region, &stats);
+	(void)vas_region_stats(churn.region, &stats);
 	start = vas_span_pointer(stats.span);
 	for (uint64_t i = 0; i < rounds && !crew_failed(); i++) {
 		uint64_t at = 512 + i % 511 + 1;
-		int err = vas_region_split(region, start + at * page, &upper);
+		int err = vas_region_split(churn.region, start + at * churn.page, &upper);
 
 		if (!err)
-			err = vas_region_merge(region, upper);
+			err = vas_region_merge(churn.region, upper);
 		if (err)
 			crew_fault("split or merge: %d", err);
 	}
@@ -203,13 +91,15 @@ static void split_worker(uint64_t rounds)
 static void look_worker(unsigned int number)
 {
 	struct vas_region_stats stats = { .size = sizeof(stats) };
-	uint64_t state = seed + number;
+	uint64_t state = churn.seed + number;
 	struct vas_owner owner;
+	char *start;
 
-	(void)vas_region_stats(region, &stats);
+	(void)vas_region_stats(churn.region, &stats);
+	start = vas_span_pointer(stats.span);
 	crew_meet();
 	while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE) && !crew_failed()) {
-		char *address = (char *)vas_span_pointer(stats.span) + draw(&state) % (1024 * page);
+		char *address = start + region_churn_draw(&state) % stats.span.size;
 
 		if (vas_owner_at(address, &owner))
 			crew_fault("an address of the region is nobody's");
@@ -230,9 +120,9 @@ static void low_worker(void)
 	while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE) && !crew_failed()) {
 		at_once = !at_once;
 		opts.flags = VAS_ALLOC_LOW | (at_once ? VAS_ALLOC_COMMIT : 0);
-		if (vas_region_alloc(region, 3 * page, &opts, &block) ||
-		    vas_region_commit(region, block.start, page, NULL) ||
-		    vas_region_free(region, block.start, NULL))
+		if (vas_region_alloc(churn.region, 3 * churn.page, &opts, &block) ||
+		    vas_region_commit(churn.region, block.start, churn.page, NULL) ||
+		    vas_region_free(churn.region, block.start, NULL))
 			crew_fault("a block below the cut cannot be used");
 	}
 }
@@ -253,18 +143,16 @@ static void test_split(void)
 {
 	uint64_t rounds = tap_scaled(3000);
 
-	begin(1024);
+	region_churn_begin(&churn, 1024, NULL);
 	stop = 0;
 	crew_run(THREADS, split_or_look, &rounds);
 	is_u64(crew_faults(), 0, "nobody found a moment without an owner");
-	end();
+	region_churn_end(&churn);
 }
 
 int main(void)
 {
-	page = (uint64_t)sysconf(_SC_PAGESIZE);
 	tap_plan(0);
-	seed = tap_seed();
 	test_churn();
 	test_double_free();
 	test_split();
