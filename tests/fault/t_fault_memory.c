@@ -411,6 +411,51 @@ static void undo_guards(struct fault_world *world)
 		tap_bail("no guard");
 }
 
+/* Of several pieces with protections of their own. */
+static void setup_striped(struct fault_world *world)
+{
+	setup_anonymous(world);
+	if (vas_protect(page_of(world, 4), 2 * world->page, PROT_NONE) ||
+	    vas_protect(page_of(world, 10), 2 * world->page, PROT_NONE))
+		tap_bail("no stripes");
+}
+
+/* With a recipe, which what is decommitted gets again. */
+static void setup_recipe(struct fault_world *world)
+{
+	VAS_OPTS(vas_reserve_opts, opts);
+	opts.flags = VAS_RESERVE_NODUMP;
+	if (vas_reserve(PAGES * world->page, &opts, &world->more[0]))
+		tap_bail("no span");
+	commit_or_bail(world, FIRST, COUNT);
+	commit_or_bail(world, 20, 1);
+	memset(page_of(world, 20), KEPT, world->page);
+}
+
+/* Of the middle of a mapping. */
+static int call_decommit_part(struct fault_world *world)
+{
+	int err = vas_decommit(page_of(world, 10), world->page, NULL);
+
+	if (*page_of(world, 9) != 0x66 || *page_of(world, 11) != 0x66)
+		ok(false, "what lies beside the part changed");
+	return err;
+}
+
+static void undo_part(struct fault_world *world)
+{
+	commit_or_bail(world, 10, 1);
+	if (*page_of(world, 10) != 0)
+		tap_bail("the part is not zero");
+	*page_of(world, 10) = 0x77;
+}
+
+static void setup_filled(struct fault_world *world)
+{
+	setup_anonymous(world);
+	memset(page_of(world, FIRST), 0x66, COUNT * world->page);
+}
+
 /* A kernel before guards. */
 static void setup_unguardable(struct fault_world *world)
 {
@@ -436,6 +481,13 @@ static const struct fault_scenario decommit_scenarios[] = {
 		 .undo = undo_anonymous, .finish = finish_span, .also = "map"),
 	DECOMMIT("without guards", .setup = setup_unguardable, .undo = undo_anonymous,
 		 .finish = finish_unguardable, .also = "map"),
+	DECOMMIT("where nothing is protected", .setup = setup_anonymous, .undo = undo_anonymous,
+		 .finish = finish_span, .also = "protect"),
+	DECOMMIT("where nothing is advised", .setup = setup_anonymous, .undo = undo_anonymous,
+		 .finish = finish_span, .also = "advise"),
+	DECOMMIT("pieces", .setup = setup_striped, .undo = undo_anonymous, .finish = finish_span),
+	DECOMMIT("with a recipe", .setup = setup_recipe, .undo = undo_anonymous,
+		 .finish = finish_span),
 	DECOMMIT("guards", .setup = setup_guards, .undo = undo_guards, .finish = finish_span),
 	DECOMMIT("a shared object", .setup = setup_shared, .undo = undo_shared,
 		 .finish = finish_object),
@@ -449,6 +501,8 @@ static const struct fault_scenario decommit_scenarios[] = {
 		 .undo = undo_punch, .finish = finish_object, .also = "map"),
 	DECOMMIT("what goes whole", .setup = setup_whole, .undo = undo_whole,
 		 .finish = finish_object),
+	{ .name = "decommit a part", .function = "vas_decommit", .call = call_decommit_part,
+	  .undo = undo_part, .setup = setup_filled, .finish = finish_span, .twice = true },
 };
 
 /* --- protect and guard --- */
@@ -463,15 +517,6 @@ static void undo_protect(struct fault_world *world)
 	if (vas_protect(page_of(world, FIRST), COUNT * world->page, PROT_READ | PROT_WRITE))
 		tap_bail("protections cannot be changed back");
 	*page_of(world, FIRST) = 0x11;
-}
-
-/* Of several pieces with protections of their own. */
-static void setup_striped(struct fault_world *world)
-{
-	setup_anonymous(world);
-	if (vas_protect(page_of(world, 4), 2 * world->page, PROT_NONE) ||
-	    vas_protect(page_of(world, 10), 2 * world->page, PROT_NONE))
-		tap_bail("no stripes");
 }
 
 static int call_guard(struct fault_world *world)
@@ -492,6 +537,18 @@ static void setup_guarded(struct fault_world *world)
 	setup_anonymous(world);
 	if (call_guard(world))
 		tap_bail("no guard");
+}
+
+/* By mprotect, though the kernel has guards. */
+static void setup_closed(struct fault_world *world)
+{
+	setup_anonymous(world);
+	world->fault.operation = "advise";
+	vas_sys_fault_arm(&world->fault, 1, true, EINVAL);
+	if (call_guard(world))
+		tap_bail("no guard");
+	vas_sys_fault_arm(&world->fault, 0, false, 0);
+	world->fault.operation = NULL;
 }
 
 static int call_unguard(struct fault_world *world)
@@ -520,6 +577,9 @@ static const struct fault_scenario protect_scenarios[] = {
 	{ .name = "guard without guards", .function = "vas_guard", .call = call_guard,
 	  .undo = undo_guard, .setup = setup_unguardable, .finish = finish_unguardable,
 	  .twice = true, .partial = true },
+	{ .name = "guard where nothing is advised", .function = "vas_guard", .call = call_guard,
+	  .undo = undo_guard, .setup = setup_anonymous, .finish = finish_span, .twice = true,
+	  .partial = true, .also = "advise" },
 	{ .name = "guard a shared object", .function = "vas_guard", .call = call_guard,
 	  .undo = undo_guard, .setup = setup_shared, .finish = finish_object, .twice = true,
 	  .partial = true },
@@ -528,6 +588,9 @@ static const struct fault_scenario protect_scenarios[] = {
 	  .partial = true },
 	{ .name = "unguard", .function = "vas_unguard", .call = call_unguard,
 	  .undo = undo_unguard, .setup = setup_guarded, .finish = finish_span, .twice = true,
+	  .partial = true },
+	{ .name = "unguard what was closed", .function = "vas_unguard", .call = call_unguard,
+	  .undo = undo_unguard, .setup = setup_closed, .finish = finish_span, .twice = true,
 	  .partial = true },
 };
 
@@ -558,6 +621,9 @@ static const struct fault_scenario release_scenarios[] = {
 	{ .name = "release what is punched", .function = "vas_release", .call = call_release,
 	  .undo = undo_release, .setup = setup_punch, .finish = finish_object,
 	  .twice = true },
+	{ .name = "release pieces where nothing is unmapped", .function = "vas_release",
+	  .call = call_release, .undo = undo_release, .setup = setup_striped,
+	  .finish = finish_span, .twice = true, .also = "unmap" },
 	{ .name = "release a private object", .function = "vas_release", .call = call_release,
 	  .undo = undo_release, .setup = setup_private, .finish = finish_object, .twice = true },
 };

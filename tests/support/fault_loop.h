@@ -111,9 +111,6 @@ void fault_many_holes(struct fault_world *world);
 /* Of the layout functions: fault_layouts.c. */
 extern const struct fault_scenario fault_layouts[];
 extern const size_t fault_layout_count;
-/* Of memory inside spans: fault_memory.c. */
-extern const struct fault_scenario fault_memory[];
-extern const size_t fault_memory_count;
 /* Of adoption and notices: fault_notices.c. */
 extern const struct fault_scenario fault_notices[];
 extern const size_t fault_notice_count;
