@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <linux/io_uring.h>
-#include <linux/perf_event.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -15,6 +14,7 @@
 
 #include <vaspace/vaspace.h>
 
+#include "support/driver_buffer.h"
 #include "tap/tap.h"
 
 static uint64_t page;
@@ -68,15 +68,7 @@ static void ring_case(void *argument)
 
 static void buffer_case(void *argument)
 {
-	struct perf_event_attr attributes = {
-		.size = sizeof(attributes),
-		.type = PERF_TYPE_SOFTWARE,
-		.config = PERF_COUNT_SW_CPU_CLOCK,
-		.sample_period = 1000000,
-		.disabled = 1,
-		.exclude_kernel = 1,
-	};
-	int fd = (int)syscall(SYS_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	int fd = driver_buffer_open();
 	const struct perf_event_mmap_page *header;
 	enum vas_retired state;
 	struct vas_span span;

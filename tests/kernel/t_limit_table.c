@@ -16,17 +16,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/perf_event.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include <vaspace/vaspace.h>
 
+#include "support/driver_buffer.h"
 #include "support/huge_pool.h"
 #include "support/map_limit.h"
 #include "sys/definitions.h"
@@ -72,21 +71,6 @@ static int open_file(void)
 	return fd >= 0 ? fd : open(".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 }
 
-/* A driver's memory that is here without hardware: the buffer of a software event. */
-static int open_driver(void)
-{
-	struct perf_event_attr attributes = {
-		.size = sizeof(attributes),
-		.type = PERF_TYPE_SOFTWARE,
-		.config = PERF_COUNT_SW_CPU_CLOCK,
-		.sample_period = 1000000,
-		.disabled = 1,
-		.exclude_kernel = 1,
-	};
-
-	return (int)syscall(SYS_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
-}
-
 static const struct kind kinds[] = {
 	{ "private anonymous", NULL, 0, false, false, 0, BY_RESIDENT, VAS_RETIRED_GUARDED,
 	  VAS_RETIRED_EMPTIED, "guard" },
@@ -100,7 +84,7 @@ static const struct kind kinds[] = {
 	  VAS_RETIRED_EMPTIED, VAS_RETIRED_EMPTIED, NULL },
 	{ "mlocked", NULL, 0, true, false, 0, BY_RESIDENT, VAS_RETIRED_EMPTIED,
 	  VAS_RETIRED_EMPTIED, NULL },
-	{ "driver", open_driver, VAS_COMMIT_SHARED | VAS_COMMIT_WHOLE, false, true, 0, BY_NOTHING,
+	{ "driver", driver_buffer_open, VAS_COMMIT_SHARED | VAS_COMMIT_WHOLE, false, true, 0, BY_NOTHING,
 	  VAS_RETIRED_GONE, VAS_RETIRED_GONE, NULL },
 };
 
@@ -205,7 +189,7 @@ static bool commit_range(struct field *field, enum position position)
 	opts.fd = field->fd;
 	opts.offset = field->fd >= 0 ? position * field->range : 0;
 	if (field->kind->driver)
-		opts.fd = field->driver[position] = open_driver();
+		opts.fd = field->driver[position] = driver_buffer_open();
 	err = vas_commit(vas_span_pointer(range), range.size, &opts);
 	if (!is_err(err, 0, "%s: committed", position_names[position]))
 		return false;

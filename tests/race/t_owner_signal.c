@@ -25,6 +25,7 @@
 #include <vaspace/vaspace.h>
 
 #include "base/random.h"
+#include "support/single_step.h"
 
 static uint64_t page;
 static struct vas_span staying;
@@ -56,26 +57,7 @@ static void look_at_staying(void)
 		wrong("errno was changed");
 }
 
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define UNSTEPPABLE 1
-#endif
-#endif
-#if defined(__SANITIZE_THREAD__) || !defined(__x86_64__) || defined(VASPACE_EXPENSIVE_ASSERTS)
-#define UNSTEPPABLE 1
-#endif
-
 #ifndef UNSTEPPABLE
-
-/* The trap flag. The stack below the red zone is used, as a leaf function may keep data in it. */
-#define STEP_FLAG(change)                                                                          \
-	__asm__ __volatile__("leaq -128(%%rsp), %%rsp\n\t"                                         \
-			     "pushfq\n\t" change "\n\t"                                            \
-			     "popfq\n\t"                                                           \
-			     "leaq 128(%%rsp), %%rsp" ::                                           \
-				     : "memory", "cc")
-#define STEP_ON()  STEP_FLAG("orq $0x100, (%%rsp)")
-#define STEP_OFF() STEP_FLAG("andq $~0x100, (%%rsp)")
 
 static struct {
 	uint64_t place, size;

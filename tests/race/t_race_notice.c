@@ -26,6 +26,7 @@
 
 #include "base/random.h"
 #include "support/crew.h"
+#include "support/single_step.h"
 #include "tap/tap.h"
 
 #define WORKERS 3u
@@ -330,26 +331,7 @@ static void test_signals(void)
 
 /* --- a generation read while its owner goes away, at each instruction --- */
 
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define UNSTEPPABLE 1
-#endif
-#endif
-#if defined(__SANITIZE_THREAD__) || !defined(__x86_64__) || defined(VASPACE_EXPENSIVE_ASSERTS)
-#define UNSTEPPABLE 1
-#endif
-
 #ifndef UNSTEPPABLE
-
-/* The trap flag. The stack below the red zone is used, as a leaf function may keep data in it. */
-#define STEP_ON()                                                                                  \
-	__asm__ __volatile__("leaq -128(%%rsp), %%rsp\n\t"                                         \
-			     "pushfq\n\t"                                                          \
-			     "orq $0x100, (%%rsp)\n\t"                                             \
-			     "popfq\n\t"                                                           \
-			     "leaq 128(%%rsp), %%rsp" ::                                           \
-				     : "memory", "cc")
-#define STEP_FLAG 0x100
 
 static struct {
 	struct vas_span first, second; /* the one that is read, and the one that takes over its book */
@@ -402,8 +384,7 @@ static bool read_once(unsigned int at)
 	STEP_ON();
 	err = vas_generation_at(vas_span_pointer(step.first), &generation);
 	/* Ended by the handler, or here. */
-	__asm__ __volatile__("leaq -128(%%rsp), %%rsp\n\tpushfq\n\tandq $~0x100, (%%rsp)\n\t"
-			     "popfq\n\tleaq 128(%%rsp), %%rsp" ::: "memory", "cc");
+	STEP_OFF();
 	other = step.steps > at ? step.second : step.first;
 	if (vas_release(vas_span_pointer(other), NULL))
 		step.failed = true;

@@ -85,6 +85,15 @@ int world_free(struct region_world *world, uint64_t start)
 	return vas_block_free(world->region, start, &world->failure, &state);
 }
 
+enum vas_retired world_give(struct region_world *world, uint64_t start)
+{
+	enum vas_retired state = VAS_RETIRED_HELD;
+
+	vas_failure_begin(&world->failure, VAS_OPERATION_FREE, 0);
+	is_err(vas_block_free(world->region, start, &world->failure, &state), 0, "freed");
+	return state;
+}
+
 int world_commit(struct region_world *world, uint64_t start, uint64_t size)
 {
 	static const struct vas_commit_opts opts = { .size = sizeof(opts) };

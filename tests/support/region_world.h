@@ -34,6 +34,8 @@ int world_make(struct region_world *world, uint64_t size, const struct vas_regio
 int world_alloc(struct region_world *world, uint64_t size, const struct vas_alloc_opts *opts,
 		uint64_t *start);
 int world_free(struct region_world *world, uint64_t start);
+/* Frees it, a point of the test; what came of it. */
+enum vas_retired world_give(struct region_world *world, uint64_t start);
 int world_commit(struct region_world *world, uint64_t start, uint64_t size);
 int world_resize(struct region_world *world, uint64_t start, uint64_t size);
 /* The reason of the last call, as a word. */

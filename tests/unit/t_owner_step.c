@@ -24,34 +24,9 @@
 
 #include "base/random.h"
 #include "support/index_world.h"
-
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define UNSTEPPABLE 1
-#endif
-#endif
-/* Thread and memory sanitizers defer signals; with expensive assertions a publish is 10^7 instructions. */
-#if defined(__SANITIZE_THREAD__) || !defined(__x86_64__) || defined(VASPACE_EXPENSIVE_ASSERTS)
-#define UNSTEPPABLE 1
-#endif
+#include "support/single_step.h"
 
 #ifndef UNSTEPPABLE
-
-/* The trap flag. The stack below the red zone is used, as a leaf function may keep data in it. */
-#define STEP_ON()                                                                                  \
-	__asm__ __volatile__("leaq -128(%%rsp), %%rsp\n\t"                                         \
-			     "pushfq\n\t"                                                          \
-			     "orq $0x100, (%%rsp)\n\t"                                             \
-			     "popfq\n\t"                                                           \
-			     "leaq 128(%%rsp), %%rsp" ::                                           \
-				     : "memory", "cc")
-#define STEP_OFF()                                                                                 \
-	__asm__ __volatile__("leaq -128(%%rsp), %%rsp\n\t"                                         \
-			     "pushfq\n\t"                                                          \
-			     "andq $~0x100, (%%rsp)\n\t"                                           \
-			     "popfq\n\t"                                                           \
-			     "leaq 128(%%rsp), %%rsp" ::                                           \
-				     : "memory", "cc")
 
 static void (*step_hook)(void);
 static uint64_t steps; /* of the call that runs now */

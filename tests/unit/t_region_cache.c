@@ -33,14 +33,6 @@ static uint64_t take(uint64_t pages, uint32_t flags)
 	return start;
 }
 
-static enum vas_retired give(uint64_t start)
-{
-	enum vas_retired state = VAS_RETIRED_HELD;
-
-	is_err(vas_block_free(world->region, start, &world->failure, &state), 0, "freed");
-	return state;
-}
-
 static void test_hit(void)
 {
 	uint64_t first, second, again;
@@ -48,8 +40,8 @@ static void test_hit(void)
 	begin(128, NULL);
 	first = take(4, 0);
 	second = take(4, 0);
-	is_u64(give(first), VAS_RETIRED_WARM, "it stays warm");
-	is_u64(give(second), VAS_RETIRED_WARM, "the other too");
+	is_u64(world_give(world, first), VAS_RETIRED_WARM, "it stays warm");
+	is_u64(world_give(world, second), VAS_RETIRED_WARM, "the other too");
 	is_u64(world_stats(world).warm, 8 * page, "so much is warm");
 	is_u64(world_stats(world).committed, 8 * page, "and committed");
 	is_u64(world_stats(world).used, 0, "and nobody's");
@@ -67,7 +59,7 @@ static void test_hit(void)
 	is_u64(world_stats(world).warm, 0, "nothing is warm any more");
 	again = take(4, 0);
 	ok(again != first && again != second, "the next is another");
-	is_u64(give(again), VAS_RETIRED_WARM, "freed");
+	is_u64(world_give(world, again), VAS_RETIRED_WARM, "freed");
 	ok(take(2, 0) != again, "one of another size is another");
 	world_check(world, "hit");
 	region_world_end(world);
@@ -85,41 +77,41 @@ static void test_plain(void)
 	uint64_t start;
 
 	begin(128, &region);
-	is_u64(give(take(5, 0)), VAS_RETIRED_GONE, "too large");
+	is_u64(world_give(world, take(5, 0)), VAS_RETIRED_GONE, "too large");
 	start = take(4, 0);
 	is_err(vas_block_protect(world->region, (struct vas_span){ start, page }, PROT_READ,
 				 &world->failure), 0, "protected");
-	is_u64(give(start), VAS_RETIRED_GONE, "then it is not kept");
+	is_u64(world_give(world, start), VAS_RETIRED_GONE, "then it is not kept");
 	start = take(4, 0);
 	is_err(vas_block_decommit(world->region, (struct vas_span){ start, page }, &world->failure,
 				  &state), 0, "decommitted in part");
-	is_u64(give(start), VAS_RETIRED_GONE, "then it is not kept");
+	is_u64(world_give(world, start), VAS_RETIRED_GONE, "then it is not kept");
 	start = take(4, 0);
 	is_err(vas_block_guard(world->region, (struct vas_span){ start, page }, true,
 			       &world->failure), 0, "guarded in part");
-	is_u64(give(start), VAS_RETIRED_GONE, "then it is not kept");
+	is_u64(world_give(world, start), VAS_RETIRED_GONE, "then it is not kept");
 	start = take(2, VAS_ALLOC_LOW);
 	is_err(world_resize(world, start, 4 * page), 0, "grown");
-	is_u64(give(start), VAS_RETIRED_GONE, "then it is not kept");
+	is_u64(world_give(world, start), VAS_RETIRED_GONE, "then it is not kept");
 	commit.prot = PROT_READ;
 	is_err(world_alloc(world, page, &opts, &start), 0, "read-only");
-	is_u64(give(start), VAS_RETIRED_GONE, "is not kept");
+	is_u64(world_give(world, start), VAS_RETIRED_GONE, "is not kept");
 	commit.prot = 0;
 	commit.flags = VAS_COMMIT_HUGE;
 	is_err(world_alloc(world, page, &opts, &start), 0, "with advice");
-	is_u64(give(start), VAS_RETIRED_GONE, "is not kept");
+	is_u64(world_give(world, start), VAS_RETIRED_GONE, "is not kept");
 	opts.commit = NULL;
 	opts.flags = 0;
 	is_err(world_alloc(world, page, &opts, &start), 0, "without memory");
 	is_err(world_commit(world, start, page), 0, "committed later");
-	is_u64(give(start), VAS_RETIRED_GONE, "is not kept");
+	is_u64(world_give(world, start), VAS_RETIRED_GONE, "is not kept");
 	start = take(4, 0);
 	is_err(vas_block_split(world->region, start, start + page, &world->failure), 0, "split");
-	is_u64(give(start), VAS_RETIRED_WARM, "halves are kept");
-	is_u64(give(start + page), VAS_RETIRED_WARM, "both");
+	is_u64(world_give(world, start), VAS_RETIRED_WARM, "halves are kept");
+	is_u64(world_give(world, start + page), VAS_RETIRED_WARM, "both");
 	ok(take(1, 0) == start && take(3, 0) == start + page, "and taken");
 	is_err(vas_block_merge(world->region, start, start + page, &world->failure), 0, "merged");
-	is_u64(give(start), VAS_RETIRED_WARM, "kept as one");
+	is_u64(world_give(world, start), VAS_RETIRED_WARM, "kept as one");
 	is_u64(world_stats(world).warm, 4 * page, "of four pages");
 	world_check(world, "plain");
 	region_world_end(world);
@@ -141,7 +133,7 @@ static void test_constraints(void)
 	span = world->region->span;
 	first = take(4, VAS_ALLOC_LOW);
 	is_u64(first, span.start, "at the start");
-	(void)give(first);
+	(void)world_give(world, first);
 	is_err(take_where((struct vas_alloc_opts){ .min = span.start + page }, &start), 0, "above it");
 	ok(start != first, "is not the warm one");
 	is_err(take_where((struct vas_alloc_opts){ .max = first + 4 * page - 1 }, &start), ERANGE,
@@ -158,13 +150,13 @@ static void test_constraints(void)
 	is_err(take_where((struct vas_alloc_opts){ .max = first + 4 * page, .boundary = 1ull << 46,
 						   .alignment = page }, &start), 0, "suits");
 	is_u64(start, first, "is the warm one");
-	(void)give(start);
+	(void)world_give(world, start);
 	is_err(take_where((struct vas_alloc_opts){ .flags = VAS_ALLOC_EXACT,
 						   .address = (void *)(uintptr_t)first }, &start), 0,
 	       "exactly there");
 	hits = world_stats(world).warm_hits;
 	is_u64(hits, 2, "both hits");
-	(void)give(start);
+	(void)world_give(world, start);
 	start = 0;
 	is_err(world_alloc(world, 2 * page,
 			   &(struct vas_alloc_opts){ .size = sizeof(struct vas_alloc_opts),
@@ -186,7 +178,7 @@ static void test_limits(void)
 	for (size_t i = 0; i < 32; i++)
 		starts[i] = take(1, VAS_ALLOC_LOW);
 	for (size_t i = 0; i < 32; i++) {
-		(void)give(starts[i]);
+		(void)world_give(world, starts[i]);
 		warm = world_stats(world).warm;
 		most = warm > most ? warm : most;
 	}
@@ -203,12 +195,12 @@ static void test_limits(void)
 	for (size_t i = 0; i < 16; i++)
 		starts[i] = take(1, VAS_ALLOC_LOW);
 	for (size_t i = 0; i < 16; i++)
-		(void)give(starts[i]);
+		(void)world_give(world, starts[i]);
 	is_u64(world_stats(world).warm, 16 * page, "all is warm");
 	is_err(world_alloc(world, 2 * page, NULL, &starts[0]), 0, "there is a place none the less");
 	world_check(world, "no place");
-	(void)give(starts[0]);
-	(void)give(take(1, VAS_ALLOC_HIGH));
+	(void)world_give(world, starts[0]);
+	(void)world_give(world, take(1, VAS_ALLOC_HIGH));
 	starts[0] = take(15, VAS_ALLOC_LOW);
 	is_u64(world_stats(world).warm, page, "one page is warm behind a block");
 	is_err(world_resize(world, starts[0], 16 * page), 0, "which grows over it");
@@ -226,10 +218,10 @@ static void test_age(void)
 		starts[i] = take(2, VAS_ALLOC_LOW);
 	(void)vas_cache_age(world->region, 100);
 	for (size_t i = 0; i < 4; i++)
-		(void)give(starts[i]);
+		(void)world_give(world, starts[i]);
 	(void)vas_cache_age(world->region, 105);
 	for (size_t i = 4; i < 8; i++)
-		(void)give(starts[i]);
+		(void)world_give(world, starts[i]);
 	(void)vas_cache_age(world->region, 3);
 	(void)vas_cache_age(world->region, 109);
 	is_u64(world_stats(world).warm, 16 * page, "all are young");
@@ -255,7 +247,7 @@ static void test_large(void)
 	start = take(large, 0);
 	(void)vas_sys_sim_touch(&world->sim, start, large * page);
 	is_u64(vas_sys_sim_private_bytes(&world->sim, start, large * page), large * page, "written");
-	(void)give(start);
+	(void)world_give(world, start);
 	is_u64(take(large, 0), start, "taken again");
 	is_u64(world->fills, 0, "nobody wrote zeroes");
 	is_u64(vas_sys_sim_private_bytes(&world->sim, start, large * page), 0, "its pages are gone");
@@ -271,7 +263,7 @@ static void test_split_region(void)
 	begin(64, NULL);
 	low = take(4, VAS_ALLOC_LOW);
 	high = take(4, VAS_ALLOC_HIGH);
-	(void)give(take(4, VAS_ALLOC_HIGH));
+	(void)world_give(world, take(4, VAS_ALLOC_HIGH));
 	is_err(vas_region_cut(world->region, low + 32 * page, &world->failure, &upper), 0, "cut");
 	is_u64(world_stats(world).warm, 0, "nothing is warm");
 	ok(vas_region_check(upper), "the upper one is whole");
@@ -279,7 +271,7 @@ static void test_split_region(void)
 	is_u64(upper->cache.bytes + world_stats(world).committed, 4 * page + upper->cache.bytes,
 	       "the lower one has its own");
 	is_err(vas_region_unite(world->region, upper, &world->failure), 0, "one again");
-	(void)give(low);
+	(void)world_give(world, low);
 	world_check(world, "united");
 	region_world_end(world);
 }

@@ -60,14 +60,6 @@ static uint64_t take(uint64_t pages, uint32_t flags)
 	return start;
 }
 
-static enum vas_retired give(uint64_t start)
-{
-	enum vas_retired state = VAS_RETIRED_HELD;
-
-	is_err(vas_block_free(world->region, start, &world->failure, &state), 0, "freed");
-	return state;
-}
-
 static uint64_t waiting(void)
 {
 	return world_stats(world).waiting;
@@ -82,13 +74,13 @@ static void test_pass(void)
 	first = join();
 	second = join();
 	ok(first != second, "each has a handle");
-	is_u64(give(take(4, VAS_ALLOC_COMMIT)), VAS_RETIRED_WAITING, "it may wait");
+	is_u64(world_give(world, take(4, VAS_ALLOC_COMMIT)), VAS_RETIRED_WAITING, "it may wait");
 	is_u64(waiting(), 0, "nobody is inside: it has gone already");
 	vas_region_enter(first);
 	start = take(4, VAS_ALLOC_COMMIT);
 	other = take(4, 0);
-	is_u64(give(start), VAS_RETIRED_WAITING, "it waits");
-	is_u64(give(other), VAS_RETIRED_WAITING, "one without memory too");
+	is_u64(world_give(world, start), VAS_RETIRED_WAITING, "it waits");
+	is_u64(world_give(world, other), VAS_RETIRED_WAITING, "one without memory too");
 	is_u64(waiting(), 8 * PAGE, "both wait");
 	is_u64(world_stats(world).used, 0, "nobody has them");
 	is_u64(world_accessible(world), 4 * PAGE, "what is in it can still be read");
@@ -104,14 +96,14 @@ static void test_pass(void)
 	       "it left; the other entered after the frees");
 	is_u64(world_accessible(world), 0, "the memory is gone");
 	start = take(4, VAS_ALLOC_COMMIT);
-	(void)give(start);
+	(void)world_give(world, start);
 	is_u64(waiting(), 4 * PAGE, "now the other is in the way");
 	vas_region_enter(first);
 	vas_region_leave(second);
 	is_u64(vas_quarantine_advance(world->region, 100, false), 4 * PAGE, "not any more");
 	is_err(vas_quarantine_quit(first, &world->failure), 0, "the first quits, though inside");
 	is_err(vas_quarantine_quit(first, &world->failure), EINVAL, "once");
-	(void)give(take(1, 0));
+	(void)world_give(world, take(1, 0));
 	is_u64(waiting(), 0, "it is in nobody's way");
 	region_world_end(world);
 }
@@ -125,7 +117,7 @@ static void test_dead(void)
 	thread = join();
 	vas_region_enter(thread);
 	for (uint32_t i = 0; i < 40; i++)
-		(void)give(take(1, VAS_ALLOC_COMMIT));
+		(void)world_give(world, take(1, VAS_ALLOC_COMMIT));
 	is_u64(waiting(), 40 * PAGE, "all wait for it");
 	is_u64(asked, 0, "nobody asked for the thread");
 	is_err(world_alloc(world, 40 * PAGE, NULL, &start), ENOSPC, "there is no room");
@@ -138,7 +130,7 @@ static void test_dead(void)
 	is_err(vas_quarantine_join(world->region, &world->failure, &again), 0, "its number joins again");
 	ok(again == thread, "with its slot");
 	vas_region_enter(thread);
-	(void)give(start);
+	(void)world_give(world, start);
 	is_u64(waiting(), 40 * PAGE, "one that died inside");
 	is_err(vas_quarantine_join(world->region, &world->failure, &again), 0, "another with its number");
 	ok(again == thread, "takes its slot over");
@@ -167,7 +159,7 @@ static void test_fork(void)
 	next_id = 5000;
 	vas_quarantine_fork_child(world->region);
 	ok(mine->id == 5000 && others->id == 0 && others->entered == 0, "a child has its own thread");
-	(void)give(take(1, 0));
+	(void)world_give(world, take(1, 0));
 	is_u64(waiting(), 0, "nobody else is in its way");
 	region_world_end(world);
 }
@@ -182,7 +174,7 @@ static void test_many(void)
 		threads[i] = join();
 	for (uint32_t i = 0; i < 200; i++)
 		vas_region_enter(threads[i]);
-	(void)give(take(1, 0));
+	(void)world_give(world, take(1, 0));
 	for (uint32_t i = 0; i < 199; i++)
 		vas_region_leave(threads[i]);
 	is_u64(vas_quarantine_advance(world->region, 100, false), 0, "the last one is inside");
@@ -197,17 +189,17 @@ static void test_delay(void)
 
 	begin(VAS_REGION_DELAY);
 	start = take(1, VAS_ALLOC_LOW | VAS_ALLOC_COMMIT);
-	is_u64(give(start), VAS_RETIRED_GONE, "its memory goes at once");
+	is_u64(world_give(world, start), VAS_RETIRED_GONE, "its memory goes at once");
 	is_u64(world_accessible(world), 0, "all of it");
 	other = take(1, VAS_ALLOC_LOW);
 	ok(other != start, "its addresses wait");
 	world_check(world, "delayed");
 	for (uint32_t i = 0; i < 16; i++)
-		(void)give(take(1, VAS_ALLOC_LOW));
+		(void)world_give(world, take(1, VAS_ALLOC_LOW));
 	is_u64(take(1, VAS_ALLOC_LOW), start, "as long as others were freed after them");
 	start = take(50, 0);
-	(void)give(start);
-	(void)give(other);
+	(void)world_give(world, start);
+	(void)world_give(world, other);
 	(void)take(50, 0);
 	world_check(world, "nothing is refused for them");
 	region_world_end(world);
