@@ -67,7 +67,7 @@ struct vas_commit_opts {
 	int32_t fd; /* SHARED, PRIVATE: the object; it may be closed after the call */
 	uint32_t reserved; /* 0 */
 	uint64_t offset; /* SHARED, PRIVATE: of the first byte, a multiple of the page or huge page size */
-	const struct vas_policy *policy; /* NULL = as the span was reserved */
+	const struct vas_policy *policy; /* stays with the memory, over park and fork; NULL = as the span's */
 };
 
 /*

@@ -261,7 +261,7 @@ VAS_API int vas_region_merge_blocks(struct vas_region *region, void *lower, void
 VAS_API int vas_region_split(struct vas_region *region, void *at, struct vas_region **upper);
 /*
  * The reverse: lower gets all of upper, whose handle must not be used any more, by no thread. Both must
- * have been reserved alike (flags, fork, name), and upper begin where lower ends. The cap and
+ * have been reserved alike (flags, fork, name, memory policy), and upper begin where lower ends. The cap and
  * the cache's limits are the lower one's.
  *
  * Errors; nothing is changed then:

@@ -36,6 +36,7 @@ struct describe {
 	struct vas_manifest_writer *blocks; /* NULL: only counted */
 	struct vas_manifest_writer *parts;
 	uint64_t image; /* contents so far */
+	uint32_t policies_before; /* the holding's table in the manifest */
 };
 
 static bool has_image(const struct describe *describe, const struct vas_part *part)
@@ -54,6 +55,8 @@ static void describe_part(struct describe *describe, const struct vas_part *part
 		.device = part->device,
 		.inode = part->inode,
 		.offset = part->offset,
+		.policy = part->policy ? describe->policies_before + part->policy :
+					 VAS_MANIFEST_NO_POLICY,
 		.image = VAS_MANIFEST_NO_IMAGE,
 	};
 
@@ -115,7 +118,7 @@ static void describe_header(const struct vas_region *region, struct vas_manifest
 		.region_flags = region->flags,
 		.fork = holding->fork,
 		.image_size = holding->park->image_size,
-		.policies = holding->policy ? 1 : 0,
+		.policies = (holding->policy ? 1 : 0) + holding->backings.policies.count,
 		.policy = holding->policy ? 1 : VAS_MANIFEST_NO_POLICY,
 	};
 	if (holding->recipe & VAS_RECIPE_NODUMP)
@@ -128,12 +131,15 @@ static void describe_header(const struct vas_region *region, struct vas_manifest
 /* Writes blocks and parts behind the header, each list from where it begins. */
 static void describe_write(struct describe *describe, void *buffer)
 {
-	const struct vas_policy *policy = describe->region->user.holding->policy;
+	const struct vas_holding *holding = describe->region->user.holding;
+	const struct vas_policies *policies = &holding->backings.policies;
 	struct vas_manifest_writer blocks, parts;
 
 	vas_manifest_begin(&blocks, &describe->manifest, buffer);
-	if (policy)
-		vas_manifest_put_policy(&blocks, policy);
+	if (holding->policy)
+		vas_manifest_put_policy(&blocks, holding->policy);
+	for (uint32_t i = 0; i < policies->count; i++)
+		vas_manifest_put_policy(&blocks, &policies->items[i]);
 	vas_manifest_split(&blocks, &describe->manifest, &parts);
 	describe->manifest.blocks = 0;
 	describe->manifest.parts = 0;
@@ -155,6 +161,7 @@ int vas_region_describe(struct vas_region *region, void *buffer, size_t capacity
 	if (err)
 		return err;
 	describe_header(region, &describe.manifest);
+	describe.policies_before = region->user.holding->policy ? 1 : 0;
 	describe_walk(&describe);
 	/* I: only blocks have contents: what was cached or waited was given back. */
 	VAS_ASSERT(describe.image == describe.manifest.image_size);
@@ -268,6 +275,33 @@ static int revive_blocks(struct revive *revive)
 	return err;
 }
 
+static int revive_part(struct revive *revive, const struct vas_manifest_part *item)
+{
+	struct vas_holding *holding = revive->region->user.holding;
+	struct vas_space *space = revive->region->space;
+	bool guard = item->state & VAS_MANIFEST_GUARD;
+	struct vas_policy policy;
+	struct vas_part part = {
+		.span = item->span,
+		.state = guard ? VAS_PART_GUARD : VAS_PART_COMMITTED,
+		.prot = item->prot,
+		.flags = item->flags,
+		.fd = -1,
+		.device = item->device,
+		.inode = item->inode,
+		.offset = item->offset,
+	};
+	int err;
+
+	if (item->policy != VAS_MANIFEST_NO_POLICY) {
+		vas_manifest_policy(revive->memory, &revive->manifest, item->policy - 1, &policy);
+		err = vas_parked_policy(space, holding, &policy, &part.policy);
+		if (err)
+			return err;
+	}
+	return vas_parked_put(space, holding, &part);
+}
+
 static int revive_parts(struct revive *revive)
 {
 	struct vas_region *region = revive->region;
@@ -277,17 +311,7 @@ static int revive_parts(struct revive *revive)
 
 	for (uint64_t i = 0; i < revive->manifest.parts && !err; i++) {
 		vas_manifest_part(revive->memory, &revive->manifest, i, &item);
-		err = vas_parked_put(region->space, region->user.holding,
-				     &(struct vas_part){ .span = item.span,
-							 .state = item.state & VAS_MANIFEST_GUARD
-									  ? VAS_PART_GUARD
-									  : VAS_PART_COMMITTED,
-							 .prot = item.prot,
-							 .flags = item.flags,
-							 .fd = -1,
-							 .device = item.device,
-							 .inode = item.inode,
-							 .offset = item.offset });
+		err = revive_part(revive, &item);
 	}
 	if (err)
 		revive->failure->why = VAS_WHY_BOOKS;

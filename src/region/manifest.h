@@ -56,7 +56,7 @@ struct vas_manifest_part {
 	uint32_t state; /* VAS_MANIFEST_ bits */
 	uint32_t prot; /* PROT_ bits */
 	uint32_t flags; /* VAS_COMMIT_ bits as committed */
-	uint32_t policy; /* an index from 1, or VAS_MANIFEST_NO_POLICY */
+	uint32_t policy; /* an index from 1, or VAS_MANIFEST_NO_POLICY: the span's */
 	uint64_t device; /* of the object: SHARED and PRIVATE, else 0 */
 	uint64_t inode;
 	uint64_t offset; /* in it, of the first byte; page aligned */

@@ -10,6 +10,7 @@
 #ifndef VAS_SPACE_BACKING_H
 #define VAS_SPACE_BACKING_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <vaspace/memory.h>
@@ -55,6 +56,7 @@ struct vas_backing {
 	int32_t fd; /* -1 for anonymous memory */
 	uint32_t flags; /* VAS_COMMIT_ SHARED, PRIVATE, PUNCH, WHOLE */
 	uint32_t kind; /* enum vas_sys_kind */
+	uint32_t policy; /* number in the holding's table; 0 = as the span's */
 	uint64_t device; /* identity of the object when it was committed */
 	uint64_t inode;
 	uint64_t page_size; /* of the object: mappings are multiples of it */
@@ -70,5 +72,11 @@ int vas_backing_identify(struct vas_sys *sys, const struct vas_commit_opts *opts
 
 extern const struct vas_backing_ops vas_backing_anonymous;
 extern const struct vas_backing_ops vas_backing_object;
+
+/* Private anonymous memory, which may have a memory policy of its own. */
+static inline bool vas_backing_is_anonymous(const struct vas_backing *backing)
+{
+	return backing->ops == &vas_backing_anonymous;
+}
 
 #endif

@@ -8,7 +8,8 @@
  * STRATEGY. Searched from end to end, the last find first: few objects back one
  * span. Nothing counts who uses an item. When the table is full, one walk over the extents
  * marks what is in use and the rest is reused; it grows when that frees less
- * than half, so a walk comes once in as many new objects.
+ * than half, so a walk comes once in as many new objects. Policies that no item names are
+ * forgotten when their table is full.
  *
  * CONCURRENCY. Guarded by the holding's lock; growing also needs the space's.
  *
@@ -30,7 +31,8 @@ static const struct vas_backing anonymous = { .ops = &vas_backing_anonymous, .fd
 static bool backing_same(const struct vas_backing *a, const struct vas_backing *b)
 {
 	return a->ops == b->ops && a->fd == b->fd && a->flags == b->flags &&
-	       a->device == b->device && a->inode == b->inode && a->page_size == b->page_size;
+	       a->device == b->device && a->inode == b->inode && a->page_size == b->page_size &&
+	       a->policy == b->policy;
 }
 
 /* Forgets what no extent uses: ops NULL. Returns how many are free. */
@@ -133,6 +135,90 @@ int vas_backings_number(struct vas_backings *backings, struct vas_extents *exten
 	return 0;
 }
 
+/* Forgets the policies that no item names. Returns how many. */
+static uint32_t policies_sweep(struct vas_backings *backings)
+{
+	struct vas_policies *policies = &backings->policies;
+	uint32_t unused = 0;
+
+	for (uint32_t i = 0; i < policies->count; i++)
+		policies->items[i].flags = 1;
+	for (uint32_t i = 0; i < backings->count; i++)
+		if (backings->items[i].ops && backings->items[i].policy)
+			policies->items[backings->items[i].policy - 1].flags = 0;
+	for (uint32_t i = 0; i < policies->count; i++) {
+		if (!policies->items[i].flags)
+			continue;
+		policies->items[i] = (struct vas_policy){ 0 };
+		unused++;
+	}
+	return unused;
+}
+
+int vas_backings_policy(struct vas_backings *backings, struct vas_extents *extents,
+			struct vas_pages *pages, const struct vas_policy *policy, uint32_t *number)
+{
+	uint32_t unused = 0;
+	int err;
+
+	*number = vas_policies_find(&backings->policies, policy);
+	if (!*number)
+		*number = vas_policies_add(&backings->policies, policy);
+	if (*number)
+		return 0;
+	if (!backings->kept) {
+		(void)backings_sweep(backings, extents);
+		unused = policies_sweep(backings);
+	}
+	if (unused <= backings->policies.count / 2) {
+		err = vas_policies_grow(&backings->policies, pages);
+		if (err && unused == 0)
+			return err;
+	}
+	*number = vas_policies_add(&backings->policies, policy);
+	return 0;
+}
+
+int vas_backings_import(struct vas_backings *backings, struct vas_pages *pages,
+			const struct vas_backings *from, const struct vas_backing *backing,
+			uint32_t *number)
+{
+	struct vas_backing item = *backing;
+	int err;
+
+	VAS_ASSERT(backings->kept);
+	if (item.policy) {
+		err = vas_backings_policy(backings, NULL, pages,
+					  vas_policies_get(&from->policies, item.policy),
+					  &item.policy);
+		if (err)
+			return err;
+	}
+	return vas_backings_number(backings, NULL, pages, &item, number);
+}
+
+int vas_backings_copy(const struct vas_backings *backings, struct vas_pages *pages,
+		      struct vas_backings *copy)
+{
+	struct vas_backings made = *backings;
+	void *memory;
+	int err = vas_policies_copy(&backings->policies, pages, &made.policies);
+
+	if (err)
+		return err;
+	if (backings->capacity) {
+		err = vas_pages_take(pages, backings->capacity * sizeof(struct vas_backing), &memory);
+		if (err) {
+			vas_policies_free(&made.policies, pages);
+			return err;
+		}
+		made.items = memory;
+		memcpy(memory, backings->items, backings->count * sizeof(struct vas_backing));
+	}
+	*copy = made;
+	return 0;
+}
+
 struct vas_backing vas_backings_get(const struct vas_backings *backings, uint32_t number,
 				    uint64_t delta)
 {
@@ -151,5 +237,6 @@ void vas_backings_free(struct vas_backings *backings, struct vas_pages *pages)
 	if (backings->items)
 		vas_pages_give(pages, backings->items,
 			       backings->capacity * sizeof(struct vas_backing));
+	vas_policies_free(&backings->policies, pages);
 	*backings = (struct vas_backings){ 0 };
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the extents of one holding are backed by: a small table that they index.
- * Number 0 is private anonymous memory and is not in it.
+ * Number 0 is private anonymous memory with the span's memory policy and is not in it.
  */
 #ifndef VAS_SPACE_BACKINGS_H
 #define VAS_SPACE_BACKINGS_H
@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "space/backing.h"
+#include "space/policies.h"
 #include "sys/pages.h"
 
 struct vas_extents;
@@ -20,6 +21,7 @@ struct vas_backings {
 	uint32_t capacity;
 	uint32_t last; /* number that was found last */
 	uint32_t kept; /* changes in flight that have a number which no extent shows yet */
+	struct vas_policies policies; /* I: each item's policy is a number of it, or 0 */
 };
 
 /*
@@ -28,6 +30,19 @@ struct vas_backings {
  */
 int vas_backings_number(struct vas_backings *backings, struct vas_extents *extents,
 			struct vas_pages *pages, const struct vas_backing *backing,
+			uint32_t *number);
+/* The number of a policy for items, put into their table when it is not there. -ENOMEM. */
+int vas_backings_policy(struct vas_backings *backings, struct vas_extents *extents,
+			struct vas_pages *pages, const struct vas_policy *policy, uint32_t *number);
+/* The same tables under the same numbers. -ENOMEM. */
+int vas_backings_copy(const struct vas_backings *backings, struct vas_pages *pages,
+		      struct vas_backings *copy);
+/*
+ * The number that a backing of another holding's table has here, put in when it is not there. A second
+ * time that cannot fail. -ENOMEM. I: kept.
+ */
+int vas_backings_import(struct vas_backings *backings, struct vas_pages *pages,
+			const struct vas_backings *from, const struct vas_backing *backing,
 			uint32_t *number);
 /* What an extent is backed by, by value, with its delta. */
 struct vas_backing vas_backings_get(const struct vas_backings *backings, uint32_t number,

@@ -190,7 +190,7 @@ VAS_HOT static void books_free(struct vas_space *space, struct vas_holding *hold
 	if (holding->extents.top_capacity)
 		vas_extents_free(&holding->extents, &space->pages);
 	books_drop_policy(space, holding);
-	if (holding->backings.capacity)
+	if (holding->backings.capacity || holding->backings.policies.capacity)
 		vas_backings_free(&holding->backings, &space->pages);
 	if (holding->park)
 		vas_parked_free(space, holding->park);

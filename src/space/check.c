@@ -98,7 +98,7 @@ static bool agrees(const struct vas_holding *holding, const struct vas_extent *p
 	if (mapping->prot != vas_extent_kernel_prot(piece) ||
 	    !!(mapping->flags & VAS_MAPPING_SHARED) != shared || mapping->inode != backing.inode)
 		return false;
-	return !piece->backing || (backing.flags & VAS_COMMIT_WHOLE) ||
+	return vas_backing_is_anonymous(&backing) || (backing.flags & VAS_COMMIT_WHOLE) ||
 	       mapping->offset + (piece->start - mapping->start) == piece->start + piece->delta;
 }
 

@@ -38,6 +38,7 @@ struct commit {
 	uint32_t recipe;
 	bool fresh; /* the object was empty: what populating gave it goes when this fails */
 	const struct vas_policy *policy;
+	bool own_policy; /* and not the span's */
 	struct vas_backing backing;
 	struct vas_extent extent; /* as it will be recorded */
 	bool whole; /* all of the range is one hole */
@@ -221,11 +222,15 @@ static int commit_room(struct commit *commit, uint32_t holes, struct vas_failure
 	int err;
 
 	err = vas_part_room(&commit->work, holes, failure);
-	if (err || commit->backing.fd < 0)
+	if (err || (commit->backing.fd < 0 && !commit->own_policy))
 		return err;
 	vas_lock_take(&space->lock);
-	err = vas_backings_number(&holding->backings, &holding->extents, &space->pages,
-				  &commit->backing, &commit->extent.backing);
+	if (commit->own_policy)
+		err = vas_backings_policy(&holding->backings, &holding->extents, &space->pages,
+					  commit->policy, &commit->backing.policy);
+	if (!err)
+		err = vas_backings_number(&holding->backings, &holding->extents, &space->pages,
+					  &commit->backing, &commit->extent.backing);
 	vas_lock_drop(&space->lock);
 	if (!err)
 		return 0;
@@ -335,7 +340,11 @@ static int commit_prepare(struct commit *commit, struct vas_failure *failure)
 		.prot = (uint8_t)commit->prot,
 		.flags = (uint16_t)(opts->flags & (VAS_COMMIT_HUGE | VAS_COMMIT_NOHUGE)),
 	};
-	commit->policy = opts->policy ? opts->policy : commit->work.holding->policy;
+	commit->policy = commit->work.holding->policy;
+	if (opts->policy) {
+		commit->own_policy = !vas_policy_same(opts->policy, commit->policy);
+		commit->policy = opts->policy;
+	}
 	if (opts->flags & (VAS_COMMIT_SHARED | VAS_COMMIT_PRIVATE))
 		return commit_object(commit, failure);
 	return 0;

@@ -93,6 +93,35 @@ static int copy_bytes(struct vas_sys *sys, const struct vas_extent *piece, uint6
 	return err;
 }
 
+/* The number of what a copy is backed by: anonymous memory, with the policy that the part had. */
+static int copy_backing(struct vas_space *space, struct vas_holding *holding,
+			const struct vas_extent *piece, uint32_t *number)
+{
+	struct vas_backing backing =
+		vas_backings_get(&holding->backings, piece->backing, piece->delta);
+
+	*number = 0;
+	if (!backing.policy)
+		return 0;
+	backing = (struct vas_backing){
+		.ops = &vas_backing_anonymous,
+		.fd = -1,
+		.policy = backing.policy,
+	};
+	return vas_backings_number(&holding->backings, &holding->extents, &space->pages, &backing,
+				   number);
+}
+
+/* The policy that the memory of a part has. */
+static const struct vas_policy *copy_policy(const struct vas_holding *holding,
+					    const struct vas_extent *piece)
+{
+	const struct vas_backing backing =
+		vas_backings_get(&holding->backings, piece->backing, piece->delta);
+
+	return vas_part_policy(holding, &backing);
+}
+
 /* Everything that the part has apart from its bytes. */
 static int copy_dress(struct vas_space *space, const struct vas_holding *holding,
 		      const struct vas_extent *piece, uint64_t to)
@@ -119,7 +148,7 @@ static int copy_aside(struct vas_space *space, const struct vas_holding *holding
 	int64_t got;
 	int err;
 
-	err = vas_policy_apply(space->sys, span, holding->policy);
+	err = vas_policy_apply(space->sys, span, copy_policy(holding, piece));
 	if (!err)
 		err = copy_bytes(space->sys, piece, to);
 	if (!err)
@@ -142,8 +171,10 @@ static int copy_committed(struct vas_space *space, struct vas_holding *holding,
 		.flags = piece->flags & (VAS_COMMIT_HUGE | VAS_COMMIT_NOHUGE),
 	};
 	int64_t to;
-	int err;
+	int err = copy_backing(space, holding, piece, &copy.backing);
 
+	if (err)
+		return err;
 	to = VAS_CALL(space->sys, map, 0, range.size, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (to < 0)
@@ -169,14 +200,18 @@ static int copy_guarded(struct vas_space *space, struct vas_holding *holding,
 			 (piece->flags & (VAS_COMMIT_HUGE | VAS_COMMIT_NOHUGE)),
 	};
 	int64_t got;
-	int err;
+	int err = copy_backing(space, holding, piece, &copy.backing);
 
+	if (err)
+		return err;
 	/* Charged as what was committed is. */
 	got = VAS_CALL(space->sys, map, range.start, range.size, PROT_NONE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	if (got < 0)
 		return (int)got;
 	err = vas_space_apply_recipe(space, range.start, range.size, holding->recipe);
+	if (!err)
+		err = vas_policy_apply(space->sys, range, copy_policy(holding, piece));
 	vas_space_set_part(space, holding, range, &copy);
 	return err;
 }

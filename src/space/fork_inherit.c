@@ -172,7 +172,14 @@ static int inherit_piece(struct vas_space *space, struct vas_holding *holding,
 
 static bool has_copies(const struct vas_holding *holding)
 {
-	return holding->fork == VAS_FORK_COPY && holding->backings.count != 0;
+	const struct vas_backings *backings = &holding->backings;
+
+	if (holding->fork != VAS_FORK_COPY)
+		return false;
+	for (uint32_t i = 0; i < backings->count; i++)
+		if (backings->items[i].flags & VAS_COMMIT_SHARED)
+			return true;
+	return false;
 }
 
 static void inherit_pieces(struct vas_space *space, struct vas_holding *holding,

@@ -57,6 +57,7 @@ bool vas_park_next(const struct vas_holding *holding, struct vas_park_walk *walk
 			return false;
 	} while (step->extent.state == VAS_PART_RESERVED);
 	backing = vas_backings_get(&holding->backings, step->extent.backing, step->extent.delta);
+	step->object = !vas_backing_is_anonymous(&backing);
 	step->image = VAS_PARK_NO_IMAGE;
 	if (step->extent.state != VAS_PART_COMMITTED || (backing.flags & VAS_COMMIT_SHARED))
 		return true;
@@ -110,13 +111,13 @@ static int attach_contents(struct vas_park_work *work, const struct vas_park_ste
 }
 
 /* What commit put on: the span's recipe, and what the caller wished for. */
-static uint32_t attach_recipe(const struct vas_holding *holding, const struct vas_extent *extent)
+static uint32_t attach_recipe(const struct vas_holding *holding, const struct vas_park_step *step)
 {
 	uint32_t recipe = holding->recipe;
 
-	if (extent->flags & VAS_COMMIT_NOHUGE)
+	if (step->extent.flags & VAS_COMMIT_NOHUGE)
 		recipe |= VAS_RECIPE_NOHUGE;
-	if (extent->backing) /* the kernel wipes private anonymous memory only */
+	if (step->object) /* the kernel wipes private anonymous memory only */
 		recipe &= ~VAS_RECIPE_WIPE;
 	return recipe;
 }
@@ -166,9 +167,9 @@ static int attach_step(struct vas_park_work *work, const struct vas_park_step *s
 	if (extent->flags & VAS_COMMIT_HUGE)
 		/* Advice: a kernel without huge pages answers EINVAL, and no harm is done. */
 		(void)VAS_CALL(space->sys, advise, start, size, MADV_HUGEPAGE);
-	err = vas_space_apply_recipe(space, start, size, attach_recipe(holding, extent));
+	err = vas_space_apply_recipe(space, start, size, attach_recipe(holding, step));
 	if (!err)
-		err = vas_policy_apply(space->sys, range.span, holding->policy);
+		err = vas_policy_apply(space->sys, range.span, vas_part_policy(holding, &backing));
 	if (!err && contents)
 		err = attach_contents(work, step);
 	return err ? err : attach_access(work, extent, &backing, contents);
@@ -513,6 +514,8 @@ static int open_objects(struct vas_park_work *work, uint8_t *seen)
 		if (!number || seen[number])
 			continue;
 		seen[number] = 1;
+		if (!step.object)
+			continue;
 		err = open_backing(work, &backings->items[number - 1]);
 		if (err && !(is_apart(work, &step.extent)))
 			return err;
@@ -670,34 +673,65 @@ int vas_parked_begin(struct vas_space *space, struct vas_holding *holding, uint6
 	return 0;
 }
 
-int vas_parked_put(struct vas_space *space, struct vas_holding *holding,
-		   const struct vas_part *part)
+int vas_parked_policy(struct vas_space *space, struct vas_holding *holding,
+		      const struct vas_policy *policy, uint32_t *number)
 {
-	const struct vas_backing backing = {
+	int err = 0;
+
+	*number = 0;
+	if (!policy || vas_policy_same(policy, holding->policy))
+		return 0;
+	vas_lock_take(&holding->lock);
+	vas_lock_take(&space->lock);
+	holding->backings.kept++; /* no sweep: nothing names the last one yet */
+	err = vas_backings_policy(&holding->backings, &holding->extents, &space->pages, policy,
+				  number);
+	holding->backings.kept--;
+	vas_lock_drop(&space->lock);
+	vas_lock_drop(&holding->lock);
+	return err;
+}
+
+/* By its identity: the descriptor comes when it is unparked. */
+static struct vas_backing parked_backing(const struct vas_space *space, const struct vas_part *part)
+{
+	if (!(part->flags & (VAS_COMMIT_SHARED | VAS_COMMIT_PRIVATE)))
+		return (struct vas_backing){ .ops = &vas_backing_anonymous,
+					     .fd = -1,
+					     .policy = part->policy };
+	return (struct vas_backing){
 		.ops = &vas_backing_object,
 		.fd = -1,
 		.flags = part->flags & ~(uint32_t)(VAS_COMMIT_HUGE | VAS_COMMIT_NOHUGE),
 		.device = part->device,
 		.inode = part->inode,
 		.page_size = space->sys->page_size,
+		.policy = part->policy,
 	};
+}
+
+int vas_parked_put(struct vas_space *space, struct vas_holding *holding,
+		   const struct vas_part *part)
+{
+	const struct vas_backing backing = parked_backing(space, part);
 	struct vas_extent extent = {
 		.state = (uint8_t)part->state,
 		.prot = (uint8_t)part->prot,
 		.flags = (uint16_t)(part->flags & (VAS_COMMIT_HUGE | VAS_COMMIT_NOHUGE)),
 	};
+	bool object = !vas_backing_is_anonymous(&backing);
 	int err;
 
+	if (object)
+		extent.delta = part->offset - part->span.start;
 	if (part->flags & VAS_COMMIT_WHOLE)
 		extent.flags |= VAS_EXTENT_WHOLE;
 	vas_lock_take(&holding->lock);
 	vas_lock_take(&space->lock);
 	err = vas_extents_room(&holding->extents, &space->pages, 1);
-	if (!err && (part->flags & (VAS_COMMIT_SHARED | VAS_COMMIT_PRIVATE))) {
-		extent.delta = part->offset - part->span.start;
+	if (!err && (object || part->policy))
 		err = vas_backings_number(&holding->backings, &holding->extents, &space->pages,
 					  &backing, &extent.backing);
-	}
 	vas_lock_drop(&space->lock);
 	if (!err)
 		vas_extents_set(&holding->extents, part->span.start, vas_span_end(part->span),

@@ -62,6 +62,7 @@ int vas_space_unpark(struct vas_space *space, struct vas_holding *holding,
 struct vas_park_step {
 	struct vas_extent extent;
 	uint64_t image; /* or VAS_PARK_NO_IMAGE */
+	bool object; /* not anonymous memory */
 };
 struct vas_park_walk {
 	uint64_t position;
@@ -72,9 +73,12 @@ bool vas_park_next(const struct vas_holding *holding, struct vas_park_walk *walk
 
 /*
  * The other way to be parked: a holding in which nothing was ever mapped is told what belongs there.
- * -ENOMEM; the holding is to be released then. part: of an object by its identity, COMMITTED or GUARD.
+ * -ENOMEM; the holding is to be released then. part: of an object by its identity, COMMITTED or GUARD;
+ * its policy's number is what vas_parked_policy answered for it, NULL = as the span's.
  */
 int vas_parked_begin(struct vas_space *space, struct vas_holding *holding, uint64_t image_size);
+int vas_parked_policy(struct vas_space *space, struct vas_holding *holding,
+		      const struct vas_policy *policy, uint32_t *number);
 int vas_parked_put(struct vas_space *space, struct vas_holding *holding,
 		   const struct vas_part *part);
 

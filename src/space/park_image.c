@@ -222,7 +222,7 @@ int vas_park_image_read(struct vas_park_work *work, const struct vas_park_step *
 	uint64_t address = step->extent.start, end = step->extent.end;
 	uint64_t offset = work->opts->image_offset + step->image;
 	struct vas_sys *sys = work->part.space->sys;
-	bool object = step->extent.backing != 0;
+	bool object = step->object;
 	int err = 0;
 
 	for (; address < end && !err; address += IMAGE_BUFFER, offset += IMAGE_BUFFER) {

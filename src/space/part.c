@@ -320,9 +320,10 @@ void vas_part_at(struct vas_space *space, struct vas_holding *holding, uint64_t 
 		.state = (enum vas_part_state)piece.state,
 		.prot = piece.prot,
 		.flags = part_flags(&piece, &backing),
+		.policy = backing.policy,
 		.fd = backing.fd,
 		.device = backing.device,
 		.inode = backing.inode,
-		.offset = piece.backing ? piece.start + piece.delta : 0,
+		.offset = vas_backing_is_anonymous(&backing) ? 0 : piece.start + piece.delta,
 	};
 }

@@ -66,6 +66,7 @@ struct vas_part {
 	enum vas_part_state state;
 	uint32_t prot;
 	uint32_t flags; /* VAS_COMMIT_ bits as committed */
+	uint32_t policy; /* number in the holding's table; 0 = as the span's */
 	int32_t fd; /* of SHARED and PRIVATE: as committed */
 	uint64_t device; /* identity of the object */
 	uint64_t inode;

@@ -54,6 +54,14 @@ void vas_part_unlist(struct vas_holding *holding);
 /* What the kernel answered, as an errno of the tables, with the reason. */
 int vas_part_classify(int err, struct vas_failure *failure);
 
+/* The memory policy of what is backed so; NULL = the thread's own. */
+static inline const struct vas_policy *vas_part_policy(const struct vas_holding *holding,
+						       const struct vas_backing *backing)
+{
+	return backing->policy ? vas_policies_get(&holding->backings.policies, backing->policy)
+			       : holding->policy;
+}
+
 /* The reservation as it was made, over a range, with the whole recipe. 0 or -errno; *replaced: not as it was. */
 int vas_part_restore(struct vas_space *space, const struct vas_holding *holding,
 		     struct vas_span range, bool *replaced);

@@ -52,6 +52,16 @@ bool vas_policy_sound(const struct vas_policy *policy)
 	return wants_nodes(policy) == (node_bits(policy) != 0);
 }
 
+bool vas_policy_same(const struct vas_policy *a, const struct vas_policy *b)
+{
+	if (!a || !b) {
+		const struct vas_policy *other = a ? a : b;
+
+		return !other || other->mode == VAS_POLICY_DEFAULT;
+	}
+	return a->mode == b->mode && memcmp(a->nodes, b->nodes, sizeof(a->nodes)) == 0;
+}
+
 /* The lowest node alone: "prefer" takes one. */
 static void first_node(uint64_t *nodes)
 {

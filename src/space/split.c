@@ -22,6 +22,7 @@
 
 #include "base/assert.h"
 #include "space/part_work.h"
+#include "space/policy.h"
 
 static uint64_t holding_end(const struct vas_holding *holding)
 {
@@ -83,24 +84,6 @@ static int split_copy(struct vas_split *split)
 	return err;
 }
 
-/* The same table under the same numbers. Lock held. */
-static int split_backings(struct vas_split *split)
-{
-	const struct vas_backings *old = &split->lower->backings;
-	void *memory;
-	int err;
-
-	if (!old->capacity)
-		return 0;
-	err = vas_pages_take(&split->space->pages, old->capacity * sizeof(old->items[0]), &memory);
-	if (err)
-		return err;
-	split->backings = *old;
-	split->backings.items = memory;
-	memcpy(memory, old->items, old->count * sizeof(old->items[0]));
-	return 0;
-}
-
 /* What was taken so far. Lock held. */
 static void split_give(struct vas_split *split)
 {
@@ -136,7 +119,7 @@ int vas_split_prepare(struct vas_space *space, struct vas_holding *holding, uint
 	if (!err)
 		err = split_copy(split);
 	if (!err)
-		err = split_backings(split);
+		err = vas_backings_copy(&holding->backings, &space->pages, &split->backings);
 	if (err)
 		split_give(split);
 	vas_lock_drop(&space->lock);
@@ -217,7 +200,8 @@ static bool join_alike(const struct vas_holding *lower, const struct vas_holding
 {
 	return holding_end(lower) == upper->span.start && lower->recipe == upper->recipe &&
 	       lower->fork == upper->fork && lower->line == upper->line &&
-	       lower->state == upper->state && lower->parked == upper->parked;
+	       lower->state == upper->state && lower->parked == upper->parked &&
+	       vas_policy_same(lower->policy, upper->policy);
 }
 
 /* Everything that the lower books could need. Lock held. */
@@ -235,7 +219,7 @@ static int join_room(struct vas_split *join)
 	lower->backings.kept++; /* no sweep: extents do not name them yet */
 	for (uint32_t i = 0; !err && i < upper->backings.count; i++)
 		if (upper->backings.items[i].ops)
-			err = vas_backings_number(&lower->backings, &lower->extents, pages,
+			err = vas_backings_import(&lower->backings, pages, &upper->backings,
 						  &upper->backings.items[i], &number);
 	lower->backings.kept--;
 	if (err)
@@ -313,8 +297,8 @@ static void join_copy(const struct vas_split *join)
 			continue;
 		if (piece.backing) {
 			backing = vas_backings_get(&upper->backings, piece.backing, piece.delta);
-			err = vas_backings_number(&lower->backings, &lower->extents,
-						  &join->space->pages, &backing, &piece.backing);
+			err = vas_backings_import(&lower->backings, &join->space->pages,
+						  &upper->backings, &backing, &piece.backing);
 			VAS_ASSERT(err == 0);
 		}
 		vas_extents_set(&lower->extents, piece.start, piece.end, &piece);
