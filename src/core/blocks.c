@@ -69,8 +69,8 @@ int vas_blocks_create(struct vas_span span, uint64_t granule, uint64_t seed,
 	made->alignment[0] = granule;
 	made->alignment[1] = granule > KEY_1 ? granule : KEY_1;
 	made->alignment[2] = granule > KEY_2 ? granule : KEY_2;
-	vas_block_tree_feed(made, &made->chunk, sizeof(*made));
-	vas_block_tree_init(made);
+	vas_blocks_tree_feed(made, &made->chunk, sizeof(*made));
+	vas_blocks_tree_init(made);
 	*blocks = made;
 	return 0;
 }
@@ -170,7 +170,7 @@ static int query_make(const struct vas_blocks *blocks, const struct vas_block_re
 static int place_exact(struct vas_blocks *blocks, const struct vas_block_query *query,
 		       uint64_t address, struct vas_block_place *place)
 {
-	*place = vas_block_tree_find(blocks, address);
+	*place = vas_blocks_tree_find(blocks, address);
 	if (address - query->margin < vas_block_gap_start(place->leaf, place->index) ||
 	    address + query->size + query->margin > vas_block_gap_end(place->leaf, place->index))
 		return -EEXIST;
@@ -185,10 +185,10 @@ static bool search_random(struct vas_blocks *blocks, struct vas_block_query *que
 	uint64_t starts = (query->max - query->min - query->size) / blocks->granule + 1;
 
 	query->min += vas_random_below(&blocks->random, starts) * blocks->granule;
-	if (vas_block_search_any(blocks, query, place, start))
+	if (vas_blocks_search_any(blocks, query, place, start))
 		return true;
 	query->min = min;
-	return vas_block_search_any(blocks, query, place, start);
+	return vas_blocks_search_any(blocks, query, place, start);
 }
 
 static int place_choose(struct vas_blocks *blocks, const struct vas_block_request *request,
@@ -202,16 +202,16 @@ static int place_choose(struct vas_blocks *blocks, const struct vas_block_reques
 		*start = request->address;
 		return place_exact(blocks, query, request->address, place);
 	case VAS_BLOCKS_LOW:
-		found = vas_block_search_low(blocks, query, place, start);
+		found = vas_blocks_search_low(blocks, query, place, start);
 		break;
 	case VAS_BLOCKS_HIGH:
-		found = vas_block_search_high(blocks, query, place, start);
+		found = vas_blocks_search_high(blocks, query, place, start);
 		break;
 	case VAS_BLOCKS_RANDOM:
 		found = search_random(blocks, query, place, start);
 		break;
 	default:
-		found = vas_block_search_any(blocks, query, place, start);
+		found = vas_blocks_search_any(blocks, query, place, start);
 	}
 	return found ? 0 : -ENOSPC;
 }
@@ -227,11 +227,11 @@ static int alloc_locked(struct vas_blocks *blocks, const struct vas_block_reques
 	if (!error)
 		error = place_choose(blocks, request, &query, &place, &span.start);
 	if (!error)
-		error = vas_block_tree_prepare_at(blocks, place);
+		error = vas_blocks_tree_prepare_at(blocks, place);
 	if (error)
 		return error;
 	span.size = query.size;
-	vas_block_tree_insert(blocks, place, span, request->mark);
+	vas_blocks_tree_insert(blocks, place, span, request->mark);
 	*start = span.start;
 	return 0;
 }
@@ -254,7 +254,7 @@ VAS_HOT static int block_covering(struct vas_blocks *blocks, uint64_t address,
 {
 	if (!in_span(blocks, address))
 		return -ERANGE;
-	*place = vas_block_tree_find(blocks, address);
+	*place = vas_blocks_tree_find(blocks, address);
 	if (place->index == 0 || place->leaf->end[place->index - 1] <= address)
 		return -ENOENT;
 	place->index--;
@@ -291,7 +291,7 @@ static int free_locked(struct vas_blocks *blocks, uint64_t start, struct vas_blo
 	if (error)
 		return error;
 	*info = block_info(place);
-	vas_block_tree_remove(blocks, place);
+	vas_blocks_tree_remove(blocks, place);
 	return 0;
 }
 
@@ -348,7 +348,7 @@ static int resize_locked(struct vas_blocks *blocks, uint64_t start, uint64_t siz
 	if (!vas_align_up(size, blocks->granule, &size) || !vas_add(start, size, &end) ||
 	    end > limit)
 		return -ENOSPC;
-	vas_block_tree_set_end(blocks, place, end);
+	vas_blocks_tree_set_end(blocks, place, end);
 	return 0;
 }
 
@@ -372,11 +372,11 @@ static int split_locked(struct vas_blocks *blocks, uint64_t start, uint64_t at)
 	if (at <= start || at >= end || !is_granular(blocks, at))
 		return -EINVAL;
 	upper = (struct vas_block_place){ place.leaf, place.index + 1 };
-	error = vas_block_tree_prepare_at(blocks, upper);
+	error = vas_blocks_tree_prepare_at(blocks, upper);
 	if (error)
 		return error;
-	vas_block_tree_set_end(blocks, place, at);
-	vas_block_tree_insert(blocks, upper, (struct vas_span){ at, end - at }, mark);
+	vas_blocks_tree_set_end(blocks, place, at);
+	vas_blocks_tree_insert(blocks, upper, (struct vas_span){ at, end - at }, mark);
 	return 0;
 }
 
@@ -399,11 +399,11 @@ static int merge_locked(struct vas_blocks *blocks, uint64_t lower, uint64_t uppe
 	if (place.leaf->end[place.index] != upper)
 		return -EINVAL;
 	end = other.leaf->end[other.index];
-	vas_block_tree_remove(blocks, other);
+	vas_blocks_tree_remove(blocks, other);
 	/* Removing may have moved the lower one to another leaf. */
 	error = block_starting(blocks, lower, &place);
 	VAS_ASSERT(!error);
-	vas_block_tree_set_end(blocks, place, end);
+	vas_blocks_tree_set_end(blocks, place, end);
 	return 0;
 }
 
@@ -442,7 +442,7 @@ void vas_blocks_stats(struct vas_blocks *blocks, struct vas_blocks_stats *stats)
 	uint64_t room[VAS_BLOCK_KEYS];
 
 	vas_blocks_enter(blocks);
-	vas_block_tree_room(blocks, blocks->root, room);
+	vas_blocks_tree_room(blocks, blocks->root, room);
 	*stats = (struct vas_blocks_stats){
 		.size = blocks->span.size,
 		.used = blocks->used,
@@ -459,7 +459,7 @@ bool vas_blocks_check(struct vas_blocks *blocks)
 	bool holds;
 
 	vas_blocks_enter(blocks);
-	holds = vas_block_tree_check(blocks);
+	holds = vas_blocks_tree_check(blocks);
 	vas_blocks_leave(blocks, 0);
 	return holds;
 }

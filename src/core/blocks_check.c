@@ -60,7 +60,7 @@ static bool child_check(struct walk *walk, const struct vas_block_inner *inner, 
 	    !node_check(walk, child))
 		return false;
 	key = child->level ? vas_block_inner(child)->key[0] : vas_block_leaf(child)->base;
-	vas_block_tree_room(walk->blocks, child, room);
+	vas_blocks_tree_room(walk->blocks, child, room);
 	for (uint32_t i = 0; i < VAS_BLOCK_KEYS; i++)
 		if (inner->room[i][slot] != room[i])
 			return false;
@@ -101,7 +101,7 @@ static bool memory_check(const struct walk *walk)
 	       walk->nodes + spare == nodes;
 }
 
-bool vas_block_tree_check(const struct vas_blocks *blocks)
+bool vas_blocks_tree_check(const struct vas_blocks *blocks)
 {
 	uint64_t end = blocks->span.start + blocks->span.size;
 	struct walk walk = { .blocks = blocks, .at = blocks->span.start };

@@ -32,7 +32,7 @@ static void blocks_copy(struct vas_block_place place, struct vas_blocks *to)
 		for (; i < leaf->node.count; i++) {
 			struct vas_span span = { leaf->start[i], leaf->end[i] - leaf->start[i] };
 
-			vas_block_tree_insert(to, vas_block_tree_last(to), span, leaf->mark[i]);
+			vas_blocks_tree_insert(to, vas_blocks_tree_last(to), span, leaf->mark[i]);
 		}
 }
 
@@ -48,10 +48,10 @@ static uint64_t blocks_from(struct vas_block_place place)
 static void blocks_drop_last(struct vas_blocks *blocks, uint64_t count)
 {
 	for (; count > 0; count--) {
-		struct vas_block_place last = vas_block_tree_last(blocks);
+		struct vas_block_place last = vas_blocks_tree_last(blocks);
 
 		last.index--;
-		vas_block_tree_remove(blocks, last);
+		vas_blocks_tree_remove(blocks, last);
 	}
 }
 
@@ -66,7 +66,7 @@ static int cut_locked(struct vas_blocks *blocks, uint64_t at, struct vas_blocks 
 
 	if (at <= blocks->span.start || at >= end || at % blocks->granule != 0)
 		return -EINVAL;
-	place = vas_block_tree_find(blocks, at);
+	place = vas_blocks_tree_find(blocks, at);
 	if (place.index > 0 && place.leaf->start[place.index - 1] == at)
 		place.index--;
 	else if (place.index > 0 && place.leaf->end[place.index - 1] > at)
@@ -76,7 +76,7 @@ static int cut_locked(struct vas_blocks *blocks, uint64_t at, struct vas_blocks 
 				  vas_random_next(&seed), &blocks->support, &made);
 	if (error)
 		return error;
-	error = vas_block_tree_prepare(made, count);
+	error = vas_blocks_tree_prepare(made, count);
 	if (error) {
 		vas_blocks_destroy(made);
 		return error;
@@ -84,7 +84,7 @@ static int cut_locked(struct vas_blocks *blocks, uint64_t at, struct vas_blocks 
 	blocks->random = seed;
 	blocks_copy(place, made);
 	blocks_drop_last(blocks, count);
-	vas_block_tree_set_limit(blocks, at);
+	vas_blocks_tree_set_limit(blocks, at);
 	*upper = made;
 	return 0;
 }
@@ -108,10 +108,10 @@ static int join_locked(struct vas_blocks *lower, struct vas_blocks *upper)
 
 	if (end != upper->span.start || lower->granule != upper->granule)
 		return -EINVAL;
-	error = vas_block_tree_prepare(lower, upper->live);
+	error = vas_blocks_tree_prepare(lower, upper->live);
 	if (error)
 		return error;
-	vas_block_tree_set_limit(lower, end + upper->span.size);
+	vas_blocks_tree_set_limit(lower, end + upper->span.size);
 	blocks_copy((struct vas_block_place){ upper->first, 0 }, lower);
 	return 0;
 }

@@ -14,7 +14,7 @@
  *
  * CONCURRENCY. Pure functions.
  */
-#include "core/blocks_search.h"
+#include "core/blocks_fit.h"
 
 #include "base/hot.h"
 #include "base/number.h"

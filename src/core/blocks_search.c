@@ -130,7 +130,7 @@ static bool answer(const struct search *search, struct vas_block_place *place, u
 	return true;
 }
 
-VAS_HOT bool vas_block_search_low(const struct vas_blocks *blocks,
+VAS_HOT bool vas_blocks_search_low(const struct vas_blocks *blocks,
 				  const struct vas_block_query *query,
 			  struct vas_block_place *place, uint64_t *start)
 {
@@ -139,7 +139,7 @@ VAS_HOT bool vas_block_search_low(const struct vas_blocks *blocks,
 	return search_exact(blocks, query, false, &search) && answer(&search, place, start);
 }
 
-bool vas_block_search_high(const struct vas_blocks *blocks, const struct vas_block_query *query,
+bool vas_blocks_search_high(const struct vas_blocks *blocks, const struct vas_block_query *query,
 			   struct vas_block_place *place, uint64_t *start)
 {
 	struct search search;
@@ -159,7 +159,7 @@ static uint64_t sure_size(const struct vas_block_query *query)
 	return sure;
 }
 
-VAS_HOT bool vas_block_search_any(const struct vas_blocks *blocks,
+VAS_HOT bool vas_blocks_search_any(const struct vas_blocks *blocks,
 				  const struct vas_block_query *query,
 			  struct vas_block_place *place, uint64_t *start)
 {
@@ -182,5 +182,5 @@ VAS_HOT bool vas_block_search_any(const struct vas_blocks *blocks,
 	/* Neither settled it: ABSENT counts only where need was the size itself. */
 	if (search.need == query_need(query))
 		return false;
-	return vas_block_search_low(blocks, query, place, start);
+	return vas_blocks_search_low(blocks, query, place, start);
 }

@@ -57,7 +57,7 @@ static void node_give(struct vas_blocks *blocks, struct vas_block_node *node)
 	blocks->spare_count++;
 }
 
-void vas_block_tree_feed(struct vas_blocks *blocks, struct vas_block_chunk *chunk, size_t header)
+void vas_blocks_tree_feed(struct vas_blocks *blocks, struct vas_block_chunk *chunk, size_t header)
 {
 	char *memory = (char *)chunk + ((header + 63) & ~(size_t)63);
 	size_t count = (size_t)((char *)chunk + chunk->size - memory) / VAS_BLOCK_NODE_SIZE;
@@ -87,7 +87,7 @@ static int chunk_take(struct vas_blocks *blocks)
 	chunk->size = size;
 	chunk->next = blocks->chunk.next;
 	blocks->chunk.next = chunk;
-	vas_block_tree_feed(blocks, chunk, sizeof(*chunk));
+	vas_blocks_tree_feed(blocks, chunk, sizeof(*chunk));
 	return 0;
 }
 
@@ -105,7 +105,7 @@ static int spare_ensure(struct vas_blocks *blocks, uint64_t count)
  * nodes at least half full: so n of them make n / (LEAF - 1) leaves, and inner nodes
  * as the geometric series says; and a few on each level that were begun.
  */
-VAS_HOT int vas_block_tree_prepare(struct vas_blocks *blocks, uint64_t n)
+VAS_HOT int vas_blocks_tree_prepare(struct vas_blocks *blocks, uint64_t n)
 {
 	uint64_t leaves = n / (VAS_BLOCK_LEAF - 1);
 	uint64_t inner = leaves / (VAS_BLOCK_FAN / 2 - 1);
@@ -114,7 +114,7 @@ VAS_HOT int vas_block_tree_prepare(struct vas_blocks *blocks, uint64_t n)
 	return spare_ensure(blocks, leaves + inner + 2 * levels);
 }
 
-VAS_HOT int vas_block_tree_prepare_at(struct vas_blocks *blocks, struct vas_block_place place)
+VAS_HOT int vas_blocks_tree_prepare_at(struct vas_blocks *blocks, struct vas_block_place place)
 {
 	struct vas_block_inner *inner = place.leaf->node.parent;
 	uint64_t count = 1;
@@ -126,7 +126,7 @@ VAS_HOT int vas_block_tree_prepare_at(struct vas_blocks *blocks, struct vas_bloc
 	return spare_ensure(blocks, inner ? count : count + 1);
 }
 
-void vas_block_tree_init(struct vas_blocks *blocks)
+void vas_blocks_tree_init(struct vas_blocks *blocks)
 {
 	blocks->root = node_take(blocks, 0);
 	blocks->first = vas_block_leaf(blocks->root);
@@ -175,7 +175,7 @@ static uint64_t node_room(const struct vas_blocks *blocks, struct vas_block_node
 	return room;
 }
 
-VAS_HOT void vas_block_tree_room(const struct vas_blocks *blocks, struct vas_block_node *node,
+VAS_HOT void vas_blocks_tree_room(const struct vas_blocks *blocks, struct vas_block_node *node,
 			 uint64_t *room)
 {
 	for (uint32_t key = 0; key < VAS_BLOCK_KEYS; key++)
@@ -200,7 +200,7 @@ static bool slot_refresh(struct vas_blocks *blocks, struct vas_block_node *node)
 	uint64_t room[VAS_BLOCK_KEYS];
 	bool changed = parent->key[slot] != node_key(node);
 
-	vas_block_tree_room(blocks, node, room);
+	vas_blocks_tree_room(blocks, node, room);
 	parent->key[slot] = node_key(node);
 	for (uint32_t key = 0; key < VAS_BLOCK_KEYS; key++) {
 		changed |= parent->room[key][slot] != room[key];
@@ -289,7 +289,7 @@ static struct vas_block_leaf *leaf_of(const struct vas_blocks *blocks, uint64_t 
 }
 
 /* An operation asks for the same block several times, so the leaf of the last search is tried first. */
-VAS_HOT struct vas_block_place vas_block_tree_find(struct vas_blocks *blocks, uint64_t address)
+VAS_HOT struct vas_block_place vas_blocks_tree_find(struct vas_blocks *blocks, uint64_t address)
 {
 	struct vas_block_leaf *leaf = blocks->last;
 	struct vas_block_place place = { leaf, 0 };
@@ -436,7 +436,7 @@ static void count_remove(struct vas_blocks *blocks, struct vas_block_place place
 	blocks->used -= end - start;
 }
 
-VAS_HOT void vas_block_tree_insert(struct vas_blocks *blocks, struct vas_block_place place,
+VAS_HOT void vas_blocks_tree_insert(struct vas_blocks *blocks, struct vas_block_place place,
 			   struct vas_span span, uint32_t mark)
 {
 	struct vas_block_leaf *leaf = place.leaf;
@@ -568,7 +568,7 @@ static void leaf_rebase(struct vas_blocks *blocks, struct vas_block_leaf *leaf)
 	refresh_all(blocks, &prev->node);
 }
 
-VAS_HOT void vas_block_tree_remove(struct vas_blocks *blocks, struct vas_block_place place)
+VAS_HOT void vas_blocks_tree_remove(struct vas_blocks *blocks, struct vas_block_place place)
 {
 	struct vas_block_leaf *leaf = place.leaf;
 	uint32_t index = place.index;
@@ -587,7 +587,7 @@ VAS_HOT void vas_block_tree_remove(struct vas_blocks *blocks, struct vas_block_p
 	node_shrunk(blocks, &leaf->node);
 }
 
-void vas_block_tree_set_end(struct vas_blocks *blocks, struct vas_block_place place, uint64_t end)
+void vas_blocks_tree_set_end(struct vas_blocks *blocks, struct vas_block_place place, uint64_t end)
 {
 	uint64_t limit = vas_block_gap_end(place.leaf, place.index + 1);
 	uint64_t old = place.leaf->end[place.index];
@@ -603,7 +603,7 @@ void vas_block_tree_set_end(struct vas_blocks *blocks, struct vas_block_place pl
 		gap_shrank(blocks, place.leaf, old, limit);
 }
 
-struct vas_block_place vas_block_tree_last(const struct vas_blocks *blocks)
+struct vas_block_place vas_blocks_tree_last(const struct vas_blocks *blocks)
 {
 	struct vas_block_node *node = blocks->root;
 
@@ -612,9 +612,9 @@ struct vas_block_place vas_block_tree_last(const struct vas_blocks *blocks)
 	return (struct vas_block_place){ vas_block_leaf(node), node->count };
 }
 
-void vas_block_tree_set_limit(struct vas_blocks *blocks, uint64_t end)
+void vas_blocks_tree_set_limit(struct vas_blocks *blocks, uint64_t end)
 {
-	struct vas_block_place last = vas_block_tree_last(blocks);
+	struct vas_block_place last = vas_blocks_tree_last(blocks);
 	uint64_t start = vas_block_gap_start(last.leaf, last.index);
 
 	blocks->free_ranges -= (start < last.leaf->limit);

@@ -121,34 +121,34 @@ static inline uint64_t vas_block_room(uint64_t start, uint64_t end, uint64_t ali
 }
 
 /* Makes the tree of a span that is all free. I: a spare node. */
-void vas_block_tree_init(struct vas_blocks *blocks);
+void vas_blocks_tree_init(struct vas_blocks *blocks);
 /* Nodes for n insertions above all that is there: takes memory. -ENOMEM. */
-int vas_block_tree_prepare(struct vas_blocks *blocks, uint64_t n);
+int vas_blocks_tree_prepare(struct vas_blocks *blocks, uint64_t n);
 /* Nodes for one insertion at place; often none are needed. -ENOMEM. */
-int vas_block_tree_prepare_at(struct vas_blocks *blocks, struct vas_block_place place);
+int vas_blocks_tree_prepare_at(struct vas_blocks *blocks, struct vas_block_place place);
 /* Makes nodes of the memory after the header of a chunk. */
-void vas_block_tree_feed(struct vas_blocks *blocks, struct vas_block_chunk *chunk, size_t header);
+void vas_blocks_tree_feed(struct vas_blocks *blocks, struct vas_block_chunk *chunk, size_t header);
 
 /*
  * The block or gap of an address inside the span: index counts the blocks of leaf that start at or
  * below it.
  */
-struct vas_block_place vas_block_tree_find(struct vas_blocks *blocks, uint64_t address);
+struct vas_block_place vas_blocks_tree_find(struct vas_blocks *blocks, uint64_t address);
 /* These keep live, used and free_ranges. Puts a block into the gap at place. I: prepared. */
-void vas_block_tree_insert(struct vas_blocks *blocks, struct vas_block_place place,
+void vas_blocks_tree_insert(struct vas_blocks *blocks, struct vas_block_place place,
 			   struct vas_span span, uint32_t mark);
 /* Removes block index of leaf. Needs no memory. */
-void vas_block_tree_remove(struct vas_blocks *blocks, struct vas_block_place place);
+void vas_blocks_tree_remove(struct vas_blocks *blocks, struct vas_block_place place);
 /* Moves the end of block index of leaf. I: the bytes between are free or the block's. */
-void vas_block_tree_set_end(struct vas_blocks *blocks, struct vas_block_place place, uint64_t end);
+void vas_blocks_tree_set_end(struct vas_blocks *blocks, struct vas_block_place place, uint64_t end);
 /* The gap at the end of the span. */
-struct vas_block_place vas_block_tree_last(const struct vas_blocks *blocks);
+struct vas_block_place vas_blocks_tree_last(const struct vas_blocks *blocks);
 /* Moves the end of the span: nothing live lies above it. */
-void vas_block_tree_set_limit(struct vas_blocks *blocks, uint64_t end);
+void vas_blocks_tree_set_limit(struct vas_blocks *blocks, uint64_t end);
 /* Every invariant of the tree, the counts and the memory. */
-bool vas_block_tree_check(const struct vas_blocks *blocks);
+bool vas_blocks_tree_check(const struct vas_blocks *blocks);
 /* The largest gaps below a node, by key. */
-void vas_block_tree_room(const struct vas_blocks *blocks, struct vas_block_node *node,
+void vas_blocks_tree_room(const struct vas_blocks *blocks, struct vas_block_node *node,
 			 uint64_t *room);
 
 static inline void vas_blocks_enter(struct vas_blocks *blocks)
@@ -159,7 +159,7 @@ static inline void vas_blocks_enter(struct vas_blocks *blocks)
 
 static inline int vas_blocks_leave(struct vas_blocks *blocks, int error)
 {
-	VAS_ASSERT_EXPENSIVE(vas_block_tree_check(blocks));
+	VAS_ASSERT_EXPENSIVE(vas_blocks_tree_check(blocks));
 	if (blocks->support.unlock)
 		blocks->support.unlock(blocks->support.context, &blocks->lock);
 	return error;
