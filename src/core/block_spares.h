@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Nodes that are set aside for one user, so that a change which has begun cannot
- * want for memory. Not locked: whoever owns the spares holds its own lock.
+ * Nodes and pages that are set aside for one user, so that a change which has begun
+ * cannot want for memory. Not locked: whoever owns the spares holds its own lock. They
+ * come from a pool (block_pool.h), and what is too much goes back there.
  */
 #ifndef VAS_CORE_BLOCK_SPARES_H
 #define VAS_CORE_BLOCK_SPARES_H
@@ -12,35 +13,61 @@
 #include "base/assert.h"
 
 #define VAS_BLOCK_NODE_SIZE 512u /* bytes of a node; aligned to 64 */
+#define VAS_BLOCK_PAGE_SIZE 4096u /* bytes of a page; aligned to 64 */
 
-/* What a node holds while it is not in use. */
+/* What a node or page holds while it is not in use. */
 struct vas_block_spare {
 	struct vas_block_spare *next;
 };
 
+/* Empty when it is all zeroes. */
 struct vas_block_spares {
 	struct vas_block_spare *nodes;
+	struct vas_block_spare *pages;
 	uint32_t node_count;
+	uint32_t page_count;
 };
+
+static inline void *vas_block_spare_pop(struct vas_block_spare **list, uint32_t *count)
+{
+	struct vas_block_spare *spare = *list;
+
+	VAS_ASSERT(spare != NULL);
+	*list = spare->next;
+	--*count;
+	return spare;
+}
+
+static inline void vas_block_spare_push(struct vas_block_spare **list, uint32_t *count,
+					void *memory)
+{
+	struct vas_block_spare *spare = memory;
+
+	spare->next = *list;
+	*list = spare;
+	++*count;
+}
 
 /* A node, its content undefined. I: there is one. */
 static inline void *vas_block_spares_take(struct vas_block_spares *spares)
 {
-	struct vas_block_spare *spare = spares->nodes;
-
-	VAS_ASSERT(spare != NULL);
-	spares->nodes = spare->next;
-	spares->node_count--;
-	return spare;
+	return vas_block_spare_pop(&spares->nodes, &spares->node_count);
 }
 
 static inline void vas_block_spares_give(struct vas_block_spares *spares, void *node)
 {
-	struct vas_block_spare *spare = node;
+	vas_block_spare_push(&spares->nodes, &spares->node_count, node);
+}
 
-	spare->next = spares->nodes;
-	spares->nodes = spare;
-	spares->node_count++;
+/* The same for pages. */
+static inline void *vas_block_spares_take_page(struct vas_block_spares *spares)
+{
+	return vas_block_spare_pop(&spares->pages, &spares->page_count);
+}
+
+static inline void vas_block_spares_give_page(struct vas_block_spares *spares, void *page)
+{
+	vas_block_spare_push(&spares->pages, &spares->page_count, page);
 }
 
 #endif

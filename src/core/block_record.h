@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What is known of each block: 16 bytes, by number. A record never moves, so a number
+ * that was ever handed out can be followed at any time, without a lock: what stands there may by then
+ * be another block, or none, which its word tells. See block_record.c.
+ *
+ * Concurrency: at and the functions of one record need no lock. Lists are their owner's, who holds
+ * its own lock; fill takes the records' lock, through support, and may be called with others held.
+ */
+#ifndef VAS_CORE_BLOCK_RECORD_H
+#define VAS_CORE_BLOCK_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/assert.h"
+#include "core/block_atomic.h"
+#include "core/block_pool.h"
+
+/* States, in a word's lowest bits. */
+#define VAS_BLOCK_FREE	 UINT64_C(0) /* no block */
+#define VAS_BLOCK_LIVE	 UINT64_C(1)
+#define VAS_BLOCK_CACHED UINT64_C(2) /* freed, and kept in a magazine */
+
+#define VAS_BLOCK_STATE_BITS 3u
+#define VAS_BLOCK_CLASS_BITS 7u
+#define VAS_BLOCK_HIGH_BITS  11u
+#define VAS_BLOCK_START_BITS 43u
+#define VAS_BLOCK_NO_CLASS   127u
+
+#define VAS_BLOCK_CLASS_SHIFT VAS_BLOCK_STATE_BITS
+#define VAS_BLOCK_HIGH_SHIFT  (VAS_BLOCK_CLASS_SHIFT + VAS_BLOCK_CLASS_BITS)
+#define VAS_BLOCK_START_SHIFT (VAS_BLOCK_HIGH_SHIFT + VAS_BLOCK_HIGH_BITS)
+
+/*
+ * One block. I: the word changes by compare-and-swap where a free without a lock may come in
+ * between, that is from LIVE; from CACHED and FREE it is changed by who has the record alone.
+ */
+struct vas_block_record {
+	uint64_t word; /* atomic; state, class, the size's upper bits, start: see vas_block_word */
+	uint32_t size; /* atomic; granules, the lower bits */
+	uint32_t link; /* atomic; LIVE: the mark; else the next number of the list that it is in */
+};
+
+/* start and size in granules, start from the allocator's base on. */
+static inline uint64_t vas_block_word(uint64_t start, uint64_t size, uint32_t class, uint64_t state)
+{
+	VAS_ASSERT_DEBUG(start >> VAS_BLOCK_START_BITS == 0);
+	VAS_ASSERT_DEBUG(size >> 32 >> VAS_BLOCK_HIGH_BITS == 0);
+	return start << VAS_BLOCK_START_SHIFT | size >> 32 << VAS_BLOCK_HIGH_SHIFT |
+	       (uint64_t) class << VAS_BLOCK_CLASS_SHIFT | state;
+}
+
+static inline uint64_t vas_block_word_state(uint64_t word)
+{
+	return word & ((UINT64_C(1) << VAS_BLOCK_STATE_BITS) - 1);
+}
+
+static inline uint32_t vas_block_word_class(uint64_t word)
+{
+	return (uint32_t)(word >> VAS_BLOCK_CLASS_SHIFT) & ((1u << VAS_BLOCK_CLASS_BITS) - 1);
+}
+
+static inline uint64_t vas_block_word_start(uint64_t word)
+{
+	return word >> VAS_BLOCK_START_SHIFT;
+}
+
+/* The same word in another state. */
+static inline uint64_t vas_block_word_with(uint64_t word, uint64_t state)
+{
+	return (word & ~((UINT64_C(1) << VAS_BLOCK_STATE_BITS) - 1)) | state;
+}
+
+/* The size of a block whose word this is. I: it is still the record's, or the answer is dropped. */
+static inline uint64_t vas_block_record_size(const struct vas_block_record *record, uint64_t word)
+{
+	uint64_t high = word >> VAS_BLOCK_HIGH_SHIFT & ((1u << VAS_BLOCK_HIGH_BITS) - 1);
+
+	return high << 32 | vas_block_load32(&record->size);
+}
+
+/* Writes a new block into a record that is the caller's alone; the word last. */
+static inline void vas_block_record_set(struct vas_block_record *record, uint64_t word,
+					uint64_t size, uint32_t mark)
+{
+	vas_block_store32(&record->size, (uint32_t)size);
+	vas_block_store32(&record->link, mark);
+	vas_block_store(&record->word, word);
+}
+
+#define VAS_BLOCK_RECORD_PAGE 256u /* records in a page, by number */
+
+struct vas_block_records {
+	uint64_t directory; /* atomic: the address of the pages' addresses, each atomic */
+	uint64_t first; /* atomic; the directory while there is one page */
+	struct vas_block_pool *pool;
+	uint32_t lock;
+	uint32_t pages; /* I: at most room */
+	uint32_t room; /* pages that the directory has place for */
+	uint32_t rest_next; /* numbers below rest_end of the last page are nobody's yet */
+	uint32_t rest_end;
+};
+
+/* Free records of one owner, linked. All zeroes is an empty list. */
+struct vas_block_record_list {
+	uint32_t first; /* 0 = none */
+	uint32_t count;
+};
+
+/* No memory is taken before the first fill. */
+void vas_block_records_init(struct vas_block_records *records, struct vas_block_pool *pool);
+/* Sees to it that list has count free records at least. -ENOMEM: it has what it had. */
+int vas_block_records_fill(struct vas_block_records *records, struct vas_block_record_list *list,
+			   uint32_t count);
+/* Every invariant of a list that no one changes meanwhile; for tests. */
+bool vas_block_records_check(const struct vas_block_records *records,
+			     const struct vas_block_record_list *list);
+
+/* The record of a number that was handed out. */
+static inline struct vas_block_record *vas_block_record_at(const struct vas_block_records *records,
+							   uint32_t number)
+{
+	const uint64_t *pages = (const uint64_t *)(uintptr_t)vas_block_load(&records->directory);
+	uint64_t page = vas_block_load(&pages[number / VAS_BLOCK_RECORD_PAGE]);
+
+	return (struct vas_block_record *)(uintptr_t)page + number % VAS_BLOCK_RECORD_PAGE;
+}
+
+/* A free record, its word FREE. I: the list has one. */
+static inline uint32_t vas_block_record_take(const struct vas_block_records *records,
+					     struct vas_block_record_list *list)
+{
+	uint32_t number = list->first;
+
+	VAS_ASSERT(number != 0);
+	list->first = vas_block_load32(&vas_block_record_at(records, number)->link);
+	list->count--;
+	return number;
+}
+
+/* Gives back a record that is the caller's alone: its word is FREE or CACHED, or it won it. */
+static inline void vas_block_record_give(const struct vas_block_records *records,
+					 struct vas_block_record_list *list, uint32_t number)
+{
+	struct vas_block_record *record = vas_block_record_at(records, number);
+
+	vas_block_store(&record->word, VAS_BLOCK_FREE);
+	vas_block_store32(&record->link, list->first);
+	list->first = number;
+	list->count++;
+}
+
+#endif
