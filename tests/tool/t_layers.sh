@@ -57,6 +57,13 @@ write src/base/more.c '#include "core/core.h"'
 write src/core/core.h ''
 finds "an include against an arrow" 'src/base/more.c:1: base may not include "core/core.h"'
 fresh
+write src/LAYERS "base:\nsys: base\ncore: base\ntools/*:\ntools/more: base"
+write tools/more/more.c '#include "base/base.h"'
+compile
+ok "a tool with a line of its own" "$check" "$tree" "$objects"
+write tools/tool/more.c '#include "base/base.h"'
+finds "the line of another tool" 'tools/tool/more.c:1: tools/tool may not include "base/base.h"'
+fresh
 write src/core/more.c '#include "core.h"'
 write src/core/core.h ''
 finds "an include without its layer" 'src/core/more.c:1: "core.h" is written without its layer'

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * vasbench NAME [--json] [--rounds N] [--only PART]: measures the library against the raw
- * system calls. Medians of interleaved rounds and ratios within one run; see
- * docs/performance.md for recorded results.
+ * vasbench NAME [--json] [--rounds N] [--only PART] [--quick]: measures the library against
+ * the raw system calls and against other allocators. Medians of interleaved rounds and ratios
+ * within one run; see docs/performance.md for recorded results.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 
 #include <vaspace/vaspace.h>
 
+#include "alloc.h"
 #include "churn.h"
 #include "find.h"
 #include "region.h"
@@ -17,20 +18,23 @@
 static const struct {
 	const char *name;
 	int (*run)(struct output *output, unsigned int rounds);
+	unsigned int rounds; /* when none are asked for */
 	const char *what;
 } benchmarks[] = {
-	{ "find", bench_find, "finding and claiming, near, owner look-up, combining, vasmap" },
-	{ "region", bench_region, "blocks against raw calls, the cache, the VMA limit, jemalloc" },
-	{ "ops", bench_ops, "operations on a region, to be counted under callgrind" },
+	{ "find", bench_find, 41, "finding and claiming, near, owner look-up, combining, vasmap" },
+	{ "region", bench_region, 41, "blocks against raw calls, the cache, the VMA limit, jemalloc" },
+	{ "ops", bench_ops, 41, "operations on a region, to be counted under callgrind" },
+	{ "alloc", bench_alloc, 11, "the block allocator against a yardstick and other allocators" },
 };
 
 #define BENCHMARKS (sizeof(benchmarks) / sizeof(benchmarks[0]))
 
 static int usage(FILE *to, int status)
 {
-	fprintf(to, "usage: vasbench NAME [--json] [--rounds N] [--only PART]\n"
-		    "Each contender's median over N interleaved rounds (odd, default 41), and its\n"
-		    "ratio to the first of its group. PART, of region: blocks, warm, limit or churn.\n"
+	fprintf(to, "usage: vasbench NAME [--json] [--rounds N] [--only PART] [--quick]\n"
+		    "Each contender's median over N interleaved rounds (odd), and its ratio to the\n"
+		    "first of its group. PART, of region: blocks, warm, limit or churn; of alloc:\n"
+		    "random or aligned. With --quick, alloc measures its smallest cases only.\n"
 		    "NAME is one of:\n");
 	for (size_t i = 0; i < BENCHMARKS; i++)
 		fprintf(to, "  %-8s %s\n", benchmarks[i].name, benchmarks[i].what);
@@ -41,7 +45,7 @@ static int run(const char *name, struct output *output, unsigned int rounds)
 {
 	for (size_t i = 0; i < BENCHMARKS; i++)
 		if (strcmp(name, benchmarks[i].name) == 0)
-			return benchmarks[i].run(output, rounds) ? 2 : 0;
+			return benchmarks[i].run(output, rounds ? rounds : benchmarks[i].rounds) ? 2 : 0;
 	fprintf(stderr, "vasbench: no benchmark is called %s\n", name);
 	return 2;
 }
@@ -50,7 +54,7 @@ int main(int argc, char **argv)
 {
 	struct output output = { .json = false };
 	const char *name = NULL;
-	unsigned int rounds = 41;
+	unsigned int rounds = 0;
 
 	/* A process that "region" starts; not for people. */
 	if (argc == 3 && strcmp(argv[1], "--churn") == 0)
@@ -58,6 +62,8 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--json") == 0) {
 			output.json = true;
+		} else if (strcmp(argv[i], "--quick") == 0) {
+			output.quick = true;
 		} else if (strcmp(argv[i], "--rounds") == 0 && i + 1 < argc) {
 			rounds = (unsigned int)strtoul(argv[++i], NULL, 10) | 1;
 		} else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc) {

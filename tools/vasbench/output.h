@@ -9,6 +9,7 @@
 
 struct output {
 	bool json;
+	bool quick; /* the smallest cases only */
 	const char *only; /* a part of the benchmark, by name; NULL: all */
 	unsigned int rows;
 	unsigned int missed; /* rows beyond their bound */

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Allocators that are ours: none at all, which tells what the harness costs, the
+ * yardstick, the block allocator alone, and a region over it.
+ *
+ * The block allocator and the yardstick suballocate numbers; nothing is mapped for them. A
+ * region reserves its span, and no block is ever committed.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include <vaspace/vaspace.h>
+
+#include "alloc.h"
+#include "core/blocks.h"
+#include "sys/lock.h"
+#include "yardstick.h"
+
+#define BASE (1ull << 40)
+
+static int null_open(struct alloc_space *space)
+{
+	space->state = NULL;
+	return 0;
+}
+
+/* Reads and writes what any allocator must. */
+static int null_take(void *state, const struct alloc_request *request, struct alloc_item *item)
+{
+	(void)state;
+	item->start = request->size;
+	return 0;
+}
+
+static int null_give(void *state, const struct alloc_item *item)
+{
+	(void)state;
+	__asm__ __volatile__("" ::"r"(item->start));
+	return 0;
+}
+
+const struct alloc_kind alloc_null = {
+	.name = "null (the harness alone)",
+	.open = null_open,
+	.take = null_take,
+	.give = null_give,
+	.everywhere = true,
+};
+
+/* The same yardstick, bare or under either kind of lock. */
+struct measured {
+	struct yardstick *yardstick;
+	pthread_mutex_t mutex;
+	uint32_t spin;
+};
+
+static int measured_open(struct alloc_space *space)
+{
+	struct measured *measured = calloc(1, sizeof(*measured));
+
+	if (!measured)
+		return -ENOMEM;
+	pthread_mutex_init(&measured->mutex, NULL);
+	measured->yardstick = yardstick_open((uint32_t)(space->size / ALLOC_GRANULE), space->live);
+	space->state = measured;
+	return measured->yardstick ? 0 : -ENOMEM;
+}
+
+/* Alignment by asking for more, as its users do. */
+static int measured_take(void *state, const struct alloc_request *request, struct alloc_item *item)
+{
+	const struct measured *measured = state;
+	uint64_t size = request->size + request->alignment - ALLOC_GRANULE;
+	uint32_t start;
+
+	if (!yardstick_take(measured->yardstick, (uint32_t)(size / ALLOC_GRANULE), &start,
+			    &item->handle))
+		return -ENOSPC;
+	item->start = (start * (uint64_t)ALLOC_GRANULE + request->alignment - 1) &
+		      -request->alignment;
+	return 0;
+}
+
+static int measured_give(void *state, const struct alloc_item *item)
+{
+	const struct measured *measured = state;
+
+	yardstick_give(measured->yardstick, item->handle);
+	return 0;
+}
+
+static uint64_t measured_books(void *state)
+{
+	const struct measured *measured = state;
+
+	return yardstick_books(measured->yardstick);
+}
+
+const struct alloc_kind alloc_yardstick = {
+	.name = "yardstick",
+	.open = measured_open,
+	.take = measured_take,
+	.give = measured_give,
+	.books = measured_books,
+};
+
+static int mutex_take(void *state, const struct alloc_request *request, struct alloc_item *item)
+{
+	struct measured *measured = state;
+	int err;
+
+	pthread_mutex_lock(&measured->mutex);
+	err = measured_take(state, request, item);
+	pthread_mutex_unlock(&measured->mutex);
+	return err;
+}
+
+static int mutex_give(void *state, const struct alloc_item *item)
+{
+	struct measured *measured = state;
+	int err;
+
+	pthread_mutex_lock(&measured->mutex);
+	err = measured_give(state, item);
+	pthread_mutex_unlock(&measured->mutex);
+	return err;
+}
+
+const struct alloc_kind alloc_yardstick_mutex = {
+	.name = "yardstick, a mutex around it",
+	.open = measured_open,
+	.take = mutex_take,
+	.give = mutex_give,
+	.books = measured_books,
+};
+
+static inline void spin_take(uint32_t *word)
+{
+	while (__atomic_exchange_n(word, 1, __ATOMIC_ACQUIRE))
+		while (__atomic_load_n(word, __ATOMIC_RELAXED))
+			;
+}
+
+static inline void spin_drop(uint32_t *word)
+{
+	__atomic_store_n(word, 0, __ATOMIC_RELEASE);
+}
+
+static int spinning_take(void *state, const struct alloc_request *request, struct alloc_item *item)
+{
+	struct measured *measured = state;
+	int err;
+
+	spin_take(&measured->spin);
+	err = measured_take(state, request, item);
+	spin_drop(&measured->spin);
+	return err;
+}
+
+static int spinning_give(void *state, const struct alloc_item *item)
+{
+	struct measured *measured = state;
+	int err;
+
+	spin_take(&measured->spin);
+	err = measured_give(state, item);
+	spin_drop(&measured->spin);
+	return err;
+}
+
+const struct alloc_kind alloc_yardstick_spin = {
+	.name = "yardstick, a spinlock around it",
+	.open = measured_open,
+	.take = spinning_take,
+	.give = spinning_give,
+	.books = measured_books,
+};
+
+static int blocks_memory(void *context, size_t size, void **memory)
+{
+	(void)context;
+	*memory = aligned_alloc(4096, size);
+	if (!*memory)
+		return -ENOMEM;
+	__builtin_memset(*memory, 0, size);
+	return 0;
+}
+
+static void blocks_memory_end(void *context, void *memory, size_t size)
+{
+	(void)context;
+	(void)size;
+	free(memory);
+}
+
+static void blocks_lock(void *context, uint32_t *word)
+{
+	(void)context;
+	vas_lock_take((struct vas_lock *)word);
+}
+
+static void blocks_unlock(void *context, uint32_t *word)
+{
+	(void)context;
+	vas_lock_drop((struct vas_lock *)word);
+}
+
+static int blocks_open(struct alloc_space *space)
+{
+	const struct vas_blocks_support support = {
+		.take = blocks_memory,
+		.give = blocks_memory_end,
+		.lock = blocks_lock,
+		.unlock = blocks_unlock,
+	};
+	struct vas_blocks *blocks = NULL;
+	int err = vas_blocks_create((struct vas_span){ BASE, space->size }, ALLOC_GRANULE, 1,
+				    &support, &blocks);
+
+	space->state = blocks;
+	return err;
+}
+
+static int blocks_take(void *state, const struct alloc_request *request, struct alloc_item *item)
+{
+	struct vas_block_request wanted = {
+		.size = request->size,
+		.alignment = request->alignment,
+	};
+
+	if (request->max) {
+		wanted.min = BASE + request->min;
+		wanted.max = BASE + request->max;
+	}
+	return vas_blocks_alloc(state, &wanted, &item->start);
+}
+
+static int blocks_give(void *state, const struct alloc_item *item)
+{
+	struct vas_block_info info;
+
+	return vas_blocks_free(state, item->start, &info);
+}
+
+static uint64_t blocks_books(void *state)
+{
+	struct vas_blocks_stats stats;
+
+	vas_blocks_stats(state, &stats);
+	return stats.books;
+}
+
+const struct alloc_kind alloc_blocks = {
+	.name = "blocks",
+	.open = blocks_open,
+	.take = blocks_take,
+	.give = blocks_give,
+	.books = blocks_books,
+};
+
+struct region_state {
+	struct vas_region *region;
+	uint64_t base;
+};
+
+static int region_open(struct alloc_space *space)
+{
+	struct region_state *state = calloc(1, sizeof(*state));
+	struct vas_region_stats stats = { .size = sizeof(stats) };
+	int err;
+
+	VAS_OPTS(vas_reserve_opts, reserve);
+	VAS_OPTS(vas_region_opts, opts);
+	if (!state)
+		return -ENOMEM;
+	reserve.alignment = 1ull << 30; /* so that alignments are met as in a span of numbers */
+	opts.reserve = &reserve;
+	err = vas_region_create(space->size, &opts, &state->region);
+	if (!err)
+		err = vas_region_stats(state->region, &stats);
+	state->base = stats.span.start;
+	space->state = state;
+	return err;
+}
+
+static int region_take(void *state, const struct alloc_request *request, struct alloc_item *item)
+{
+	const struct region_state *own = state;
+	struct vas_block block = { .start = NULL };
+	int err;
+
+	VAS_OPTS(vas_alloc_opts, opts);
+	opts.alignment = request->alignment;
+	if (request->max) {
+		opts.min = own->base + request->min;
+		opts.max = own->base + request->max;
+	}
+	err = vas_region_alloc(own->region, request->size, &opts, &block);
+	item->start = (uintptr_t)block.start;
+	return err;
+}
+
+static int region_give(void *state, const struct alloc_item *item)
+{
+	const struct region_state *own = state;
+
+	return vas_region_free(own->region, (void *)(uintptr_t)item->start, NULL);
+}
+
+static uint64_t region_books(void *state)
+{
+	const struct region_state *own = state;
+	struct vas_region_stats stats = { .size = sizeof(stats) };
+
+	return vas_region_stats(own->region, &stats) ? 0 : stats.books;
+}
+
+const struct alloc_kind alloc_region = {
+	.name = "region, without commit",
+	.open = region_open,
+	.take = region_take,
+	.give = region_give,
+	.books = region_books,
+};
