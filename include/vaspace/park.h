@@ -4,13 +4,16 @@
  * put it back at the same addresses, here, in another process or in a later run.
  *
  *	park		everything that is mapped goes; the addresses stay inaccessible and ours
- *	unpark		it comes back as it was: objects, protection, guards, advice, contents
+ *	unpark		it comes back as it was: objects, protection, guards, advice, policies, contents
  *	manifest	what a parked region is, as bytes; and a parked region from them
  *
  * For checkpoints, for devices that go to sleep, for handing a heap over. No moment
  * passes in which an address is nobody's: what is mapped is replaced in place. Only what a driver
  * unmaps by itself leaves a hole; it is claimed again as soon as a call of this library
  * sees it, never over what came there meanwhile.
+ *
+ * What a caller did to the memory by calls of its own does not come back: locks of mlock(2) (those of
+ * mlockall(MCL_FUTURE) do, as with any new mapping), protection keys, other advice, userfaultfd.
  *
  * While a region is parked, vas_region_stats, block_at, next, unpark, detached, manifest and
  * destroy work; everything else answers -EBUSY. Touching its memory is a fault, as with any
@@ -77,7 +80,8 @@ struct vas_park_opts {
  * back what it had detached; the region is parked, and unpark goes on from there.
  *  -EINVAL	region is NULL, unknown flags, an image offset off the page size, DISCARD with an image
  *  -E2BIG	opts is larger than known, with a non-zero tail
- *  -EBUSY	parked already, or being parked; vetoed by a subscriber
+ *  -EBUSY	parked already, or being parked; vetoed by a subscriber; blocks wait in quarantine for
+ *		a thread that has entered, or are freed all the time
  *  -EDEADLK	called inside a notice about this region
  *  -EOPNOTSUPP	there is private memory, and neither an image nor DISCARD; or a device
  *		owns the addresses and does not let them be replaced

@@ -25,8 +25,8 @@
  * lock is held over mapping, and dropped for the image, with the range marked
  * as busy.
  *
- * WHAT IT DOES NOT DO. It knows no blocks. It does not lock memory again that was
- * locked by mlock(2).
+ * WHAT IT DOES NOT DO. It knows no blocks. What a caller did by kernel calls of its own (mlock,
+ * protection keys) is in no books, and does not come back.
  */
 #include "space/park.h"
 

@@ -26,6 +26,7 @@
 
 #include <vaspace/vaspace.h>
 
+#include "support/mapping_flag.h"
 #include "sys/definitions.h"
 #include "tap/tap.h"
 
@@ -138,32 +139,11 @@ static void check_forced_write(void)
 	is_err(vas_decommit(page, field.page, NULL), 0, "and goes back");
 }
 
-/* A flag of VmFlags in smaps for the mapping that holds address; -1: no mapping. */
-static int has_flag(const char *address, const char *flag)
-{
-	FILE *file = fopen("/proc/self/smaps", "re");
-	char line[512];
-	uint64_t start, end;
-	int found = -1;
-	bool inside = false;
-
-	if (!file)
-		tap_bail("smaps cannot be read");
-	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " ", &start, &end) == 2)
-			inside = (uintptr_t)address >= start && (uintptr_t)address < end;
-		else if (inside && strncmp(line, "VmFlags:", 8) == 0)
-			found = strstr(line, flag) != NULL;
-	}
-	fclose(file);
-	return found;
-}
-
 static void check_charge(void)
 {
-	is_i64(has_flag(field.pages[GUARD], " ac"), 1, "guard: its page stays charged");
-	is_i64(has_flag(field.pages[RESERVED], " ac"), 0, "PROT_NONE: a reservation is not charged");
-	is_i64(has_flag(field.pages[ABSENT], " ac"), -1, "absent: no mapping to charge");
+	is_i64(mapping_flag(field.pages[GUARD], " ac"), 1, "guard: its page stays charged");
+	is_i64(mapping_flag(field.pages[RESERVED], " ac"), 0, "PROT_NONE: a reservation is not charged");
+	is_i64(mapping_flag(field.pages[ABSENT], " ac"), -1, "absent: no mapping to charge");
 }
 
 static uint64_t huge_bytes(void)
