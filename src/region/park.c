@@ -81,13 +81,14 @@ static bool rest_find(struct vas_region *region, uint32_t *mark)
 		position = vas_span_end(info.span);
 		*mark = info.mark;
 		found = info.live && (vas_mark_is(info.mark, VAS_MARK_WARM) ||
-				      vas_mark_is(info.mark, VAS_MARK_WAITING));
+				      (vas_mark_is(info.mark, VAS_MARK_WAITING) &&
+				       (info.mark & VAS_MARK_PROMISED)));
 	}
 	vas_region_unlock(region);
 	return found;
 }
 
-/* Stopped, with nothing in the cache and nothing that waits for threads to pass. */
+/* Stopped, with nothing in the cache and no memory that waits for threads to pass. */
 static int rest_begin(struct vas_region *region, struct vas_failure *failure)
 {
 	uint32_t mark = 0;

@@ -204,7 +204,8 @@ static uint64_t user_reclaim(struct vas_holding_user *user, uint64_t target)
 	struct vas_region *region = vas_region_of(user);
 	uint64_t got = 0;
 
-	if (vas_quarantine_is_on(region))
+	/* What delay alone keeps has no memory any more. */
+	if (region->flags & VAS_REGION_QUARANTINE)
 		got = vas_quarantine_advance(region, UINT32_MAX, true);
 	return got < target ? got + vas_cache_drain(region, target - got) : got;
 }
