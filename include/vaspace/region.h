@@ -242,11 +242,12 @@ VAS_API int vas_region_merge_blocks(struct vas_region *region, void *lower, void
 
 /*
  * Makes two regions of one: region keeps what is below at, *upper gets the rest, with its blocks and
- * memory and the same options. No block may lie across at. Every address stays owned
+ * memory and the same options. No block may lie across at, nor one that was freed and waits. Every address stays owned
  * throughout (vas_owner_at), by owners with new ids. Waits until the region's calls in other threads have ended.
  *
  * Errors; nothing is changed then, *upper is untouched:
- *  -EINVAL	region or upper is NULL; at is no multiple of the granule, or inside a block
+ *  -EINVAL	region or upper is NULL; at is no multiple of the granule, or inside a block, also one
+ *		that was freed and waits
  *  -ERANGE	at is not inside the region
  *  -ENOMEM	no memory for the library's own books
  *  -EOPNOTSUPP	a device claimed the span as a whole
@@ -266,7 +267,7 @@ VAS_API int vas_region_split(struct vas_region *region, void *at, struct vas_reg
  *
  * Errors; nothing is changed then:
  *  -EINVAL	lower or upper is NULL; they are the same, do not touch, or differ in granule, flags or how they were
- *		reserved
+ *		reserved; of regions with quarantine, they were not split from one
  *  -ENOMEM	no memory for the library's own books
  *  -EOPNOTSUPP	a device claimed one of the spans as a whole
  *  -EDEADLK	called inside a notice about one of them
@@ -407,11 +408,14 @@ VAS_API int vas_region_trim(struct vas_region *region, uint64_t target, uint64_t
  * contents, and vas_region_free tells VAS_RETIRED_WAITING, until every thread that had entered by then has left. Frees
  * and allocations give such blocks back step by step; vas_region_tick and vas_region_trim as many as can
  * be. Threads that ended count as having left.
+ *
+ * Regions that were split from one have their threads in common: a thread that joined any of them has the same
+ * handle in all, and while it is inside, freed blocks of all of them wait. Only such regions are merged again.
  */
 struct vas_region_thread;
 /*
  * Makes the calling thread known to the region and writes its handle, valid until vas_region_quit or until the
- * region is destroyed. A thread that joins again has the same handle and is outside.
+ * region, and all that were split from it, are destroyed. A thread that joins again has the same handle and is outside.
  *
  * Errors, with *thread untouched:
  *  -EINVAL	region or thread is NULL, or the region has no VAS_REGION_QUARANTINE

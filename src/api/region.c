@@ -385,7 +385,7 @@ int vas_region_join(struct vas_region *region, struct vas_region_thread **thread
 	begin(&failure, VAS_OPERATION_REGION, 0, NULL);
 	if (!region || !thread)
 		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
-	return finish(&failure, vas_quarantine_join(region, &failure, thread));
+	return finish(&failure, vas_readers_join(region, &failure, thread));
 }
 
 int vas_region_quit(struct vas_region_thread *thread)
@@ -395,7 +395,7 @@ int vas_region_quit(struct vas_region_thread *thread)
 	begin(&failure, VAS_OPERATION_REGION, 0, NULL);
 	if (!thread)
 		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
-	return finish(&failure, vas_quarantine_quit(thread, &failure));
+	return finish(&failure, vas_readers_quit(thread, &failure));
 }
 
 void vas_region_enter(struct vas_region_thread *thread)

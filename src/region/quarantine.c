@@ -11,16 +11,14 @@
  * passed when each thread is outside or has noted a later epoch. Addresses and contents stay as they
  * were until then. Blocks wait in the order of their frees, and frees and allocations move a few of them on.
  *
- * A thread that ended while inside would be in the way for ever. The kernel is asked, seldom, whether
- * threads that are in the way for long are still there.
- *
  * The same queue delays addresses in debug mode; their memory is gone already then.
  *
- * CONCURRENCY. The region's lock, but for entering and leaving: one store with a full fence. A free's count-up is
- * one too; so of a thread that enters and a free at the same time at least one sees the other.
+ * When a region is split the queue is divided, and merged again by stamps: both sides have the same readers.
  *
- * WHAT IT DOES NOT DO. It does not tell a thread that ended from another one that has its number by now: the
- * block waits for that one then, until it ends or joins.
+ * CONCURRENCY. The region's lock; of both regions when they are split or merged. A free's count-up is a full
+ * fence, and so is entering: of a thread that enters and a free at the same time at least one sees the other.
+ *
+ * WHAT IT DOES NOT DO. It does not know threads: readers.c does.
  */
 #include "region/quarantine.h"
 
@@ -29,14 +27,10 @@
 #include "base/assert.h"
 #include "region/region.h"
 
-#define THREADS_CHUNK 64u /* made at once: 4 KiB */
 #define STUCK_LIMIT   64u /* looks that find a thread in the way before the kernel is asked about it */
 #define DELAY_COUNT   4096u /* blocks that delay keeps at most */
-#define NUMBER_UNKNOWN UINT32_MAX /* of a thread that lives: no thread has it */
 #define WORD_START    0 /* of a record: where the block starts */
 #define WORD_STAMP    1 /* the epoch it was freed in */
-
-_Static_assert(sizeof(struct vas_region_thread) * THREADS_CHUNK == 4096, "a page");
 
 bool vas_quarantine_is_on(const struct vas_region *region)
 {
@@ -44,6 +38,20 @@ bool vas_quarantine_is_on(const struct vas_region *region)
 }
 
 /* --- the queue --- */
+
+/* Last of all. Its record is one of the region's. Lock held. */
+static void queue_append(struct vas_quarantine *quarantine, struct vas_region *region,
+			 uint32_t number, uint64_t size)
+{
+	vas_record_get(region, number)->next = 0;
+	if (quarantine->last)
+		vas_record_get(region, quarantine->last)->next = number;
+	else
+		quarantine->first = number;
+	quarantine->last = number;
+	quarantine->count++;
+	quarantine->bytes += size;
+}
 
 void vas_quarantine_put(struct vas_region *region, const struct vas_block_info *info)
 {
@@ -54,15 +62,8 @@ void vas_quarantine_put(struct vas_region *region, const struct vas_block_info *
 	VAS_ASSERT_DEBUG(vas_lock_held(&region->lock));
 	record->words[WORD_START] = info->span.start;
 	/* A full fence: what the caller unlinked before is seen by whoever is not seen below. */
-	record->words[WORD_STAMP] = __atomic_fetch_add(&quarantine->epoch, 1, __ATOMIC_SEQ_CST);
-	record->next = 0;
-	if (quarantine->last)
-		vas_record_get(region, quarantine->last)->next = number;
-	else
-		quarantine->first = number;
-	quarantine->last = number;
-	quarantine->count++;
-	quarantine->bytes += info->span.size;
+	record->words[WORD_STAMP] = __atomic_fetch_add(&quarantine->readers->epoch, 1, __ATOMIC_SEQ_CST);
+	queue_append(quarantine, region, number, info->span.size);
 	vas_block_mark(region, info->span.start, vas_mark_with(info->mark, VAS_MARK_WAITING));
 }
 
@@ -89,20 +90,6 @@ static bool delay_is_over(const struct vas_region *region)
 	       quarantine->bytes > region->span.size / 4;
 }
 
-/* The lowest epoch that a thread has noted. Lock held. */
-static uint64_t threads_horizon(const struct vas_region *region)
-{
-	uint64_t horizon = UINT64_MAX, entered;
-
-	for (const struct vas_region_thread *thread = region->quarantine.threads; thread;
-	     thread = thread->next) {
-		entered = __atomic_load_n(&thread->entered, __ATOMIC_SEQ_CST);
-		if (entered && entered < horizon)
-			horizon = entered;
-	}
-	return horizon;
-}
-
 /* Takes the first block off the queue if it has waited long enough. Lock held. */
 static bool queue_next(struct vas_region *region, bool all, struct vas_block_info *info)
 {
@@ -116,8 +103,8 @@ static bool queue_next(struct vas_region *region, bool all, struct vas_block_inf
 	stamp = record->words[WORD_STAMP];
 	if (stamp >= quarantine->horizon) {
 		/* Read before the threads are: who enters later notes no lower one. */
-		seen = __atomic_load_n(&quarantine->epoch, __ATOMIC_SEQ_CST);
-		quarantine->horizon = threads_horizon(region);
+		seen = __atomic_load_n(&quarantine->readers->epoch, __ATOMIC_SEQ_CST);
+		quarantine->horizon = vas_readers_horizon(quarantine->readers);
 		if (quarantine->horizon > seen)
 			quarantine->horizon = seen;
 	}
@@ -164,41 +151,16 @@ static bool block_pass(struct vas_region *region, const struct vas_block_info *i
 	return false;
 }
 
-/* --- threads that are gone --- */
-
-/* A slot of a thread that ended is nobody's. Lock not held; the slot stays. */
-static void thread_bury(struct vas_region *region, struct vas_region_thread *thread)
+/* Those that are in the way and are gone. No lock. */
+static void queue_unstick(struct vas_region *region)
 {
-	uint32_t id = __atomic_load_n(&thread->id, __ATOMIC_RELAXED);
-
-	if (!id || VAS_CALL(region->space->sys, thread_alive, id) != 0)
-		return;
-	vas_lock_take(&region->lock);
-	/* Unless somebody took it over meanwhile. */
-	if (thread->id == id) {
-		thread->depth = 0;
-		__atomic_store_n(&thread->id, 0, __ATOMIC_RELAXED);
-		__atomic_store_n(&thread->entered, 0, __ATOMIC_RELEASE);
-	}
-	vas_region_unlock(region);
-}
-
-/* Every thread that is inside and in the way is asked for. No lock. */
-static void threads_bury(struct vas_region *region)
-{
-	struct vas_region_thread *thread;
-	uint64_t horizon, entered;
+	uint64_t horizon;
 
 	vas_lock_take(&region->lock);
-	thread = region->quarantine.threads;
 	horizon = region->quarantine.horizon;
 	region->quarantine.stuck = 0;
 	vas_region_unlock(region);
-	for (; thread; thread = thread->next) {
-		entered = __atomic_load_n(&thread->entered, __ATOMIC_RELAXED);
-		if (entered && entered <= horizon)
-			thread_bury(region, thread);
-	}
+	vas_readers_bury(region->quarantine.readers, horizon);
 }
 
 uint64_t vas_quarantine_advance(struct vas_region *region, uint32_t limit, bool all)
@@ -224,139 +186,106 @@ uint64_t vas_quarantine_advance(struct vas_region *region, uint32_t limit, bool 
 		vas_region_unlock(region);
 		if (!next || buried)
 			break;
-		threads_bury(region);
+		queue_unstick(region);
 		buried = true;
 	}
 	return got;
 }
 
-/* --- joining --- */
+/* --- regions that are split and merged --- */
 
-/* Lock held. */
-static struct vas_region_thread *threads_find(struct vas_region *region, uint32_t id)
+/* Nothing waits in it; who is asked for, and how long it was stuck, is found out anew. */
+static void queue_clear(struct vas_quarantine *quarantine)
 {
-	struct vas_region_thread *thread = region->quarantine.threads;
-
-	while (thread && thread->id != id)
-		thread = thread->next;
-	return thread;
+	*quarantine = (struct vas_quarantine){ .readers = quarantine->readers };
 }
 
-/* Lock held. -ENOMEM. */
-static int threads_grow(struct vas_region *region)
+void vas_quarantine_divide(struct vas_region *lower, struct vas_region *upper)
 {
-	struct vas_region_thread *threads;
-	void *memory;
+	uint32_t number = lower->quarantine.first, next;
+	struct vas_block_info info;
+	struct vas_region *side;
+	uint64_t start;
 
-	if (vas_region_take(region->space, THREADS_CHUNK * sizeof(*threads), &memory))
-		return -ENOMEM;
-	threads = memory;
-	for (uint32_t i = 0; i < THREADS_CHUNK; i++) {
-		threads[i].region = region;
-		threads[i].epoch = &region->quarantine.epoch;
-		threads[i].next = i + 1 < THREADS_CHUNK ? &threads[i + 1]
-							: region->quarantine.threads;
+	queue_clear(&lower->quarantine);
+	for (; number; number = next) {
+		next = vas_record_get(lower, number)->next;
+		start = vas_record_get(lower, number)->words[WORD_START];
+		side = start < upper->span.start ? lower : upper;
+		(void)vas_blocks_at(side->blocks, start, &info);
+		VAS_ASSERT(info.live && vas_mark_is(info.mark, VAS_MARK_WAITING));
+		queue_append(&side->quarantine, lower, number, info.span.size);
 	}
-	region->quarantine.threads = threads;
-	return 0;
 }
 
-int vas_quarantine_join(struct vas_region *region, struct vas_failure *failure,
-			struct vas_region_thread **joined)
+static uint32_t number_now(const struct vas_region *before, uint32_t number)
 {
-	struct vas_region_thread *thread;
-	int64_t id;
-	int err;
-
-	if (!(region->flags & VAS_REGION_QUARANTINE))
-		return vas_region_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
-	id = VAS_CALL(region->space->sys, thread_id);
-	if (id <= 0)
-		return vas_region_refuse(failure, VAS_WHY_DENIED, id == -EPERM ? -EPERM : -ENOSYS);
-	err = vas_region_look(region, failure);
-	if (err)
-		return err;
-	/* The same number: another thread that ended, or this one again. */
-	thread = threads_find(region, (uint32_t)id);
-	if (!thread)
-		thread = threads_find(region, 0);
-	if (!thread) {
-		err = threads_grow(region);
-		thread = region->quarantine.threads;
-	}
-	if (err) {
-		vas_region_unlock(region);
-		return vas_region_refuse(failure, VAS_WHY_BOOKS, err);
-	}
-	thread->depth = 0;
-	__atomic_store_n(&thread->entered, 0, __ATOMIC_RELEASE);
-	__atomic_store_n(&thread->id, (uint32_t)id, __ATOMIC_RELAXED);
-	vas_region_unlock(region);
-	*joined = thread;
-	return 0;
+	return number ? (uint32_t)vas_record_get(before, number)->words[VAS_RECORD_MOVED] : 0;
 }
 
-int vas_quarantine_quit(struct vas_region_thread *thread, struct vas_failure *failure)
+void vas_quarantine_renumber(struct vas_quarantine *quarantine, struct vas_region *region,
+			     const struct vas_region *before)
 {
-	struct vas_region *region = thread->region;
-	int err = vas_region_look(region, failure);
+	struct vas_record *record;
 
-	if (err)
-		return err;
-	if (thread->id) {
-		thread->depth = 0;
-		__atomic_store_n(&thread->id, 0, __ATOMIC_RELAXED);
-		__atomic_store_n(&thread->entered, 0, __ATOMIC_RELEASE);
-	} else {
-		err = vas_region_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
+	quarantine->first = number_now(before, quarantine->first);
+	quarantine->last = number_now(before, quarantine->last);
+	for (uint32_t number = quarantine->first; number; number = record->next) {
+		record = vas_record_get(region, number);
+		record->next = number_now(before, record->next);
 	}
-	vas_region_unlock(region);
-	return err;
 }
 
-void vas_quarantine_free(struct vas_region *region)
+static uint64_t stamp_of(const struct vas_region *region, uint32_t number)
 {
-	struct vas_region_thread *thread = region->quarantine.threads, *next;
-
-	for (; thread; thread = next) {
-		/* The last of its chunk knows the chunk before. */
-		next = thread[THREADS_CHUNK - 1].next;
-		vas_region_give(region->space, thread, THREADS_CHUNK * sizeof(*thread));
-	}
-	region->quarantine.threads = NULL;
+	return number ? vas_record_get(region, number)->words[WORD_STAMP] : UINT64_MAX;
 }
 
-/* --- fork --- */
-
-void vas_quarantine_fork_prepare(struct vas_region *region)
+void vas_quarantine_unite(struct vas_region *lower, struct vas_region *upper)
 {
-	int64_t id;
+	struct vas_quarantine *queue = &lower->quarantine;
+	uint32_t one = queue->first, other = upper->quarantine.first, number, *least;
+	struct vas_block_info info;
+	struct vas_record *record;
+	uint64_t epoch;
 
-	if (!region->quarantine.threads)
+	if (!queue->readers)
 		return;
-	id = VAS_CALL(region->space->sys, thread_id);
-	region->quarantine.forker = id > 0 ? (uint32_t)id : 0;
+	/* Without threads they may be of two regions that were never one. */
+	epoch = __atomic_load_n(&upper->quarantine.readers->epoch, __ATOMIC_SEQ_CST);
+	if (epoch > __atomic_load_n(&queue->readers->epoch, __ATOMIC_SEQ_CST))
+		__atomic_store_n(&queue->readers->epoch, epoch, __ATOMIC_SEQ_CST);
+	queue_clear(queue);
+	while (one || other) {
+		least = stamp_of(lower, one) <= stamp_of(lower, other) ? &one : &other;
+		record = vas_record_get(lower, *least);
+		(void)vas_blocks_at(lower->blocks, record->words[WORD_START], &info);
+		VAS_ASSERT(info.live && vas_mark_is(info.mark, VAS_MARK_WAITING));
+		number = *least;
+		*least = record->next;
+		queue_append(queue, lower, number, info.span.size);
+	}
 }
 
-void vas_quarantine_fork_child(struct vas_region *region)
+bool vas_quarantine_check(const struct vas_region *region)
 {
-	uint32_t forker = region->quarantine.forker;
-	int64_t id;
+	const struct vas_quarantine *quarantine = &region->quarantine;
+	uint32_t number = quarantine->first, last = 0, count = 0;
+	struct vas_block_info info;
+	uint64_t bytes = 0;
 
-	if (!region->quarantine.threads)
-		return;
-	id = VAS_CALL(region->space->sys, thread_id);
-	for (struct vas_region_thread *thread = region->quarantine.threads; thread;
-	     thread = thread->next) {
-		/* Where no number is told, whoever is inside may be the one. */
-		bool mine = forker ? thread->id == forker : thread->id && thread->entered;
+	while (number && count <= quarantine->count) {
+		const struct vas_record *record = vas_record_get(region, number);
 
-		if (mine) {
-			thread->id = forker && id > 0 ? (uint32_t)id : NUMBER_UNKNOWN;
-			continue;
-		}
-		thread->id = 0;
-		thread->depth = 0;
-		thread->entered = 0;
+		if (vas_blocks_at(region->blocks, record->words[WORD_START], &info) ||
+		    info.span.start != record->words[WORD_START] ||
+		    !vas_mark_is(info.mark, VAS_MARK_WAITING) || vas_mark_record(info.mark) != number ||
+		    record->words[WORD_STAMP] >= quarantine->readers->epoch)
+			return false;
+		bytes += info.span.size;
+		count++;
+		last = number;
+		number = record->next;
 	}
+	return count == quarantine->count && bytes == quarantine->bytes && last == quarantine->last;
 }

@@ -13,27 +13,15 @@
 
 #include "core/blocks.h"
 #include "record/report.h"
-
-/* One thread that has joined. On a cache line of its own. */
-struct vas_region_thread {
-	/* The region's epoch when it entered; 0 = it is outside. Written by the thread (atomic) */
-	uint64_t entered;
-	const uint64_t *epoch; /* constant: the region's */
-	struct vas_region *region; /* constant */
-	struct vas_region_thread *next; /* constant while the region lives */
-	uint32_t depth; /* of enters; the thread's own */
-	uint32_t id; /* the kernel's; 0 = nobody's. Written under the region's lock (atomic) */
-} __attribute__((aligned(64)));
+#include "region/readers.h"
 
 struct vas_quarantine {
-	uint64_t epoch; /* counts frees (atomic); I: above the stamp of each block that waits */
+	struct vas_readers *readers; /* constant; NULL = quarantine is off */
 	uint64_t horizon; /* blocks with a lower stamp have been passed by all, as last seen */
 	uint64_t bytes; /* I: in blocks that are WAITING */
 	uint32_t count; /* I: such blocks */
 	uint32_t first, last; /* their records, in the order of frees */
 	uint32_t stuck; /* looks at the threads in a row that found one in the way */
-	uint32_t forker; /* the thread that forks, while it does */
-	struct vas_region_thread *threads;
 };
 
 /* Whether freed blocks wait at all in this region: then each block has a record. */
@@ -45,13 +33,18 @@ void vas_quarantine_put(struct vas_region *region, const struct vas_block_info *
  * keeps, and threads that are in the way are looked for. Returns the bytes. No lock, not pinned.
  */
 uint64_t vas_quarantine_advance(struct vas_region *region, uint32_t limit, bool all);
-void vas_quarantine_free(struct vas_region *region);
-/* Around fork, the lock held. */
-void vas_quarantine_fork_prepare(struct vas_region *region);
-void vas_quarantine_fork_child(struct vas_region *region);
 
-int vas_quarantine_join(struct vas_region *region, struct vas_failure *failure,
-			struct vas_region_thread **thread);
-int vas_quarantine_quit(struct vas_region_thread *thread, struct vas_failure *failure);
+/*
+ * The region's lock held, of both. A region was cut, and its queue is divided; the upper one's names records of
+ * the lower one's still.
+ */
+void vas_quarantine_divide(struct vas_region *lower, struct vas_region *upper);
+/* What a queue named in before has moved to region; VAS_RECORD_MOVED tells where to. */
+void vas_quarantine_renumber(struct vas_quarantine *quarantine, struct vas_region *region,
+			     const struct vas_region *before);
+/* Regions were joined: their two queues, both of lower's records by now, become one. */
+void vas_quarantine_unite(struct vas_region *lower, struct vas_region *upper);
+/* Every invariant of the queue. Lock held. */
+bool vas_quarantine_check(const struct vas_region *region);
 
 #endif

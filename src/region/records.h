@@ -14,6 +14,9 @@
 #define VAS_RECORDS_CHUNK  256u /* records in one chunk */
 #define VAS_RECORDS_CHUNKS 65535u /* chunks at most: numbers fit 24 bits */
 
+/* The word of a record that moves to another region: its number there. 0 at all other times. */
+#define VAS_RECORD_MOVED 2
+
 struct vas_region;
 
 struct vas_record {

@@ -73,22 +73,11 @@ static int region_refusal(const struct vas_region *region, bool changing,
 	return vas_region_refuse(failure, VAS_WHY_PARKED, -EBUSY);
 }
 
-/*
- * In a child that nobody announced, the lock may be held for a thread that is not there; and once
- * these books were given up, for ever.
- */
-static inline bool region_is_lost(const struct vas_region *region)
-{
-	return __builtin_expect(region->alive != NULL, 1) &&
-	       __builtin_expect(__atomic_load_n(region->alive, __ATOMIC_RELAXED) == 0 ||
-					region->era != vas_space_era(), 0);
-}
-
 int vas_region_look(struct vas_region *region, struct vas_failure *failure)
 {
 	int err;
 
-	if (region_is_lost(region))
+	if (vas_books_are_lost(region->alive, region->era))
 		return vas_region_refuse(failure, VAS_WHY_FORKED, -EOWNERDEAD);
 	vas_lock_take(&region->lock);
 	err = region_refusal(region, false, failure);
@@ -136,7 +125,7 @@ int vas_region_lock(struct vas_region *region, struct vas_failure *failure)
 {
 	int err;
 
-	if (region_is_lost(region))
+	if (vas_books_are_lost(region->alive, region->era))
 		return vas_region_refuse(failure, VAS_WHY_FORKED, -EOWNERDEAD);
 	/* Whoever splits needs a moment without anybody in the engine. */
 	if (__builtin_expect(__atomic_load_n(&region->splitters, __ATOMIC_RELAXED) != 0, 0))
@@ -235,7 +224,7 @@ bool vas_region_relieve(struct vas_region *region, struct vas_span span)
 static void user_fork_prepare(struct vas_holding_user *user)
 {
 	vas_lock_fork_hold(&vas_region_of(user)->lock);
-	vas_quarantine_fork_prepare(vas_region_of(user));
+	vas_readers_fork_prepare(vas_region_of(user)->quarantine.readers);
 }
 
 static bool user_fork_quiet(struct vas_holding_user *user)
@@ -268,12 +257,13 @@ static void fork_orphans(struct vas_region *region)
 static void user_fork_child(struct vas_holding_user *user, int state)
 {
 	struct vas_region *region = vas_region_of(user);
-	bool inside = false;
+	bool was_absent = region->state == VAS_REGION_ABSENT, inside = false, now_absent;
 
 	if (state == VAS_FORK_ABSENT || state == VAS_FORK_TRAP)
 		region->state = VAS_REGION_ABSENT;
 	else if (state == VAS_FORK_SHARE)
 		region->state = VAS_REGION_SHARED;
+	now_absent = region->state == VAS_REGION_ABSENT && !was_absent;
 	/* The thread that forks may itself be in the middle of a call: in a hook. */
 	if (region->state != VAS_REGION_ABSENT)
 		inside = vas_notice_inside(region->space, vas_owner_id(user->holding->entry));
@@ -283,7 +273,7 @@ static void user_fork_child(struct vas_holding_user *user, int state)
 		region->pending = 0;
 		fork_orphans(region);
 	}
-	vas_quarantine_fork_child(region);
+	vas_readers_fork_child(region->quarantine.readers, now_absent);
 	vas_lock_fork_reset(&region->lock);
 }
 
@@ -439,9 +429,12 @@ int vas_region_make(struct vas_space *space, uint64_t size, const struct vas_reg
 	region->cache_age = opts->cache_age;
 	region->flags = opts->flags | (vas_environment_get()->debug & DEBUG);
 	region->fill = region_fill;
-	region->quarantine.epoch = 1;
-	err = region_build(region, size, opts, failure);
+	if (vas_quarantine_is_on(region) && vas_readers_make(region))
+		err = vas_region_refuse(failure, VAS_WHY_BOOKS, -ENOMEM);
+	else
+		err = region_build(region, size, opts, failure);
 	if (err) {
+		vas_readers_leave(region);
 		vas_region_give(space, region, sizeof(*region));
 		return err;
 	}
@@ -456,7 +449,7 @@ void vas_region_forget(struct vas_region *region)
 	vas_blocks_destroy(region->blocks);
 	vas_records_free(region);
 	vas_cache_free(region);
-	vas_quarantine_free(region);
+	vas_readers_leave(region);
 	vas_region_give(space, region, sizeof(*region));
 }
 

@@ -153,6 +153,17 @@ void vas_region_forget(struct vas_region *region);
 int vas_region_take(void *space, size_t size, void **memory);
 void vas_region_give(void *space, void *memory, size_t size);
 
+/*
+ * In a child that nobody announced a lock may be held for a thread that is not there; and once
+ * these books were given up, for ever.
+ */
+static inline bool vas_books_are_lost(const uint32_t *alive, uint32_t era)
+{
+	return __builtin_expect(alive != NULL, 1) &&
+	       __builtin_expect(__atomic_load_n(alive, __ATOMIC_RELAXED) == 0 ||
+					era != vas_space_era(), 0);
+}
+
 static inline struct vas_region *vas_region_of(struct vas_holding_user *user)
 {
 	return (struct vas_region *)(void *)user; /* the first member */

@@ -9,7 +9,8 @@
  * made or half freed; what such a thread would find afterwards could be another region's. Then all memory that can
  * be needed is taken: for the holding (space/split.h), for the records of the blocks that move, for the
  * allocator, in this order. Then nothing can fail any more. Marks name records by number, so the blocks that
- * have records get new marks.
+ * have records get new marks. Blocks that wait go on waiting, for the same threads: the parts have the readers
+ * of the whole.
  *
  * CONCURRENCY. users_lock, so that fork and other splits stay out; then the lock of the region, or of both. Waiting
  * is done without any of them. Whoever waits is let pass by calls that begin.
@@ -27,7 +28,6 @@
 static bool is_quiet(const struct vas_region *region)
 {
 	return region->unfinished == 0 && region->orphans == 0 && region->cache.count == 0 &&
-	       region->quarantine.count == 0 &&
 	       __atomic_load_n(&region->pins, __ATOMIC_ACQUIRE) == 0;
 }
 
@@ -35,9 +35,6 @@ static int quiet_refusal(struct vas_region *region, struct vas_failure *failure)
 {
 	uint64_t owner;
 
-	/* Threads have joined the region as it is. */
-	if (region->flags & VAS_REGION_QUARANTINE)
-		return vas_region_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
 	if (region->state == VAS_REGION_PARKED)
 		return vas_region_refuse(failure, VAS_WHY_PARKED, -EBUSY);
 	if (region->state != VAS_REGION_LIVE)
@@ -88,9 +85,9 @@ static int quiet_begin(struct vas_region *region, struct vas_region *other,
 		if (err || (is_quiet(region) && (!other || is_quiet(other))))
 			break;
 		quiet_end(region, other);
-		(void)vas_region_relieve(region, (struct vas_span){ 0 });
+		(void)vas_cache_drain(region, UINT64_MAX);
 		if (other)
-			(void)vas_region_relieve(other, (struct vas_span){ 0 });
+			(void)vas_cache_drain(other, UINT64_MAX);
 		vas_lock_pause();
 	}
 	if (err)
@@ -166,6 +163,7 @@ static void cut_move_records(struct vas_region *lower, struct vas_region *upper)
 			continue;
 		*vas_record_get(upper, ++number) = *vas_record_get(lower, old);
 		vas_record_give(lower, old);
+		vas_record_get(lower, old)->words[VAS_RECORD_MOVED] = number;
 		vas_block_mark(upper, info.span.start,
 			       (info.mark & ((1u << VAS_MARK_RECORD_SHIFT) - 1)) |
 				       number << VAS_MARK_RECORD_SHIFT);
@@ -184,7 +182,9 @@ static void cut_share(struct vas_region *lower, struct vas_region *upper,
 	lower->used -= tally->used;
 	lower->retired -= tally->retired;
 	upper->whole = lower->whole;
+	vas_quarantine_divide(lower, upper);
 	cut_move_records(lower, upper);
+	vas_quarantine_renumber(&upper->quarantine, upper, lower);
 }
 
 /* Locks held. */
@@ -245,7 +245,7 @@ static int cut_make(const struct vas_region *like, struct vas_failure *failure,
 	region->cache_age = like->cache_age;
 	region->flags = like->flags;
 	region->fill = like->fill;
-	region->quarantine.epoch = 1;
+	vas_readers_share(region, like->quarantine.readers);
 	*made = region;
 	return 0;
 }
@@ -269,6 +269,7 @@ int vas_region_cut(struct vas_region *region, uint64_t at, struct vas_failure *f
 	if (err) {
 		vas_records_free(upper);
 		vas_cache_free(upper);
+		vas_readers_leave(upper);
 		vas_region_give(region->space, upper, sizeof(*upper));
 		return err;
 	}
@@ -284,6 +285,8 @@ static bool join_alike(const struct vas_region *lower, const struct vas_region *
 {
 	return lower != upper && lower->space == upper->space && lower->granule == upper->granule &&
 	       lower->flags == upper->flags &&
+	       (!(lower->flags & VAS_REGION_QUARANTINE) ||
+		lower->quarantine.readers == upper->quarantine.readers) &&
 	       vas_range_end(lower->span) == upper->span.start;
 }
 
@@ -299,13 +302,13 @@ static void join_give_records(struct vas_region *lower, struct vas_region *upper
 		if (!info.live || !vas_mark_record(info.mark))
 			continue;
 		record = vas_record_get(upper, vas_mark_record(info.mark));
-		if (record->next)
-			vas_record_give(lower, record->next);
-		record->next = 0;
+		if (record->words[VAS_RECORD_MOVED])
+			vas_record_give(lower, (uint32_t)record->words[VAS_RECORD_MOVED]);
+		record->words[VAS_RECORD_MOVED] = 0;
 	}
 }
 
-/* A record in lower for each in upper, whose next is its number. */
+/* A record in lower for each in upper, which tells its number. */
 static int join_records(struct vas_region *lower, struct vas_region *upper)
 {
 	uint64_t position = upper->span.start;
@@ -324,7 +327,7 @@ static int join_records(struct vas_region *lower, struct vas_region *upper)
 			break;
 		record = vas_record_get(upper, vas_mark_record(info.mark));
 		*vas_record_get(lower, number) = *record;
-		record->next = number;
+		record->words[VAS_RECORD_MOVED] = number;
 	}
 	if (err)
 		join_give_records(lower, upper);
@@ -342,8 +345,8 @@ static void join_move_records(struct vas_region *lower, struct vas_region *upper
 		position = vas_range_end(info.span);
 		if (!info.live || !vas_mark_record(info.mark))
 			continue;
-		number = vas_record_get(upper, vas_mark_record(info.mark))->next;
-		vas_record_get(lower, number)->next = 0;
+		number = (uint32_t)vas_record_get(upper, vas_mark_record(info.mark))
+				 ->words[VAS_RECORD_MOVED];
 		vas_block_mark(lower, info.span.start,
 			       (info.mark & ((1u << VAS_MARK_RECORD_SHIFT) - 1)) |
 				       number << VAS_MARK_RECORD_SHIFT);
@@ -390,6 +393,8 @@ static int join_locked(struct vas_region *lower, struct vas_region *upper,
 	vas_join_finish(&join);
 	join_move_records(lower, upper);
 	join_share(lower, upper);
+	vas_quarantine_renumber(&upper->quarantine, lower, upper);
+	vas_quarantine_unite(lower, upper);
 	return 0;
 }
 
@@ -418,6 +423,7 @@ int vas_region_unite(struct vas_region *lower, struct vas_region *upper, struct 
 	}
 	vas_records_free(upper);
 	vas_cache_free(upper);
+	vas_readers_leave(upper);
 	vas_region_give(space, upper, sizeof(*upper));
 	vas_block_settle(lower, lower->span);
 	return 0;

@@ -172,7 +172,8 @@ bool vas_region_check(struct vas_region *region)
 	right = right && live == region->live && used == region->used &&
 		retired == region->retired && unfinished == region->unfinished &&
 		orphans == region->orphans && records == region->records.count &&
-		waiting == region->quarantine.bytes && warm == region->cache.bytes && vas_cache_check(region);
+		waiting == region->quarantine.bytes && vas_quarantine_check(region) &&
+		warm == region->cache.bytes && vas_cache_check(region);
 	vas_region_unlock(region);
 	return right;
 }

@@ -14,6 +14,7 @@
 
 #define PAGES 2048u
 #define LARGE (3u << 20) /* a warm block of that size is zeroed by giving its pages back */
+#define MANY  400u /* blocks: two chunks of records */
 #define GONE  0x7ffffff0u /* no thread's number */
 
 static struct vas_region *region;
@@ -220,6 +221,138 @@ static void undo_dead(struct fault_world *world)
 		fault_wrong("nothing fails, but blocks wait for a thread that ended");
 }
 
+/* --- waiting, split and merged --- */
+
+static struct vas_region *upper;
+
+static void *middle_of(const struct fault_world *world)
+{
+	return (char *)vas_span_pointer(sums().span) + PAGES / 2 * world->page;
+}
+
+/* This thread is inside, and of many blocks on both sides of the middle every other one waits. */
+static void setup_many(struct fault_world *world)
+{
+	struct vas_block blocks[MANY];
+
+	setup_waiting(world);
+	upper = NULL;
+	must(vas_region_join(region, &inside), "it does not join");
+	vas_region_enter(inside);
+	for (unsigned int i = 0; i < MANY; i++) {
+		VAS_OPTS(vas_alloc_opts, opts);
+		opts.flags = i % 4 < 2 ? VAS_ALLOC_LOW : VAS_ALLOC_HIGH;
+		must(vas_region_alloc(region, world->page, &opts, &blocks[i]), "no block");
+	}
+	for (unsigned int i = 0; i < MANY; i += 2)
+		must(vas_region_free(region, blocks[i].start, NULL), "a free fails");
+}
+
+/* All that the pages of the books have left: whoever needs some must ask the kernel. */
+static struct piece {
+	struct piece *next;
+	size_t size;
+} *pieces;
+
+static void take_books(struct fault_world *world)
+{
+	struct vas_space *space = vas_space_if_made();
+	void *memory;
+
+	world->recorder.books_maps = 0;
+	world->recorder.books_fail_at = 1;
+	world->recorder.books_persistent = true;
+	world->recorder.books_error = ENOMEM;
+	for (size_t size = 1u << 20; size >= 64; size /= 2)
+		while (vas_region_take(space, size, &memory) == 0) {
+			*(struct piece *)memory = (struct piece){ pieces, size };
+			pieces = memory;
+		}
+	world->recorder.books_fail_at = 0;
+}
+
+static void give_books(void)
+{
+	struct piece *piece = pieces, *next;
+
+	for (; piece; piece = next) {
+		next = piece->next;
+		vas_region_give(vas_space_if_made(), piece, piece->size);
+	}
+	pieces = NULL;
+}
+
+static void finish_many(struct fault_world *world)
+{
+	give_books();
+	check_region(world);
+	if (upper && vas_region_merge(region, upper))
+		fault_wrong("they are not merged");
+	if (sums().waiting != MANY / 2 * world->page)
+		fault_wrong("%llu bytes wait", (unsigned long long)sums().waiting);
+	vas_region_leave(inside);
+	must(vas_region_trim(region, UINT64_MAX, NULL), "it is not trimmed");
+	if (sums().waiting)
+		fault_wrong("blocks wait for nobody");
+	finish_region(world);
+}
+
+static int call_split(struct fault_world *world)
+{
+	struct vas_region *made;
+	int err;
+
+	memcpy(&made, &world->out, sizeof(made));
+	err = vas_region_split(region, middle_of(world), &made);
+	memcpy(&world->out, &made, sizeof(made));
+	return err;
+}
+
+static void undo_split(struct fault_world *world)
+{
+	struct vas_region *made;
+
+	memcpy(&made, &world->out, sizeof(made));
+	check_region(world);
+	if (!vas_region_check(made) || sums().waiting != MANY / 4 * world->page)
+		fault_wrong("the parts are not right");
+	must(vas_region_merge(region, made), "they are not merged");
+}
+
+static void prepare_merge(struct fault_world *world)
+{
+	if (!upper)
+		must(vas_region_split(region, middle_of(world), &upper), "no split");
+	take_books(world);
+}
+
+/* The lower one has no room for all records of the upper one. */
+static void setup_halves(struct fault_world *world)
+{
+	struct vas_block made;
+
+	setup_many(world);
+	must(vas_region_split(region, middle_of(world), &upper), "no split");
+	for (unsigned int i = 0; i < 500 - MANY / 2; i++)
+		must(vas_region_alloc(region, world->page, NULL, &made), "no block");
+	/* Books of spans to spare: what fails is further on. */
+	for (unsigned int i = 0; i < 4; i++)
+		must(vas_reserve(world->page, NULL, &world->more[i]), "no span");
+	for (unsigned int i = 0; i < 4; i++)
+		must(vas_release(vas_span_pointer(world->more[i]), NULL), "a span stays");
+}
+
+static int call_merge(struct fault_world *world)
+{
+	int err = vas_region_merge(region, upper);
+
+	if (err && !vas_region_check(upper))
+		fault_wrong("what was not merged is not as it was");
+	upper = err ? upper : NULL;
+	(void)world;
+	return err;
+}
+
 /* --- forks --- */
 
 /* This thread is inside, and a block waits for it. */
@@ -281,6 +414,11 @@ static const struct fault_scenario scenarios[] = {
 	  .prepare = prepare_dead, .undo = undo_dead, ON(setup_waiting) },
 	{ .name = "waiting for a thread that lives", .function = "vas_region_trim",
 	  .call = call_trim, .undo = check_inside, .setup = setup_inside, .finish = finish_inside },
+	{ .name = "waiting, split", .function = "vas_region_split", .call = call_split,
+	  .prepare = take_books, .undo = undo_split, .setup = setup_many, .finish = finish_many },
+	{ .name = "waiting, merged", .function = "vas_region_merge", .call = call_merge,
+	  .prepare = prepare_merge, .undo = check_region, .setup = setup_halves,
+	  .finish = finish_many },
 	{ .name = "fork inside", .function = "vas_fork_child", .call = call_fork,
 	  .undo = check_inside, .setup = setup_inside, .finish = finish_inside },
 };

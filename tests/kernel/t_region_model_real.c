@@ -106,10 +106,12 @@ static const struct setup {
 	uint32_t share; /* of a thousand operations */
 	bool object;
 	uint64_t cache_pages;
+	uint32_t flags;
 } setups[] = {
-	{ "anonymous memory", 300, false, 0 },
-	{ "anonymous memory and an object", 500, true, 0 },
-	{ "with a cache of warm memory", 200, false, 64 },
+	{ "anonymous memory", 300, false, 0, 0 },
+	{ "anonymous memory and an object", 400, true, 0, 0 },
+	{ "with a cache of warm memory", 200, false, 64, 0 },
+	{ "with quarantine", 100, false, 0, VAS_REGION_QUARANTINE },
 };
 
 static void run(void *argument)
@@ -121,6 +123,7 @@ static void run(void *argument)
 		.fd = -1,
 		.accessible = true,
 		.stride = 50,
+		.flags = setup->flags,
 		.cache_bytes = setup->cache_pages * (uint64_t)sysconf(_SC_PAGESIZE),
 		.refresh = on_refresh,
 		.view = on_view,

@@ -28,10 +28,11 @@ static const struct setup {
 } setups[] = {
 	{ "4 KiB pages", 250, { .page_size = 4096 }, false, false, 0, 0 },
 	{ "4 KiB pages and an object", 250, { .page_size = 4096 }, true, false, 0, 0 },
-	{ "16 KiB pages", 100, { .page_size = 16384 }, true, false, 0, 0 },
-	{ "64 KiB pages", 100, { .page_size = 65536 }, true, false, 0, 0 },
+	{ "16 KiB pages", 50, { .page_size = 16384 }, true, false, 0, 0 },
+	{ "64 KiB pages", 50, { .page_size = 65536 }, true, false, 0, 0 },
 	{ "at most 120 mappings", 200, { .page_size = 4096, .max_map_count = 120 }, true, true, 0, 0 },
 	{ "with a cache of warm memory", 100, { .page_size = 4096 }, false, false, 64, 0 },
+	{ "with quarantine", 100, { .page_size = 4096 }, false, false, 0, VAS_REGION_QUARANTINE },
 };
 
 static bool on_check(struct region_target *target)
@@ -82,6 +83,7 @@ static void run(void *argument)
 
 	if (vas_sys_sim_init(&sim, &setup->config))
 		tap_bail("no simulator");
+	sim.sys.thread_id = vas_sys_real()->thread_id;
 	vas_space_forget();
 	if (vas_space_default_over(&sim.sys, vas_sys_real()))
 		tap_bail("no space");

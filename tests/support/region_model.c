@@ -30,6 +30,11 @@ static bool wrong(struct region_model *model, const char *what, const struct reg
 	return false;
 }
 
+bool region_model_waits(const struct region_book *book, const struct region_page *page)
+{
+	return page->waited && book->group->entered && book->group->entered < page->freed;
+}
+
 bool region_model_fits(const struct region_model *model, const struct region_book *book,
 		       const struct region_want *want, unsigned page, bool hopeful)
 {
@@ -45,7 +50,8 @@ bool region_model_fits(const struct region_model *model, const struct region_boo
 	if (want->boundary && start / want->boundary != (start + want->size - 1) / want->boundary)
 		return false;
 	for (unsigned i = page; i < page + pages; i++)
-		if (book->page[i].block || (book->page[i].unsettled && !hopeful))
+		if (book->page[i].block || region_model_waits(book, &book->page[i]) ||
+		    (book->page[i].unsettled && !hopeful))
 			return false;
 	return true;
 }
@@ -63,11 +69,14 @@ int region_model_first(const struct region_model *model, const struct region_boo
 }
 
 /* What the kernel must show for a page. */
-static bool view_agrees(const struct region_model *model, const struct region_page *page,
-			const struct region_view *view)
+static bool view_agrees(const struct region_model *model, const struct region_book *book,
+			const struct region_page *page, const struct region_view *view)
 {
 	if (!view->mapped)
 		return false;
+	/* Everybody has passed; it goes when somebody calls. */
+	if (page->waited && !region_model_waits(book, page))
+		return true;
 	/* Free pages may be warm; at a limit, a refused allocation may have left some to be retired. */
 	if (page->unsettled ||
 	    (!page->block && (model->target->cache_bytes || model->target->limited)))
@@ -92,7 +101,8 @@ static bool contents_agree(struct region_model *model, const struct region_book 
 		const struct region_page *page = &book->page[i];
 		const volatile uint8_t *byte = (void *)(uintptr_t)(book->start + i * model->target->page);
 
-		if (!page->committed || !(page->prot & PROT_READ) || page->guard || page->unsettled)
+		if (!page->committed || !(page->prot & PROT_READ) || page->guard || page->unsettled ||
+		    (page->waited && !region_model_waits(book, page)))
 			continue;
 		if (*byte == page_value(model, page))
 			continue;
@@ -139,7 +149,8 @@ static bool sums_agree(struct region_model *model, const struct region_book *boo
 		return false;
 	for (unsigned i = 0; i < book->pages; i++) {
 		committed += book->page[i].committed ? model->target->page : 0;
-		unsettled += book->page[i].unsettled ? model->target->page : 0;
+		unsettled += book->page[i].unsettled ||
+			     (book->page[i].waited && !region_model_waits(book, &book->page[i]));
 	}
 	if (vas_region_stats(book->region, &stats))
 		return wrong(model, "no statistics", book, 0);
@@ -161,7 +172,7 @@ static bool book_agrees(struct region_model *model, const struct region_book *bo
 	for (unsigned i = 0; i < book->pages; i++) {
 		uint64_t address = book->start + i * model->target->page;
 
-		if (!view_agrees(model, &book->page[i], &view[i])) {
+		if (!view_agrees(model, book, &book->page[i], &view[i])) {
 			tap_diag("mapped %d, object %d at %u, prot %u; block %u, committed %d, object %d at %u, prot %u, guard %d",
 				 view[i].mapped, view[i].object, view[i].offset, view[i].prot,
 				 book->page[i].block, book->page[i].committed, book->page[i].object,

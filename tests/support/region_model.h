@@ -32,10 +32,20 @@ struct region_page {
 	uint8_t prot;
 	uint8_t value; /* its first byte, of private memory */
 	uint16_t offset;
+	uint32_t waited; /* the number of the freed block that it belonged to, in quarantine; 0 = none */
+	uint64_t freed; /* by which operation */
+};
+
+/* The readers that regions of quarantine have in common. */
+struct region_group {
+	struct vas_region_thread *thread; /* NULL = none */
+	unsigned books; /* regions that have them */
+	uint64_t entered; /* by which operation; 0 = outside */
 };
 
 struct region_book {
 	struct vas_region *region; /* NULL = none */
+	struct region_group *group; /* NULL = no quarantine */
 	uint64_t start;
 	unsigned pages;
 	struct region_page page[REGION_MODEL_PAGES];
@@ -72,6 +82,7 @@ struct region_model {
 	struct region_target *target;
 	uint64_t random;
 	struct region_book books[REGION_MODEL_REGIONS];
+	struct region_group groups[REGION_MODEL_REGIONS];
 	uint32_t last_block;
 	uint8_t object[REGION_MODEL_OBJECT]; /* first bytes of its pages */
 	uint64_t done; /* operations */
@@ -85,6 +96,9 @@ struct region_model {
  */
 uint64_t region_model_run(struct region_target *target, uint64_t count, double seconds,
 			  uint64_t seed);
+
+/* Whether a page was freed and waits still: whoever is inside may look at it. */
+bool region_model_waits(const struct region_book *book, const struct region_page *page);
 
 /* One random operation, and the comparison of its result. */
 bool region_model_step(struct region_model *model);

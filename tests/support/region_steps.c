@@ -69,6 +69,59 @@ static int live_page(struct region_model *model, const struct region_book *book)
 	return -1;
 }
 
+/* --- readers --- */
+
+/* This thread joins: the region is one of its own kind. */
+static int group_make(struct region_model *model, struct region_book *book)
+{
+	book->group = NULL;
+	if (!(model->target->flags & VAS_REGION_QUARANTINE))
+		return 0;
+	for (unsigned i = 0; i < REGION_MODEL_REGIONS && !book->group; i++)
+		if (!model->groups[i].books)
+			book->group = &model->groups[i];
+	*book->group = (struct region_group){ .books = 1 };
+	return vas_region_join(book->region, &book->group->thread);
+}
+
+static bool step_enter(struct region_model *model, struct region_book *book)
+{
+	if (!book->group)
+		return true;
+	if (book->group->entered)
+		vas_region_leave(book->group->thread);
+	else
+		vas_region_enter(book->group->thread);
+	book->group->entered = book->group->entered ? 0 : model->done + 1;
+	return true;
+}
+
+/* What has been passed is free. */
+static bool step_tick(struct region_model *model, struct region_book *book)
+{
+	int err = vas_region_tick(book->region, 0);
+
+	if (err || !book->group)
+		return err ? wrong(model, "tick", err, 0) : true;
+	for (unsigned i = 0; i < book->pages; i++)
+		if (book->page[i].waited && !region_model_waits(book, &book->page[i]))
+			book->page[i] = (struct region_page){ 0 };
+	return true;
+}
+
+/* The block keeps what it has until everybody has passed. */
+static void wait_pages(struct region_model *model, struct region_book *book, unsigned first,
+		       unsigned end)
+{
+	for (unsigned i = first; i < end; i++) {
+		book->page[i].waited = book->page[i].block;
+		book->page[i].freed = model->done + 1;
+		book->page[i].block = 0;
+	}
+}
+
+/* --- regions --- */
+
 static bool create(struct region_model *model, struct region_book *book)
 {
 	unsigned pages = 32 + (unsigned)below(model, REGION_MODEL_PAGES - 31);
@@ -83,6 +136,8 @@ static bool create(struct region_model *model, struct region_book *book)
 	err = vas_region_create(pages * model->target->page, &opts, &book->region);
 	if (err == -ENOMEM && model->target->limited)
 		return true;
+	if (!err)
+		err = group_make(model, book);
 	if (err || vas_region_stats(book->region, &stats))
 		return wrong(model, "create", err, 0);
 	memset(book->page, 0, sizeof(book->page));
@@ -105,6 +160,8 @@ static bool step_destroy(struct region_model *model, struct region_book *book)
 		if (book->page[i].committed && book->page[i].punch)
 			model->object[book->page[i].offset] = 0;
 	book->region = NULL;
+	if (book->group)
+		book->group->books--;
 	return err == 0 ? true : wrong(model, "destroy", err, 0);
 }
 
@@ -220,7 +277,7 @@ static bool step_alloc(struct region_model *model, struct region_book *book)
 		return wrong(model, "a place that does not fit", page, (int64_t)pages);
 	best = region_model_first(model, book, &want, opts.flags & VAS_ALLOC_HIGH, false);
 	if ((opts.flags & (VAS_ALLOC_LOW | VAS_ALLOC_HIGH)) && !model->target->limited &&
-	    !model->target->cache_bytes && best != (int)page)
+	    !model->target->cache_bytes && !book->group && best != (int)page)
 		return wrong(model, "not the outermost place", page, best);
 	if (!dirty_is_told(model, book, page, &block))
 		return false;
@@ -292,6 +349,11 @@ static bool step_free(struct region_model *model, struct region_book *book)
 	err = vas_region_free(book->region, pointer_to(model, book, first), &state);
 	if (err)
 		return wrong(model, "free", err, 0);
+	if (book->group) {
+		wait_pages(model, book, first, end);
+		return state == VAS_RETIRED_WAITING ? true :
+		       wrong(model, "freed into a state", state, VAS_RETIRED_WAITING);
+	}
 	if (!model->target->limited && state != VAS_RETIRED_GONE && !model->target->cache_bytes)
 		return wrong(model, "freed into a state", state, VAS_RETIRED_GONE);
 	count_state(model, state);
@@ -520,7 +582,8 @@ static bool step_resize(struct region_model *model, struct region_book *book)
 	block_range(book, (unsigned)page, &first, &end);
 	pages = 1 + (unsigned)below(model, 2 * (end - first) + 2);
 	for (i = end; i < first + pages; i++) {
-		room = room && i < book->pages && !book->page[i].block;
+		room = room && i < book->pages && !book->page[i].block &&
+		       !region_model_waits(book, &book->page[i]);
 		sure = sure && room && !book->page[i].unsettled;
 	}
 	err = vas_region_resize(book->region, pointer_to(model, book, first), pages * model->target->page);
@@ -593,13 +656,19 @@ static bool step_split_region(struct region_model *model, struct region_book *bo
 {
 	struct region_book *upper = unused_book(model);
 	unsigned at = (unsigned)below(model, book->pages);
+	bool waits;
 	int err;
 
 	if (!upper || at < 8 || book->pages - at < 8)
 		return true;
+	waits = book->page[at].waited && book->page[at].waited == book->page[at - 1].waited;
 	err = vas_region_split(book->region, pointer_to(model, book, at), &upper->region);
 	if (book->page[at].block && book->page[at].block == book->page[at - 1].block)
 		return err == -EINVAL ? true : wrong(model, "a cut through a block", err, -EINVAL);
+	if (waits && !err && region_model_waits(book, &book->page[at]))
+		return wrong(model, "a cut through a block that waits", err, -EINVAL);
+	if (waits && err == -EINVAL)
+		return true;
 	if (err) {
 		upper->region = NULL;
 		/* What was freed at a limit may still be in the way. */
@@ -610,6 +679,9 @@ static bool step_split_region(struct region_model *model, struct region_book *bo
 	upper->pages = book->pages - at;
 	memcpy(upper->page, book->page + at, upper->pages * sizeof(upper->page[0]));
 	book->pages = at;
+	upper->group = book->group;
+	if (upper->group)
+		upper->group->books++;
 	return true;
 }
 
@@ -623,12 +695,16 @@ static bool step_merge_regions(struct region_model *model, struct region_book *b
 		    book->pages + upper->pages > REGION_MODEL_PAGES)
 			continue;
 		err = vas_region_merge(book->region, upper->region);
+		if (book->group != upper->group)
+			return err == -EINVAL ? true : wrong(model, "of other threads", err, -EINVAL);
 		if (err)
 			return err == -ENOMEM && model->target->limited ? true :
 			       wrong(model, "two regions into one", err, 0);
 		memcpy(book->page + book->pages, upper->page, upper->pages * sizeof(upper->page[0]));
 		book->pages += upper->pages;
 		upper->region = NULL;
+		if (book->group)
+			book->group->books--;
 		return true;
 	}
 	return true;
@@ -639,12 +715,12 @@ static const struct {
 	unsigned share;
 	bool (*step)(struct region_model *model, struct region_book *book);
 } steps[] = {
-	{ 240, step_alloc },	   { 40, step_alloc_exact }, { 190, step_free },
+	{ 210, step_alloc },	   { 40, step_alloc_exact }, { 180, step_free },
 	{ 30, step_bad_free },	   { 180, step_commit },     { 70, step_decommit },
 	{ 50, step_protect },	   { 30, step_guard },	     { 20, step_unguard },
 	{ 40, step_write },	   { 50, step_resize },	     { 20, step_split_block },
 	{ 20, step_merge_blocks }, { 8, step_split_region }, { 8, step_merge_regions },
-	{ 4, step_destroy },
+	{ 4, step_destroy },	   { 30, step_enter },	     { 10, step_tick },
 };
 
 bool region_model_step(struct region_model *model)

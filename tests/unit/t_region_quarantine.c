@@ -47,7 +47,7 @@ static struct vas_region_thread *join(void)
 	struct vas_region_thread *thread = NULL;
 
 	next_id++;
-	is_err(vas_quarantine_join(world->region, &world->failure, &thread), 0, "a thread joins");
+	is_err(vas_readers_join(world->region, &world->failure, &thread), 0, "a thread joins");
 	return thread;
 }
 
@@ -101,8 +101,8 @@ static void test_pass(void)
 	vas_region_enter(first);
 	vas_region_leave(second);
 	is_u64(vas_quarantine_advance(world->region, 100, false), 4 * PAGE, "not any more");
-	is_err(vas_quarantine_quit(first, &world->failure), 0, "the first quits, though inside");
-	is_err(vas_quarantine_quit(first, &world->failure), EINVAL, "once");
+	is_err(vas_readers_quit(first, &world->failure), 0, "the first quits, though inside");
+	is_err(vas_readers_quit(first, &world->failure), EINVAL, "once");
 	(void)world_give(world, take(1, 0));
 	is_u64(waiting(), 0, "it is in nobody's way");
 	region_world_end(world);
@@ -127,12 +127,12 @@ static void test_dead(void)
 	is_err(world_alloc(world, 40 * PAGE, NULL, &start), 0, "when it has died there is");
 	is_u64(waiting(), 0, "nothing waits");
 	alive = true;
-	is_err(vas_quarantine_join(world->region, &world->failure, &again), 0, "its number joins again");
+	is_err(vas_readers_join(world->region, &world->failure, &again), 0, "its number joins again");
 	ok(again == thread, "with its slot");
 	vas_region_enter(thread);
 	(void)world_give(world, start);
 	is_u64(waiting(), 40 * PAGE, "one that died inside");
-	is_err(vas_quarantine_join(world->region, &world->failure, &again), 0, "another with its number");
+	is_err(vas_readers_join(world->region, &world->failure, &again), 0, "another with its number");
 	ok(again == thread, "takes its slot over");
 	is_u64(vas_quarantine_advance(world->region, 100, false), 40 * PAGE, "and is outside");
 	vas_region_enter(thread);
@@ -155,9 +155,9 @@ static void test_fork(void)
 	others = join();
 	mine = join();
 	vas_region_enter(others);
-	vas_quarantine_fork_prepare(world->region);
+	vas_readers_fork_prepare(world->region->quarantine.readers);
 	next_id = 5000;
-	vas_quarantine_fork_child(world->region);
+	vas_readers_fork_child(world->region->quarantine.readers, false);
 	ok(mine->id == 5000 && others->id == 0 && others->entered == 0, "a child has its own thread");
 	(void)world_give(world, take(1, 0));
 	is_u64(waiting(), 0, "nobody else is in its way");
@@ -183,6 +183,149 @@ static void test_many(void)
 	region_world_end(world);
 }
 
+/* --- regions that are split and merged --- */
+
+static struct vas_region *lower, *upper;
+
+/* Both have what they must; the world's is the lower one after it. */
+static void check_both(const char *what)
+{
+	world->region = upper;
+	world_check(world, what);
+	world->region = lower;
+	world_check(world, what);
+}
+
+static uint64_t waiting_in(struct vas_region *region)
+{
+	uint64_t bytes;
+
+	world->region = region;
+	bytes = waiting();
+	world->region = lower;
+	return bytes;
+}
+
+static void split_at(uint64_t at)
+{
+	lower = world->region;
+	is_err(vas_region_cut(lower, at, &world->failure, &upper), 0, "split");
+	check_both("split");
+}
+
+static void merge_both(void)
+{
+	is_err(vas_region_unite(lower, upper, &world->failure), 0, "merged");
+	world->region = lower;
+	world_check(world, "merged");
+}
+
+/* Three low and three high blocks of so many pages, freed in turn. */
+static void free_in_turn(uint64_t pages)
+{
+	uint64_t starts[6];
+
+	for (uint32_t i = 0; i < 6; i++)
+		starts[i] = take(pages, VAS_ALLOC_COMMIT | (i % 2 ? VAS_ALLOC_HIGH : VAS_ALLOC_LOW));
+	for (uint32_t i = 0; i < 6; i++)
+		(void)world_give(world, starts[i]);
+}
+
+static uint64_t middle_of(void)
+{
+	return world->region->span.start + 32 * PAGE;
+}
+
+static void test_split(void)
+{
+	struct vas_region_thread *first, *second;
+	uint64_t start;
+
+	begin(VAS_REGION_QUARANTINE);
+	first = join();
+	second = join();
+	vas_region_enter(first);
+	free_in_turn(2);
+	vas_region_enter(second);
+	free_in_turn(3);
+	is_u64(waiting(), 30 * PAGE, "all wait");
+	split_at(middle_of());
+	is_u64(waiting_in(lower), 15 * PAGE, "half of them below");
+	is_u64(waiting_in(upper), 15 * PAGE, "half of them above");
+	is_u64(world_accessible(world), 15 * PAGE, "and can be read");
+	world->region = upper;
+	start = take(1, VAS_ALLOC_COMMIT);
+	(void)world_give(world, start);
+	is_u64(waiting(), 16 * PAGE, "one more above: who entered before the split is inside there too");
+	world->region = lower;
+	vas_region_leave(first);
+	is_u64(vas_quarantine_advance(lower, 100, false), 6 * PAGE, "below, what the second did not see");
+	is_u64(vas_quarantine_advance(upper, 100, false), 6 * PAGE, "above too");
+	check_both("half of them passed");
+	vas_region_enter(first);
+	(void)world_give(world, take(1, 0));
+	merge_both();
+	is_u64(waiting(), 20 * PAGE, "those of both wait on");
+	vas_region_leave(second);
+	is_u64(vas_quarantine_advance(lower, 100, false), 19 * PAGE, "till they are passed, in the order of frees");
+	is_u64(waiting(), PAGE, "but for what was freed last");
+	vas_region_leave(first);
+	is_u64(vas_quarantine_advance(lower, 100, false), PAGE, "which goes too");
+	world_check(world, "nothing waits");
+	region_world_end(world);
+}
+
+/* Whichever of the parts goes first, handles are good until the last has gone. */
+static void test_split_end(void)
+{
+	struct vas_region_thread *thread, *again = NULL;
+	enum vas_retired state;
+
+	begin(VAS_REGION_QUARANTINE);
+	thread = join();
+	split_at(middle_of());
+	is_err(vas_region_unmake(lower, &state, &world->failure), 0, "the lower one goes");
+	world->region = lower = upper;
+	is_err(vas_readers_join(upper, &world->failure, &again), 0, "the thread joins the upper one");
+	ok(again == thread, "with the handle that it has");
+	vas_region_enter(thread);
+	(void)world_give(world, take(1, 0));
+	is_u64(waiting(), PAGE, "it is inside");
+	is_err(vas_readers_quit(thread, &world->failure), 0, "it quits");
+	(void)world_give(world, take(1, 0));
+	is_u64(waiting(), 0, "nothing waits");
+	region_world_end(world);
+}
+
+/* Each has threads of its own, of which the other knows nothing. */
+static void test_split_apart(void)
+{
+	struct vas_reserve_opts reserve = { .size = sizeof(reserve), .place = VAS_PLACE_EXACT,
+					    .address = 1ull << 40 };
+	struct vas_region_opts opts = { .size = sizeof(opts), .reserve = &reserve };
+	uint64_t start;
+
+	for (int delay = 0; delay < 2; delay++) {
+		opts.flags = delay ? VAS_REGION_DELAY : VAS_REGION_QUARANTINE;
+		world = region_world_begin(PAGE, 47);
+		reserve.address = 1ull << 40;
+		is_err(world_make(world, 16 * PAGE, &opts), 0, "a region");
+		lower = world->region;
+		(void)world_give(world, take(2, 0));
+		reserve.address += 16 * PAGE;
+		is_err(world_make(world, 16 * PAGE, &opts), 0, "its neighbour");
+		upper = world->region;
+		for (uint32_t i = 0; i < 4; i++)
+			(void)world_give(world, take(1, 0));
+		is_err(vas_region_unite(lower, upper, &world->failure), delay ? 0 : EINVAL,
+		       delay ? "without threads they are merged" : "they are not merged");
+		world->region = lower;
+		world_check(world, "the lower one");
+		is_err(world_alloc(world, (delay ? 32 : 16) * PAGE, NULL, &start), 0, "all of it is free");
+		region_world_end(world);
+	}
+}
+
 static void test_delay(void)
 {
 	uint64_t start, other;
@@ -203,6 +346,14 @@ static void test_delay(void)
 	(void)take(50, 0);
 	world_check(world, "nothing is refused for them");
 	region_world_end(world);
+
+	begin(VAS_REGION_DELAY);
+	free_in_turn(1);
+	split_at(middle_of());
+	ok(waiting_in(lower) == 3 * PAGE && waiting_in(upper) == 3 * PAGE, "split, addresses wait on");
+	merge_both();
+	is_u64(waiting(), 6 * PAGE, "and merged");
+	region_world_end(world);
 }
 
 int main(void)
@@ -212,6 +363,9 @@ int main(void)
 	test_dead();
 	test_fork();
 	test_many();
+	test_split();
+	test_split_end();
+	test_split_apart();
 	test_delay();
 	return tap_done();
 }
