@@ -39,9 +39,10 @@ struct vas_block_run {
 
 /*
  * Pieces in address order. The gap after piece i is [end[i], start[i + 1]), the last one's too:
- * start[count] is the next leaf's start[0], or the tree's limit. I: count is at least 1, and every
- * gap lies behind a piece of its leaf: the tree's first piece is an empty one at its start that
- * nobody removes. I: entries beyond these are VAS_BLOCK_NEVER, so that loops need not know count.
+ * start[count] is the next leaf's start[0], or the tree's limit. I: count is at least 2, but of a
+ * root 1, and every gap lies behind a piece of its leaf: the tree's first piece is an empty one at
+ * its start that nobody removes. I: entries beyond these are VAS_BLOCK_NEVER, so that loops need
+ * not know count.
  */
 struct vas_block_leaf {
 	uint32_t start[VAS_BLOCK_LEAF_MOST + 4];
@@ -75,7 +76,7 @@ struct vas_block_place {
 	struct vas_block_leaf *leaf;
 	uint32_t index;
 	uint32_t slot[VAS_BLOCK_TREE_DEPTH];
-	struct vas_block_inner *way[VAS_BLOCK_TREE_DEPTH]; /* from the root down */
+	struct vas_block_inner *way[VAS_BLOCK_TREE_DEPTH]; /* from the leaf's parent up */
 };
 
 /* The piece of a place; empty (start == end) for the one before all others. */
