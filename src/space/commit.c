@@ -315,9 +315,7 @@ static int commit_object(struct commit *commit, struct vas_failure *failure)
 	if (opts->flags & VAS_COMMIT_WHOLE)
 		commit->extent.flags |= VAS_EXTENT_WHOLE;
 	commit->extent.delta = commit->backing.delta;
-	/* A child's copy could find the pool empty at its first touch: it has none, unless it was asked for. */
-	if (commit->backing.kind == VAS_SYS_KIND_HUGETLB && (opts->flags & VAS_COMMIT_PRIVATE))
-		commit->recipe |= VAS_RECIPE_NOFORK;
+	commit->recipe |= vas_fork_recipe(&commit->backing);
 	/* Otherwise an empty pool is a signal at the first touch. */
 	if (commit->backing.kind == VAS_SYS_KIND_HUGETLB)
 		commit->flags |= VAS_COMMIT_POPULATE;

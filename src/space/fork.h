@@ -32,6 +32,11 @@ struct vas_lock *vas_space_making(void);
  */
 bool vas_fork_suits(const struct vas_holding *holding, const struct vas_backing *backing);
 
+/*
+ * What such memory needs beside the span's recipe: a child's copy of private memory of the pool could find it
+ * empty at the first touch, so there is none.
+ */
+uint32_t vas_fork_recipe(const struct vas_backing *backing);
 /* Gives a child its own copy of a part that is shared. -errno: that part is as it was, or as reserved. */
 int vas_fork_copy(struct vas_space *space, struct vas_holding *holding,
 		  const struct vas_extent *piece);

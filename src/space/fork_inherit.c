@@ -40,6 +40,13 @@ bool vas_fork_suits(const struct vas_holding *holding, const struct vas_backing 
 	}
 }
 
+uint32_t vas_fork_recipe(const struct vas_backing *backing)
+{
+	bool pool = backing->kind == VAS_SYS_KIND_HUGETLB;
+
+	return pool && (backing->flags & VAS_COMMIT_PRIVATE) ? VAS_RECIPE_NOFORK : 0;
+}
+
 /* The child does not have it. */
 static void inherit_forget(struct vas_space *space, struct vas_holding *holding)
 {

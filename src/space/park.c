@@ -34,6 +34,7 @@
 #include <sys/mman.h>
 
 #include "base/assert.h"
+#include "space/fork.h"
 #include "space/policy.h"
 #include "space/populate.h"
 #include "sys/definitions.h"
@@ -111,9 +112,10 @@ static int attach_contents(struct vas_park_work *work, const struct vas_park_ste
 }
 
 /* What commit put on: the span's recipe, and what the caller wished for. */
-static uint32_t attach_recipe(const struct vas_holding *holding, const struct vas_park_step *step)
+static uint32_t attach_recipe(const struct vas_holding *holding, const struct vas_park_step *step,
+			      const struct vas_backing *backing)
 {
-	uint32_t recipe = holding->recipe;
+	uint32_t recipe = holding->recipe | vas_fork_recipe(backing);
 
 	if (step->extent.flags & VAS_COMMIT_NOHUGE)
 		recipe |= VAS_RECIPE_NOHUGE;
@@ -122,7 +124,27 @@ static uint32_t attach_recipe(const struct vas_holding *holding, const struct va
 	return recipe;
 }
 
-/* Last: the guard, or the protection; and pages from the pool, whose lack would be a signal later. */
+/*
+ * Every page has its memory from the pool, whose lack would be a signal later. What nobody may access
+ * is readable meanwhile. now: the protection so far.
+ */
+static int attach_pool(struct vas_park_work *work, const struct vas_extent *extent,
+		       const struct vas_backing *backing, uint32_t *now)
+{
+	struct vas_span span = { extent->start, extent->end - extent->start };
+	uint32_t prot = extent->prot & (PROT_READ | PROT_WRITE) ? extent->prot : PROT_READ;
+	int err = prot == *now ? 0 : vas_part_open(&work->part, span, (int)prot);
+
+	if (err)
+		return err;
+	*now = prot;
+	vas_part_yield(&work->part);
+	err = vas_populate(work->part.space, backing, span, (int)prot, work->failure);
+	vas_part_resume(&work->part);
+	return err;
+}
+
+/* Last: the guard, or the protection. */
 static int attach_access(struct vas_park_work *work, const struct vas_extent *extent,
 			 const struct vas_backing *backing, bool opened)
 {
@@ -132,13 +154,10 @@ static int attach_access(struct vas_park_work *work, const struct vas_extent *ex
 
 	if (extent->state == VAS_PART_GUARD)
 		return attach_guard(work, extent);
-	if (extent->prot != now)
+	if (backing->kind == VAS_SYS_KIND_HUGETLB)
+		err = attach_pool(work, extent, backing, &now);
+	if (!err && extent->prot != now)
 		err = vas_part_open(&work->part, span, extent->prot);
-	if (err || backing->kind != VAS_SYS_KIND_HUGETLB)
-		return err;
-	vas_part_yield(&work->part);
-	err = vas_populate(work->part.space, backing, span, extent->prot, work->failure);
-	vas_part_resume(&work->part);
 	return err;
 }
 
@@ -167,7 +186,7 @@ static int attach_step(struct vas_park_work *work, const struct vas_park_step *s
 	if (extent->flags & VAS_COMMIT_HUGE)
 		/* Advice: a kernel without huge pages answers EINVAL, and no harm is done. */
 		(void)VAS_CALL(space->sys, advise, start, size, MADV_HUGEPAGE);
-	err = vas_space_apply_recipe(space, start, size, attach_recipe(holding, step));
+	err = vas_space_apply_recipe(space, start, size, attach_recipe(holding, step, &backing));
 	if (!err)
 		err = vas_policy_apply(space->sys, range.span, vas_part_policy(holding, &backing));
 	if (!err && contents)
