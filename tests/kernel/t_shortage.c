@@ -247,6 +247,45 @@ static void case_file_limit(void *argument)
 	close(fd);
 }
 
+/* A block of a region that is refused its memory is no block, and nothing of it is left. */
+static void is_no_block(struct vas_region *region, uint64_t size, uint32_t flags, const char *name)
+{
+	struct vas_region_stats stats = { .size = sizeof(stats) };
+	struct vas_block block;
+
+	VAS_OPTS(vas_commit_opts, commit);
+	commit.flags = flags;
+	VAS_OPTS(vas_alloc_opts, opts);
+	opts.flags = VAS_ALLOC_COMMIT;
+	opts.commit = &commit;
+	is_err(vas_region_alloc(region, size, &opts, &block), ENOMEM, "%s: no block", name);
+	if (vas_region_stats(region, &stats))
+		tap_bail("no statistics");
+	ok(stats.blocks == 0 && stats.committed == 0 && stats.largest_free == stats.span.size,
+	   "%s: nothing of it is left", name);
+}
+
+static struct vas_region *region_of(uint64_t size)
+{
+	struct vas_region *region;
+
+	if (vas_region_create(size, NULL, &region))
+		tap_bail("no region");
+	return region;
+}
+
+/* With as much as there is, the region is as any other. */
+static void ends_well(struct vas_region *region, uint64_t size)
+{
+	struct vas_block block;
+
+	VAS_OPTS(vas_alloc_opts, opts);
+	opts.flags = VAS_ALLOC_COMMIT;
+	if (is_err(vas_region_alloc(region, size, &opts, &block), 0, "a block that fits"))
+		memset(block.start, 0x5a, size);
+	is_err(vas_region_destroy(region, NULL), 0, "the region goes");
+}
+
 struct process_limit {
 	const char *name;
 	int resource;
@@ -262,6 +301,7 @@ static const struct process_limit process_limits[] = {
 static void case_process_limit(void *argument)
 {
 	const struct process_limit *limit = argument;
+	struct vas_region *region;
 	struct scene scene;
 
 	if (!begin(&scene, 64 * MIB))
@@ -277,6 +317,14 @@ static void case_process_limit(void *argument)
 	}
 	fits(&scene, 64 * MIB, 0, -1, "without the limit");
 	end(&scene);
+	region = region_of(64 * MIB);
+	for (unsigned round = 0; round < 2; round++) {
+		set_limit(limit->resource, 64 * KIB);
+		is_no_block(region, 32 * MIB, round ? VAS_COMMIT_POPULATE : 0, "beyond the limit");
+		is_explained(limit->why, "a block beyond the limit");
+		set_limit(limit->resource, RLIM_INFINITY);
+	}
+	ends_well(region, 32 * MIB);
 }
 
 /* A memory group of our own, of either version. */
@@ -363,6 +411,7 @@ static void case_group(void *argument)
 {
 	const struct group *group = argument;
 	const uint32_t flags = VAS_COMMIT_POPULATE;
+	struct vas_region *region;
 	struct scene scene;
 
 	if (!group_write(group, "cgroup.procs", (uint64_t)getpid()))
@@ -379,8 +428,13 @@ static void case_group(void *argument)
 	is_untouched(&scene, "refused half way");
 	ok(group_write(group, group->limit_file, GROUP), "what was populated is back");
 	fits(&scene, 8 * MIB, flags, -1, "what fits");
-	ok(group_spared(group), "nobody was killed");
 	end(&scene);
+	region = region_of(256 * MIB);
+	is_no_block(region, 200 * MIB, flags, "more than the group has");
+	is_why(VAS_WHY_CGROUP, "a block of more than the group has");
+	is_explained(VAS_WHY_CGROUP, "a block of more than the group has");
+	ends_well(region, 8 * MIB);
+	ok(group_spared(group), "nobody was killed");
 }
 
 static void run_group(void)
