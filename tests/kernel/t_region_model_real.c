@@ -125,6 +125,7 @@ static void run(void *argument)
 		.stride = 50,
 		.flags = setup->flags,
 		.cache_bytes = setup->cache_pages * (uint64_t)sysconf(_SC_PAGESIZE),
+		.sys = vas_sys_real(),
 		.refresh = on_refresh,
 		.view = on_view,
 	};

@@ -77,6 +77,7 @@ static void run(void *argument)
 		.limited = setup->limited,
 		.flags = setup->flags,
 		.cache_bytes = setup->cache_pages * setup->config.page_size,
+		.sys = &sim.sys,
 		.view = on_view,
 		.check = on_check,
 	};

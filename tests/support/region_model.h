@@ -18,6 +18,8 @@
 
 #include <vaspace/vaspace.h>
 
+#include "sys/sys.h"
+
 #define REGION_MODEL_PAGES   256u /* of a region, at most */
 #define REGION_MODEL_REGIONS 8u
 #define REGION_MODEL_OBJECT  512u /* pages of the object that commits map */
@@ -45,6 +47,7 @@ struct region_group {
 
 struct region_book {
 	struct vas_region *region; /* NULL = none */
+	bool claimed; /* by a device: it stays whole */
 	struct region_group *group; /* NULL = no quarantine */
 	uint64_t start;
 	unsigned pages;
@@ -69,6 +72,7 @@ struct region_target {
 	uint32_t flags; /* of region options: VAS_REGION_ bits */
 	uint64_t cache_bytes;
 	unsigned stride; /* everything is compared after so many operations; 0 = 10 */
+	struct vas_sys *sys; /* of the kernel, for what others than the library do; NULL = they do nothing */
 	/* Before everything is compared: looks at the kernel anew. May be NULL. */
 	void (*refresh)(struct region_target *target);
 	/* Fills count pages from start on. */
@@ -99,6 +103,10 @@ uint64_t region_model_run(struct region_target *target, uint64_t count, double s
 
 /* Whether a page was freed and waits still: whoever is inside may look at it. */
 bool region_model_waits(const struct region_book *book, const struct region_page *page);
+
+/* A span for a region: of what the caller mapped, or of a device's own. -errno of the library. */
+int region_span_adopt(struct region_model *model, uint64_t size, void **start);
+int region_span_claim(struct region_model *model, uint64_t size, void **start);
 
 /* One random operation, and the comparison of its result. */
 bool region_model_step(struct region_model *model);

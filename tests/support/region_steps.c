@@ -125,6 +125,7 @@ static void wait_pages(struct region_model *model, struct region_book *book, uns
 static bool create(struct region_model *model, struct region_book *book)
 {
 	unsigned pages = 32 + (unsigned)below(model, REGION_MODEL_PAGES - 31);
+	uint64_t size = pages * model->target->page, kind = model->target->sys ? below(model, 6) : 0;
 	struct region_view first;
 	struct vas_region_stats stats = { .size = sizeof(stats) };
 	int err;
@@ -133,9 +134,16 @@ static bool create(struct region_model *model, struct region_book *book)
 	opts.flags = model->target->flags;
 	opts.cache_bytes = model->target->cache_bytes;
 	opts.seed = below(model, UINT64_MAX);
-	err = vas_region_create(pages * model->target->page, &opts, &book->region);
+	book->claimed = kind == 5;
+	err = kind < 4 ? 0 : kind == 4 ? region_span_adopt(model, size, &opts.start) :
+			  region_span_claim(model, size, &opts.start);
 	if (err == -ENOMEM && model->target->limited)
 		return true;
+	if (err)
+		return wrong(model, kind == 4 ? "adopt" : "claim", err, 0);
+	err = vas_region_create(opts.start ? 0 : size, &opts, &book->region);
+	if (err == -ENOMEM && model->target->limited)
+		return opts.start && vas_release(opts.start, NULL) ? wrong(model, "release", 0, 0) : true;
 	if (!err)
 		err = group_make(model, book);
 	if (err || vas_region_stats(book->region, &stats))
@@ -149,6 +157,18 @@ static bool create(struct region_model *model, struct region_book *book)
 	model->target->view(model->target, book->start, &first, 1);
 	return book->pages == pages && first.mapped && first.prot == 0 ? true :
 	       wrong(model, "a new region's pages", book->pages, pages);
+}
+
+/* What is owned is not adopted, and what a region uses not disowned. */
+static bool step_adopt(struct region_model *model, struct region_book *book)
+{
+	int err = vas_adopt(pointer_to(model, book, (unsigned)below(model, book->pages)),
+			    model->target->page, NULL);
+
+	if (err != -EEXIST)
+		return wrong(model, "adopt what is owned", err, -EEXIST);
+	err = vas_disown(pointer_to(model, book, 0));
+	return err == -EBUSY ? true : wrong(model, "disown what is used", err, -EBUSY);
 }
 
 static bool step_destroy(struct region_model *model, struct region_book *book)
@@ -663,6 +683,8 @@ static bool step_split_region(struct region_model *model, struct region_book *bo
 		return true;
 	waits = book->page[at].waited && book->page[at].waited == book->page[at - 1].waited;
 	err = vas_region_split(book->region, pointer_to(model, book, at), &upper->region);
+	if (book->claimed)
+		return err == -EOPNOTSUPP ? true : wrong(model, "a device's region cut", err, -EOPNOTSUPP);
 	if (book->page[at].block && book->page[at].block == book->page[at - 1].block)
 		return err == -EINVAL ? true : wrong(model, "a cut through a block", err, -EINVAL);
 	if (waits && !err && region_model_waits(book, &book->page[at]))
@@ -679,6 +701,7 @@ static bool step_split_region(struct region_model *model, struct region_book *bo
 	upper->pages = book->pages - at;
 	memcpy(upper->page, book->page + at, upper->pages * sizeof(upper->page[0]));
 	book->pages = at;
+	upper->claimed = false;
 	upper->group = book->group;
 	if (upper->group)
 		upper->group->books++;
@@ -695,6 +718,8 @@ static bool step_merge_regions(struct region_model *model, struct region_book *b
 		    book->pages + upper->pages > REGION_MODEL_PAGES)
 			continue;
 		err = vas_region_merge(book->region, upper->region);
+		if (book->group == upper->group && (book->claimed || upper->claimed))
+			return err == -EOPNOTSUPP ? true : wrong(model, "a device's regions", err, -EOPNOTSUPP);
 		if (book->group != upper->group)
 			return err == -EINVAL ? true : wrong(model, "of other threads", err, -EINVAL);
 		if (err)
@@ -716,11 +741,12 @@ static const struct {
 	bool (*step)(struct region_model *model, struct region_book *book);
 } steps[] = {
 	{ 210, step_alloc },	   { 40, step_alloc_exact }, { 180, step_free },
-	{ 30, step_bad_free },	   { 180, step_commit },     { 70, step_decommit },
+	{ 30, step_bad_free },	   { 176, step_commit },     { 70, step_decommit },
 	{ 50, step_protect },	   { 30, step_guard },	     { 20, step_unguard },
 	{ 40, step_write },	   { 50, step_resize },	     { 20, step_split_block },
 	{ 20, step_merge_blocks }, { 8, step_split_region }, { 8, step_merge_regions },
 	{ 4, step_destroy },	   { 30, step_enter },	     { 10, step_tick },
+	{ 4, step_adopt },
 };
 
 bool region_model_step(struct region_model *model)
