@@ -27,7 +27,7 @@ struct vas_block_chunk_note {
 	uint64_t size;
 };
 
-/* Which chunks there are. A list fills a node: the first of the chunk that it notes first. */
+/* Which chunks there are. A list fills a node, in the chunk that it notes first. */
 struct vas_block_chunk_list {
 	struct vas_block_chunk_list *next;
 	uint64_t count;
@@ -38,7 +38,7 @@ struct vas_block_pool {
 	struct vas_blocks_support support;
 	uint32_t lock;
 	struct vas_block_spares free; /* cut, and nobody's */
-	char *uncut; /* what is left of the last chunk, in whole nodes */
+	char *uncut; /* what is left of the last chunk; aligned to 64 */
 	uint64_t uncut_size;
 	uint64_t books; /* bytes taken from support, the first chunk too */
 	struct vas_block_chunk_list *lists; /* I: NULL, or the newest; only that one has room */

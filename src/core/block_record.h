@@ -5,7 +5,7 @@
  * be another block, or none, which its word tells. See block_record.c.
  *
  * Concurrency: at and the functions of one record need no lock. Lists are their owner's, who holds
- * its own lock; fill takes the records' lock, through support, and may be called with others held.
+ * its own lock; fill and trim take the records' lock, through support, and may be called with others held.
  */
 #ifndef VAS_CORE_BLOCK_RECORD_H
 #define VAS_CORE_BLOCK_RECORD_H
@@ -92,29 +92,37 @@ static inline void vas_block_record_set(struct vas_block_record *record, uint64_
 
 #define VAS_BLOCK_RECORD_PAGE 256u /* records in a page, by number */
 
-struct vas_block_records {
-	uint64_t directory; /* atomic: the address of the pages' addresses, each atomic */
-	uint64_t first; /* atomic; the directory while there is one page */
-	struct vas_block_pool *pool;
-	uint32_t lock;
-	uint32_t pages; /* I: at most room */
-	uint32_t room; /* pages that the directory has place for */
-	uint32_t rest_next; /* numbers below rest_end of the last page are nobody's yet */
-	uint32_t rest_end;
-};
-
 /* Free records of one owner, linked. All zeroes is an empty list. */
 struct vas_block_record_list {
 	uint32_t first; /* 0 = none */
 	uint32_t count;
 };
 
-/* No memory is taken before the first fill. */
+struct vas_block_records {
+	uint64_t directory; /* atomic: the address of the pages' addresses, each atomic */
+	uint64_t first; /* atomic; the directory while there is one page */
+	struct vas_block_pool *pool;
+	struct vas_block_record_list free; /* for all */
+	uint32_t lock;
+	uint32_t pages; /* I: at most room */
+	uint32_t room; /* pages that the directory has place for */
+	uint32_t
+		fresh; /* of the last page's numbers these were never handed out: [fresh, fresh_end) */
+	uint32_t fresh_end;
+};
+
+/* No memory is taken before the first fill. It stays where it is. */
 void vas_block_records_init(struct vas_block_records *records, struct vas_block_pool *pool);
-/* Sees to it that list has count free records at least. -ENOMEM: it has what it had. */
+/*
+ * Sees to it that list has count free records at least; adds a few more if that is easy. -ENOMEM: it
+ * has what it had.
+ */
 int vas_block_records_fill(struct vas_block_records *records, struct vas_block_record_list *list,
 			   uint32_t count);
-/* Every invariant of a list that no one changes meanwhile; for tests. */
+/* Takes from list what it has above count, for other owners. */
+void vas_block_records_trim(struct vas_block_records *records, struct vas_block_record_list *list,
+			    uint32_t count);
+/* Every invariant of the records and of a list, while nobody changes them. */
 bool vas_block_records_check(const struct vas_block_records *records,
 			     const struct vas_block_record_list *list);
 

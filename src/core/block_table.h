@@ -3,8 +3,12 @@
  * Which record belongs to a start: a hash table from granules of one zone to record
  * numbers that is read without a lock. See block_table.c.
  *
- * Bounds: find reads one line of 64 bytes as a rule, and of a page (64 lines) no more than all; the same
- * for insert and remove. prepare cuts a page in two now and then.
+ * Bounds: find, insert and remove as those of block_page.h, with a page of 64 lines. prepare now and then
+ * moves the entries of a part of a page, at most 448, and much more rarely copies a directory of
+ * 8 bytes a slot, 7 slots a page or so.
+ *
+ * Memory: 13 to 15 bytes a key, from a few hundred keys on; 512 bytes up to 56 keys, nothing without any.
+ * It is not given back when keys go.
  *
  * Concurrency: find needs no lock. While somebody changes the table it may miss a key that is
  * there all the time, and may answer the record of a key that is gone; so who finds nothing looks again
@@ -18,30 +22,13 @@
 #include <stdint.h>
 
 #include "core/block_atomic.h"
+#include "core/block_page.h"
 #include "core/block_pool.h"
 
-#define VAS_BLOCK_KEY_MOST UINT32_C(0x7fffffff)
-
-#define VAS_BLOCK_LINE_ENTRIES 7u
-#define VAS_BLOCK_TABLE_LINES  64u /* of a page */
-#define VAS_BLOCK_TABLE_FEW    8u /* of a table's first page, which is a node */
-
-/* Entries whose key belongs here, or those for which their own line had no place. */
-struct vas_block_line {
-	/* Atomic; record << 32 | 1 << 31 | key; 0 = free. */
-	uint64_t entry[VAS_BLOCK_LINE_ENTRIES];
-	/*
-	 * Atomic; where this line's keys are that stand in others: seven times nine bits, the first
-	 * ones in use, of line * 8 + entry + 1; the top bit: more of them, anywhere in the page.
-	 */
-	uint64_t away;
-};
-
+/* It stays where it is. */
 struct vas_block_table {
-	/* Atomic: address of the slots | 63 - log2 of their number. */
-	uint64_t directory;
-	/* Atomic; the slot while there is one: address of the page | 32 - log2 of its lines. */
-	uint64_t slot;
+	uint64_t slot; /* atomic; the word of the only page, while the directory is this */
+	uint64_t directory; /* atomic; address of the slots | 63 - log2 of their number */
 	uint32_t count; /* of keys */
 	uint32_t pages; /* in use */
 } __attribute__((aligned(64)));
@@ -50,7 +37,7 @@ struct vas_block_table {
 void vas_block_table_init(struct vas_block_table *table);
 /*
  * Sees to it that an insert of key, if it comes next, finds place; takes memory from spares and pool.
- * -ENOMEM: the keys are as they were.
+ * Key: at most VAS_BLOCK_KEY_MOST. -ENOMEM: the keys are as they were.
  */
 int vas_block_table_prepare(struct vas_block_table *table, struct vas_block_pool *pool,
 			    struct vas_block_spares *spares, uint32_t key);
@@ -61,49 +48,20 @@ uint32_t vas_block_table_remove(struct vas_block_table *table, uint32_t key);
 /* Every invariant. */
 bool vas_block_table_check(const struct vas_block_table *table);
 
-/* What find does when a key is not in its own line; 0: it is nowhere. */
-uint32_t vas_block_table_find_away(const struct vas_block_line *page, uint64_t away,
-				   uint32_t entry);
-
-/* Keys that differ by large powers of two, or by any stride, go to different slots... */
-static inline uint64_t vas_block_table_hash(uint32_t key)
+/* The slot of a key, in the directory of that word. */
+static inline uint64_t *vas_block_table_slot(uint64_t directory, uint32_t key)
 {
-	return (uint64_t)key * UINT64_C(0x9e3779b97f4a7c15);
-}
+	uint64_t *slots = (uint64_t *)(uintptr_t)(directory & ~UINT64_C(63));
 
-/* ...and of the keys of one page to different lines. Shift: 32 - log2 of the lines. */
-static inline uint32_t vas_block_table_line(uint32_t key, uint32_t shift)
-{
-	return (key * UINT32_C(0x85ebca6b)) >> (shift & 31);
-}
-
-/* The slot of a key, given the directory's word. */
-static inline const uint64_t *vas_block_table_slot(uint64_t directory, uint32_t key)
-{
-	const uint64_t *slots = (const uint64_t *)(uintptr_t)(directory & ~UINT64_C(63));
-
-	return slots + (vas_block_table_hash(key) >> 1 >> (directory & 63));
+	return slots + (vas_block_hash(key) >> (directory & 63));
 }
 
 /* The record of key, a number that was handed out; 0: there is none. Without a lock as said above. */
 static inline uint32_t vas_block_table_find(const struct vas_block_table *table, uint32_t key)
 {
-	uint64_t slot =
-		vas_block_load(vas_block_table_slot(vas_block_load(&table->directory), key));
-	const struct vas_block_line *page =
-		(const struct vas_block_line *)(uintptr_t)(slot & ~UINT64_C(63));
-	const struct vas_block_line *line = &page[vas_block_table_line(key, (uint32_t)slot)];
-	uint32_t wanted = key | UINT32_C(1) << 31;
-	uint64_t away;
+	uint64_t directory = vas_block_load(&table->directory);
 
-	for (uint32_t i = 0; i < VAS_BLOCK_LINE_ENTRIES; i++) {
-		uint64_t entry = vas_block_load(&line->entry[i]);
-
-		if ((uint32_t)entry == wanted)
-			return (uint32_t)(entry >> 32);
-	}
-	away = vas_block_load(&line->away);
-	return away ? vas_block_table_find_away(page, away, wanted) : 0;
+	return vas_block_page_find(vas_block_load(vas_block_table_slot(directory, key)), key);
 }
 
 #endif

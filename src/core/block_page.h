@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A page of a table of starts: lines of entries, each a key and its record's number in one word. See
+ * block_page.c.
+ *
+ * Bounds: find, put and remove touch one line of 64 bytes as a rule, two where an entry stands
+ * away from its line, all lines of the page at the worst. Everything else goes over the page.
+ *
+ * Concurrency: find needs no lock, and may be wrong while somebody changes the page, as block_table.h
+ * says. Everything else is for one writer at a time.
+ */
+#ifndef VAS_CORE_BLOCK_PAGE_H
+#define VAS_CORE_BLOCK_PAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/assert.h"
+#include "core/block_atomic.h"
+
+#define VAS_BLOCK_KEY_MOST     UINT32_C(0x7fffffff)
+#define VAS_BLOCK_LINE_ENTRIES 7u
+/* A test makes them smaller: powers of two, FEW at least 2 and below LINES. */
+#ifndef VAS_BLOCK_PAGE_LINES
+#define VAS_BLOCK_PAGE_LINES 64u
+#define VAS_BLOCK_PAGE_FEW   8u /* of a page that is a node */
+#endif
+#define VAS_BLOCK_PAGE_NEAR 8u /* lines, the own one first, in which an entry is put if it can be */
+#define VAS_BLOCK_AWAY_MORE (UINT64_C(1) << 63)
+
+/* Entries whose key belongs here, and some for which their own line had no place. */
+struct vas_block_line {
+	/* Atomic; record << 32 | 1 << 31 | key; 0 = free. */
+	uint64_t entry[VAS_BLOCK_LINE_ENTRIES];
+	/*
+	 * Atomic; the places where this line's entries stand that are in others: seven times nine bits,
+	 * the lower ones in use; MORE: of them, anywhere in the page.
+	 */
+	uint64_t away;
+};
+
+/* A page as its writer sees it; places are numbered line * 8 + entry + 1. */
+struct vas_block_page {
+	struct vas_block_line *line;
+	uint32_t shift; /* 32 - log2 of the lines */
+	uint32_t mask; /* lines - 1 */
+};
+
+/* The keys with begin <= vas_block_hash(key) < end. */
+struct vas_block_range {
+	uint64_t begin;
+	uint64_t end;
+};
+
+#define VAS_BLOCK_HASH_END (UINT64_C(1) << 63)
+
+/* Chooses the page. Keys that differ by large powers of two, or by any stride, are spread evenly. */
+static inline uint64_t vas_block_hash(uint32_t key)
+{
+	return (uint64_t)key * UINT64_C(0x9e3779b97f4a7c15) >> 1;
+}
+
+/* Chooses the line: another hash, or the keys of one page would crowd. */
+static inline uint32_t vas_block_page_home(uint32_t key, uint32_t shift)
+{
+	return (key * UINT32_C(0xc2b2ae35)) >> (shift & 31);
+}
+
+/* The word by which a table knows a page: its address | 32 - log2 of its lines. */
+static inline uint64_t vas_block_page_word(const struct vas_block_line *line, uint32_t lines)
+{
+	return (uintptr_t)line | (32 - (uint32_t)__builtin_ctz(lines));
+}
+
+static inline struct vas_block_page vas_block_page_of(uint64_t word)
+{
+	uint32_t shift = (uint32_t)(word & 63);
+
+	return (struct vas_block_page){
+		.line = (struct vas_block_line *)(uintptr_t)(word & ~UINT64_C(63)),
+		.shift = shift,
+		.mask = (1u << (32 - shift)) - 1,
+	};
+}
+
+static inline uint32_t vas_block_page_most(const struct vas_block_page *page)
+{
+	return (page->mask + 1) * VAS_BLOCK_LINE_ENTRIES;
+}
+
+/* What find does when a key is not in its own line. */
+uint32_t vas_block_page_find_away(uint64_t word, uint64_t away, uint32_t key);
+
+/* The record of key; 0: there is none. */
+static inline uint32_t vas_block_page_find(uint64_t word, uint32_t key)
+{
+	const struct vas_block_line *lines =
+		(const struct vas_block_line *)(uintptr_t)(word & ~UINT64_C(63));
+	const struct vas_block_line *line = &lines[vas_block_page_home(key, (uint32_t)word)];
+	uint32_t wanted = key | UINT32_C(1) << 31;
+	uint64_t found = 0, other = 0, away;
+
+	/* Without branches, which could not be foretold; in two chains, which run side by side. */
+#pragma GCC unroll 3
+	for (uint32_t i = 0; i < 3; i++) {
+		uint64_t entry = vas_block_load(&line->entry[i]);
+
+		found = (uint32_t)entry == wanted ? entry : found;
+	}
+#pragma GCC unroll 4
+	for (uint32_t i = 3; i < VAS_BLOCK_LINE_ENTRIES; i++) {
+		uint64_t entry = vas_block_load(&line->entry[i]);
+
+		other = (uint32_t)entry == wanted ? entry : other;
+	}
+	/* Both, if it moves from one to the other just now: then they are the same. */
+	if (found | other)
+		return (uint32_t)((found | other) >> 32);
+	away = vas_block_load(&line->away);
+	return away ? vas_block_page_find_away(word, away, key) : 0;
+}
+
+/* The lowest free entry of a line, or ENTRIES. */
+static inline uint32_t vas_block_line_free(const struct vas_block_line *line)
+{
+	uint32_t free = VAS_BLOCK_LINE_ENTRIES;
+
+#pragma GCC unroll 7
+	for (uint32_t i = VAS_BLOCK_LINE_ENTRIES; i-- > 0;)
+		free = line->entry[i] == 0 ? i : free;
+	return free;
+}
+
+/* An empty page of so many lines in memory; its word. */
+uint64_t vas_block_page_make(void *memory, uint32_t lines);
+/* Whether a key finds a place near its line. */
+bool vas_block_page_has_near(const struct vas_block_page *page, uint32_t key);
+/* I: there is a place. */
+void vas_block_page_put(const struct vas_block_page *page, uint32_t key, uint32_t record);
+/* The record that key had; 0: it is not there. */
+uint32_t vas_block_page_remove(const struct vas_block_page *page, uint32_t key);
+/* The entries of a range. */
+uint32_t vas_block_page_count(const struct vas_block_page *page,
+			      const struct vas_block_range *range);
+/* Puts the entries of a range into page too. I: there are places. */
+void vas_block_page_copy(const struct vas_block_page *page, const struct vas_block_page *from,
+			 const struct vas_block_range *range);
+/* Removes the entries of a range, and lets those that are away come home. */
+void vas_block_page_purge(const struct vas_block_page *page, const struct vas_block_range *range);
+/* Every invariant; all entries are of the range, and each is found. */
+bool vas_block_page_check(uint64_t word, const struct vas_block_range *range);
+
+#endif
