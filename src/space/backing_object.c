@@ -122,7 +122,7 @@ static int object_discard(const struct vas_backing *backing, struct vas_sys *sys
 
 	if (backing->flags & VAS_COMMIT_PUNCH) {
 		err = VAS_CALL(sys, advise, start, size, MADV_REMOVE);
-		if (err == -EACCES || err == -EINVAL || err == -EPERM)
+		if (err == -EACCES || err == -EINVAL || err == -EPERM || err == -ENOSYS)
 			err = object_punch(backing, sys, range);
 		return (int)err;
 	}

@@ -88,6 +88,7 @@ static void no_descriptors(void *arg)
 	ignore_leaks();
 	if (*later)
 		workout("");
+	workout_prepare();
 	setrlimit(RLIMIT_NOFILE, &none);
 	workout("lowest=0|ENOSPC open=EMFILE read=- gaps=- at=- find=- check=EMFILE");
 }
@@ -150,9 +151,10 @@ static void few_addresses(void *arg)
 	is_err(vas_release(vas_span_pointer(span), NULL), 0, "released");
 }
 
-#define NOTHING                                                                                    \
-	"reserve=ENOMEM commit=- protect=- guard=- decommit=- region=ENOMEM recipe=ENOMEM lowest=ENOMEM near=ENOMEM taken=-|ENOMEM "          \
-	"open=ENOMEM read=- gaps=- at=- find=- check=- release=-"
+#define NO_SPAN                                                                                    \
+	"reserve=ENOMEM commit=- protect=- guard=- decommit=- region=ENOMEM object=ENOMEM "        \
+	"policy=ENOMEM fork=ENOMEM join=ENOMEM recipe=ENOMEM lowest=ENOMEM near=ENOMEM "           \
+	"open=ENOMEM read=- gaps=- at=- find=- check=- release=- "
 
 static void no_addresses(void *arg)
 {
@@ -163,9 +165,7 @@ static void no_addresses(void *arg)
 		workout("");
 	limit_addresses(0);
 	/* What was kept from before serves small requests. */
-	workout(*later ? "reserve=ENOMEM commit=- protect=- guard=- decommit=- region=ENOMEM recipe=ENOMEM lowest=ENOMEM near=ENOMEM "
-			 "taken=EEXIST|ENOMEM|0 open=ENOMEM read=- gaps=- at=- find=- check=- release=-"
-		       : "window=ENOMEM " NOTHING);
+	workout(*later ? NO_SPAN "taken=EEXIST|ENOMEM|0" : "window=ENOMEM " NO_SPAN "taken=-|ENOMEM");
 }
 
 /* --- RLIMIT_DATA --- */

@@ -21,12 +21,15 @@
 
 /* When nothing can be mapped. E stands for the error that the sandbox answers. */
 #define NO_MAP                                                                                     \
-	"reserve=E commit=- protect=- guard=- decommit=- region=E recipe=E lowest=E near=E taken=E open=E read=- gaps=- at=- find=- "    \
+	"reserve=E commit=- protect=- guard=- decommit=- region=E object=E policy=E fork=E join=E recipe=E "           \
+	"lowest=E near=E taken=E open=E read=- gaps=- at=- find=- "                                \
 	"check=- release=-"
 /* A span is held rather than released. */
-#define NO_UNMAP "release=EBUSY"
+#define NO_UNMAP "release=EBUSY object=EBUSY"
 /* Recipes are put on by madvise and finished by mprotect. */
 #define NO_RECIPE "recipe=E"
+/* A policy is put on before the pages are opened. */
+#define NO_PROTECT "protect=E policy=E fork=ENOMEM " NO_RECIPE
 /* Blind probes find a place, or they do not: then each that was tried was taken. */
 #define NO_OPEN "lowest=0|ENOSPC open=E read=- gaps=- at=- find=- check=E"
 /* Queries still work, where the kernel has them. */
@@ -38,36 +41,43 @@ static const struct denied {
 	int number;
 	const char *first; /* what differs from "works" when denied before the first call */
 	const char *later; /* the same, denied once all was tried */
+	int also; /* a second one; 0 = none */
 } table[] = {
-	{ "mmap", SYS_mmap, "window=E " NO_MAP, NO_MAP },
+	{ "mmap", SYS_mmap, "window=E " NO_MAP, NO_MAP, 0 },
 	/*
 	 * Whether MAP_FIXED_NOREPLACE works cannot be found out then. A hint that is
 	 * not taken leaves memory elsewhere, which is held: shortage.
 	 */
 	{ "munmap", SYS_munmap, NO_UNMAP " recipe=0|ENOMEM lowest=0|ENOMEM near=0|ENOMEM taken=ENOMEM",
-	  NO_UNMAP },
-	{ "mprotect", SYS_mprotect, "protect=E " NO_RECIPE, "protect=E " NO_RECIPE },
-	{ "madvise", SYS_madvise, NO_RECIPE, NO_RECIPE },
-	{ "msync", SYS_msync, "", "" },
-	{ "openat", SYS_openat, NO_OPEN, NO_OPEN },
-	{ "read", SYS_read, NO_READ, NO_READ },
-	{ "close", SYS_close, "", "" },
-	{ "ioctl", SYS_ioctl, "", "" },
-	{ "prctl", SYS_prctl, "", "" },
-	{ "brk", SYS_brk, "", "" },
-	{ "prlimit64", SYS_prlimit64, "", "" },
-	{ "futex", SYS_futex, "", "" },
-	{ "lseek", SYS_lseek, NO_SEEK, NO_SEEK },
-	{ "sched_yield", SYS_sched_yield, "", "" },
-	{ "mbind", SYS_mbind, "", "" },
-	{ "mremap", SYS_mremap, "", "" },
-	{ "fstat", SYS_fstat, "", "" },
-	{ "fallocate", SYS_fallocate, "", "" },
-	{ "memfd_create", SYS_memfd_create, "", "" },
-	{ "gettid", SYS_gettid, "", "" },
-	{ "tgkill", SYS_tgkill, "", "" },
-	{ "rt_sigprocmask", SYS_rt_sigprocmask, "", "" },
-	{ "rt_sigtimedwait", SYS_rt_sigtimedwait, "", "" },
+	  NO_UNMAP, 0 },
+	{ "mprotect", SYS_mprotect, NO_PROTECT, NO_PROTECT, 0 },
+	/* Objects get their memory, and lose it, by their descriptors: if that is known before. */
+	{ "madvise", SYS_madvise, NO_RECIPE, "object=0|E " NO_RECIPE, 0 },
+	{ "msync", SYS_msync, "", "", 0 },
+	{ "openat", SYS_openat, NO_OPEN, NO_OPEN, 0 },
+	{ "read", SYS_read, NO_READ, NO_READ, 0 },
+	{ "close", SYS_close, "", "", 0 },
+	{ "ioctl", SYS_ioctl, "", "", 0 },
+	{ "prctl", SYS_prctl, "", "", 0 },
+	{ "brk", SYS_brk, "", "", 0 },
+	{ "prlimit64", SYS_prlimit64, "", "", 0 },
+	{ "futex", SYS_futex, "", "", 0 },
+	{ "lseek", SYS_lseek, NO_SEEK, NO_SEEK, 0 },
+	{ "sched_yield", SYS_sched_yield, "", "", 0 },
+	{ "mbind", SYS_mbind, "policy=E", "policy=E", 0 },
+	/* The span is there in the child, with nothing in it. */
+	{ "mremap", SYS_mremap, "fork=ENOMEM", "fork=ENOMEM", 0 },
+	{ "fstat", SYS_fstat, "object=E fork=E", "object=E fork=E", 0 },
+	{ "fallocate", SYS_fallocate, "", "", 0 },
+	{ "madvise and fallocate", SYS_fallocate, "object=E " NO_RECIPE, "object=E " NO_RECIPE,
+	  SYS_madvise },
+	{ "madvise and rt_sigprocmask", SYS_rt_sigprocmask, NO_RECIPE, "object=E " NO_RECIPE,
+	  SYS_madvise },
+	{ "memfd_create", SYS_memfd_create, "", "", 0 },
+	{ "gettid", SYS_gettid, "join=E", "join=E", 0 },
+	{ "tgkill", SYS_tgkill, "", "", 0 },
+	{ "rt_sigprocmask", SYS_rt_sigprocmask, "", "", 0 },
+	{ "rt_sigtimedwait", SYS_rt_sigtimedwait, "", "", 0 },
 };
 
 struct how {
@@ -99,7 +109,8 @@ static void denied_case(void *arg)
 	tap_ignore_leaks(TAP_LEAK_FDS | TAP_LEAK_HEAP | TAP_LEAK_VMAS);
 	if (how->later)
 		workout("");
-	if (!workout_deny(how->denied->number, how->error))
+	if (!workout_deny(how->denied->number, how->error) ||
+	    (how->denied->also && !workout_deny(how->denied->also, how->error)))
 		tap_skip_all("no-seccomp", "this kernel has no seccomp filters");
 	name_error(how->later ? how->denied->later : how->denied->first, how->error, expected,
 		   sizeof(expected));

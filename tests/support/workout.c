@@ -12,10 +12,13 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <vaspace/vaspace.h>
@@ -27,15 +30,20 @@
 
 static const char *const names[WORKOUT_STEPS] = {
 	"window", "probes", "reserve", "commit", "protect", "guard", "decommit", "region",
-	"recipe", "lowest", "near",	"taken",
+	"object", "policy", "fork", "join", "recipe", "lowest", "near",	"taken",
 	"open",	  "read",   "gaps",    "at",	 "find",   "check",  "explain", "release",
 };
 
 /* Pages that somebody else owns: some of them where claims are likely. */
 static unsigned char *stamps[STAMPS];
+/* The caller's object, of 16 pages: made before anything is denied. */
+static int object = -1;
 
 static void stamp(uint64_t page)
 {
+	object = memfd_create("workout", MFD_CLOEXEC);
+	if (object < 0 || ftruncate(object, (off_t)(16 * page)))
+		tap_bail("no object: %m");
 	for (unsigned int i = 0; i < STAMPS; i++) {
 		stamps[i] = mmap((void *)(uintptr_t)((16ull << 30) + i * 64 * page), 16 * page,
 				 PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -128,6 +136,139 @@ static int try_region(uint64_t page)
 	return err ? err : closed;
 }
 
+static int commit_object(struct vas_span span, uint64_t page, uint32_t flags)
+{
+	VAS_OPTS(vas_commit_opts, opts);
+	opts.flags = VAS_COMMIT_SHARED | VAS_COMMIT_PUNCH | flags;
+	opts.fd = object;
+	return vas_commit(vas_span_pointer(span), 4 * page, &opts);
+}
+
+/* What was given back reads as zeroes when it is there again. */
+static int try_object(uint64_t page)
+{
+	enum vas_retired state = VAS_RETIRED_HELD;
+	struct vas_span span;
+	char *memory;
+	int err, closed;
+
+	err = vas_reserve(16 * page, NULL, &span);
+	if (err)
+		return err;
+	memory = vas_span_pointer(span);
+	err = commit_object(span, page, VAS_COMMIT_POPULATE);
+	if (!err) {
+		memset(memory, 0x66, 4 * page);
+		err = vas_decommit(memory, 4 * page, &state);
+		if (!err && state != VAS_RETIRED_GONE)
+			err = -EBUSY;
+	}
+	if (!err)
+		err = commit_object(span, page, 0);
+	if (!err && (memory[0] || memory[4 * page - 1]))
+		err = -EILSEQ;
+	closed = vas_release(memory, &state);
+	if (!closed && state != VAS_RETIRED_GONE)
+		closed = -EBUSY;
+	return err ? err : closed;
+}
+
+static int try_policy(uint64_t page)
+{
+	struct vas_policy policy = { .size = sizeof(policy), .mode = VAS_POLICY_LOCAL };
+	struct vas_span span;
+	int err;
+
+	VAS_OPTS(vas_reserve_opts, opts);
+	opts.policy = &policy;
+	err = vas_reserve(16 * page, &opts, &span);
+	if (err)
+		return err;
+	err = commit_parts(span, page);
+	if (vas_release(vas_span_pointer(span), NULL))
+		err = -EILSEQ;
+	return err;
+}
+
+/* In a child: the parent's object is as it was, and the copy is one. */
+static int child_copy(struct vas_span span)
+{
+	char *memory = vas_span_pointer(span), byte;
+	int err = vas_fork_child();
+
+	if (err)
+		return err;
+	if (*memory != 0x66)
+		return -EILSEQ;
+	*memory = 0x67;
+	return pread(object, &byte, 1, 0) == 1 && byte == 0x66 ? 0 : -EILSEQ;
+}
+
+static int try_fork(uint64_t page)
+{
+	struct vas_span span;
+	int err, status = -1;
+	pid_t child;
+
+	VAS_OPTS(vas_reserve_opts, opts);
+	opts.fork = VAS_FORK_COPY;
+	err = vas_reserve(16 * page, &opts, &span);
+	if (err)
+		return err;
+	err = commit_object(span, page, 0);
+	if (!err) {
+		memset(vas_span_pointer(span), 0x66, 4 * page);
+		vas_fork_prepare();
+		child = (pid_t)syscall(SYS_clone, (long)SIGCHLD, 0L, 0L, 0L, 0L);
+		if (child == 0)
+			_exit(-child_copy(span));
+		vas_fork_parent();
+		if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status))
+			err = -ECHILD;
+		else
+			err = -WEXITSTATUS(status);
+	}
+	if (vas_release(vas_span_pointer(span), NULL))
+		err = -EILSEQ;
+	return err;
+}
+
+static int try_waiting(struct vas_region *region, struct vas_region_thread *thread, uint64_t page)
+{
+	struct vas_region_stats stats = { .size = sizeof(stats) };
+	struct vas_block block;
+	int err;
+
+	vas_region_enter(thread);
+	err = vas_region_alloc(region, page, NULL, &block);
+	err = err ? err : vas_region_free(region, block.start, NULL);
+	err = err ? err : vas_region_trim(region, UINT64_MAX, NULL);
+	err = err ? err : vas_region_stats(region, &stats);
+	vas_region_leave(thread);
+	if (!err && stats.waiting != page)
+		err = -EILSEQ;
+	err = err ? err : vas_region_trim(region, UINT64_MAX, NULL);
+	err = err ? err : vas_region_stats(region, &stats);
+	return err ? err : stats.waiting ? -EILSEQ : 0;
+}
+
+static int try_join(uint64_t page)
+{
+	struct vas_region_thread *thread;
+	struct vas_region *region;
+	int err, closed;
+
+	VAS_OPTS(vas_region_opts, opts);
+	opts.flags = VAS_REGION_QUARANTINE;
+	err = vas_region_create(16 * page, &opts, &region);
+	if (err)
+		return err;
+	err = vas_region_join(region, &thread);
+	err = err ? err : try_waiting(region, thread, page);
+	closed = vas_region_destroy(region, NULL);
+	return err ? err : closed;
+}
+
 static int try_probes(void)
 {
 	struct vas_probe_info info = { .size = sizeof(info) };
@@ -153,6 +294,10 @@ static void try_spans(int *got, uint64_t page)
 	if (good[0] && !got[WORKOUT_COMMIT])
 		try_memory(got, spans[0], page);
 	got[WORKOUT_REGION] = try_region(page);
+	got[WORKOUT_OBJECT] = try_object(page);
+	got[WORKOUT_POLICY] = try_policy(page);
+	got[WORKOUT_FORK] = try_fork(page);
+	got[WORKOUT_JOIN] = try_join(page);
 	got[WORKOUT_RECIPE] = reserve_at(VAS_PLACE_HIGH, 0,
 					 VAS_RESERVE_NODUMP | VAS_RESERVE_NOFORK, &spans[1]);
 	good[1] = got[WORKOUT_RECIPE] == 0;
@@ -241,6 +386,12 @@ static bool as_expected(const char *expected, const char *step, int got)
 	return false;
 }
 
+void workout_prepare(void)
+{
+	if (!stamps[0])
+		stamp((uint64_t)sysconf(_SC_PAGESIZE));
+}
+
 void workout(const char *expected)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -249,8 +400,7 @@ void workout(const char *expected)
 
 	for (unsigned int i = 0; i < WORKOUT_STEPS; i++)
 		got[i] = NOT_REACHED;
-	if (!stamps[0])
-		stamp(page);
+	workout_prepare();
 	got[WORKOUT_WINDOW] = vas_window_get(&window);
 	got[WORKOUT_PROBES] = try_probes();
 	try_spans(got, page);
@@ -272,7 +422,7 @@ bool workout_deny(int number, int error)
 	};
 	struct sock_fprog program = { sizeof(filter) / sizeof(filter[0]), filter };
 
-	stamp((uint64_t)sysconf(_SC_PAGESIZE));
+	workout_prepare();
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
 	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
 }

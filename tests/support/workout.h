@@ -17,6 +17,10 @@ enum workout_step {
 	WORKOUT_GUARD, /* and guarded, and not */
 	WORKOUT_DECOMMIT, /* and given back */
 	WORKOUT_REGION, /* a block, with memory, freed */
+	WORKOUT_OBJECT, /* an object's pages, with their memory, given back and punched out */
+	WORKOUT_POLICY, /* reserved with a memory policy, and committed */
+	WORKOUT_FORK, /* a child's own copy of an object's pages */
+	WORKOUT_JOIN, /* a block waits for a thread that is inside */
 	WORKOUT_RECIPE, /* reserved with a recipe, and committed */
 	WORKOUT_LOWEST, /* the exactly lowest */
 	WORKOUT_NEAR,
@@ -39,6 +43,9 @@ enum workout_step {
  * about; that none was changed is one more point.
  */
 void workout(const char *expected);
+
+/* Makes what the caller has and brings along: before descriptors are denied. */
+void workout_prepare(void);
 
 /* Answers a system call with an error from now on, for good. False: there is no seccomp. */
 bool workout_deny(int number, int error);
