@@ -83,7 +83,9 @@ struct vas_commit_opts {
  *
  * Errors; in each case every page is as it was before the call (at the VMA limit
  * the kernel can refuse even the undo: then pages of the range are retired as far as vas_decommit
- * tells, read as zeroes if at all, and are tried again by later calls):
+ * tells, read as zeroes if at all, and are tried again by later calls). When POPULATE of a shared
+ * object is refused, an object with PUNCH that held no page at all before the call holds none after it; any other one keeps
+ * the pages that it was given on the way, as zeroes: whether others wrote to them meanwhile cannot be known.
  *  -EINVAL	unaligned start or size, size 0, a range that wraps, unknown bits or bits that
  *		exclude each other; a malformed policy, or one of nodes or a mode that the kernel does not
  *		know; POPULATE of what can only be executed; an offset, start or size that the object's

@@ -213,6 +213,30 @@ static void case_full_files(void *argument)
 	close(fd);
 }
 
+/* What an object held before stays, with PUNCH too: nobody can tell whose the other pages are. */
+static void case_partly_full(void *argument)
+{
+	const uint32_t flags = VAS_COMMIT_SHARED | VAS_COMMIT_PUNCH | VAS_COMMIT_POPULATE;
+	struct scene scene;
+	int fd = open_small();
+	char bytes[2] = "";
+
+	(void)argument;
+	if (!begin(&scene, 4 * MIB))
+		return;
+	if (pwrite(fd, "x", 1, 64 * KIB) != 1)
+		tap_bail("not even a page: %m");
+	is_err(commit(&scene, 4 * MIB, flags, fd), ENOSPC, "more than there is");
+	is_untouched(&scene, "refused");
+	ok(pread(fd, bytes, 1, 64 * KIB) == 1 && bytes[0] == 'x', "what was written is there");
+	ok(pread(fd, bytes, 1, 128 * KIB) == 1 && bytes[0] == 0, "and zeroes where nothing was");
+	fits(&scene, 256 * KIB, flags, fd, "a part that fits");
+	is_err(vas_decommit(vas_span_pointer(scene.span), 256 * KIB, NULL), 0, "freed");
+	ok(pread(fd, bytes, 1, 64 * KIB) == 1 && bytes[0] == 0, "what is freed is punched out");
+	end(&scene);
+	close(fd);
+}
+
 static void set_limit(int resource, uint64_t bytes)
 {
 	struct rlimit limit;
@@ -459,6 +483,7 @@ int main(void)
 	}
 	tap_case("RLIMIT_FSIZE", case_file_limit, NULL, 20);
 	tap_case("a full file system", case_full_files, NULL, 20);
+	tap_case("a full file system and a partly full object", case_partly_full, NULL, 20);
 	run_group();
 	/* Last: others wait for the pool. */
 	if (huge_pool_take(POOL))
