@@ -58,8 +58,32 @@ static void leaf_finish(struct vas_block_leaf *leaf, uint32_t count, uint32_t li
 	leaf->start[count] = limit;
 	for (uint32_t i = count + 1; i < LEAF + 4; i++)
 		leaf->start[i] = VAS_BLOCK_NEVER;
-	for (uint32_t i = count; i < LEAF; i++)
+	for (uint32_t i = count; i < LEAF + 4; i++)
 		leaf->end[i] = VAS_BLOCK_NEVER;
+}
+
+/* Moves what is at index and above up by one. I: not full. */
+static void leaf_open(struct vas_block_leaf *leaf, uint32_t at)
+{
+	uint32_t *start = leaf->start + at, *end = leaf->end + at;
+
+	for (uint32_t i = ((leaf->count - at) & ~3u) + 4; i > 0; i -= 4) {
+		vas_lanes_store(start + i - 3, vas_lanes_load(start + i - 4));
+		vas_lanes_store(end + i - 3, vas_lanes_load(end + i - 4));
+	}
+	leaf->count++;
+}
+
+/* Moves what is above index down by one. */
+static void leaf_close(struct vas_block_leaf *leaf, uint32_t at)
+{
+	uint32_t *start = leaf->start, *end = leaf->end;
+
+	for (uint32_t i = at; i < leaf->count; i += 4) {
+		vas_lanes_store(start + i, vas_lanes_load(start + i + 1));
+		vas_lanes_store(end + i, vas_lanes_load(end + i + 1));
+	}
+	leaf->start[leaf->count--] = VAS_BLOCK_NEVER;
 }
 
 static void inner_finish(struct vas_block_inner *inner, uint32_t count)
@@ -124,14 +148,14 @@ VAS_HOT void vas_block_tree_find(const struct vas_block_tree *tree, uint32_t off
 
 	for (uint32_t level = tree->levels; level-- > 0;) {
 		struct vas_block_inner *inner = node;
-		uint32_t slot = vas_lanes_not_above(inner->key, INNER, offset) - 1;
+		uint32_t slot = vas_block_inner_find(inner, offset);
 
 		place->way[level] = inner;
 		place->slot[level] = slot;
 		node = inner->child[slot];
 	}
 	place->leaf = node;
-	place->index = vas_lanes_not_above(place->leaf->start, LEAF, offset) - 1;
+	place->index = vas_block_leaf_find(place->leaf, offset);
 }
 
 void vas_block_place_down(struct vas_block_place *place, uint32_t level, bool right)
@@ -215,44 +239,59 @@ VAS_HOT static void gap_grew(struct vas_block_tree *tree, const struct vas_block
 	for (uint32_t key = 0; key < ROOMS; key++) {
 		uint32_t room = vas_block_room(gap, tree->mask[key]);
 
-		if (room <= tree->room[key] && tree->levels == 0)
-			continue;
 		for (uint32_t level = 0; level < tree->levels; level++) {
 			uint32_t *known = &place->way[level]->room[key][place->slot[level]];
 
-			if (room <= *known)
-				goto next;
-			*known = room;
+			*known = room > *known ? room : *known;
 		}
-		if (room > tree->room[key])
-			tree->room[key] = room;
-next:;
+		tree->room[key] = room > tree->room[key] ? room : tree->room[key];
 	}
 }
 
-/* A gap below place was this, and became less: that matters where it was the largest. */
-VAS_HOT static void gap_shrank(struct vas_block_tree *tree, const struct vas_block_place *place,
-			       struct vas_block_run gap)
+/* The largest room of a leaf was this, and is less now. */
+VAS_HOT static void room_fell(struct vas_block_tree *tree, const struct vas_block_place *place,
+			      uint32_t key, uint32_t was, uint32_t now)
 {
-	for (uint32_t key = 0; key < ROOMS; key++) {
-		uint32_t was = vas_block_room(gap, tree->mask[key]);
-		uint32_t level = 0, now;
+	for (uint32_t level = 0; level < tree->levels; level++) {
+		uint32_t *rooms = place->way[level]->room[key];
+		uint32_t slot = place->slot[level], others;
 
-		if (was == 0 || (tree->levels > 0 &&
-				 was < place->way[0]->room[key][place->slot[0]]))
-			continue;
-		now = vas_block_leaf_room(place->leaf, tree->mask[key]);
-		for (; level < tree->levels; level++) {
-			uint32_t *known = &place->way[level]->room[key][place->slot[level]];
-
-			if (was < *known || now == was)
-				break;
-			*known = now;
-			now = vas_lanes_largest(place->way[level]->room[key], INNER);
-		}
-		if (level == tree->levels)
-			tree->room[key] = now;
+		if (was < rooms[slot])
+			return;
+		/* Before the store: a load of more than what is being stored has to wait for it. */
+		others = vas_lanes_largest_but(rooms, INNER, slot);
+		rooms[slot] = now;
+		now = others > now ? others : now;
 	}
+	tree->room[key] = now;
+}
+
+/* A part of the gap of place is about to be taken: that matters where it was the largest. */
+VAS_HOT static void gap_shrinks(struct vas_block_tree *tree, const struct vas_block_place *place,
+				struct vas_block_run part)
+{
+	struct vas_block_leaf *leaf = place->leaf;
+	struct vas_block_run gap = vas_block_place_gap(place);
+	struct vas_block_run lower = { gap.start, part.start }, upper = { part.end, gap.end };
+
+	/* What else the leaf has. */
+	leaf->end[place->index] = gap.end;
+	for (uint32_t key = 0; key < ROOMS; key++) {
+		uint32_t mask = tree->mask[key];
+		uint32_t was = vas_block_room(gap, mask), now, half;
+
+		if (was == 0 || was < (tree->levels ? place->way[0]->room[key][place->slot[0]]
+						    : tree->room[key]))
+			continue;
+		now = vas_block_leaf_room(leaf, mask);
+		half = vas_block_room(lower, mask);
+		now = half > now ? half : now;
+		half = vas_block_room(upper, mask);
+		now = half > now ? half : now;
+		if (now != was)
+			room_fell(tree, place, key, was, now);
+	}
+	leaf->end[place->index] = gap.start;
 }
 
 /* Writes what an inner node says of a child: a leaf (levels 0) or an inner node. */
@@ -271,7 +310,7 @@ static void slot_refresh(const struct vas_block_tree *tree, struct vas_block_inn
 
 	inner->key[slot] = child->key[0];
 	for (uint32_t key = 0; key < ROOMS; key++)
-		inner->room[key][slot] = vas_lanes_largest(child->room[key], INNER);
+		inner->room[key][slot] = vas_lanes_largest_but(child->room[key], INNER, INNER);
 }
 
 /* Shape: what nodes give to each other. */
@@ -575,51 +614,34 @@ VAS_HOT void vas_block_tree_insert(struct vas_block_tree *tree, struct vas_block
 				   struct vas_block_run piece)
 {
 	struct vas_block_run gap = vas_block_place_gap(place);
-	struct vas_block_leaf *leaf;
-	uint32_t at, moved;
+	uint32_t at;
 
 	VAS_ASSERT(piece.start >= gap.start && piece.start < piece.end && piece.end <= gap.end);
 	if (place->leaf->count == LEAF)
 		leaf_make_space(tree, place);
-	leaf = place->leaf;
+	gap_shrinks(tree, place, piece);
 	at = place->index + 1;
-	moved = leaf->count - at;
-	memmove(leaf->start + at + 1, leaf->start + at, (moved + 1) * sizeof(leaf->start[0]));
-	memmove(leaf->end + at + 1, leaf->end + at, moved * sizeof(leaf->end[0]));
-	leaf->start[at] = piece.start;
-	leaf->end[at] = piece.end;
-	leaf->count++;
+	leaf_open(place->leaf, at);
+	place->leaf->start[at] = piece.start;
+	place->leaf->end[at] = piece.end;
 	tree->pieces++;
 	tree->used += piece.end - piece.start;
 	count_gaps(tree, gap, piece);
-	gap_shrank(tree, place, gap);
-}
-
-static void leaf_drop(struct vas_block_leaf *leaf, uint32_t at)
-{
-	uint32_t moved = leaf->count - at - 1;
-
-	memmove(leaf->start + at, leaf->start + at + 1, (moved + 1) * sizeof(leaf->start[0]));
-	memmove(leaf->end + at, leaf->end + at + 1, moved * sizeof(leaf->end[0]));
-	leaf->start[leaf->count] = VAS_BLOCK_NEVER;
-	leaf->end[leaf->count - 1] = VAS_BLOCK_NEVER;
-	leaf->count--;
 }
 
 /* The first piece of a leaf goes: the leaf before it gets the granules up to the next one. */
 static struct vas_block_run drop_first(struct vas_block_tree *tree, struct vas_block_place *place)
 {
-	struct vas_block_run gone = vas_block_place_gap(place);
 	struct vas_block_place before = *place;
 	uint32_t level = 0;
 
 	vas_block_tree_prev(tree, &before);
-	leaf_drop(place->leaf, 0);
+	gap_shrinks(tree, place, vas_block_place_gap(place));
+	leaf_close(place->leaf, 0);
 	do
 		place->way[level]->key[place->slot[level]] = place->leaf->start[0];
 	while (place->slot[level] == 0 && ++level < tree->levels);
 	before.leaf->start[before.leaf->count] = place->leaf->start[0];
-	gap_shrank(tree, place, gone);
 	gap_grew(tree, &before, vas_block_place_gap(&before));
 	return vas_block_place_gap(&before);
 }
@@ -633,7 +655,7 @@ VAS_HOT void vas_block_tree_remove(struct vas_block_tree *tree, struct vas_block
 	if (place->index == 0) {
 		gap = drop_first(tree, place);
 	} else {
-		leaf_drop(place->leaf, place->index--);
+		leaf_close(place->leaf, place->index--);
 		gap = vas_block_place_gap(place);
 		gap_grew(tree, place, gap);
 	}
@@ -653,14 +675,14 @@ void vas_block_tree_set_end(struct vas_block_tree *tree, struct vas_block_place 
 	struct vas_block_run gap = vas_block_place_gap(place);
 
 	VAS_ASSERT(piece.start < piece.end && end > piece.start && end <= gap.end);
-	place->leaf->end[place->index] = end;
 	tree->used += end - piece.end;
 	tree->gaps -= (piece.end < gap.end);
 	tree->gaps += (end < gap.end);
 	if (end < piece.end)
 		gap_grew(tree, place, (struct vas_block_run){ end, gap.end });
 	else
-		gap_shrank(tree, place, gap);
+		gap_shrinks(tree, place, (struct vas_block_run){ gap.start, end });
+	place->leaf->end[place->index] = end;
 }
 
 void vas_block_tree_set_limit(struct vas_block_tree *tree, uint32_t limit)
@@ -671,12 +693,12 @@ void vas_block_tree_set_limit(struct vas_block_tree *tree, uint32_t limit)
 	vas_block_tree_last(tree, &place);
 	gap = vas_block_place_gap(&place);
 	VAS_ASSERT(limit >= gap.start && limit > tree->range.start && limit <= VAS_BLOCK_TREE_MOST);
-	place.leaf->start[place.leaf->count] = limit;
 	tree->range.end = limit;
 	tree->gaps -= (gap.start < gap.end);
 	tree->gaps += (gap.start < limit);
 	if (limit > gap.end)
 		gap_grew(tree, &place, (struct vas_block_run){ gap.start, limit });
 	else
-		gap_shrank(tree, &place, gap);
+		gap_shrinks(tree, &place, (struct vas_block_run){ limit, gap.end });
+	place.leaf->start[place.leaf->count] = limit;
 }

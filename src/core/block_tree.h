@@ -33,7 +33,7 @@ struct vas_block_run {
 
 /* A test makes them smaller, for deeper trees. */
 #ifndef VAS_BLOCK_LEAF_MOST
-#define VAS_BLOCK_LEAF_MOST  60u /* pieces in one leaf; of four, and 8 at least */
+#define VAS_BLOCK_LEAF_MOST  56u /* pieces in one leaf; of four, and 8 at least */
 #define VAS_BLOCK_INNER_MOST 20u /* children of one inner node; of four, and 8 at least */
 #endif
 
@@ -46,7 +46,7 @@ struct vas_block_run {
  */
 struct vas_block_leaf {
 	uint32_t start[VAS_BLOCK_LEAF_MOST + 4];
-	uint32_t end[VAS_BLOCK_LEAF_MOST];
+	uint32_t end[VAS_BLOCK_LEAF_MOST + 4];
 	uint32_t count;
 };
 
@@ -128,6 +128,20 @@ void vas_block_tree_set_end(struct vas_block_tree *tree, struct vas_block_place 
 			    uint32_t end);
 /* Moves the end of the range. I: no piece ends above it, and it is above the range's start. */
 void vas_block_tree_set_limit(struct vas_block_tree *tree, uint32_t limit);
+
+/* So many nodes must be spare before so many insertions at either end. O(log n). */
+uint32_t vas_block_tree_wants_run(const struct vas_block_tree *tree, uint32_t pieces);
+/*
+ * Moves the pieces from where upper begins on to upper, which ends where lower does, is all free,
+ * and has the same base; lower ends at its start then. I: no piece crosses that; upper has
+ * spare what wants_run says for as many pieces as lower has. O(m log n) for m that move.
+ */
+void vas_block_tree_cut(struct vas_block_tree *lower, struct vas_block_tree *upper);
+/*
+ * The reverse: lower is both, and upper is cleared. I: lower has spare what wants_run says for
+ * upper's pieces. O(m log n) for m pieces in upper.
+ */
+void vas_block_tree_join(struct vas_block_tree *lower, struct vas_block_tree *upper);
 
 /* Every invariant. O(n). */
 bool vas_block_tree_check(const struct vas_block_tree *tree);

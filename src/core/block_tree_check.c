@@ -49,7 +49,7 @@ static bool leaf_sound(struct walk *walk, const struct vas_block_leaf *leaf, uin
 		walk->at = gap.start;
 		walk->limit = gap.end;
 	}
-	for (uint32_t i = leaf->count; i < VAS_BLOCK_LEAF_MOST; i++)
+	for (uint32_t i = leaf->count; i < VAS_BLOCK_LEAF_MOST + 3; i++)
 		if (leaf->end[i] != VAS_BLOCK_NEVER || leaf->start[i + 1] != VAS_BLOCK_NEVER)
 			return false;
 	return true;

@@ -129,6 +129,18 @@ static bool step_limit(struct world *world)
 	return tree_map_set_limit(&world->map, limit);
 }
 
+static bool step_rare(struct world *world)
+{
+	switch (below(world, 64)) {
+	case 0:
+		return step_limit(world);
+	case 1:
+		return tree_map_cut(&world->map, random_offset(world));
+	default:
+		return true;
+	}
+}
+
 static bool step(struct world *world, uint64_t count)
 {
 	/* The fill swings, so that the tree grows and shrinks. */
@@ -140,7 +152,7 @@ static bool step(struct world *world, uint64_t count)
 	if (kind < 3)
 		return tree_map_look(&world->map, random_offset(world));
 	if (kind == 3)
-		return below(world, 64) || step_limit(world);
+		return step_rare(world);
 	if (kind < 6)
 		return step_insert(world);
 	if ((kind < 26) == (world->map.used < target))

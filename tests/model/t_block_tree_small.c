@@ -8,6 +8,7 @@
 #include "core/block_search.c"
 #include "core/block_tree.c"
 #include "core/block_tree_check.c"
+#include "core/block_tree_cut.c"
 #include "support/tree_map.c"
 
 #include "t_block_tree_model.c"

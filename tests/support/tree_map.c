@@ -7,17 +7,30 @@
 
 #include "tap/tap.h"
 
-static void spares_top_up(struct tree_map *map)
+static void spares_fill(struct vas_block_spares *spares, uint32_t nodes)
 {
-	while (map->spares.node_count < vas_block_tree_wants(&map->tree)) {
+	while (spares->node_count < nodes) {
 		void *node = aligned_alloc(64, VAS_BLOCK_NODE_SIZE);
 
 		if (!node)
 			tap_bail("no memory");
 		/* What the tree must not rely on. */
 		memset(node, 0xa5, VAS_BLOCK_NODE_SIZE);
-		vas_block_spares_give(&map->spares, node);
+		vas_block_spares_give(spares, node);
 	}
+}
+
+static void spares_empty(struct vas_block_spares *spares)
+{
+	while (spares->node_count)
+		free(vas_block_spares_take(spares));
+}
+
+/* No more than what the header asks for, so that a test sees when it is too little. */
+static void spares_top_up(struct tree_map *map)
+{
+	spares_empty(&map->spares);
+	spares_fill(&map->spares, vas_block_tree_wants(&map->tree));
 }
 
 void tree_map_open(struct tree_map *map)
@@ -34,8 +47,7 @@ void tree_map_open(struct tree_map *map)
 bool tree_map_close(struct tree_map *map)
 {
 	vas_block_tree_clear(&map->tree);
-	while (map->spares.node_count)
-		free(vas_block_spares_take(&map->spares));
+	spares_empty(&map->spares);
 	return map->tree.nodes == 0;
 }
 
@@ -254,6 +266,42 @@ bool tree_map_set_limit(struct tree_map *map, uint32_t limit)
 	vas_block_tree_set_limit(&map->tree, limit);
 	map->range.end = limit;
 	return true;
+}
+
+static uint32_t most_room(const struct tree_map *map, uint32_t start, uint32_t end)
+{
+	uint32_t run = 0, most = 0;
+
+	for (uint32_t i = start; i < end; i++) {
+		run = map->owner[i] ? 0 : run + 1;
+		most = run > most ? run : most;
+	}
+	return most;
+}
+
+bool tree_map_cut(struct tree_map *map, uint32_t at)
+{
+	struct vas_block_run range = { at, map->range.end };
+	struct vas_block_spares spares = { 0 };
+	struct vas_block_tree upper;
+	uint32_t used = map->used, pieces = map->pieces;
+	bool held;
+
+	if (at <= map->range.start || at >= map->range.end ||
+	    (map->owner[at] && map->owner[at] != at + 1))
+		return true;
+	spares_fill(&spares, vas_block_tree_wants_run(&map->tree, pieces));
+	vas_block_tree_init(&upper, &spares, map->base, map->shift, range);
+	vas_block_tree_cut(&map->tree, &upper);
+	held = vas_block_tree_check(&map->tree) && vas_block_tree_check(&upper) &&
+	       map->tree.pieces + upper.pieces == pieces && map->tree.used + upper.used == used &&
+	       map->tree.room[0] == most_room(map, map->range.start, at) &&
+	       upper.room[0] == most_room(map, at, map->range.end);
+	spares_empty(&map->spares);
+	spares_fill(&map->spares, vas_block_tree_wants_run(&map->tree, upper.pieces));
+	vas_block_tree_join(&map->tree, &upper);
+	spares_empty(&spares);
+	return held && upper.nodes == 0 && tree_map_check(map);
 }
 
 bool tree_map_look(struct tree_map *map, uint32_t offset)

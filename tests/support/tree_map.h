@@ -48,6 +48,8 @@ bool tree_map_insert(struct tree_map *map, struct vas_block_run piece);
 bool tree_map_remove(struct tree_map *map, uint32_t offset);
 bool tree_map_set_end(struct tree_map *map, uint32_t offset, uint32_t end);
 bool tree_map_set_limit(struct tree_map *map, uint32_t limit);
+/* Cuts there, if no piece crosses it, looks, and joins again. */
+bool tree_map_cut(struct tree_map *map, uint32_t at);
 bool tree_map_look(struct tree_map *map, uint32_t offset);
 /* Every offset, both ways, every count and every invariant. */
 bool tree_map_check(struct tree_map *map);
