@@ -94,7 +94,7 @@ static void test_many(void)
 	struct vas_ledger ledger = { 0 };
 	struct vas_ledger_line *line;
 	struct vas_ledger_entry entry;
-	char name[16];
+	char name[24];
 	bool added = true, found = true, ordered = true;
 
 	for (int i = 0; i < NAMES; i++) {

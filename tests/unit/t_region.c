@@ -185,6 +185,44 @@ static void test_blocks(void)
 	region_world_end(world);
 }
 
+/* Each wish alone decides where a block lies. */
+static void test_wishes(void)
+{
+	struct vas_reserve_opts reserve = { .size = sizeof(reserve), .place = VAS_PLACE_EXACT,
+					    .address = TIB };
+	struct vas_region_opts region = { .size = sizeof(region), .reserve = &reserve };
+	const struct {
+		const char *what;
+		struct vas_alloc_opts opts;
+		uint64_t start;
+	} wishes[] = {
+		{ "min", { .flags = VAS_ALLOC_LOW, .min = TIB + 5 * page }, TIB + 5 * page },
+		{ "max", { .flags = VAS_ALLOC_HIGH, .max = TIB + 9 * page }, TIB + 7 * page },
+		{ "phase", { .flags = VAS_ALLOC_LOW, .alignment = 16 * page, .phase = 3 * page },
+		  TIB + 3 * page },
+		{ "alignment", { .flags = VAS_ALLOC_LOW, .alignment = 32 * page, .min = TIB + page },
+		  TIB + 32 * page },
+		{ "boundary", { .flags = VAS_ALLOC_LOW, .min = TIB + 11 * page,
+				.boundary = 4 * page }, TIB + 12 * page },
+		{ "exact", { .flags = VAS_ALLOC_EXACT,
+			     .address = (void *)(uintptr_t)(TIB + 41 * page) }, TIB + 41 * page },
+	};
+
+	world = region_world_begin(page, 47);
+	is_err(world_make(world, 64 * page, &region), 0, "a region");
+	for (size_t i = 0; i < sizeof(wishes) / sizeof(wishes[0]); i++) {
+		struct vas_alloc_opts opts = wishes[i].opts;
+		uint64_t start = 0;
+
+		opts.size = sizeof(opts);
+		is_err(world_alloc(world, 2 * page, &opts, &start), 0, "two pages: %s", wishes[i].what);
+		is_u64(start, wishes[i].start, "lie where they should: %s", wishes[i].what);
+	}
+	for (size_t i = 0; i < sizeof(wishes) / sizeof(wishes[0]); i++)
+		is_err(world_free(world, wishes[i].start), 0, "freed");
+	region_world_end(world);
+}
+
 static void test_tags(void)
 {
 	struct vas_alloc_opts opts = { .size = sizeof(opts), .flags = VAS_ALLOC_LOW };
@@ -265,6 +303,7 @@ int main(void)
 		test_make();
 		test_own_span();
 		test_blocks();
+		test_wishes();
 		test_tags();
 		test_large();
 		test_small();
