@@ -140,12 +140,26 @@ struct vas_region_stats world_stats(struct region_world *world)
 	return stats;
 }
 
+/* Blocks that need a promise of the engine's have one, and the rest is the region's. */
+static bool promises_add_up(const struct vas_region *region)
+{
+	uint64_t position = region->span.start, promised = region->promises;
+	struct vas_block_info info;
+
+	while (vas_blocks_next(region->blocks, position, &info) == 0) {
+		position = vas_range_end(info.span);
+		promised += info.live && (info.mark & VAS_MARK_PROMISED);
+	}
+	return promised == region->user.holding->extents.promised;
+}
+
 void world_check(struct region_world *world, const char *when)
 {
 	uint64_t where = 0;
 	const char *reason = "";
 
 	ok(vas_region_check(world->region), "%s: the region's books are whole", when);
+	ok(promises_add_up(world->region), "%s: no promise is lost", when);
 	is_err(vas_space_check(&world->space, &where), 0, "%s: the space's books say what is mapped",
 	       when);
 	ok(vas_sys_sim_check(&world->sim, &reason), "%s: the simulated kernel is sound%s", when,

@@ -94,7 +94,7 @@ static void test_create(void)
 static void test_blocks(void)
 {
 	struct vas_alloc_opts opts = { .size = sizeof(opts), .flags = VAS_ALLOC_LOW };
-	uint64_t starts[3000], count = 0, refused = 0;
+	uint64_t starts[3000], count = 0, tagged = 0, refused = 0;
 
 	world = region_world_begin(page, 47);
 	is_err(world_make(world, 4096 * page, NULL), 0, "a region");
@@ -102,13 +102,16 @@ static void test_blocks(void)
 	for (uint32_t i = 0; i < 3000 && refused < 20; i++) {
 		opts.tag = i % 2;
 		opts.flags = VAS_ALLOC_LOW | (i % 3 ? VAS_ALLOC_COMMIT : 0);
-		if (done_or_refused(world_alloc(world, page, &opts, &starts[count]), "alloc"))
+		if (done_or_refused(world_alloc(world, page, &opts, &starts[count]), "alloc")) {
 			count++;
-		else
+			tagged += opts.tag;
+		} else {
 			refused++;
+		}
 	}
 	ok(count > 0 && refused > 0, "some are taken, then no more");
 	is_u64(world_stats(world).blocks, count, "as many as were told");
+	is_u64(world->region->records.count, tagged, "and a record for each tag");
 	ok(vas_region_check(world->region), "the books are whole without memory");
 	for (uint64_t i = 0; i < count; i += 2)
 		if (world_free(world, starts[i]))
@@ -119,6 +122,75 @@ static void test_blocks(void)
 			ok(false, "a block cannot be freed");
 	is_u64(world_accessible(world), 0, "all of them are");
 	feed();
+	region_world_end(world);
+}
+
+/* The first tag needs memory of its own; blocks without one do not. */
+static void test_tag(void)
+{
+	struct vas_alloc_opts opts = { .size = sizeof(opts), .tag = 7 };
+	uint64_t plain, more, tagged;
+
+	world = region_world_begin(page, 47);
+	is_err(world_make(world, 64 * page, NULL), 0, "a region");
+	is_err(world_alloc(world, page, NULL, &plain), 0, "a block without a tag");
+	starve(0);
+	is_err(world_alloc(world, page, &opts, &tagged), ENOMEM, "none with one");
+	is_str(world_why(world), "books", "for want of memory");
+	is_err(world_alloc(world, page, NULL, &more), 0, "one more without");
+	feed();
+	is_err(world_alloc(world, page, &opts, &tagged), 0, "with memory again a tag");
+	world_check(world, "after a tag");
+	is_err(world_free(world, plain), 0, "freed");
+	is_err(world_free(world, more), 0, "freed");
+	is_err(world_free(world, tagged), 0, "freed");
+	is_u64(world->region->records.count, 0, "no record is left");
+	region_world_end(world);
+}
+
+/* More tags than one chunk of records has come along, or none do. */
+static void test_merge_tags(void)
+{
+	struct vas_alloc_opts opts = { .size = sizeof(opts), .flags = VAS_ALLOC_HIGH, .tag = 9 };
+	const uint64_t count = 2 * VAS_RECORDS_CHUNK + 2;
+	struct vas_region *upper = NULL;
+	unsigned int left = 0, refused = 0;
+	uint64_t start = 0;
+	bool right = true;
+	int err;
+
+	world = region_world_begin(page, 47);
+	is_err(world_make(world, 2 * count * page, NULL), 0, "a region");
+	for (uint64_t i = 0; i < count; i++)
+		right &= world_alloc(world, page, &opts, &start) == 0;
+	ok(right, "many blocks with tags");
+	is_err(vas_region_cut(world->region, start, &world->failure, &upper), 0, "split off");
+	opts.flags = VAS_ALLOC_LOW;
+	is_err(world_alloc(world, page, &opts, &start), 0, "a block below");
+	do {
+		starve(left++);
+		memset(&world->failure, 0, sizeof(world->failure));
+		err = vas_region_unite(world->region, upper, &world->failure);
+		feed();
+		if (!done_or_refused(err, "merge")) {
+			refused++;
+			is_u64(world->region->records.count, 1, "below is the one tag");
+			is_u64(upper->records.count, count, "above are the others");
+		}
+		world_check(world, "after a merge");
+	} while (err && left < LEFT);
+	ok(refused > 1, "refused early and late");
+	is_u64(world->region->records.count, count + 1, "merged: every tag");
+	for (uint64_t at = world->region->span.start; right;) {
+		struct vas_block block;
+
+		if (vas_block_next(world->region, at, &world->failure, &block))
+			break;
+		at = (uint64_t)(uintptr_t)block.start;
+		right &= block.tag == 9 && world_free(world, at) == 0;
+	}
+	ok(right, "all are freed");
+	is_u64(world_stats(world).blocks, 0, "none is left");
 	region_world_end(world);
 }
 
@@ -185,6 +257,7 @@ static void test_resize(void)
 	}
 	ok(parts > 0 && refused > 0, "cut into parts, then no more");
 	is_u64(world_stats(world).blocks, parts + 1, "as many as were told");
+	is_u64(world->region->records.count, parts + 1, "and a record for each");
 	ok(vas_region_check(world->region), "the books are whole");
 	if (done_or_refused(world_resize(world, start, page), "shrink"))
 		refused = 0;
@@ -202,7 +275,9 @@ int main(void)
 		page = pages[i];
 		test_create();
 		test_blocks();
+		test_tag();
 		test_split();
+		test_merge_tags();
 		test_resize();
 	}
 	return tap_done();
