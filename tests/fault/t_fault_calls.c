@@ -308,7 +308,7 @@ static const struct fault_scenario reserve_scenarios[] = {
 	RESERVE("at least, by the text", .setup = setup_text, .prepare = prepare_at_least,
 		.finish = finish_crowd),
 	RESERVE("at least, of a limit", .setup = setup_refuses, .prepare = prepare_at_least_any,
-		.stride = 41),
+		.stride = 41, .brief = true),
 	RESERVE("at least, of locked memory", .setup = setup_locked,
 		.prepare = prepare_at_least_any, .stride = 41),
 	RESERVE("by hint", .setup = use_hints, .prepare = prepare_any, .finish = finish_hints),
@@ -320,7 +320,7 @@ static const struct fault_scenario reserve_scenarios[] = {
 		.prepare = prepare_exact, .finish = finish_hints, .clean = -EEXIST),
 	{ .name = "reserve in a race", .function = "vas_reserve", .call = call_race,
 	  .undo = undo_reserve, .setup = setup_crowd, .prepare = prepare_race,
-	  .finish = finish_crowd, .clean = -EBUSY },
+	  .finish = finish_crowd, .clean = -EBUSY, .stride = 7 },
 };
 
 /* --- commit --- */
