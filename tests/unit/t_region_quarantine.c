@@ -356,6 +356,23 @@ static void test_delay(void)
 	region_world_end(world);
 }
 
+/* Small blocks that wait are limited by their number. */
+static void test_delay_count(void)
+{
+	struct vas_region_opts opts = { .size = sizeof(opts), .flags = VAS_REGION_DELAY };
+	bool right = true;
+	uint64_t start;
+
+	world = region_world_begin(PAGE, 47);
+	is_err(world_make(world, 20000 * PAGE, &opts), 0, "a region");
+	for (uint32_t i = 0; i < 4200; i++)
+		right &= world_alloc(world, PAGE, NULL, &start) == 0 && world_free(world, start) == 0;
+	ok(right, "4200 blocks taken and freed");
+	is_u64(waiting(), 4096 * PAGE, "4096 of them wait");
+	world_check(world, "after that");
+	region_world_end(world);
+}
+
 int main(void)
 {
 	tap_plan(0);
@@ -367,5 +384,6 @@ int main(void)
 	test_split_end();
 	test_split_apart();
 	test_delay();
+	test_delay_count();
 	return tap_done();
 }

@@ -142,6 +142,35 @@ static void test_both_ways(void)
 	region_world_end(world);
 }
 
+/* What a region was made with holds for the one that is split off, and what that one got comes back. */
+static void test_options(void)
+{
+	struct vas_region_opts opts = { .size = sizeof(opts), .cap = 8 * page,
+					.cache_bytes = 6 * page, .cache_block = 4 * page,
+					.cache_age = 7, .granule = 2 * page };
+	struct vas_alloc_opts commit = { .size = sizeof(commit), .flags = VAS_ALLOC_COMMIT };
+	uint64_t start;
+
+	world = region_world_begin(page, 47);
+	is_err(world_make(world, 64 * page, &opts), 0, "a region");
+	lower = world->region;
+	is_err(cut(lower, lower->span.start + 32 * page, &upper), 0, "two regions");
+	ok(upper->cap == opts.cap && upper->granule == opts.granule, "the cap and the granule");
+	ok(upper->cache_bytes == opts.cache_bytes && upper->cache_block == opts.cache_block &&
+		   upper->cache_age == opts.cache_age,
+	   "and the limits of the cache");
+	world->region = upper;
+	is_err(world_alloc(world, 10 * page, &commit, &start), EDQUOT, "more than the cap above");
+	is_err(world_alloc(world, 8 * page, &commit, &start), 0, "and as much");
+	world_check(world, "above");
+	world->region = lower;
+	is_err(join(lower, upper), 0, "joined");
+	upper = NULL;
+	world_check(world, "joined");
+	is_err(world_free(world, start), 0, "freed");
+	region_world_end(world);
+}
+
 static void test_apart(void)
 {
 	enum vas_retired state;
@@ -227,6 +256,7 @@ int main(void)
 	for (size_t i = 0; i < 3; i++) {
 		page = pages[i];
 		test_both_ways();
+		test_options();
 		test_apart();
 		test_unlike();
 		test_many();
