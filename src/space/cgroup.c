@@ -19,7 +19,11 @@
  * kernel would drop some of it. memory.high slows a group down and refuses nothing, so
  * it is no limit here.
  *
- * Concurrency: everything is on the stack; all of it may be out of date at
+ * Reading costs several files, some hundred microseconds. So one reading serves for several small requests:
+ * where there is a lot of room, and for a small part of it, because memory that is touched without a word to
+ * us is seen by the next reading only.
+ *
+ * Concurrency: everything but the credit is on the stack; all of it may be out of date at
  * once.
  */
 #include "space/cgroup.h"
@@ -33,6 +37,9 @@
 
 #define PATH_ROOM 1024
 #define LINE_ROOM 2048
+#define MARGIN	    (UINT64_C(2) << 20) /* page tables, and what others take meanwhile */
+#define CREDIT_MOST (UINT64_C(8) << 20)
+#define CREDIT_PART 64u /* of the room */
 #define FILE_ROOM 32 /* for the longest name of a file in a group's directory */
 
 struct cgroup_kind {
@@ -284,4 +291,32 @@ uint64_t vas_cgroup_room(struct vas_sys *sys)
 			length--;
 		path[length < point_length ? point_length : length] = '\0';
 	}
+}
+
+static bool credit_take(uint64_t *credit, uint64_t size)
+{
+	uint64_t left = __atomic_load_n(credit, __ATOMIC_RELAXED);
+
+	while (left >= size)
+		if (__atomic_compare_exchange_n(credit, &left, left - size, true, __ATOMIC_RELAXED,
+						__ATOMIC_RELAXED))
+			return true;
+	return false;
+}
+
+bool vas_cgroup_admits(struct vas_sys *sys, uint64_t *credit, uint64_t size)
+{
+	uint64_t room, left = CREDIT_MOST;
+
+	if (credit_take(credit, size))
+		return true;
+	room = vas_cgroup_room(sys);
+	if (room < MARGIN || room - MARGIN < size) {
+		__atomic_store_n(credit, 0, __ATOMIC_RELAXED);
+		return false;
+	}
+	if ((room - MARGIN - size) / CREDIT_PART < left)
+		left = (room - MARGIN - size) / CREDIT_PART;
+	__atomic_store_n(credit, left, __ATOMIC_RELAXED);
+	return true;
 }

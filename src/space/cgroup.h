@@ -3,6 +3,7 @@
 #ifndef VAS_SPACE_CGROUP_H
 #define VAS_SPACE_CGROUP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "sys/sys.h"
@@ -13,5 +14,11 @@
  * cannot be told. Needs about 6 KiB of stack.
  */
 uint64_t vas_cgroup_room(struct vas_sys *sys);
+
+/*
+ * Whether so many bytes, and a margin, fit under the limits. A reading serves for further bytes, which
+ * *credit (atomic, 0 at first) counts: for a 64th of the room at most, and never more than 8 MiB.
+ */
+bool vas_cgroup_admits(struct vas_sys *sys, uint64_t *credit, uint64_t size);
 
 #endif

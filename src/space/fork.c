@@ -168,6 +168,8 @@ static void fork_reset(struct vas_space *space)
 	if (space) {
 		__atomic_store_n(&space->quiescers, 0, __ATOMIC_RELAXED);
 		__atomic_store_n(&space->retrying, false, __ATOMIC_RELAXED);
+		/* The parent takes what it has read as its own. */
+		__atomic_store_n(&space->group_credit, 0, __ATOMIC_RELAXED);
 	}
 }
 

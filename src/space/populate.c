@@ -6,7 +6,7 @@
  * touch or the end of the process.
  *
  * STRATEGY. MADV_POPULATE_WRITE (or _READ where nothing may be written), in steps, so that a
- * memory group's room is looked at before each: such a group kills instead of refusing. Kernels without that
+ * memory group's room is looked at before each (cgroup.c): such a group kills instead of refusing. Kernels without that
  * advice can still allocate what is behind a shared object; for private memory they
  * have no way that ends in an errno, so the call is refused rather than half done.
  *
@@ -23,13 +23,13 @@
 #include "sys/definitions.h"
 
 #define STEP   (UINT64_C(64) << 20)
-#define MARGIN (UINT64_C(2) << 20)
 
-static bool group_has_room(struct vas_space *space, uint64_t size)
+/* Pages of the pool are charged to no such group, or refused by it without killing anybody. */
+static bool group_has_room(struct vas_space *space, const struct vas_backing *backing,
+			   uint64_t size)
 {
-	uint64_t room = vas_cgroup_room(space->sys);
-
-	return room == UINT64_MAX || (room > MARGIN && room - MARGIN >= size);
+	return backing->kind == VAS_SYS_KIND_HUGETLB ||
+	       vas_cgroup_admits(space->sys, &space->group_credit, size);
 }
 
 /* Through the mapping. */
@@ -86,7 +86,7 @@ int vas_populate(struct vas_space *space, const struct vas_backing *backing, str
 
 		if (step.size > STEP)
 			step.size = STEP;
-		if (!group_has_room(space, step.size)) {
+		if (!group_has_room(space, backing, step.size)) {
 			failure->why = VAS_WHY_CGROUP;
 			return -ENOMEM;
 		}

@@ -156,6 +156,7 @@ struct vas_space {
 	uint64_t beside; /* low end of the last span placed anywhere, of whatever size; 0 = none */
 	uint64_t random;
 	/* Touched less often: */
+	uint64_t group_credit; /* of vas_cgroup_admits (atomic) */
 	uint32_t *own_page; /* a page for what alive points to */
 	struct vas_lock users_lock;
 	struct vas_holding_user *users; /* guarded by users_lock */
