@@ -120,7 +120,7 @@ void vas_fork_begin(void)
 {
 	if (!fork_is_mine()) {
 		/* A child that nobody announced forks again: there is nothing to keep whole. */
-		if (vas_process_number() == 0)
+		if (vas_process_number() == 0 || vas_space_orphaned())
 			return;
 		vas_lock_fork_begin();
 		__atomic_store_n(&fork_work.thread, vas_failure_current(), __ATOMIC_RELAXED);
@@ -164,6 +164,7 @@ static void fork_reset(struct vas_space *space)
 	vas_lock_fork_child();
 	while (count > 0)
 		vas_lock_fork_reset(locks[--count]);
+	vas_space_adopted();
 	/* Threads of the parent that wait are not here. */
 	if (space) {
 		__atomic_store_n(&space->quiescers, 0, __ATOMIC_RELAXED);
@@ -221,7 +222,7 @@ int vas_fork_end_child(void)
 	struct vas_fork_loss loss = { 0 };
 	bool quiet;
 
-	if (!fork_is_mine() && vas_process_number() != 0)
+	if (!fork_is_mine() && vas_process_number() != 0 && !vas_space_orphaned())
 		return 0;
 	quiet = fork_is_quiet(space);
 	fork_forget();

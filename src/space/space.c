@@ -11,7 +11,8 @@
  * tried again by the next call. Once made it is unmade only by vas_shutdown.
  *
  * In a child that was forked without a word to us it is not found, because a thread of the
- * parent may have been changing it; the handlers make it usable again or give it up.
+ * parent may have been changing it; the handlers make it usable again or give it up. Before
+ * there is a space, whose page tells the child, the number of the process does.
  *
  * CONCURRENCY. That it is made is published with release order under a lock of its
  * own, so that look-ups from signal handlers see a finished space or none.
@@ -34,6 +35,11 @@ static struct vas_lock default_lock = VAS_LOCK_INIT;
 static struct vas_space default_space;
 static struct vas_legacy default_legacy; /* of the one before */
 static uint32_t default_era; /* how often the process's books were given up */
+/*
+ * The process in which somebody wanted the space made first; 0 = nobody, or not known (atomic). Another
+ * one's: this is a child that nobody announced, and the lock may be a lost thread's.
+ */
+static int32_t default_process;
 
 /* The root of the index, its table of chunks, and a page for the space's own mark. */
 uint64_t vas_space_root_size(uint64_t page)
@@ -111,10 +117,38 @@ VAS_HOT struct vas_space *vas_space_if_made(void)
 										  : NULL;
 }
 
+bool vas_space_orphaned(void)
+{
+	int32_t process = __atomic_load_n(&default_process, __ATOMIC_RELAXED);
+	int64_t now;
+
+	if (!process || __atomic_load_n(&default_space.alive, __ATOMIC_ACQUIRE))
+		return false;
+	now = VAS_CALL(vas_sys_current(), process_id);
+	return now > 0 && now != process;
+}
+
+void vas_space_adopted(void)
+{
+	__atomic_store_n(&default_process, 0, __ATOMIC_RELAXED);
+}
+
+/* Said before the lock is taken: a child finds the one exactly when it may find the other. */
+static void space_lock_default(void)
+{
+	int64_t process = VAS_CALL(vas_sys_current(), process_id);
+
+	if (process > 0)
+		__atomic_store_n(&default_process, (int32_t)process, __ATOMIC_RELAXED);
+	vas_lock_take(&default_lock);
+}
+
 int vas_space_missing(int otherwise)
 {
 	const uint32_t *alive = __atomic_load_n(&default_space.alive, __ATOMIC_ACQUIRE);
 
+	if (!alive && vas_space_orphaned())
+		return -EOWNERDEAD;
 	/* It may be there by now, made by another thread since the caller looked. */
 	return alive && __atomic_load_n(alive, __ATOMIC_RELAXED) == 0 ? -EOWNERDEAD : otherwise;
 }
@@ -144,7 +178,7 @@ int vas_space_default_over(struct vas_sys *sys, struct vas_sys *meta)
 {
 	int err;
 
-	vas_lock_take(&default_lock);
+	space_lock_default();
 	VAS_ASSERT(!default_space.alive);
 	err = space_make(sys, meta);
 	vas_lock_drop(&default_lock);
@@ -164,7 +198,7 @@ VAS_HOT int vas_space_default(struct vas_space **space)
 	err = vas_space_missing(0);
 	if (err)
 		return err;
-	vas_lock_take(&default_lock);
+	space_lock_default();
 	if (!default_space.alive)
 		err = space_make(vas_sys_current(), vas_sys_current());
 	if (!err)

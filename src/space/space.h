@@ -180,6 +180,13 @@ struct vas_space *vas_space_if_made(void);
  * announced. Signal-safe.
  */
 int vas_space_missing(int otherwise);
+/*
+ * Whether this is a child that nobody announced, of a process in which somebody was about to make the space:
+ * the lock for that may be a thread's that is not here. Signal-safe.
+ */
+bool vas_space_orphaned(void);
+/* In a child, when it has been announced and that lock is free. */
+void vas_space_adopted(void);
 /* The process's space whatever the process; NULL when none was made. For the fork handlers. */
 struct vas_space *vas_space_inherited(void);
 /* Gives the process's books up, in a child: what they own is nobody's. The next use makes new ones. */
