@@ -22,6 +22,7 @@
 #include "core/block_page.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "base/hot.h"
 
@@ -103,11 +104,7 @@ uint64_t vas_block_page_make(void *memory, uint32_t lines)
 {
 	struct vas_block_line *line = memory;
 
-	for (uint32_t i = 0; i < lines; i++) {
-		for (uint32_t j = 0; j < VAS_BLOCK_LINE_ENTRIES; j++)
-			vas_block_store(&line[i].entry[j], 0);
-		vas_block_store(&line[i].away, 0);
-	}
+	memset(line, 0, lines * sizeof(*line));
 	return vas_block_page_word(line, lines);
 }
 

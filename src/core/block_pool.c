@@ -229,13 +229,25 @@ VAS_HOT void vas_block_pool_trim(struct vas_block_pool *pool, struct vas_block_s
 	pool_leave(pool, 0);
 }
 
-int vas_block_pool_large(struct vas_block_pool *pool, uint64_t size, void **memory)
+int vas_block_pool_array(struct vas_block_pool *pool, uint64_t size, void **memory)
 {
+	struct vas_block_spares spares = { 0 };
+	bool node = size == VAS_BLOCK_NODE_SIZE;
 	int error;
 
-	pool_enter(pool);
-	error = chunk_take(pool, size, memory);
-	return pool_leave(pool, error);
+	if (size > VAS_BLOCK_PAGE_SIZE) {
+		pool_enter(pool);
+		error = chunk_take(pool, size, memory);
+		return pool_leave(pool, error);
+	}
+	error = vas_block_pool_fill(pool, &spares, node, !node);
+	if (error)
+		return error;
+	if (node)
+		*memory = vas_block_spares_take(&spares);
+	else
+		*memory = vas_block_spares_take_page(&spares);
+	return 0;
 }
 
 uint64_t vas_block_pool_books(struct vas_block_pool *pool)

@@ -6,7 +6,7 @@
  * Users keep spares of their own (block_spares.h), which fill tops up before a change and
  * trim brings down after it; so the pool's lock is rarely taken, and what has begun cannot fail.
  *
- * Concurrency: fill, trim, large and books take the pool's own lock, through support, and may be
+ * Concurrency: fill, trim, array and books take the pool's own lock, through support, and may be
  * called with other locks held: the pool waits for none but its own. The spares are the caller's.
  * Everything else is the owner's alone.
  */
@@ -60,8 +60,11 @@ int vas_block_pool_fill(struct vas_block_pool *pool, struct vas_block_spares *sp
 /* Takes from spares what it has above so many. */
 void vas_block_pool_trim(struct vas_block_pool *pool, struct vas_block_spares *spares,
 			 uint32_t nodes, uint32_t pages);
-/* Memory that stays in use to the end, for what no page holds. Size: of 4096; zeroed. -ENOMEM. */
-int vas_block_pool_large(struct vas_block_pool *pool, uint64_t size, void **memory);
+/*
+ * Memory that stays in use to the end, for arrays that grow: size is that of a node, of a page or of
+ * several pages. Its content is undefined. -ENOMEM.
+ */
+int vas_block_pool_array(struct vas_block_pool *pool, uint64_t size, void **memory);
 /* Bytes taken from support. */
 uint64_t vas_block_pool_books(struct vas_block_pool *pool);
 /* Every invariant. */

@@ -66,24 +66,7 @@ void vas_block_records_init(struct vas_block_records *records, struct vas_block_
 	records->directory = (uintptr_t)&records->first;
 }
 
-/* Zeroed memory for a directory of room pages. */
-static int directory_memory(struct vas_block_pool *pool, uint32_t room, void **memory)
-{
-	struct vas_block_spares spares = { 0 };
-	int error;
-
-	if (room > ROOM_PAGE)
-		return vas_block_pool_large(pool, room * sizeof(uint64_t), memory);
-	error = vas_block_pool_fill(pool, &spares, room == ROOM_NODE, room == ROOM_PAGE);
-	if (error)
-		return error;
-	*memory = room == ROOM_NODE ? vas_block_spares_take(&spares)
-				    : vas_block_spares_take_page(&spares);
-	memset(*memory, 0, room * sizeof(uint64_t));
-	return 0;
-}
-
-static int directory_grow(struct vas_block_records *records)
+static int pages_grow(struct vas_block_records *records)
 {
 	const uint64_t *old = (const uint64_t *)(uintptr_t)records->directory;
 	uint32_t room = records->room * 2;
@@ -96,7 +79,7 @@ static int directory_grow(struct vas_block_records *records)
 		room = ROOM_NODE;
 	else if (room < ROOM_PAGE)
 		room = ROOM_PAGE;
-	error = directory_memory(records->pool, room, &memory);
+	error = vas_block_pool_array(records->pool, room * sizeof(*old), &memory);
 	if (error)
 		return error;
 	memcpy(memory, old, records->pages * sizeof(*old));
@@ -114,7 +97,7 @@ static int page_add(struct vas_block_records *records)
 	int error = 0;
 
 	if (records->pages == records->room)
-		error = directory_grow(records);
+		error = pages_grow(records);
 	if (!error)
 		error = vas_block_pool_fill(records->pool, &spares, few, !few);
 	if (error)

@@ -107,26 +107,7 @@ void vas_block_table_init(struct vas_block_table *table)
 	table->directory = (uintptr_t)&table->slot | 63;
 }
 
-/* Memory for 2^log2 slots. */
-static int directory_memory(struct vas_block_pool *pool, struct vas_block_spares *spares,
-			    uint32_t log2, void **memory)
-{
-	int error;
-
-	if (log2 > LOG2_PAGE)
-		return vas_block_pool_large(pool, sizeof(uint64_t) << log2, memory);
-	error = vas_block_pool_fill(pool, spares, log2 == LOG2_NODE, log2 == LOG2_PAGE);
-	if (error)
-		return error;
-	if (log2 == LOG2_NODE)
-		*memory = vas_block_spares_take(spares);
-	else
-		*memory = vas_block_spares_take_page(spares);
-	return 0;
-}
-
-static int directory_grow(struct vas_block_table *table, struct vas_block_pool *pool,
-			  struct vas_block_spares *spares)
+static int directory_grow(struct vas_block_table *table, struct vas_block_pool *pool)
 {
 	const uint64_t *old = table_slots(table);
 	uint32_t before = table_log2(table), log2 = before + 1;
@@ -139,12 +120,12 @@ static int directory_grow(struct vas_block_table *table, struct vas_block_pool *
 		log2 = LOG2_NODE;
 	else if (log2 < LOG2_PAGE)
 		log2 = LOG2_PAGE;
-	error = directory_memory(pool, spares, log2, &memory);
+	error = vas_block_pool_array(pool, sizeof(*slots) << log2, &memory);
 	if (error)
 		return error;
 	slots = memory;
 	for (uint64_t i = 0; i < UINT64_C(1) << log2; i++)
-		vas_block_store(&slots[i], old[i >> (log2 - before)]);
+		slots[i] = old[i >> (log2 - before)];
 	vas_block_store(&table->directory, (uintptr_t)slots | (63 - log2));
 	return 0;
 }
@@ -227,7 +208,7 @@ static int page_cut(struct vas_block_table *table, struct vas_block_pool *pool,
 	int error;
 
 	while (run.end - run.begin < RUN_LEAST) {
-		error = directory_grow(table, pool, spares);
+		error = directory_grow(table, pool);
 		if (error)
 			return error;
 		run = run_of(table, key);

@@ -74,7 +74,7 @@ static void test_apart(void)
 		void *at = NULL;
 
 		if (kind == 0) {
-			broken += vas_block_pool_large(pool, 12288, &at) != 0;
+			broken += vas_block_pool_array(pool, 12288, &at) != 0;
 			piece_stamp(&pieces[i], at, 12288, (uint64_t)i << 32);
 		} else if (kind < 20) {
 			broken += vas_block_pool_fill(pool, &spares, 1, 0) != 0;
@@ -90,7 +90,7 @@ static void test_apart(void)
 	is_u64(broken, 0, "every wish is met");
 	for (uint32_t i = 0; i < PIECES; i++)
 		broken += !piece_holds(&pieces[i]);
-	is_u64(broken, 0, "nodes, pages and large pieces are aligned and apart");
+	is_u64(broken, 0, "nodes, pages and arrays are aligned and apart");
 	is_u64(vas_block_pool_books(pool), memory.out, "the books are what was taken");
 	ok(memory.out - used <= memory.out / 16 + 8192,
 	   "of %llu bytes %llu lie idle: a sixteenth at most", (unsigned long long)memory.out,
@@ -146,8 +146,9 @@ static void test_refusals(void)
 	pool_end("refusals");
 }
 
-static void test_large_refusals(void)
+static void test_array_refusals(void)
 {
+	static const uint64_t sizes[] = { 512, 4096, 8192 };
 	uint64_t wrong = 0;
 
 	pool_make();
@@ -157,12 +158,12 @@ static void test_large_refusals(void)
 		int error;
 
 		memory.left = i % 4;
-		error = vas_block_pool_large(pool, 8192, &at);
+		error = vas_block_pool_array(pool, sizes[i % 3], &at);
 		wrong += (error == 0) != (at != &wrong) || (error != 0 && error != -ENOMEM) ||
 			 !vas_block_pool_check(pool);
 	}
-	is_u64(wrong, 0, "a large piece comes or does not");
-	pool_end("large refusals");
+	is_u64(wrong, 0, "an array comes or does not");
+	pool_end("array refusals");
 }
 
 static void test_no_locks(void)
@@ -190,7 +191,7 @@ int main(void)
 	test_apart();
 	test_reuse();
 	test_refusals();
-	test_large_refusals();
+	test_array_refusals();
 	test_no_locks();
 	return tap_done();
 }
