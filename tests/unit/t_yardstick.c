@@ -8,7 +8,7 @@
 
 #include "../../tools/vasbench/yardstick.c"
 
-#define UNITS 5000u
+#define UNITS  5000u
 #define BLOCKS 300u
 
 static uint8_t owner[UNITS]; /* 1: in a block */
@@ -50,10 +50,11 @@ static void test_bins(void)
 	bool right = true;
 
 	for (uint32_t size = 1; size < 100000; size++) {
-		right &= bin_below(size) <= bin_above(size) && bin_above(size) <= bin_below(size) + 1;
+		right &= bin_below(size) <= bin_above(size) &&
+			 bin_above(size) <= bin_below(size) + 1;
 		right &= bin_above(size) >= bin_below(size - 1);
-		right &= bin_below(size) != bin_below(size - 1) ? bin_above(size) == bin_below(size) :
-								  true;
+		right &= bin_below(size) != bin_below(size - 1) ? bin_above(size) == bin_below(size)
+								: true;
 	}
 	ok(right && bin_below(UINT32_MAX) < OCTAVES * STEPS, "bins follow the sizes");
 }
@@ -84,7 +85,8 @@ static void test_random(void)
 		if (i % 100 == 0)
 			wrong += !yardstick_check(yardstick, unowned());
 	}
-	is_u64(wrong, 0, "%" PRIu32 " requests were refused, each rightly; no block overlaps", refused);
+	is_u64(wrong, 0, "%" PRIu32 " requests were refused, each rightly; no block overlaps",
+	       refused);
 	ok(refused > 100, "some were refused");
 	for (uint32_t i = 0; i < BLOCKS; i++)
 		if (sizes[i])

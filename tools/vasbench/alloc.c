@@ -1,159 +1,130 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The benchmark "alloc": its parts, their cases, who takes part, and what is asked of whom.
+ * The benchmark "alloc": its parts in order, and how a group of rows is measured.
  *
  * Every row is a worker process: its allocator has its own memory and is all that it has. Rows are
- * compared with the yardstick, which is the first row of each group.
+ * compared with the yardstick, which is the first row of each group as a rule.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "alloc.h"
-#include "worker.h"
+#include "alloc_load.h"
+#include "alloc_spawn.h"
 
-#define GIB (1ull << 30)
-
-/* What a worker needs to make a load of. */
-struct task {
-	const struct alloc_kind *kind;
-	const struct alloc_case *shape;
-	struct alloc_load *load;
+/* The workers of a group, and what each row asks of which. */
+struct team {
+	struct worker workers[ALLOC_ROWS];
+	const struct alloc_kind *kinds[ALLOC_ROWS];
+	unsigned int count;
+	struct worker_row rows[ALLOC_ROWS];
+	struct contender contenders[ALLOC_ROWS];
+	unsigned int which[ALLOC_ROWS]; /* contender of a row; ALLOC_ROWS: none */
+	unsigned int contender_count;
 };
 
-static int task_prepare(void *context)
+static int team_worker(struct team *team, const struct alloc_row *rows, unsigned int i)
 {
-	struct task *task = context;
+	int err;
 
-	return alloc_load_open(task->kind, task->shape, &task->load);
+	if (i > 0 && rows[i].kind == rows[i - 1].kind && rows[i].shape == rows[i - 1].shape)
+		return team->which[i - 1] == ALLOC_ROWS ? -ENOPKG : 0;
+	err = alloc_spawn(&team->workers[team->count], rows[i].kind, rows[i].shape);
+	if (!err)
+		team->kinds[team->count++] = rows[i].kind;
+	return err;
 }
 
-static int task_run(void *context, unsigned int op, unsigned int count, uint64_t *spent)
+static int team_row(struct team *team, const struct alloc_row *rows, unsigned int i)
 {
-	struct task *task = context;
+	const struct alloc_row *row = &rows[i];
+	unsigned int index = team->contender_count;
+	int err = team_worker(team, rows, i);
 
-	return alloc_load_run(task->load, op, count, spent);
+	team->which[i] = ALLOC_ROWS;
+	if (err)
+		return err;
+	team->rows[index] = (struct worker_row){ &team->workers[team->count - 1], row->op, 0 };
+	team->contenders[index] = (struct contender){
+		row->name ? row->name : row->kind->name,
+		worker_row_run,
+		&team->rows[index],
+		.batch =
+			row->op < ALLOC_OP_DELAYS ? alloc_load_pairs(row->shape) : ALLOC_DELAY_UNIT,
+		.base = team->which[row->base < i ? row->base : i] == ALLOC_ROWS
+				? index
+				: team->which[row->base],
+		.bound = row->bound,
+		.bound_ns = row->bound_ns,
+		.spent = &team->rows[index].spent,
+	};
+	team->which[i] = team->contender_count++;
+	return 0;
 }
 
-static int row_start(const struct alloc_row *row, const struct alloc_case *shape,
-		     struct worker *worker)
+static void team_stop(struct team *team)
 {
-	struct task task = { row->kind, shape, NULL };
-	struct worker_job job = { task_prepare, task_run, &task };
-
-	return worker_start(worker, &job);
+	while (team->count > 0)
+		worker_stop(&team->workers[--team->count]);
 }
 
-static void row_note(struct group_context *group, const char *name, const struct worker *worker)
+static int team_start(struct team *team, struct group_context *group, const char *name,
+		      const struct alloc_row *rows, unsigned int count)
 {
-	uint64_t books, live, failed;
+	for (unsigned int i = 0; i < count; i++) {
+		int err = team_row(team, rows, i);
 
-	if (worker_run(worker, ALLOC_OP_BOOKS, 0, &books) ||
-	    worker_run(worker, ALLOC_OP_LIVE, 0, &live) ||
-	    worker_run(worker, ALLOC_OP_FAILED, 0, &failed) || live == 0)
-		return;
-	if (failed)
-		output_note(group->output, "%s: %.3f %% refused", name,
-			    100.0 * (double)failed / (1 << 20));
-	if (books)
-		output_note(group->output, "%s: %.1f bytes of books for each of %u live blocks",
-			    name, (double)books / (double)live, (unsigned int)live);
+		if (err == -ENOPKG) {
+			output_note(group->output, "%s is not installed: not measured in \"%s\"",
+				    rows[i].kind->name, name);
+		} else if (err) {
+			fprintf(stderr, "vasbench: %s: %s: error %d\n", name, rows[i].kind->name,
+				-err);
+			return err;
+		}
+	}
+	return 0;
 }
 
-static int group_measure(struct group_context *group, const struct alloc_case *shape,
-			 struct contender *contenders, unsigned int count)
+/* What was refused while it was measured: it made the task easier. */
+static void team_refused(struct team *team, struct group_context *group)
+{
+	uint64_t failed;
+
+	for (unsigned int i = 0; i < team->count; i++)
+		if (worker_run(&team->workers[i], ALLOC_OP_FAILED, 0, &failed) == 0 && failed)
+			output_note(group->output, "%s: %.3f %% refused", team->kinds[i]->name,
+				    100.0 * (double)failed / (1 << 20));
+}
+
+static int team_measure(struct team *team, struct group_context *group, const char *name)
 {
 	unsigned int failed = 0;
-	int err = measure(contenders, count, group->rounds, &failed);
+	int err = measure(team->contenders, team->contender_count, group->rounds, &failed);
 
-	if (err)
-		fprintf(stderr, "vasbench: %s: %s: error %d\n", shape->name,
-			contenders[failed].name, -err);
-	else
-		output_group(group->output, shape->name, contenders, count);
-	return err;
+	if (err) {
+		fprintf(stderr, "vasbench: %s: %s: error %d\n", name, team->contenders[failed].name,
+			-err);
+		return err;
+	}
+	output_group(group->output, name, team->contenders, team->contender_count);
+	return 0;
 }
 
-int alloc_group(struct group_context *group, const struct alloc_case *shape,
-		const struct alloc_row *rows, unsigned int count)
+int alloc_group(struct group_context *group, const char *name, const struct alloc_row *rows,
+		unsigned int count, struct contender *results)
 {
-	struct worker workers[MEASURE_CONTENDERS];
-	struct worker_row worker_rows[MEASURE_CONTENDERS];
-	struct contender contenders[MEASURE_CONTENDERS];
-	unsigned int started = 0;
-	int err = 0;
+	struct team team = { .count = 0 };
+	int err = team_start(&team, group, name, rows, count);
 
-	for (unsigned int i = 0; i < count && !err; i++) {
-		err = row_start(&rows[i], shape, &workers[started]);
-		if (err) {
-			fprintf(stderr, "vasbench: %s: %s: error %d\n", shape->name,
-				rows[i].kind->name, -err);
-			continue;
-		}
-		worker_rows[started] =
-			(struct worker_row){ &workers[started], ALLOC_OP_PAIRS, 0 };
-		contenders[started] = (struct contender){
-			rows[i].kind->name, worker_row_run, &worker_rows[started],
-			.batch = alloc_load_pairs(shape), .bound = rows[i].bound,
-			.spent = &worker_rows[started].spent
-		};
-		started++;
-	}
 	if (!err)
-		err = group_measure(group, shape, contenders, started);
-	for (unsigned int i = 0; i < started && !err; i++)
-		row_note(group, contenders[i].name, &workers[i]);
-	while (started-- > 0)
-		worker_stop(&workers[started]);
-	return err;
-}
-
-/* Many blocks, of which random ones are replaced; bound: what of the yardstick it may cost. */
-static int part_random(struct group_context *group)
-{
-	static const struct alloc_case cases[] = {
-		{ .name = "random replace, 1,000 live", .live = 1000, .span = 64 * GIB },
-		{ .name = "random replace, 20,000 live", .live = 20000, .span = 64 * GIB },
-		{ .name = "random replace, 100,000 live", .live = 100000, .span = 64 * GIB },
-		{ .name = "random replace, 200,000 live", .live = 200000, .span = 256 * GIB },
-	};
-	static const double bounds[] = { 0.5, 0.5, 0.7, 0.6 };
-	unsigned int count = group->output->quick ? 1 : sizeof(cases) / sizeof(cases[0]);
-	int err = 0;
-
-	for (unsigned int i = 0; i < count && !err; i++) {
-		const struct alloc_row rows[] = {
-			{ &alloc_yardstick, 0 },
-			{ &alloc_blocks, bounds[i] },
-			{ &alloc_region, 0 },
-			{ &alloc_null, 0 },
-		};
-
-		err = alloc_group(group, &cases[i], rows, sizeof(rows) / sizeof(rows[0]));
-	}
-	return err;
-}
-
-static int part_aligned(struct group_context *group)
-{
-	static const struct alloc_case cases[] = {
-		{ .name = "mixed alignments, 1,000 live", .live = 1000, .span = 64 * GIB,
-		  .mixed = true },
-		{ .name = "mixed alignments, 20,000 live", .live = 20000, .span = 64 * GIB,
-		  .mixed = true },
-		{ .name = "mixed alignments, 200,000 live", .live = 200000, .span = 512 * GIB,
-		  .mixed = true },
-	};
-	static const struct alloc_row rows[] = {
-		{ &alloc_yardstick, 0 },
-		{ &alloc_blocks, 1 },
-		{ &alloc_region, 0 },
-	};
-	unsigned int count = group->output->quick ? 1 : sizeof(cases) / sizeof(cases[0]);
-	int err = 0;
-
-	for (unsigned int i = 0; i < count && !err; i++)
-		err = alloc_group(group, &cases[i], rows, sizeof(rows) / sizeof(rows[0]));
+		err = team_measure(&team, group, name);
+	if (!err && rows[0].shape->shape != ALLOC_REFUSED)
+		team_refused(&team, group);
+	team_stop(&team);
+	for (unsigned int i = 0; i < count && results && !err; i++)
+		results[i] = team.which[i] == ALLOC_ROWS ? (struct contender){ .ns = 0 }
+							 : team.contenders[team.which[i]];
 	return err;
 }
 
@@ -161,17 +132,29 @@ static const struct {
 	const char *name;
 	int (*run)(struct group_context *group);
 } parts[] = {
-	{ "random", part_random },
-	{ "aligned", part_aligned },
+	{ "random", alloc_part_random },   { "aligned", alloc_part_aligned },
+	{ "order", alloc_part_order },	   { "windows", alloc_part_windows },
+	{ "threads", alloc_part_threads }, { "delay", alloc_part_delay },
+	{ "packing", alloc_part_packing }, { "books", alloc_part_books },
 };
 
 #define PARTS (sizeof(parts) / sizeof(parts[0]))
+
+static int parts_run(struct group_context *group)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; i < PARTS && !err; i++)
+		if (!group->output->only || strcmp(group->output->only, parts[i].name) == 0)
+			err = parts[i].run(group);
+	return err;
+}
 
 int bench_alloc(struct output *output, unsigned int rounds)
 {
 	struct group_context group = { output, rounds };
 	bool known = !output->only;
-	int err = 0;
+	int err;
 
 	for (unsigned int i = 0; i < PARTS && !known; i++)
 		known = strcmp(output->only, parts[i].name) == 0;
@@ -180,9 +163,7 @@ int bench_alloc(struct output *output, unsigned int rounds)
 		return -EINVAL;
 	}
 	output_begin(output, "alloc", rounds);
-	for (unsigned int i = 0; i < PARTS && !err; i++)
-		if (!output->only || strcmp(output->only, parts[i].name) == 0)
-			err = parts[i].run(&group);
+	err = output->instructions ? alloc_part_instructions(&group) : parts_run(&group);
 	output_end(output);
 	return err;
 }

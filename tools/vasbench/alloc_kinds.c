@@ -45,7 +45,7 @@ const struct alloc_kind alloc_null = {
 	.open = null_open,
 	.take = null_take,
 	.give = null_give,
-	.everywhere = true,
+	.unchecked = true,
 };
 
 /* The same yardstick, bare or under either kind of lock. */
@@ -77,8 +77,8 @@ static int measured_take(void *state, const struct alloc_request *request, struc
 	if (!yardstick_take(measured->yardstick, (uint32_t)(size / ALLOC_GRANULE), &start,
 			    &item->handle))
 		return -ENOSPC;
-	item->start = (start * (uint64_t)ALLOC_GRANULE + request->alignment - 1) &
-		      -request->alignment;
+	item->start =
+		(start * (uint64_t)ALLOC_GRANULE + request->alignment - 1) & -request->alignment;
 	return 0;
 }
 

@@ -8,72 +8,34 @@
  * tells the median batch of the rest: a batch during which the thread was stopped does not count.
  * Sizes are log-uniform, 4 KiB to 4 MiB.
  *
- * Concurrency: the threads of a load share the allocator alone; each has its own blocks. Samples
- * are taken while all of them run. What is told then is the time that all together take for a pair.
+ * Concurrency: the threads of a load share the allocator alone; each has its own blocks. See
+ * alloc_threads.c for how they are timed.
  */
-#include <errno.h>
-#include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
+#include "alloc_load.h"
 
-#include "alloc.h"
+#include <errno.h>
+#include <stdlib.h>
+
 #include "base/random.h"
 
-#define BATCH	    256u
-#define SIZES	    4096u
-#define SIZE_STEP   1.00169344388 /* 1024^(1 / 4096) */
-#define BATCHES_MOST 8192u
-#define ROUND_NS    2000000000u /* no round of a slow allocator takes longer, but for one batch */
-#define WARM_NS	    10000000000u
-#define THREADS	    2u
-
-struct worker_thread {
-	struct alloc_load *load;
-	struct alloc_item *items;
-	uint32_t live;
-	uint32_t oldest; /* FIFO */
-	uint64_t random;
-	uint64_t failed;
-	uint64_t tried;
-	unsigned int batches; /* to sample */
-	double ns; /* median, per pair */
-	int err;
-	uint32_t *slots; /* of a batch */
-	struct alloc_request *requests;
-	double times[BATCHES_MOST];
-	pthread_t thread;
-};
-
-struct alloc_load {
-	const struct alloc_kind *kind;
-	const struct alloc_case *shape;
-	struct alloc_space space;
-	uint32_t sizes[SIZES];
-	uint32_t batch; /* pairs */
-	uint32_t sampling; /* threads that are not done */
-	pthread_barrier_t barrier;
-	struct worker_thread threads[THREADS];
-};
+#define BATCH	 ALLOC_BATCH
+#define ROUND_NS 2000000000u /* no round of a slow allocator takes longer, but for one batch */
+#define WARM_NS	 10000000000u
+#define KIB	 1024u
+#define MIB	 1048576u
+/* REFUSED: what is free in each MiB. 512 KiB fit there at a multiple of 64 KiB, of 128 KiB not. */
+#define HOLE_START (8 * KIB)
+#define HOLE_END   (608 * KIB)
 
 static unsigned int load_threads(const struct alloc_case *shape)
 {
 	return shape->threads ? shape->threads : 1;
 }
 
-static void sizes_init(struct alloc_load *load)
-{
-	double size = ALLOC_GRANULE;
-
-	for (unsigned int i = 0; i < SIZES; i++) {
-		load->sizes[i] = (uint32_t)size / ALLOC_GRANULE * ALLOC_GRANULE;
-		size *= SIZE_STEP;
-	}
-}
-
-static void draw_window(const struct alloc_load *load, struct worker_thread *thread,
+static void draw_window(const struct alloc_load *load, struct alloc_thread *thread,
 			struct alloc_request *request)
 {
-	const struct alloc_case *shape = load->shape;
+	const struct alloc_case *shape = &load->shape;
 	uint64_t room = shape->span - shape->window;
 
 	if (shape->uneven)
@@ -84,19 +46,23 @@ static void draw_window(const struct alloc_load *load, struct worker_thread *thr
 	request->max = request->min + shape->window;
 }
 
-static void draw(struct worker_thread *thread, struct alloc_request *request)
+static void draw(struct alloc_thread *thread, struct alloc_request *request)
 {
 	static const uint32_t alignments[] = { 4096, 65536, 2097152 };
 	const struct alloc_load *load = thread->load;
 	uint64_t random = vas_random_next(&thread->random);
 
-	request->size = load->sizes[random % SIZES];
-	request->alignment = load->shape->mixed ? alignments[(random >> 32) % 3] : ALLOC_GRANULE;
-	if (load->shape->window)
+	request->size = load->sizes[random % ALLOC_SIZES];
+	request->alignment = load->shape.mixed ? alignments[(random >> 32) % 3] : ALLOC_GRANULE;
+	if (load->shape.size) {
+		request->size = load->shape.size;
+		request->alignment = load->shape.alignment;
+	}
+	if (load->shape.window)
 		draw_window(load, thread, request);
 }
 
-static void draw_batch(struct worker_thread *thread)
+void alloc_batch_draw(struct alloc_thread *thread)
 {
 	for (uint32_t i = 0; i < thread->load->batch; i++) {
 		thread->slots[i] = (uint32_t)vas_random_below(&thread->random, thread->live);
@@ -104,7 +70,7 @@ static void draw_batch(struct worker_thread *thread)
 	}
 }
 
-static inline void item_take(struct worker_thread *thread, const struct alloc_request *request,
+static inline void item_take(struct alloc_thread *thread, const struct alloc_request *request,
 			     struct alloc_item *item)
 {
 	const struct alloc_load *load = thread->load;
@@ -115,7 +81,7 @@ static inline void item_take(struct worker_thread *thread, const struct alloc_re
 		thread->failed++;
 }
 
-static inline void item_give(struct worker_thread *thread, struct alloc_item *item)
+static inline void item_give(struct alloc_thread *thread, struct alloc_item *item)
 {
 	const struct alloc_load *load = thread->load;
 
@@ -125,7 +91,7 @@ static inline void item_give(struct worker_thread *thread, struct alloc_item *it
 	item->granules = 0;
 }
 
-static void run_replace(struct worker_thread *thread)
+static void run_replace(struct alloc_thread *thread)
 {
 	for (uint32_t i = 0; i < thread->load->batch; i++) {
 		struct alloc_item *item = &thread->items[thread->slots[i]];
@@ -135,7 +101,7 @@ static void run_replace(struct worker_thread *thread)
 	}
 }
 
-static void run_burst(struct worker_thread *thread)
+static void run_burst(struct alloc_thread *thread)
 {
 	uint32_t batch = thread->load->batch;
 
@@ -147,7 +113,7 @@ static void run_burst(struct worker_thread *thread)
 }
 
 /* LIFO and FIFO have their blocks behind those that stay. */
-static void run_lifo(struct worker_thread *thread)
+static void run_lifo(struct alloc_thread *thread)
 {
 	struct alloc_item *items = thread->items + thread->live;
 
@@ -157,7 +123,7 @@ static void run_lifo(struct worker_thread *thread)
 		item_give(thread, &items[i - 1]);
 }
 
-static void run_fifo(struct worker_thread *thread)
+static void run_fifo(struct alloc_thread *thread)
 {
 	struct alloc_item *items = thread->items + thread->live;
 
@@ -167,7 +133,7 @@ static void run_fifo(struct worker_thread *thread)
 	}
 }
 
-static void run_pair(struct worker_thread *thread)
+static void run_pair(struct alloc_thread *thread)
 {
 	struct alloc_item *item = thread->items + thread->live;
 
@@ -177,67 +143,53 @@ static void run_pair(struct worker_thread *thread)
 	}
 }
 
-static uint64_t batch_ns(struct worker_thread *thread)
+static void run_refused(struct alloc_thread *thread)
 {
-	static void (*const run[])(struct worker_thread *) = {
-		[ALLOC_REPLACE] = run_replace, [ALLOC_BURST] = run_burst, [ALLOC_LIFO] = run_lifo,
-		[ALLOC_FIFO] = run_fifo,       [ALLOC_PAIR] = run_pair,
+	for (uint32_t i = 0; i < BATCH; i++)
+		item_take(thread, &thread->requests[i], thread->items + thread->live);
+}
+
+void alloc_batch_run(struct alloc_thread *thread)
+{
+	static void (*const run[])(struct alloc_thread *) = {
+		[ALLOC_REPLACE] = run_replace, [ALLOC_BURST] = run_burst,
+		[ALLOC_LIFO] = run_lifo,       [ALLOC_FIFO] = run_fifo,
+		[ALLOC_PAIR] = run_pair,       [ALLOC_REFUSED] = run_refused,
 	};
+
+	run[thread->load->shape.shape](thread);
+	thread->tried += thread->load->batch;
+}
+
+static uint64_t batch_ns(struct alloc_thread *thread)
+{
 	uint64_t start;
 
-	draw_batch(thread);
+	alloc_batch_draw(thread);
 	start = now_ns();
-	run[thread->load->shape->shape](thread);
-	thread->tried += thread->load->batch;
+	alloc_batch_run(thread);
 	return now_ns() - start;
 }
 
-/* Samples, and keeps the others company until they are done too. */
-static void *thread_run(void *context)
+unsigned int alloc_load_batch(const struct alloc_case *shape)
 {
-	struct worker_thread *thread = context;
-	struct alloc_load *load = thread->load;
-	unsigned int done = 0, kept;
-	uint64_t start;
-
-	pthread_barrier_wait(&load->barrier);
-	start = now_ns();
-	while (done < thread->batches && (done == 0 || now_ns() - start < ROUND_NS))
-		thread->times[done++] = (double)batch_ns(thread) / load->batch;
-	__atomic_fetch_sub(&load->sampling, 1, __ATOMIC_RELAXED);
-	while (__atomic_load_n(&load->sampling, __ATOMIC_RELAXED))
-		batch_ns(thread);
-	kept = (done + 1) / 2; /* the later half */
-	thread->ns = median(thread->times + (done - kept), kept);
-	return NULL;
+	return shape->shape == ALLOC_BURST ? shape->live / load_threads(shape) / 2 : BATCH;
 }
 
-/* What all threads together need for a pair. */
-static int run_threads(struct alloc_load *load, unsigned int pairs, double *ns)
+/* The median batch of the later half: the books are in the caches then. */
+static int run_alone(struct alloc_load *load, unsigned int pairs, double *ns)
 {
-	unsigned int count = load_threads(load->shape), batches = pairs / load->batch;
-	double rate = 0;
-	int err = 0;
+	unsigned int most = pairs / load->batch, done = 0, kept;
+	struct alloc_thread *thread = &load->threads[0];
+	uint64_t start = now_ns();
 
-	pthread_barrier_init(&load->barrier, NULL, count);
-	load->sampling = count;
-	for (unsigned int i = 0; i < count; i++) {
-		struct worker_thread *thread = &load->threads[i];
-
-		thread->batches = batches < 1 ? 1 : batches > BATCHES_MOST ? BATCHES_MOST : batches;
-		if (i + 1 < count && pthread_create(&thread->thread, NULL, thread_run, thread))
-			abort(); /* the others would wait for it */
-	}
-	thread_run(&load->threads[count - 1]);
-	for (unsigned int i = 0; i < count; i++) {
-		if (i + 1 < count)
-			pthread_join(load->threads[i].thread, NULL);
-		rate += 1 / load->threads[i].ns;
-		err |= load->threads[i].err;
-	}
-	pthread_barrier_destroy(&load->barrier);
-	*ns = 1 / rate;
-	return err ? -EIO : 0;
+	if (most > ALLOC_BATCHES_MOST)
+		most = ALLOC_BATCHES_MOST;
+	while (done == 0 || (done < most && now_ns() - start < ROUND_NS))
+		thread->times[done++] = (double)batch_ns(thread) / load->batch;
+	kept = (done + 1) / 2;
+	*ns = median(thread->times + (done - kept), kept);
+	return thread->err ? -EIO : 0;
 }
 
 static int compare_items(const void *a, const void *b)
@@ -250,8 +202,8 @@ static int compare_items(const void *a, const void *b)
 /* No two blocks of an allocator may overlap: else it has an easier task than the others. */
 static int load_check(const struct alloc_load *load)
 {
-	unsigned int threads = load_threads(load->shape);
-	struct alloc_item *all = calloc((uint64_t)threads * load->shape->live, sizeof(*all));
+	unsigned int threads = load_threads(&load->shape);
+	struct alloc_item *all = calloc((uint64_t)threads * load->shape.live, sizeof(*all));
 	uint64_t count = 0;
 	int err = 0;
 
@@ -271,10 +223,10 @@ static int load_check(const struct alloc_load *load)
 
 static int thread_open(struct alloc_load *load, unsigned int index)
 {
-	struct worker_thread *thread = &load->threads[index];
+	struct alloc_thread *thread = &load->threads[index];
 
 	thread->load = load;
-	thread->live = load->shape->live / load_threads(load->shape);
+	thread->live = load->shape.live / load_threads(&load->shape);
 	thread->random = index + 1;
 	thread->items = calloc(thread->live + BATCH, sizeof(*thread->items));
 	thread->slots = calloc(load->batch, sizeof(*thread->slots));
@@ -282,7 +234,7 @@ static int thread_open(struct alloc_load *load, unsigned int index)
 	return thread->items && thread->slots && thread->requests ? 0 : -ENOMEM;
 }
 
-static void load_fill(struct worker_thread *thread)
+static void load_fill(struct alloc_thread *thread)
 {
 	for (uint32_t i = 0; i < thread->live; i++) {
 		struct alloc_request request = { 0 };
@@ -292,14 +244,30 @@ static void load_fill(struct worker_thread *thread)
 	}
 }
 
+/* A hole after each block, and nothing else free. */
+static void load_fill_refused(struct alloc_thread *thread)
+{
+	for (uint32_t i = 0; i < thread->live; i++) {
+		struct alloc_request request = { .alignment = ALLOC_GRANULE };
+
+		request.min = i ? (i - 1ull) * MIB + HOLE_END : 0;
+		request.max = (uint64_t)i * MIB + HOLE_START;
+		request.size = request.max - request.min;
+		item_take(thread, &request, &thread->items[i]);
+		if (!thread->items[i].granules)
+			thread->err = -EPROTO; /* this allocator knows no windows */
+	}
+	thread->failed = 0;
+}
+
 /* Replaces until the places are as random as they will be. */
-static void load_warm(struct worker_thread *thread)
+static void load_warm(struct alloc_thread *thread)
 {
 	uint64_t start = now_ns();
 
 	for (uint64_t pairs = 0; pairs < 2ull * thread->live && now_ns() - start < WARM_NS;
 	     pairs += thread->load->batch) {
-		draw_batch(thread);
+		alloc_batch_draw(thread);
 		run_replace(thread);
 	}
 }
@@ -313,20 +281,25 @@ int alloc_load_open(const struct alloc_kind *kind, const struct alloc_case *shap
 	if (!load)
 		return -ENOMEM;
 	load->kind = kind;
-	load->shape = shape;
-	load->space = (struct alloc_space){ .size = shape->span, .live = shape->live + BATCH };
-	load->batch = shape->shape == ALLOC_BURST ? shape->live / load_threads(shape) / 2 : BATCH;
-	sizes_init(load);
+	load->shape = *shape;
+	if (shape->shape == ALLOC_REFUSED)
+		load->shape.span = (shape->live - 1ull) * MIB + HOLE_END;
+	load->space = (struct alloc_space){ .size = load->shape.span, .live = shape->live + BATCH };
+	load->batch = alloc_load_batch(shape);
+	alloc_sizes_init(load->sizes);
 	err = kind->open(&load->space);
 	for (unsigned int i = 0; i < load_threads(shape) && !err; i++)
 		err = thread_open(load, i);
 	if (err)
 		return err; /* the process ends */
 	for (unsigned int i = 0; i < load_threads(shape); i++)
-		load_fill(&load->threads[i]);
-	for (unsigned int i = 0; i < load_threads(shape); i++)
+		if (shape->shape == ALLOC_REFUSED)
+			load_fill_refused(&load->threads[i]);
+		else
+			load_fill(&load->threads[i]);
+	for (unsigned int i = 0; i < load_threads(shape) && shape->shape != ALLOC_REFUSED; i++)
 		load_warm(&load->threads[i]);
-	if (!kind->everywhere)
+	if (!kind->unchecked)
 		err = load_check(load);
 	*made = load;
 	return err;
@@ -336,7 +309,7 @@ static uint64_t load_failed(const struct alloc_load *load)
 {
 	uint64_t failed = 0, tried = 0;
 
-	for (unsigned int i = 0; i < load_threads(load->shape); i++) {
+	for (unsigned int i = 0; i < load_threads(&load->shape); i++) {
 		failed += load->threads[i].failed;
 		tried += load->threads[i].tried;
 	}
@@ -347,7 +320,7 @@ static uint64_t load_live(const struct alloc_load *load)
 {
 	uint64_t live = 0;
 
-	for (unsigned int i = 0; i < load_threads(load->shape); i++)
+	for (unsigned int i = 0; i < load_threads(&load->shape); i++)
 		for (uint32_t k = 0; k < load->threads[i].live; k++)
 			live += load->threads[i].items[k].granules != 0;
 	return live;
@@ -361,8 +334,11 @@ int alloc_load_run(void *context, unsigned int op, unsigned int count, uint64_t 
 
 	switch (op) {
 	case ALLOC_OP_PAIRS:
-		err = run_threads(load, count, &ns);
+		err = load_threads(&load->shape) > 1 ? alloc_load_threads(load, &ns)
+						     : run_alone(load, count, &ns);
 		*spent = (uint64_t)(ns * count);
+		if (load->shape.shape == ALLOC_REFUSED && load_failed(load) != 1 << 20)
+			err = -EEXIST; /* something was found: not what is measured */
 		break;
 	case ALLOC_OP_BOOKS:
 		*spent = load->kind->books ? load->kind->books(load->space.state) : 0;
@@ -370,8 +346,11 @@ int alloc_load_run(void *context, unsigned int op, unsigned int count, uint64_t 
 	case ALLOC_OP_LIVE:
 		*spent = load_live(load);
 		break;
-	default:
+	case ALLOC_OP_FAILED:
 		*spent = load_failed(load);
+		break;
+	default:
+		err = alloc_load_delays(load, op, spent);
 	}
 	return err;
 }
@@ -381,6 +360,8 @@ unsigned int alloc_load_pairs(const struct alloc_case *shape)
 	unsigned int live = shape->live / load_threads(shape);
 
 	if (shape->shape == ALLOC_BURST)
-		return 32 * (live / 2);
+		return 32 * alloc_load_batch(shape);
+	if (shape->shape == ALLOC_REFUSED)
+		return 64 * BATCH;
 	return 64 * BATCH + 4 * live / BATCH * BATCH;
 }

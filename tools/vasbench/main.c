@@ -24,7 +24,7 @@ static const struct {
 	{ "find", bench_find, 41, "finding and claiming, near, owner look-up, combining, vasmap" },
 	{ "region", bench_region, 41, "blocks against raw calls, the cache, the VMA limit, jemalloc" },
 	{ "ops", bench_ops, 41, "operations on a region, to be counted under callgrind" },
-	{ "alloc", bench_alloc, 11, "the block allocator against a yardstick and other allocators" },
+	{ "alloc", bench_alloc, 11, "the block allocator against a yardstick and others" },
 };
 
 #define BENCHMARKS (sizeof(benchmarks) / sizeof(benchmarks[0]))
@@ -32,9 +32,12 @@ static const struct {
 static int usage(FILE *to, int status)
 {
 	fprintf(to, "usage: vasbench NAME [--json] [--rounds N] [--only PART] [--quick]\n"
+		    "                    [--instructions]\n"
 		    "Each contender's median over N interleaved rounds (odd), and its ratio to the\n"
 		    "first of its group. PART, of region: blocks, warm, limit or churn; of alloc:\n"
-		    "random or aligned. With --quick, alloc measures its smallest cases only.\n"
+		    "random, aligned, order, windows, threads, delay, packing or books. With --quick,\n"
+		    "alloc measures its smallest cases only; with --instructions, it has valgrind\n"
+		    "count instructions instead.\n"
 		    "NAME is one of:\n");
 	for (size_t i = 0; i < BENCHMARKS; i++)
 		fprintf(to, "  %-8s %s\n", benchmarks[i].name, benchmarks[i].what);
@@ -45,7 +48,9 @@ static int run(const char *name, struct output *output, unsigned int rounds)
 {
 	for (size_t i = 0; i < BENCHMARKS; i++)
 		if (strcmp(name, benchmarks[i].name) == 0)
-			return benchmarks[i].run(output, rounds ? rounds : benchmarks[i].rounds) ? 2 : 0;
+			return benchmarks[i].run(output, rounds ? rounds : benchmarks[i].rounds) ?
+				       2 :
+				       0;
 	fprintf(stderr, "vasbench: no benchmark is called %s\n", name);
 	return 2;
 }
@@ -56,14 +61,20 @@ int main(int argc, char **argv)
 	const char *name = NULL;
 	unsigned int rounds = 0;
 
-	/* A process that "region" starts; not for people. */
+	/* Processes that "region" and "alloc" start; not for people. */
 	if (argc == 3 && strcmp(argv[1], "--churn") == 0)
 		return churn_main(argv[2]);
+	if (argc == 4 && strcmp(argv[1], "--alloc-worker") == 0)
+		return alloc_worker_main(argv[2], argv[3]);
+	if (argc == 4 && strcmp(argv[1], "--alloc-count") == 0)
+		return alloc_count_main(argv[2], argv[3]);
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--json") == 0) {
 			output.json = true;
 		} else if (strcmp(argv[i], "--quick") == 0) {
 			output.quick = true;
+		} else if (strcmp(argv[i], "--instructions") == 0) {
+			output.instructions = true;
 		} else if (strcmp(argv[i], "--rounds") == 0 && i + 1 < argc) {
 			rounds = (unsigned int)strtoul(argv[++i], NULL, 10) | 1;
 		} else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc) {

@@ -78,11 +78,13 @@ int measure(struct contender *contenders, unsigned int count, unsigned int round
 			}
 		}
 	for (unsigned int i = 0; i < count; i++) {
+		const double *base = times[contenders[i].base];
+
 		for (unsigned int round = 0; round < rounds; round++)
-			ratios[round] = times[i][round] / times[0][round];
+			ratios[round] = times[i][round] / base[round];
 		contenders[i].ratio = median(ratios, rounds);
 		for (unsigned int round = 0; round < rounds; round++)
-			ratios[round] = times[i][round] - contenders[i].bound * times[0][round];
+			ratios[round] = times[i][round] - contenders[i].bound * base[round];
 		contenders[i].over = median(ratios, rounds);
 	}
 	for (unsigned int i = 0; i < count; i++) {

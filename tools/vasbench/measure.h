@@ -19,15 +19,16 @@ struct contender {
 	int (*run)(void *context, unsigned int count);
 	void *context;
 	unsigned int batch; /* operations a round */
-	double bound; /* ratio to the first that must not be exceeded; 0 = none */
+	unsigned int base; /* the contender that it is compared with, the first as a rule */
+	double bound; /* ratio to that one that must not be exceeded; 0 = none */
 	double slack_ns; /* and so much more than that is allowed */
 	double bound_ns; /* time that must not be exceeded; 0 = none */
 	/* Not NULL: run says here how long its batch took, for one that has more to do than to be timed. */
 	const uint64_t *spent;
 	/* Results: */
 	double ns; /* median, per operation */
-	double ratio; /* median of per-round ratios to the first */
-	double over; /* median of ns beyond bound times the first's in the same round */
+	double ratio; /* median of per-round ratios to the base */
+	double over; /* median of ns beyond bound times the base's in the same round */
 	double low, high; /* quartiles of ns */
 };
 

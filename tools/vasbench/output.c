@@ -106,6 +106,35 @@ void output_group(struct output *output, const char *group, const struct contend
 	fflush(stdout);
 }
 
+void output_figure(struct output *output, const char *group, const struct figure *figure)
+{
+	bool right = !figure->at_most || figure->value <= figure->at_most;
+
+	right = right && (!figure->at_least || figure->value >= figure->at_least);
+	if (output->json) {
+		printf("%s\n{\"group\":\"%s\",\"name\":\"%s\",\"value\":%.6g,\"unit\":\"%s\","
+		       "\"within\":%s}",
+		       output->rows ? "," : "", group, figure->name, figure->value, figure->unit,
+		       right ? "true" : "false");
+	} else {
+		printf("  %-44s %12.4g %s", figure->name, figure->value, figure->unit);
+		if (figure->at_most > 0)
+			printf("  at most %g: %s", figure->at_most, right ? "yes" : "NO");
+		if (figure->at_least > 0)
+			printf("  at least %g: %s", figure->at_least, right ? "yes" : "NO");
+		printf("\n");
+	}
+	output->rows++;
+	output->missed += !right;
+	fflush(stdout);
+}
+
+void output_title(struct output *output, const char *group)
+{
+	if (!output->json)
+		printf("%s\n", group);
+}
+
 void output_note(struct output *output, const char *format, ...)
 {
 	va_list arguments;

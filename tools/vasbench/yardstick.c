@@ -80,7 +80,7 @@ static inline void link_free(struct yardstick *yardstick, uint32_t index)
 
 static inline void bin_emptied(struct yardstick *yardstick, uint32_t bin)
 {
-	yardstick->steps[bin / STEPS] &= (uint8_t)~(1u << bin % STEPS);
+	yardstick->steps[bin / STEPS] &= (uint8_t) ~(1u << bin % STEPS);
 	if (yardstick->steps[bin / STEPS] == 0)
 		yardstick->octaves &= ~(1u << bin / STEPS);
 }
