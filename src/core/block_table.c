@@ -285,6 +285,7 @@ VAS_HOT int vas_block_table_prepare(struct vas_block_table *table, struct vas_bl
 		if (page_takes(&page, key))
 			return 0;
 		error = page_relieve(table, pool, spares, key);
+		VAS_ASSERT_EXPENSIVE(vas_block_table_check(table));
 	}
 	return error;
 }
@@ -297,7 +298,6 @@ VAS_HOT void vas_block_table_insert(struct vas_block_table *table, uint32_t key,
 	VAS_ASSERT_DEBUG(vas_block_table_find(table, key) == 0);
 	vas_block_page_put(&page, key, record);
 	table->count++;
-	VAS_ASSERT_EXPENSIVE(vas_block_table_check(table));
 }
 
 VAS_HOT uint32_t vas_block_table_remove(struct vas_block_table *table, uint32_t key)
@@ -306,7 +306,6 @@ VAS_HOT uint32_t vas_block_table_remove(struct vas_block_table *table, uint32_t 
 	uint32_t record = vas_block_page_remove(&page, key);
 
 	table->count -= record != 0;
-	VAS_ASSERT_EXPENSIVE(vas_block_table_check(table));
 	return record;
 }
 
