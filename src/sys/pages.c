@@ -5,7 +5,9 @@
  *
  * A chunk is CHUNK_SIZE bytes, or what was asked for when the kernel refuses
  * that much. Neighbouring chunks merge into one mapping in the kernel, and
- * only touched pages cost memory. What is left of a chunk when a new one is
+ * only touched pages cost memory. Books that outgrow their first chunk go on in chunks of the size of a huge
+ * page, and the kernel is asked for one: between system calls that replace translations and caches, half of the price of
+ * looking something up in large books is finding their pages. What is left of a chunk when a new one is
  * begun goes to the lists. Nothing is unmapped before the end: a reader without locks
  * may hold an old pointer. Each chunk begins with a link to the one before, for that end.
  *
@@ -26,6 +28,7 @@
 #define PIECE_MIN  64u
 #define PIECE_MAX  (PIECE_MIN << (VAS_PAGES_CLASSES - 1))
 #define CHUNK_SIZE (512u << 10)
+#define CHUNK_HUGE (2u << 20) /* where huge pages have another size, no harm is done */
 
 struct vas_pages_chunk {
 	struct vas_pages_chunk *next;
@@ -59,6 +62,9 @@ static int pages_anonymous(struct vas_pages *pages, uint64_t size, uint64_t *add
 
 	if (got < 0)
 		return -ENOMEM;
+	/* Linux aligns such mappings since 6.7. Advice: without huge pages the kernel answers EINVAL. */
+	if (size >= CHUNK_HUGE)
+		(void)VAS_CALL(pages->sys, advise, (uint64_t)got, size, MADV_HUGEPAGE);
 	*address = (uint64_t)got;
 	return 0;
 }
@@ -106,7 +112,8 @@ static uint64_t pages_least(const struct vas_pages *pages, uint64_t piece)
 static int pages_new_chunk(struct vas_pages *pages, uint64_t least)
 {
 	struct vas_pages_chunk *chunk;
-	uint64_t size = pages_whole(pages, least > CHUNK_SIZE ? least : CHUNK_SIZE);
+	uint64_t usual = pages->mapped ? CHUNK_HUGE : CHUNK_SIZE;
+	uint64_t size = pages_whole(pages, least > usual ? least : usual);
 	uint64_t address;
 	int error = pages_anonymous(pages, size, &address);
 
