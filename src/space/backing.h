@@ -25,6 +25,8 @@ struct vas_backing_range {
 	uint64_t offset; /* of its first byte in the object */
 	int prot;
 	uint32_t flags; /* VAS_COMMIT_ bits */
+	/* For plan: what the descriptor is, looked at with VAS_STAT_KIND just now; NULL: plan looks. */
+	const struct vas_sys_stat *stat;
 };
 
 struct vas_backing_ops {
@@ -64,11 +66,11 @@ struct vas_backing {
 };
 
 /*
- * What opts name with SHARED or PRIVATE, when the offset is that of start. -EBADF and what fstat
- * answers.
+ * What opts name with SHARED or PRIVATE, when the offset is that of start; *stat is what was seen. -EBADF and
+ * what fstat answers.
  */
 int vas_backing_identify(struct vas_sys *sys, const struct vas_commit_opts *opts, uint64_t start,
-			 struct vas_backing *backing);
+			 struct vas_sys_stat *stat, struct vas_backing *backing);
 
 extern const struct vas_backing_ops vas_backing_anonymous;
 extern const struct vas_backing_ops vas_backing_object;

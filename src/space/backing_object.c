@@ -24,24 +24,23 @@
 #include "sys/definitions.h"
 
 int vas_backing_identify(struct vas_sys *sys, const struct vas_commit_opts *opts, uint64_t start,
-			 struct vas_backing *backing)
+			 struct vas_sys_stat *stat, struct vas_backing *backing)
 {
 	const uint32_t kept = VAS_COMMIT_SHARED | VAS_COMMIT_PRIVATE | VAS_COMMIT_PUNCH |
 			      VAS_COMMIT_WHOLE;
-	struct vas_sys_stat stat;
 	int64_t err;
 
-	err = VAS_CALL(sys, stat, opts->fd, VAS_STAT_KIND, &stat);
+	err = VAS_CALL(sys, stat, opts->fd, VAS_STAT_KIND, stat);
 	if (err < 0)
 		return (int)err;
 	*backing = (struct vas_backing){
 		.ops = &vas_backing_object,
 		.fd = opts->fd,
 		.flags = opts->flags & kept,
-		.kind = stat.kind,
-		.device = stat.device,
-		.inode = stat.inode,
-		.page_size = stat.page_size ? stat.page_size : sys->page_size,
+		.kind = stat->kind,
+		.device = stat->device,
+		.inode = stat->inode,
+		.page_size = stat->page_size ? stat->page_size : sys->page_size,
 		.delta = opts->offset - start,
 	};
 	return 0;
@@ -62,23 +61,27 @@ static int object_plan(const struct vas_backing *backing, struct vas_sys *sys,
 		       const struct vas_backing_range *range)
 {
 	uint64_t page = backing->page_size, end;
-	struct vas_sys_stat stat;
+	const struct vas_sys_stat *stat = range->stat;
+	struct vas_sys_stat seen;
 	int err;
 
 	if ((range->span.start | range->span.size | range->offset) % page ||
 	    __builtin_add_overflow(range->offset, range->span.size, &end))
 		return -EINVAL;
-	err = object_same(backing, sys, VAS_STAT_KIND, &stat);
-	if (err)
-		return err;
-	if (stat.kind == VAS_SYS_KIND_OTHER)
+	if (!stat) {
+		err = object_same(backing, sys, VAS_STAT_KIND, &seen);
+		if (err)
+			return err;
+		stat = &seen;
+	}
+	if (stat->kind == VAS_SYS_KIND_OTHER)
 		return 0; /* a driver knows what it maps */
-	if (!stat.readable ||
-	    ((backing->flags & VAS_COMMIT_SHARED) && (range->prot & PROT_WRITE) && !stat.writable))
+	if (!stat->readable ||
+	    ((backing->flags & VAS_COMMIT_SHARED) && (range->prot & PROT_WRITE) && !stat->writable))
 		return -EACCES;
-	if ((backing->flags & VAS_COMMIT_PUNCH) && !stat.writable)
+	if ((backing->flags & VAS_COMMIT_PUNCH) && !stat->writable)
 		return -EACCES;
-	return end > stat.size ? -ERANGE : 0;
+	return end > stat->size ? -ERANGE : 0;
 }
 
 static int object_map(const struct vas_backing *backing, struct vas_sys *sys,

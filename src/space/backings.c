@@ -26,7 +26,7 @@
 #define BACKINGS_FIRST 4u
 #define BACKINGS_MAX   ((2u << 20) / sizeof(struct vas_backing))
 
-static const struct vas_backing anonymous = { .ops = &vas_backing_anonymous, .fd = -1 };
+const struct vas_backing vas_backings_anonymous = { .ops = &vas_backing_anonymous, .fd = -1 };
 
 static bool backing_same(const struct vas_backing *a, const struct vas_backing *b)
 {
@@ -225,7 +225,7 @@ struct vas_backing vas_backings_get(const struct vas_backings *backings, uint32_
 	struct vas_backing backing;
 
 	if (number == 0)
-		return anonymous;
+		return vas_backings_anonymous;
 	VAS_ASSERT(number <= backings->count);
 	backing = backings->items[number - 1];
 	backing.delta = delta;

@@ -44,6 +44,8 @@ int vas_backings_copy(const struct vas_backings *backings, struct vas_pages *pag
 int vas_backings_import(struct vas_backings *backings, struct vas_pages *pages,
 			const struct vas_backings *from, const struct vas_backing *backing,
 			uint32_t *number);
+/* Number 0. */
+extern const struct vas_backing vas_backings_anonymous;
 /* What an extent is backed by, by value, with its delta. */
 struct vas_backing vas_backings_get(const struct vas_backings *backings, uint32_t number,
 				    uint64_t delta);

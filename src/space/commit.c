@@ -39,7 +39,8 @@ struct commit {
 	bool fresh; /* the object was empty: what populating gave it goes when this fails */
 	const struct vas_policy *policy;
 	bool own_policy; /* and not the span's */
-	struct vas_backing backing;
+	const struct vas_backing *backing;
+	struct vas_backing object; /* what that points to, unless it is plain anonymous memory */
 	struct vas_extent extent; /* as it will be recorded */
 	bool whole; /* all of the range is one hole */
 };
@@ -69,15 +70,16 @@ VAS_HOT static int commit_hole(const struct commit *commit, struct vas_span hole
 	struct vas_sys *sys = space->sys;
 	const struct vas_backing_range range = {
 		.span = hole,
-		.offset = hole.start + commit->backing.delta,
+		.offset = hole.start + commit->backing->delta,
 		.prot = commit->prot,
 		.flags = commit->flags,
 	};
-	bool plain = !commit->recipe && !commit->policy && commit->backing.kind != VAS_SYS_KIND_HUGETLB;
+	bool plain = !commit->recipe && !commit->policy &&
+		     commit->backing->kind != VAS_SYS_KIND_HUGETLB;
 	int err;
 
-	err = commit->backing.ops->map(&commit->backing, sys, &range,
-				       plain ? commit->prot : PROT_NONE);
+	err = commit->backing->ops->map(commit->backing, sys, &range,
+					plain ? commit->prot : PROT_NONE);
 	*mapped = err == 0;
 	if (err)
 		return err;
@@ -112,7 +114,7 @@ static void commit_undo_hole(struct commit *commit, struct vas_span hole, bool c
 		extent.flags |= VAS_EXTENT_KEPT;
 	extent.start = hole.start;
 	extent.end = hole.start + hole.size;
-	(void)vas_retire_fresh(&commit->work, &extent, &commit->backing);
+	(void)vas_retire_fresh(&commit->work, &extent, commit->backing);
 }
 
 /* Undoes every hole below stop. */
@@ -180,7 +182,7 @@ static int commit_populate(struct commit *commit, struct vas_failure *failure)
 		vas_lock_drop(&holding->lock);
 		if (!found)
 			break;
-		err = vas_populate(commit->work.space, &commit->backing, hole, commit->prot,
+		err = vas_populate(commit->work.space, commit->backing, hole, commit->prot,
 				   failure);
 	}
 	vas_part_resume(&commit->work);
@@ -222,15 +224,15 @@ static int commit_room(struct commit *commit, uint32_t holes, struct vas_failure
 	int err;
 
 	err = vas_part_room(&commit->work, holes, failure);
-	if (err || (commit->backing.fd < 0 && !commit->own_policy))
+	if (err || (commit->backing->fd < 0 && !commit->own_policy))
 		return err;
 	vas_lock_take(&space->lock);
 	if (commit->own_policy)
 		err = vas_backings_policy(&holding->backings, &holding->extents, &space->pages,
-					  commit->policy, &commit->backing.policy);
+					  commit->policy, &commit->object.policy);
 	if (!err)
 		err = vas_backings_number(&holding->backings, &holding->extents, &space->pages,
-					  &commit->backing, &commit->extent.backing);
+					  commit->backing, &commit->extent.backing);
 	vas_lock_drop(&space->lock);
 	if (!err)
 		return 0;
@@ -259,7 +261,7 @@ static int commit_locked(struct commit *commit, bool *dirty, struct vas_failure 
 		failure->why = VAS_WHY_DEVICE;
 		return -EOPNOTSUPP;
 	}
-	if (!vas_fork_suits(holding, &commit->backing)) {
+	if (!vas_fork_suits(holding, commit->backing)) {
 		failure->why = VAS_WHY_FORK_POLICY;
 		return -EOPNOTSUPP;
 	}
@@ -282,14 +284,10 @@ static int commit_locked(struct commit *commit, bool *dirty, struct vas_failure 
 }
 
 /* Nothing is lost when the range is punched out again. */
-static bool commit_is_fresh(const struct commit *commit)
+static bool commit_is_fresh(const struct commit *commit, const struct vas_sys_stat *stat)
 {
-	const struct vas_backing *backing = &commit->backing;
-	struct vas_sys_stat stat;
-
-	return (commit->flags & VAS_COMMIT_POPULATE) && (backing->flags & VAS_COMMIT_PUNCH) &&
-	       VAS_CALL(commit->work.space->sys, stat, backing->fd, 0, &stat) >= 0 &&
-	       stat.device == backing->device && stat.inode == backing->inode && stat.held == 0;
+	return (commit->flags & VAS_COMMIT_POPULATE) && (commit->backing->flags & VAS_COMMIT_PUNCH) &&
+	       stat->held == 0;
 }
 
 /* What the caller's descriptor stands for, and whether it suits. */
@@ -297,51 +295,59 @@ static int commit_object(struct commit *commit, struct vas_failure *failure)
 {
 	const struct vas_commit_opts *opts = commit->opts;
 	struct vas_sys *sys = commit->work.space->sys;
+	struct vas_sys_stat stat;
 	const struct vas_backing_range range = {
 		.span = commit->work.range,
 		.offset = opts->offset,
 		.prot = commit->prot,
 		.flags = opts->flags,
+		.stat = &stat,
 	};
 	int err;
 
-	err = vas_backing_identify(sys, opts, range.span.start, &commit->backing);
+	commit->backing = &commit->object;
+	err = vas_backing_identify(sys, opts, range.span.start, &stat, &commit->object);
 	if (!err)
-		err = commit->backing.ops->plan(&commit->backing, sys, &range);
+		err = commit->backing->ops->plan(commit->backing, sys, &range);
 	if (err == -EBADF || err == -EINVAL || err == -ERANGE || err == -EACCES)
 		failure->why = VAS_WHY_OBJECT;
 	if (err)
 		return err;
 	if (opts->flags & VAS_COMMIT_WHOLE)
 		commit->extent.flags |= VAS_EXTENT_WHOLE;
-	commit->extent.delta = commit->backing.delta;
-	commit->recipe |= vas_fork_recipe(&commit->backing);
+	commit->extent.delta = commit->backing->delta;
+	commit->recipe |= vas_fork_recipe(commit->backing);
 	/* Otherwise an empty pool is a signal at the first touch. */
-	if (commit->backing.kind == VAS_SYS_KIND_HUGETLB)
+	if (commit->backing->kind == VAS_SYS_KIND_HUGETLB)
 		commit->flags |= VAS_COMMIT_POPULATE;
-	commit->fresh = commit_is_fresh(commit);
+	commit->fresh = commit_is_fresh(commit, &stat);
 	return 0;
 }
 
+/* All but what is known later, and the object. */
 static int commit_prepare(struct commit *commit, struct vas_failure *failure)
 {
 	const struct vas_commit_opts *opts = commit->opts;
 
+	commit->fresh = false;
 	commit->prot = opts->prot ? opts->prot : PROT_READ | PROT_WRITE;
 	commit->flags = opts->flags;
 	commit->recipe = commit->work.holding->recipe;
 	if (opts->flags & VAS_COMMIT_NOHUGE)
 		commit->recipe |= VAS_RECIPE_NOHUGE;
-	commit->backing = (struct vas_backing){ .ops = &vas_backing_anonymous, .fd = -1 };
+	commit->backing = &vas_backings_anonymous;
 	commit->extent = (struct vas_extent){
 		.state = VAS_PART_COMMITTED,
 		.prot = (uint8_t)commit->prot,
 		.flags = (uint16_t)(opts->flags & (VAS_COMMIT_HUGE | VAS_COMMIT_NOHUGE)),
 	};
+	commit->own_policy = false;
 	commit->policy = commit->work.holding->policy;
 	if (opts->policy) {
 		commit->own_policy = !vas_policy_same(opts->policy, commit->policy);
 		commit->policy = opts->policy;
+		commit->object = vas_backings_anonymous;
+		commit->backing = &commit->object;
 	}
 	if (opts->flags & (VAS_COMMIT_SHARED | VAS_COMMIT_PRIVATE))
 		return commit_object(commit, failure);
@@ -352,22 +358,21 @@ VAS_HOT int vas_part_commit(struct vas_space *space, struct vas_holding *holding
 			    struct vas_span range, const struct vas_commit_opts *opts, bool *dirty,
 			    struct vas_failure *failure)
 {
-	struct commit commit = {
-		.work = { .space = space, .holding = holding, .range = range,
-			  .change = VAS_CHANGE_COMMIT },
-		.opts = opts,
-	};
 	bool found_dirty = false;
+	struct commit commit;
 	int err;
 
+	commit.opts = opts;
+	vas_part_plan(&commit.work, space, holding, range, VAS_CHANGE_COMMIT, false);
 	err = vas_part_begin(&commit.work, failure);
 	if (err)
 		return err;
 	err = commit_prepare(&commit, failure);
 	if (!err)
 		err = commit_locked(&commit, &found_dirty, failure);
-	err = commit_classify(err, failure);
-	if (!err && dirty)
+	if (__builtin_expect(err, 0))
+		err = commit_classify(err, failure);
+	else if (dirty)
 		*dirty = found_dirty;
 	return vas_part_end(&commit.work, err);
 }

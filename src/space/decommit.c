@@ -46,17 +46,17 @@ VAS_HOT int vas_part_decommit(struct vas_space *space, struct vas_holding *holdi
 			      struct vas_span range, bool final, enum vas_retired *state,
 			      struct vas_failure *failure)
 {
-	struct vas_part_work work = { .space = space, .holding = holding, .range = range,
-				      .change = VAS_CHANGE_DECOMMIT, .final = final };
 	struct vas_extents *extents = &holding->extents;
+	struct vas_part_work work;
 	bool promised;
 	int err;
 
+	vas_part_plan(&work, space, holding, range, VAS_CHANGE_DECOMMIT, final);
 	err = vas_part_begin(&work, failure);
 	if (err)
 		return err;
 	promised = final && extents->promised > 0;
-	if (vas_part_cuts(holding, space->sys, range)) {
+	if (holding->backings.count && vas_part_cuts(holding, space->sys, range)) {
 		failure->why = VAS_WHY_ARGUMENT;
 		return vas_part_end(&work, -EINVAL);
 	}

@@ -162,7 +162,7 @@ VAS_HOT int vas_notice_before(struct vas_space *space, struct vas_holding *holdi
 	bool live;
 
 	run->last = 0;
-	if (__builtin_expect(__atomic_load_n(&space->subscribers, __ATOMIC_RELAXED) == 0, 1))
+	if (__builtin_expect(!vas_space_is_watched(space), 1))
 		return 0;
 	vas_lock_take(&space->lock);
 	live = holding->state == VAS_HOLDING_LIVE;

@@ -20,6 +20,17 @@ struct vas_part_work {
 	uint32_t runs;
 };
 
+/* A change that begins. What begin and a worker write is not there yet. */
+static inline void vas_part_plan(struct vas_part_work *work, struct vas_space *space,
+				 struct vas_holding *holding, struct vas_span range,
+				 enum vas_change change, bool final)
+{
+	work->space = space;
+	work->holding = holding;
+	work->range = range;
+	work->change = change;
+	work->final = final;
+}
 /*
  * Notice, then the holding's lock, then waits until nobody populates the range.
  * -EBUSY, -EDEADLK; failure filled, nothing is held then.

@@ -290,7 +290,7 @@ VAS_HOT enum vas_retired vas_retire_range(struct vas_part_work *work, uint64_t s
 	if (extents->count == 0 || !retire_trim(extents, &start, &end))
 		return VAS_RETIRED_GONE;
 	work->changed = true;
-	if (!vas_retire_punch(work, start, end))
+	if (work->holding->backings.count && !vas_retire_punch(work, start, end))
 		return retire_pieces(work, start, end, false);
 	err = retire_replace(work->space, work->holding, (struct vas_span){ start, end - start },
 			     &replaced);

@@ -258,6 +258,12 @@ static inline void vas_space_retry(struct vas_space *space)
 		vas_strays_retry(space->sys);
 }
 
+/* Whether somebody subscribed to changes: then they are told (space/notice.h). */
+static inline bool vas_space_is_watched(const struct vas_space *space)
+{
+	return __atomic_load_n(&space->subscribers, __ATOMIC_RELAXED) != 0;
+}
+
 /* For the edge; see space/pressure.h. */
 static inline void vas_watch_refused(struct vas_space *space, int err)
 {
