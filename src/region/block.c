@@ -462,6 +462,7 @@ int vas_block_free_tagged(struct vas_region *region, uint64_t start, uint32_t ta
 	err = vas_region_lock(region, failure);
 	if (err)
 		return err;
+	vas_part_foresee(region->user.holding, start);
 	err = vas_block_find(region, start, failure, &info);
 	if (!err)
 		err = free_check(region, &info, tag, failure);

@@ -96,6 +96,7 @@ static int range_begin(struct vas_region *region, struct vas_span range, bool pr
 		if (err)
 			return err;
 	}
+	vas_part_foresee(region->user.holding, range.start);
 	err = range_find(region, range, failure, info);
 	if (!err)
 		err = vas_region_pin(region, failure);

@@ -10,47 +10,26 @@
  * array of leaves. A search is two bisections; a change moves at most a leaf and, when one
  * splits or empties, the array of leaves. A span with few extents has one small leaf.
  *
+ * Most leaves are out of the cache when they are asked for. A leaf has the ends of its extents side by
+ * side in front: a bisection reads a few lines, all fetched at once, and then one extent. Where there are
+ * many leaves, a table of hints by address says in which one the last search ended: that is looked at before
+ * the first bisection, and a caller who has something else to do first lets it be fetched meanwhile. What a
+ * hint says may be wrong.
+ *
  * One function changes anything: set. It cuts what overlaps, drops what is covered, and puts
  * one extent in, joined with neighbours that agree: at most two extents more.
  *
- * Promises. A change must not need memory in the middle, and a free not at all. A leaf splits only
- * when it is full, and the halves then have LEAF_HALF places each. With excess, the sum of what
- * leaves hold above half, n more extents split at most (excess + n) / LEAF_HALF + 1
- * leaves: inserting adds one to excess at most, a split takes LEAF_HALF from it. Nor can
- * they split more leaves than there are changes. So many spare leaves are kept.
+ * CONCURRENCY. Guarded by the holding's lock.
  *
- * CONCURRENCY. Guarded by the holding's lock; the memory comes from the space's
- * books, so growing takes the space's lock in the caller.
- *
- * WHAT IT DOES NOT DO. It calls no kernel, and has no opinion about states.
+ * WHAT IT DOES NOT DO. It calls no kernel, takes no memory (extents_room.c), and has no opinion about states.
  */
-#include "space/extents.h"
-
-#include <errno.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "base/hot.h"
+#include "space/extents_leaf.h"
 
-#define LEAF_SIZE  2048u
-#define LEAF_ITEMS 62u
-#define LEAF_HALF  (LEAF_ITEMS / 2)
-#define SMALL_SIZE 256u
-#define SMALL_ITEMS 7u
-#define TOPS_FIRST 4u
-#define TOPS_MAX   ((2u << 20) / sizeof(struct vas_extent_top))
-
-struct vas_extent_leaf {
-	struct vas_extent_leaf *next; /* among the spare ones */
-	uint32_t count;
-	uint32_t capacity; /* LEAF_ITEMS; SMALL_ITEMS only in the one leaf there is */
-	struct vas_extent items[];
-};
-_Static_assert(sizeof(struct vas_extent_leaf) + LEAF_ITEMS * sizeof(struct vas_extent) <= LEAF_SIZE,
-	       "a leaf");
-_Static_assert(sizeof(struct vas_extent_leaf) + SMALL_ITEMS * sizeof(struct vas_extent) <=
-		       SMALL_SIZE,
-	       "a small leaf");
+#define LINE 64u /* of the cache, as a rule */
 
 /* A place between extents: before the item, which may be one past its leaf's last. */
 struct place {
@@ -58,32 +37,72 @@ struct place {
 	uint32_t item;
 };
 
-static uint32_t leaf_excess(const struct vas_extent_leaf *leaf)
-{
-	return leaf->count > LEAF_HALF ? leaf->count - LEAF_HALF : 0;
-}
-
-static size_t leaf_size(const struct vas_extent_leaf *leaf)
-{
-	return leaf->capacity == LEAF_ITEMS ? LEAF_SIZE : SMALL_SIZE;
-}
-
 /* Is a place, which may be of long ago, that of the first extent that ends above address? */
 VAS_HOT static bool place_fits(const struct vas_extents *extents, struct place place,
 			       uint64_t address)
 {
 	const struct vas_extent_top *top = &extents->tops[place.leaf];
-	const struct vas_extent *items;
+	const struct vas_extent_leaf *leaf;
 
-	if (place.leaf >= extents->leaves || place.item > top->leaf->count)
+	if (place.leaf >= extents->leaves)
 		return false;
-	items = top->leaf->items;
-	if (place.item > 0 ? items[place.item - 1].end > address :
+	leaf = top->leaf;
+	if (place.item > leaf->count)
+		return false;
+	if (place.item > 0 ? leaf->ends[place.item - 1] > address :
 			     place.leaf > 0 && top->start > address)
 		return false;
-	if (place.item < top->leaf->count)
-		return items[place.item].end > address;
+	if (place.item < leaf->count)
+		return leaf->ends[place.item] > address;
 	return place.leaf + 1 == extents->leaves || top[1].start > address;
+}
+
+static inline void leaf_prefetch(const struct vas_extent_leaf *leaf)
+{
+	for (size_t line = 0; line < VAS_EXTENT_ITEMS_AT(VAS_EXTENT_LEAF_ITEMS); line += LINE)
+		__builtin_prefetch((const char *)leaf + line);
+}
+
+/* The hint for an address, or NULL. */
+static inline struct vas_extent_hint *near_hint(const struct vas_extents *extents, uint64_t address)
+{
+	struct vas_extent_hint *near = __atomic_load_n(&extents->near, __ATOMIC_ACQUIRE);
+	uint32_t shift = __atomic_load_n(&extents->near_shift, __ATOMIC_RELAXED);
+
+	return near ? &near[(address >> shift) % VAS_EXTENT_HINTS] : NULL;
+}
+
+VAS_HOT void vas_extents_foresee(const struct vas_extents *extents, uint64_t address)
+{
+	struct vas_extent_hint *hint = near_hint(extents, address);
+	const struct vas_extent_leaf *leaf;
+	const char *item;
+
+	if (!hint)
+		return;
+	leaf = __atomic_load_n(&hint->leaf, __ATOMIC_RELAXED);
+	if (!leaf)
+		return;
+	leaf_prefetch(leaf);
+	/* Nothing is read: the leaf may be another's memory by now. */
+	item = (const char *)leaf + VAS_EXTENT_ITEMS_AT(VAS_EXTENT_LEAF_ITEMS) +
+	       __atomic_load_n(&hint->item, __ATOMIC_RELAXED) * sizeof(struct vas_extent);
+	__builtin_prefetch(item - LINE);
+	__builtin_prefetch(item);
+	__builtin_prefetch(item + LINE);
+}
+
+/* The first item of a leaf that ends above address. */
+static inline uint32_t leaf_search(const struct vas_extent_leaf *leaf, uint64_t address)
+{
+	uint32_t item = 0, half;
+
+	leaf_prefetch(leaf);
+	for (uint32_t left = leaf->count; left > 0; left -= half) {
+		half = (left + 1) / 2;
+		item += leaf->ends[item + half - 1] <= address ? half : 0;
+	}
+	return item;
 }
 
 /* Two bisections without branches to guess wrong: places are asked for in any order. */
@@ -101,30 +120,56 @@ VAS_HOT static struct place extents_search(const struct vas_extents *extents, ui
 	if (extents->leaves == 0)
 		return place;
 	leaf = extents->tops[place.leaf].leaf;
-	/* Most of a leaf is not in the cache: waiting for one line after the other would be slow. */
-	for (uint32_t i = 1; i < 8; i++)
-		__builtin_prefetch(&leaf->items[leaf->count * i / 8]);
-	for (uint32_t left = leaf->count; left > 0; left -= half) {
-		half = (left + 1) / 2;
-		place.item += leaf->items[place.item + half - 1].end <= address ? half : 0;
+	place.item = leaf_search(leaf, address);
+	return place;
+}
+
+/* The same where a hint holds. False: it does not, or the place is at an end of its leaf. */
+VAS_HOT static bool hint_search(const struct vas_extents *extents,
+				const struct vas_extent_hint *hint, uint64_t address,
+				struct place *place)
+{
+	uint32_t index = hint->index;
+
+	if (index >= extents->leaves || extents->tops[index].leaf != hint->leaf)
+		return false;
+	place->leaf = index;
+	place->item = leaf_search(hint->leaf, address);
+	return place->item > 0 && place->item < hint->leaf->count;
+}
+
+static struct place extents_look(const struct vas_extents *extents, uint64_t address)
+{
+	struct vas_extent_hint *hint = near_hint(extents, address);
+	struct place place;
+
+	if (!hint)
+		return extents_search(extents, address);
+	if (!hint_search(extents, hint, address, &place)) {
+		place = extents_search(extents, address);
+		hint->index = place.leaf;
+		__atomic_store_n(&hint->leaf, extents->tops[place.leaf].leaf, __ATOMIC_RELAXED);
 	}
+	__atomic_store_n(&hint->item, place.item, __ATOMIC_RELAXED);
 	return place;
 }
 
 /*
- * The first extent that ends above address. One operation asks for the same
- * place many times, so the last one is kept: a hint, which is tried before it is believed.
+ * The first extent that ends above address. One operation asks for the same address
+ * several times, so the last place is kept: a hint, which is tried before it is believed.
  */
 VAS_HOT static struct place extents_find(const struct vas_extents *extents, uint64_t address)
 {
+	struct vas_extents *hints = (struct vas_extents *)(uintptr_t)extents;
 	uint64_t last = __atomic_load_n(&extents->last, __ATOMIC_RELAXED);
 	struct place place = { (uint32_t)(last >> 32), (uint32_t)last };
 
-	if (place_fits(extents, place, address))
+	if (__atomic_load_n(&extents->last_address, __ATOMIC_RELAXED) == address &&
+	    place_fits(extents, place, address))
 		return place;
-	place = extents_search(extents, address);
-	__atomic_store_n(&((struct vas_extents *)(uintptr_t)extents)->last,
-			 (uint64_t)place.leaf << 32 | place.item, __ATOMIC_RELAXED);
+	place = extents_look(extents, address);
+	__atomic_store_n(&hints->last, (uint64_t)place.leaf << 32 | place.item, __ATOMIC_RELAXED);
+	__atomic_store_n(&hints->last_address, address, __ATOMIC_RELAXED);
 	return place;
 }
 
@@ -178,15 +223,30 @@ static bool extents_fuse(const struct vas_extent *a, const struct vas_extent *b)
 	       a->delta == b->delta && !(a->flags & VAS_EXTENT_WHOLE);
 }
 
-/* Counts a pair of neighbours in (sign 1) or out (-1). */
-static void extents_link(struct vas_extents *extents, const struct vas_extent *a,
-			 const struct vas_extent *b, int sign)
+static void extents_link_touching(struct vas_extents *extents, const struct vas_extent *a,
+				  const struct vas_extent *b, int sign)
 {
-	if (!a || !b || a->end != b->start)
-		return;
 	extents->touching += (uint32_t)sign;
 	if (extents_fuse(a, b))
 		extents->fused += (uint32_t)sign;
+}
+
+/* Counts a pair of neighbours in (sign 1) or out (-1). */
+static inline void extents_link(struct vas_extents *extents, const struct vas_extent *a,
+				const struct vas_extent *b, int sign)
+{
+	if (a && b && a->end == b->start)
+		extents_link_touching(extents, a, b, sign);
+}
+
+/* The bounds of them all, when an extent between these neighbours begins and ends so. */
+static inline void extents_bound(struct vas_extents *extents, const struct vas_extent *before,
+				 const struct vas_extent *after, uint64_t start, uint64_t end)
+{
+	if (!before)
+		extents->low = start;
+	if (!after)
+		extents->high = end;
 }
 
 static void extents_count(struct vas_extents *extents, const struct vas_extent *item, int sign)
@@ -194,6 +254,15 @@ static void extents_count(struct vas_extents *extents, const struct vas_extent *
 	uint64_t bytes = item->end - item->start;
 
 	extents->bytes[item->state] += sign > 0 ? bytes : 0 - bytes;
+}
+
+/* Moves the items of a leaf from one on to another place in it. */
+static inline void leaf_shift(struct vas_extent_leaf *leaf, uint32_t first, uint32_t to)
+{
+	uint32_t count = leaf->count - first;
+
+	memmove(&leaf->items[to], &leaf->items[first], count * sizeof(leaf->items[0]));
+	memmove(&leaf->ends[to], &leaf->ends[first], count * sizeof(leaf->ends[0]));
 }
 
 /* Halves a full leaf; the place moves along. */
@@ -205,17 +274,17 @@ static void leaf_split(struct vas_extents *extents, struct place *place)
 	VAS_ASSERT(high && extents->leaves < extents->top_capacity);
 	extents->spare = high->next;
 	extents->spares--;
-	high->count = low->count - LEAF_HALF;
-	memcpy(high->items, &low->items[LEAF_HALF], high->count * sizeof(high->items[0]));
-	extents->excess -= leaf_excess(low);
-	low->count = LEAF_HALF;
-	extents->excess += leaf_excess(low) + leaf_excess(high);
+	high->count = low->count - VAS_EXTENT_LEAF_HALF;
+	vas_extent_leaf_copy(high, 0, low, VAS_EXTENT_LEAF_HALF);
+	extents->excess -= vas_extent_leaf_excess(low);
+	low->count = VAS_EXTENT_LEAF_HALF;
+	extents->excess += vas_extent_leaf_excess(low) + vas_extent_leaf_excess(high);
 	memmove(&tops[place->leaf + 2], &tops[place->leaf + 1],
 		(extents->leaves - place->leaf - 1) * sizeof(*tops));
 	tops[place->leaf + 1] = (struct vas_extent_top){ high->items[0].start, high };
 	extents->leaves++;
-	if (place->item > LEAF_HALF)
-		*place = (struct place){ place->leaf + 1, place->item - LEAF_HALF };
+	if (place->item > VAS_EXTENT_LEAF_HALF)
+		*place = (struct place){ place->leaf + 1, place->item - VAS_EXTENT_LEAF_HALF };
 }
 
 /* Puts an extent before a place; the place is then that of the new one. */
@@ -229,6 +298,7 @@ VAS_HOT static void extents_insert(struct vas_extents *extents, struct place *pl
 	extents_link(extents, before, after, -1);
 	extents_link(extents, before, item, 1);
 	extents_link(extents, item, after, 1);
+	extents_bound(extents, before, after, item->start, item->end);
 	extents_count(extents, item, 1);
 	VAS_ASSERT(place->leaf < extents->leaves);
 	leaf = extents->tops[place->leaf].leaf;
@@ -236,12 +306,12 @@ VAS_HOT static void extents_insert(struct vas_extents *extents, struct place *pl
 		leaf_split(extents, place);
 		leaf = extents->tops[place->leaf].leaf;
 	}
-	extents->excess -= leaf_excess(leaf);
-	memmove(&leaf->items[place->item + 1], &leaf->items[place->item],
-		(leaf->count - place->item) * sizeof(*item));
+	extents->excess -= vas_extent_leaf_excess(leaf);
+	leaf_shift(leaf, place->item, place->item + 1);
 	leaf->items[place->item] = *item;
+	leaf->ends[place->item] = item->end;
 	leaf->count++;
-	extents->excess += leaf_excess(leaf);
+	extents->excess += vas_extent_leaf_excess(leaf);
 	extents->count++;
 	extents->tops[place->leaf].start = leaf->items[0].start;
 }
@@ -268,9 +338,9 @@ VAS_HOT static bool leaf_merge(struct vas_extents *extents, uint32_t index)
 		return false;
 	low = extents->tops[index].leaf;
 	high = extents->tops[index + 1].leaf;
-	if (low->count + high->count > LEAF_HALF)
+	if (low->count + high->count > VAS_EXTENT_LEAF_HALF)
 		return false;
-	memcpy(&low->items[low->count], high->items, high->count * sizeof(high->items[0]));
+	vas_extent_leaf_copy(low, low->count, high, 0);
 	low->count += high->count;
 	extents->tops[index].start = low->items[0].start;
 	leaf_drop(extents, index + 1);
@@ -290,11 +360,12 @@ VAS_HOT static void extents_remove(struct vas_extents *extents, struct place *pl
 	extents_link(extents, before, item, -1);
 	extents_link(extents, item, after, -1);
 	extents_link(extents, before, after, 1);
+	extents_bound(extents, before, after, after ? after->start : 0, before ? before->end : 0);
 	extents_count(extents, item, -1);
-	extents->excess -= leaf_excess(leaf);
+	extents->excess -= vas_extent_leaf_excess(leaf);
+	leaf_shift(leaf, place->item + 1, place->item);
 	leaf->count--;
-	memmove(item, item + 1, (leaf->count - place->item) * sizeof(*item));
-	extents->excess += leaf_excess(leaf);
+	extents->excess += vas_extent_leaf_excess(leaf);
 	extents->count--;
 	if (extents->leaves == 1) {
 		extents->tops[0].start = leaf->count ? leaf->items[0].start : 0;
@@ -308,7 +379,7 @@ VAS_HOT static void extents_remove(struct vas_extents *extents, struct place *pl
 		return;
 	}
 	extents->tops[place->leaf].start = leaf->items[0].start;
-	if (leaf->count > LEAF_HALF / 2) /* so as not to look at its neighbours each time */
+	if (leaf->count > VAS_EXTENT_LEAF_HALF / 2) /* so as not to look at its neighbours each time */
 		return;
 	if (place->leaf > 0) {
 		lower = extents->tops[place->leaf - 1].leaf->count;
@@ -334,6 +405,8 @@ VAS_HOT static void extents_resize(struct vas_extents *extents, struct place pla
 	extents_count(extents, item, -1);
 	item->start = start;
 	item->end = end;
+	extents->tops[place.leaf].leaf->ends[place.item] = end;
+	extents_bound(extents, before, after, start, end);
 	extents_count(extents, item, 1);
 	extents_link(extents, before, item, 1);
 	extents_link(extents, item, after, 1);
@@ -488,175 +561,6 @@ VAS_HOT uint32_t vas_extents_holes(const struct vas_extents *extents, uint64_t s
 	return count;
 }
 
-/* Spare leaves that so many changes, and the promised ones, can need. */
-static uint64_t spares_wanted(const struct vas_extents *extents, uint64_t changes)
-{
-	uint64_t most = changes + extents->promised, splits;
-
-	if (most == 0)
-		return 0;
-	splits = (extents->excess + 2 * most) / LEAF_HALF + 1;
-	return splits < most ? splits : most;
-}
-
-/* Does the one small leaf do? */
-static bool small_is_enough(const struct vas_extents *extents, uint64_t changes)
-{
-	const struct vas_extent_leaf *leaf = extents->tops[0].leaf;
-
-	return extents->leaves == 1 && leaf->capacity < LEAF_ITEMS &&
-	       leaf->count + 2 * (changes + extents->promised) <= leaf->capacity;
-}
-
-VAS_HOT bool vas_extents_ready(const struct vas_extents *extents, uint32_t more)
-{
-	uint64_t wanted;
-
-	if (more == 0 && extents->promised == 0)
-		return true;
-	if (extents->leaves == 0)
-		return false;
-	if (extents->leaves == 1 && extents->tops[0].leaf->capacity < LEAF_ITEMS)
-		return small_is_enough(extents, more);
-	wanted = spares_wanted(extents, more);
-	return wanted <= extents->spares;
-}
-
-static int tops_grow(struct vas_extents *extents, struct vas_pages *pages, uint64_t wanted)
-{
-	uint64_t capacity = extents->top_capacity ? extents->top_capacity : TOPS_FIRST;
-	void *memory;
-	int err;
-
-	if (wanted <= extents->top_capacity)
-		return 0;
-	if (wanted > TOPS_MAX)
-		return -E2BIG;
-	while (capacity < wanted)
-		capacity *= 2;
-	if (capacity > TOPS_MAX)
-		capacity = TOPS_MAX;
-	err = vas_pages_take(pages, capacity * sizeof(extents->tops[0]), &memory);
-	if (err)
-		return err;
-	if (extents->leaves)
-		memcpy(memory, extents->tops, extents->leaves * sizeof(extents->tops[0]));
-	if (extents->tops)
-		vas_pages_give(pages, extents->tops,
-			       extents->top_capacity * sizeof(extents->tops[0]));
-	extents->tops = memory;
-	extents->top_capacity = (uint32_t)capacity;
-	return 0;
-}
-
-static int leaf_make(struct vas_pages *pages, uint32_t capacity, struct vas_extent_leaf **leaf)
-{
-	void *memory;
-	int err;
-
-	err = vas_pages_take(pages, capacity == LEAF_ITEMS ? LEAF_SIZE : SMALL_SIZE, &memory);
-	if (err)
-		return err;
-	*leaf = memory;
-	(*leaf)->count = 0;
-	(*leaf)->capacity = capacity;
-	return 0;
-}
-
-/* The first leaf: small if that does, else of full size. */
-static int leaf_first(struct vas_extents *extents, struct vas_pages *pages, uint64_t changes)
-{
-	struct vas_extent_leaf *old = extents->leaves ? extents->tops[0].leaf : NULL, *made;
-	bool small = !old && 2 * changes <= SMALL_ITEMS;
-	int err;
-
-	err = tops_grow(extents, pages, 1);
-	if (!err)
-		err = leaf_make(pages, small ? SMALL_ITEMS : LEAF_ITEMS, &made);
-	if (err)
-		return err;
-	extents->leaves = 1;
-	extents->tops[0].leaf = made;
-	if (old) {
-		made->count = old->count;
-		memcpy(made->items, old->items, old->count * sizeof(old->items[0]));
-		vas_pages_give(pages, old, SMALL_SIZE);
-	} else {
-		extents->tops[0].start = 0;
-	}
-	return 0;
-}
-
-int vas_extents_room(struct vas_extents *extents, struct vas_pages *pages, uint32_t more)
-{
-	struct vas_extent_leaf *leaf;
-	uint64_t wanted;
-	int err = 0;
-
-	if (vas_extents_ready(extents, more))
-		return 0;
-	if (extents->leaves == 0 || (extents->leaves == 1 && extents->tops[0].leaf->capacity < LEAF_ITEMS))
-		err = leaf_first(extents, pages, (uint64_t)more + extents->promised);
-	if (err)
-		return err;
-	if (extents->tops[0].leaf->capacity < LEAF_ITEMS)
-		return 0;
-	wanted = spares_wanted(extents, more);
-	if (wanted > TOPS_MAX)
-		return -E2BIG;
-	err = tops_grow(extents, pages, extents->leaves + (wanted > extents->spares ? wanted : extents->spares));
-	while (!err && extents->spares < wanted) {
-		err = leaf_make(pages, LEAF_ITEMS, &leaf);
-		if (err)
-			break;
-		leaf->next = extents->spare;
-		extents->spare = leaf;
-		extents->spares++;
-	}
-	return err;
-}
-
-int vas_extents_promise(struct vas_extents *extents, struct vas_pages *pages, uint32_t count)
-{
-	int err = vas_extents_room(extents, pages, count);
-
-	if (!err)
-		extents->promised += count;
-	return err;
-}
-
-VAS_HOT void vas_extents_unpromise(struct vas_extents *extents, uint32_t count)
-{
-	VAS_ASSERT(count <= extents->promised);
-	extents->promised -= count;
-}
-
-void vas_extents_free(struct vas_extents *extents, struct vas_pages *pages)
-{
-	struct vas_extent_leaf *leaf, *next;
-
-	for (leaf = extents->spare; leaf; leaf = next) {
-		next = leaf->next;
-		vas_pages_give(pages, leaf, LEAF_SIZE);
-	}
-	for (uint32_t i = 0; i < extents->leaves; i++)
-		vas_pages_give(pages, extents->tops[i].leaf, leaf_size(extents->tops[i].leaf));
-	if (extents->tops)
-		vas_pages_give(pages, extents->tops,
-			       extents->top_capacity * sizeof(extents->tops[0]));
-	*extents = (struct vas_extents){ 0 };
-}
-
-VAS_HOT uint32_t vas_extents_count_runs(const struct vas_extents *extents, struct vas_span span)
-{
-	const struct vas_extent_leaf *last = extents->tops[extents->leaves - 1].leaf;
-	uint32_t holes = extents->count + 1 - extents->touching;
-
-	holes -= extents->tops[0].start == span.start;
-	holes -= last->items[last->count - 1].end == span.start + span.size;
-	return extents->count + holes - extents->fused;
-}
-
 /* What the checker adds up, to be compared. */
 struct sums {
 	struct vas_extents counted;
@@ -674,6 +578,9 @@ static bool check_item(struct sums *sums, const struct vas_extent *item)
 		return false;
 	extents_link(&sums->counted, sums->last, item, 1);
 	extents_count(&sums->counted, item, 1);
+	if (!sums->last)
+		sums->counted.low = item->start;
+	sums->counted.high = item->end;
 	sums->counted.count++;
 	sums->position = item->end;
 	sums->last = item;
@@ -689,18 +596,22 @@ bool vas_extents_check(const struct vas_extents *extents, struct vas_span span)
 	for (uint32_t i = 0; i < extents->leaves; i++) {
 		leaf = extents->tops[i].leaf;
 		if (leaf->count > leaf->capacity || (leaf->count == 0 && extents->leaves > 1) ||
-		    (leaf->capacity != LEAF_ITEMS && extents->leaves > 1) ||
+		    (leaf->capacity != VAS_EXTENT_LEAF_ITEMS && extents->leaves > 1) ||
 		    (leaf->count && extents->tops[i].start != leaf->items[0].start))
 			return false;
 		for (uint32_t j = 0; j < leaf->count; j++)
-			if (!check_item(&sums, &leaf->items[j]))
+			if (leaf->ends[j] != leaf->items[j].end ||
+			    !check_item(&sums, &leaf->items[j]))
 				return false;
-		sums.counted.excess += leaf_excess(leaf);
+		sums.counted.excess += vas_extent_leaf_excess(leaf);
 	}
 	for (leaf = extents->spare; leaf; leaf = leaf->next)
 		spares++;
 	return spares == extents->spares && extents->leaves + spares <= extents->top_capacity &&
-	       sums.counted.count == extents->count && sums.counted.excess == extents->excess &&
+	       sums.counted.count == extents->count &&
+	       (extents->count == 0 || (sums.counted.low == extents->low &&
+					sums.counted.high == extents->high)) &&
+	       sums.counted.excess == extents->excess &&
 	       sums.counted.touching == extents->touching && sums.counted.fused == extents->fused &&
 	       memcmp(sums.counted.bytes, extents->bytes, sizeof(extents->bytes)) == 0 &&
 	       vas_extents_ready(extents, 0);

@@ -48,6 +48,13 @@ struct vas_extent_top {
 	struct vas_extent_leaf *leaf;
 };
 
+/* Where the last search for one of some addresses ended. It may have been long ago. */
+struct vas_extent_hint {
+	struct vas_extent_leaf *leaf; /* (atomic) */
+	uint32_t index; /* of the leaf */
+	uint32_t item; /* (atomic) */
+};
+
 struct vas_extents {
 	struct vas_extent_top *tops; /* sorted by start */
 	struct vas_extent_leaf *spare;
@@ -59,7 +66,12 @@ struct vas_extents {
 	uint32_t excess; /* sum over leaves of what they hold above half */
 	uint32_t touching; /* pairs of neighbours without room between */
 	uint32_t fused; /* of these: the kernel sees one mapping */
-	uint64_t last; /* where the last search ended: leaf and item; a hint */
+	uint64_t last; /* where the last search ended: leaf and item; a hint (atomic) */
+	uint64_t last_address; /* what it was for (atomic) */
+	uint64_t low; /* I: where the first extent begins, if there is one */
+	uint64_t high; /* I: where the last one ends */
+	struct vas_extent_hint *near; /* by address; NULL while there are few leaves (atomic) */
+	uint32_t near_shift; /* (atomic) */
 	uint64_t bytes[VAS_PART_STATES]; /* by state; RESERVED is not counted */
 };
 
@@ -69,6 +81,11 @@ struct vas_extents {
  */
 bool vas_extents_next(const struct vas_extents *extents, uint64_t *position, uint64_t end,
 		      struct vas_extent *piece);
+/*
+ * Asks the processor to fetch what a search for address will probably read; no lock is needed, as long
+ * as nobody frees the extents.
+ */
+void vas_extents_foresee(const struct vas_extents *extents, uint64_t address);
 /* Whether the bytes right below and at an address are of one extent. */
 bool vas_extents_same(const struct vas_extents *extents, uint64_t address);
 /*
@@ -125,11 +142,15 @@ static inline uint32_t vas_extent_kernel_prot(const struct vas_extent *extent)
 }
 
 /* How many kernel mappings the span's layout asks for: extents and the holes between. */
-uint32_t vas_extents_count_runs(const struct vas_extents *extents, struct vas_span span);
-
 static inline uint32_t vas_extents_runs(const struct vas_extents *extents, struct vas_span span)
 {
-	return extents->count ? vas_extents_count_runs(extents, span) : 1;
+	uint32_t holes = extents->count + 1 - extents->touching;
+
+	if (extents->count == 0)
+		return 1;
+	holes -= extents->low == span.start;
+	holes -= extents->high == span.start + span.size;
+	return extents->count + holes - extents->fused;
 }
 
 bool vas_extents_check(const struct vas_extents *extents, struct vas_span span);

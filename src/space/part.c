@@ -105,7 +105,7 @@ static bool busy_overlaps(const struct vas_holding *holding, struct vas_span ran
 	return false;
 }
 
-VAS_HOT void vas_part_await(struct vas_holding *holding, struct vas_span range)
+void vas_part_await(struct vas_holding *holding, struct vas_span range)
 {
 	while (__builtin_expect(busy_overlaps(holding, range), 0)) {
 		vas_lock_drop(&holding->lock);
@@ -140,20 +140,31 @@ VAS_HOT void vas_part_snapshot(struct vas_part_work *work)
 	work->runs = vas_holding_runs(holding);
 }
 
+static int part_announce(struct vas_part_work *work, struct vas_failure *failure)
+{
+	int err = vas_notice_before(work->space, work->holding, work->range, work->change,
+				    work->final, &work->notice);
+
+	if (err)
+		failure->why = err == -EBUSY ? VAS_WHY_VETO : VAS_WHY_REENTERED;
+	return err;
+}
+
 VAS_HOT int vas_part_begin(struct vas_part_work *work, struct vas_failure *failure)
 {
 	struct vas_holding *holding = work->holding;
 	int err;
 
-	err = vas_notice_before(work->space, holding, work->range, work->change, work->final,
-				&work->notice);
-	if (__builtin_expect(err, 0)) {
-		failure->why = err == -EBUSY ? VAS_WHY_VETO : VAS_WHY_REENTERED;
-		return err;
-	}
 	work->changed = false;
+	work->notice.last = 0;
+	if (__builtin_expect(vas_space_is_watched(work->space), 0)) {
+		err = part_announce(work, failure);
+		if (err)
+			return err;
+	}
 	vas_lock_take(&holding->lock);
-	vas_part_await(holding, work->range);
+	if (__builtin_expect(holding->busy != NULL, 0))
+		vas_part_await(holding, work->range);
 	/* Release says so before it takes the lock; a change of the last one goes through. */
 	if (__builtin_expect(__atomic_load_n(&holding->state, __ATOMIC_RELAXED) != VAS_HOLDING_LIVE,
 			     0)) {
@@ -188,7 +199,7 @@ void vas_part_unlist(struct vas_holding *holding)
 }
 
 /* What changed goes into the sums of the space. */
-void vas_part_count(const struct vas_part_work *work)
+VAS_HOT void vas_part_count(const struct vas_part_work *work)
 {
 	struct vas_holding *holding = work->holding;
 	struct vas_space *space = work->space;
@@ -274,7 +285,8 @@ VAS_HOT int vas_part_restore(struct vas_space *space, const struct vas_holding *
 		return (int)got;
 	VAS_ASSERT((uint64_t)got == range.start);
 	/* Not the memory policy: it is put on what is committed, never on a reservation. */
-	return vas_space_apply_recipe(space, range.start, range.size, holding->recipe);
+	return holding->recipe ?
+		       vas_space_apply_recipe(space, range.start, range.size, holding->recipe) : 0;
 }
 
 int vas_part_promise(struct vas_space *space, struct vas_holding *holding, uint32_t count)

@@ -31,6 +31,12 @@ int vas_part_pin_used(struct vas_space *space, struct vas_holding *holding,
 		      struct vas_failure *failure);
 void vas_part_unpin(struct vas_space *space, struct vas_holding *holding);
 
+/* A change at address comes soon: see extents.h. Pinned, or by the holding's user, no lock needed. */
+static inline void vas_part_foresee(const struct vas_holding *holding, uint64_t address)
+{
+	vas_extents_foresee(&holding->extents, address);
+}
+
 /*
  * All or nothing; what is committed already keeps contents, protection and backing; what is guarded, emptied or
  * held is mapped anew. *dirty (may be NULL) is set when some of the range was committed before. opts: loaded and

@@ -270,6 +270,40 @@ static void test_promises_mixed(void *arg)
 	memset(model, 0, sizeof(model));
 }
 
+/* With so many leaves that searches begin at hints: those that leaves which moved have left behind, too. */
+static void test_hints(void *arg)
+{
+	static uint8_t taken[2 * MANY];
+	const struct vas_extent what = { .state = VAS_PART_COMMITTED, .prot = 3 };
+	const struct vas_span span = { BASE, 2 * MANY * PAGE };
+	unsigned int rounds = tap_scaled(200000), wrong = 0;
+
+	(void)arg;
+	begin();
+	for (unsigned int i = 0; i < rounds && !wrong; i++) {
+		/* A part of the span at a time is filled, then emptied: leaves split and go. */
+		uint64_t stretch = i / 5000 % 8, page = vas_random_next(&seed) % (MANY / 4);
+		uint64_t position, place = 2 * (page + stretch * MANY / 8) % (2 * MANY);
+		bool fill = i / 40000 % 2 == 0;
+		struct vas_extent piece;
+
+		vas_extents_foresee(&extents, at(place));
+		position = at(place);
+		wrong += !vas_extents_next(&extents, &position, at(place + 1), &piece) ||
+			 piece.state != (taken[place] ? VAS_PART_COMMITTED : VAS_PART_RESERVED) ||
+			 piece.end != at(place + 1);
+		if (vas_extents_room(&extents, &pages, 1))
+			tap_bail("no room");
+		vas_extents_set(&extents, at(place), at(place + 1), fill ? &what : NULL);
+		taken[place] = fill;
+		if (i % 5000 == 0)
+			wrong += !vas_extents_check(&extents, span);
+	}
+	is_i64(wrong, 0, "%u changes among many leaves: each place was found", rounds);
+	ok(vas_extents_check(&extents, span), "sound");
+	vas_extents_free(&extents, &pages);
+}
+
 int main(void)
 {
 	seed = tap_seed();
@@ -279,5 +313,6 @@ int main(void)
 	tap_case("whole", test_whole, NULL, 10);
 	tap_case("promises", test_promises, NULL, 60);
 	tap_case("promises mixed", test_promises_mixed, NULL, 60);
+	tap_case("hints", test_hints, NULL, 60);
 	return tap_done();
 }
