@@ -157,9 +157,13 @@ static uint64_t page_beside(const struct vas_block_table *table, const struct ru
 		beside[1] = slots[run->end];
 	*count = UINT32_MAX;
 	for (uint32_t i = 0; i < 2; i++) {
-		struct vas_block_page page = vas_block_page_of(beside[i]);
-		uint32_t found = beside[i] ? vas_block_page_count(&page, &everything) : *count;
+		struct vas_block_page page;
+		uint32_t found;
 
+		if (beside[i] == 0)
+			continue;
+		page = vas_block_page_of(beside[i]);
+		found = vas_block_page_count(&page, &everything);
 		if (found < *count) {
 			*count = found;
 			word = beside[i];
