@@ -5,7 +5,7 @@
  * WHAT FOR. To find the record of a key by one cache line, in little memory.
  *
  * STRATEGY. A key has one line, its own; a line has seven entries and a word about those of its keys for which
- * it had no place. Such an entry stands in one of the seven lines after it, or anywhere in the page when these are
+ * it had no place. Such an entry stands in one of fifteen other lines, or anywhere in the page when these are
  * full, and its place is noted in the word of its own line: a look-up goes straight there, and one for
  * a key that is not there ends at its own line. Seven places can be noted; when a line has more away, its word
  * says so, and who does not find a key among those noted goes over the page. When a place of its own falls
@@ -55,15 +55,33 @@ static uint64_t *place_entry(const struct vas_block_page *page, uint32_t place)
 	return &page->line[place / 8].entry[place % 8 - 1];
 }
 
-/* A free place in count lines from line on; 0: none. */
-static uint32_t place_free(const struct vas_block_page *page, uint32_t line, uint32_t count)
+/*
+ * A free place in count lines, 0 = none: the own line, its neighbour, which processors like to fetch with
+ * it, then in steps that differ from key to key, so that full lines do not draw on the next ones.
+ */
+static uint32_t place_free(const struct vas_block_page *page, uint32_t key, uint32_t count)
 {
+	uint32_t at = vas_block_page_home(key, page->shift);
+	uint32_t step = (uint32_t)(vas_block_hash(key) >> 16) | 1;
+
 	for (uint32_t i = 0; i < count; i++) {
-		uint32_t at = (line + i) & page->mask;
 		uint32_t free = vas_block_line_free(&page->line[at]);
 
 		if (free < VAS_BLOCK_LINE_ENTRIES)
 			return at * 8 + free + 1;
+		at = i == 0 ? at ^ 1 : (at + step) & page->mask;
+	}
+	return 0;
+}
+
+/* Any free place; 0: none. */
+static uint32_t place_any(const struct vas_block_page *page)
+{
+	for (uint32_t i = 0; i <= page->mask; i++) {
+		uint32_t free = vas_block_line_free(&page->line[i]);
+
+		if (free < VAS_BLOCK_LINE_ENTRIES)
+			return i * 8 + free + 1;
 	}
 	return 0;
 }
@@ -73,19 +91,15 @@ static uint32_t page_near(const struct vas_block_page *page)
 	return page->mask < VAS_BLOCK_PAGE_NEAR ? page->mask + 1 : VAS_BLOCK_PAGE_NEAR;
 }
 
-/* Places that a word notes. */
+/* Places that a word notes: the last one is not 0. I: not MORE. */
 static uint32_t away_count(uint64_t away)
 {
-	uint32_t count = 0;
-
-	for (away &= ~VAS_BLOCK_AWAY_MORE; away; away >>= AWAY_BITS)
-		count++;
-	return count;
+	return away ? (63 - (uint32_t)__builtin_clzll(away)) / AWAY_BITS + 1 : 0;
 }
 
 static uint64_t away_add(uint64_t away, uint32_t place)
 {
-	uint32_t count = away_count(away);
+	uint32_t count = away_count(away & ~VAS_BLOCK_AWAY_MORE);
 
 	if (count == AWAY_MOST)
 		return away | VAS_BLOCK_AWAY_MORE;
@@ -108,23 +122,34 @@ uint64_t vas_block_page_make(void *memory, uint32_t lines)
 	return vas_block_page_word(line, lines);
 }
 
-VAS_HOT bool vas_block_page_has_near(const struct vas_block_page *page, uint32_t key)
+bool vas_block_page_has_near(const struct vas_block_page *page, uint32_t key)
 {
-	return place_free(page, vas_block_page_home(key, page->shift), page_near(page)) != 0;
+	return place_free(page, key, page_near(page)) != 0;
 }
 
-static void entry_put(const struct vas_block_page *page, uint64_t entry)
+/* Its own line has no place for it. */
+static __attribute__((noinline)) void entry_put_away(const struct vas_block_page *page,
+						     uint32_t home, uint64_t entry)
 {
-	uint32_t home = entry_home(page, entry);
-	uint32_t place = place_free(page, home, page_near(page));
+	uint32_t place = place_free(page, entry_key(entry), page_near(page));
 	uint64_t *away = &page->line[home].away;
 
 	if (place == 0)
-		place = place_free(page, home, page->mask + 1);
+		place = place_any(page);
 	VAS_ASSERT(place != 0);
 	vas_block_store(place_entry(page, place), entry);
-	if (place / 8 != home)
-		vas_block_store(away, away_add(*away, place));
+	vas_block_store(away, away_add(*away, place));
+}
+
+static inline void entry_put(const struct vas_block_page *page, uint64_t entry)
+{
+	uint32_t home = entry_home(page, entry);
+	uint32_t free = vas_block_line_free(&page->line[home]);
+
+	if (free < VAS_BLOCK_LINE_ENTRIES)
+		vas_block_store(&page->line[home].entry[free], entry);
+	else
+		entry_put_away(page, home, entry);
 }
 
 VAS_HOT void vas_block_page_put(const struct vas_block_page *page, uint32_t key, uint32_t record)
@@ -233,6 +258,25 @@ static uint32_t remove_away(const struct vas_block_page *page, uint32_t home, ui
 	return (uint32_t)(found >> 32);
 }
 
+/* An entry of its own line went: the last one noted takes its place. */
+static __attribute__((noinline)) void line_refill(const struct vas_block_page *page,
+						  struct vas_block_line *line, uint64_t *free)
+{
+	uint64_t away = line->away;
+	uint32_t shift;
+	uint64_t *entry;
+
+	if (away & VAS_BLOCK_AWAY_MORE) {
+		line_search(page, (uint32_t)(line - page->line));
+		return;
+	}
+	shift = (away_count(away) - 1) * AWAY_BITS;
+	entry = place_entry(page, away >> shift & PLACE);
+	vas_block_store(free, *entry);
+	vas_block_store(entry, 0);
+	vas_block_store(&line->away, away & ~((uint64_t)PLACE << shift));
+}
+
 VAS_HOT uint32_t vas_block_page_remove(const struct vas_block_page *page, uint32_t key)
 {
 	uint32_t home = vas_block_page_home(key, page->shift), at = VAS_BLOCK_LINE_ENTRIES;
@@ -247,7 +291,7 @@ VAS_HOT uint32_t vas_block_page_remove(const struct vas_block_page *page, uint32
 	record = (uint32_t)(line->entry[at] >> 32);
 	vas_block_store(&line->entry[at], 0);
 	if (line->away)
-		line_recall(page, home);
+		line_refill(page, line, &line->entry[at]);
 	return record;
 }
 
@@ -286,7 +330,7 @@ void vas_block_page_purge(const struct vas_block_page *page, const struct vas_bl
 static bool away_check(const struct vas_block_page *page, uint32_t home)
 {
 	uint64_t away = page->line[home].away;
-	uint32_t noted = away_count(away), count = 0;
+	uint32_t noted = away_count(away & ~VAS_BLOCK_AWAY_MORE), count = 0;
 
 	for (uint64_t rest = away & ~VAS_BLOCK_AWAY_MORE; rest; rest >>= AWAY_BITS) {
 		uint32_t place = rest & PLACE;

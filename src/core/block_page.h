@@ -25,7 +25,8 @@
 #define VAS_BLOCK_PAGE_LINES 64u
 #define VAS_BLOCK_PAGE_FEW   8u /* of a page that is a node */
 #endif
-#define VAS_BLOCK_PAGE_NEAR 8u /* lines, the own one first, in which an entry is put if it can be */
+#define VAS_BLOCK_PAGE_NEAR                                                                        \
+	16u /* lines, its own one first, in which an entry is put if it can be */
 #define VAS_BLOCK_AWAY_MORE (UINT64_C(1) << 63)
 
 /* Entries whose key belongs here, and some for which their own line had no place. */

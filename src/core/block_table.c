@@ -278,8 +278,8 @@ static bool page_takes(const struct vas_block_page *page, uint32_t key)
 	       vas_block_page_count(page, &everything) < most - most / 16;
 }
 
-VAS_HOT int vas_block_table_prepare(struct vas_block_table *table, struct vas_block_pool *pool,
-				    struct vas_block_spares *spares, uint32_t key)
+int vas_block_table_prepare_away(struct vas_block_table *table, struct vas_block_pool *pool,
+				 struct vas_block_spares *spares, uint32_t key)
 {
 	int error = 0;
 

@@ -35,12 +35,6 @@ struct vas_block_table {
 
 /* Makes a table without keys. Takes no memory. */
 void vas_block_table_init(struct vas_block_table *table);
-/*
- * Sees to it that an insert of key, if it comes next, finds place; takes memory from spares and pool.
- * Key: at most VAS_BLOCK_KEY_MOST. -ENOMEM: the keys are as they were.
- */
-int vas_block_table_prepare(struct vas_block_table *table, struct vas_block_pool *pool,
-			    struct vas_block_spares *spares, uint32_t key);
 /* I: prepared for key, which is not there; record is not 0. */
 void vas_block_table_insert(struct vas_block_table *table, uint32_t key, uint32_t record);
 /* The record that key had; 0: it is not there. Never needs memory. */
@@ -54,6 +48,27 @@ static inline uint64_t *vas_block_table_slot(uint64_t directory, uint32_t key)
 	uint64_t *slots = (uint64_t *)(uintptr_t)(directory & ~UINT64_C(63));
 
 	return slots + (vas_block_hash(key) >> (directory & 63));
+}
+
+/* What prepare does when a key's own line has no place. */
+int vas_block_table_prepare_away(struct vas_block_table *table, struct vas_block_pool *pool,
+				 struct vas_block_spares *spares, uint32_t key);
+
+/*
+ * Sees to it that an insert of key, if it comes next, finds place; takes memory from spares and pool.
+ * Key: at most VAS_BLOCK_KEY_MOST. -ENOMEM: the keys are as they were.
+ */
+static inline int vas_block_table_prepare(struct vas_block_table *table,
+					  struct vas_block_pool *pool,
+					  struct vas_block_spares *spares, uint32_t key)
+{
+	struct vas_block_page page =
+		vas_block_page_of(*vas_block_table_slot(table->directory, key));
+	const struct vas_block_line *line = &page.line[vas_block_page_home(key, page.shift)];
+
+	if (table->pages > 0 && vas_block_line_free(line) < VAS_BLOCK_LINE_ENTRIES)
+		return 0;
+	return vas_block_table_prepare_away(table, pool, spares, key);
 }
 
 /* The record of key, a number that was handed out; 0: there is none. Without a lock as said above. */
