@@ -59,48 +59,39 @@ static inline uint32_t vas_lanes_sum(vas_lanes a)
 }
 
 /*
- * The largest so far, by lane. SSE2 has no maximum of such numbers but one of floats, which are
- * in the same order as their bits: from 2^23 on they are what floats call normal,
- * so that no mode of the processor changes them.
+ * SSE2 has no maximum of signed numbers but one of floats, which are in the same order as their
+ * bits: from 2^23 on they are what floats call normal, so that no mode of the processor
+ * changes them. Numbers that maxima are taken of have this added, once: they are biased.
  */
-struct vas_lanes_most {
-	vas_lanes most;
-};
-
 #define VAS_LANES_BIAS (VAS_LANES_SSE2 ? UINT32_C(1) << 23 : 0u)
 
-static inline struct vas_lanes_most vas_lanes_most_none(void)
-{
-	return (struct vas_lanes_most){ vas_lanes_all(VAS_LANES_BIAS) };
-}
-
-/* The numbers have the bias already. */
-static inline void vas_lanes_most_add(struct vas_lanes_most *most, vas_lanes biased)
+static inline vas_lanes vas_lanes_max(vas_lanes a, vas_lanes b)
 {
 #if VAS_LANES_SSE2
-	most->most = (vas_lanes)_mm_max_ps((__m128)biased, (__m128)most->most);
+	return (vas_lanes)_mm_max_ps((__m128)a, (__m128)b);
 #else
-	vas_lanes more = vas_lanes_more(biased, most->most);
+	vas_lanes more = vas_lanes_more(a, b);
 
-	most->most = (biased & more) | (most->most & ~more);
+	return (a & more) | (b & ~more);
 #endif
 }
 
-/* The largest of all, without bias; 0 when none was more. */
-static inline uint32_t vas_lanes_most_of(struct vas_lanes_most most)
+/* The largest lane of a, of b, of c, and of c again. */
+static inline vas_lanes vas_lanes_tops(vas_lanes a, vas_lanes b, vas_lanes c)
 {
 #if VAS_LANES_SSE2
-	__m128 a = (__m128)most.most;
+	__m128 ab = _mm_max_ps(_mm_unpacklo_ps((__m128)a, (__m128)b),
+			       _mm_unpackhi_ps((__m128)a, (__m128)b));
+	__m128 cc = _mm_max_ps(_mm_unpacklo_ps((__m128)c, (__m128)c),
+			       _mm_unpackhi_ps((__m128)c, (__m128)c));
 
-	a = _mm_max_ps(a, _mm_shuffle_ps(a, a, _MM_SHUFFLE(1, 0, 3, 2)));
-	a = _mm_max_ps(a, _mm_shuffle_ps(a, a, _MM_SHUFFLE(2, 3, 0, 1)));
-	return (uint32_t)_mm_cvtsi128_si32(_mm_castps_si128(a)) - VAS_LANES_BIAS;
+	return (vas_lanes)_mm_max_ps(_mm_movelh_ps(ab, cc), _mm_movehl_ps(cc, ab));
 #else
-	uint32_t top = 0;
+	vas_lanes tops = { a[0], b[0], c[0], c[0] };
 
-	for (uint32_t i = 0; i < 4; i++)
-		top = most.most[i] > top ? most.most[i] : top;
-	return top;
+	for (uint32_t i = 1; i < 4; i++)
+		tops = vas_lanes_max(tops, (vas_lanes){ a[i], b[i], c[i], c[i] });
+	return tops;
 #endif
 }
 
@@ -140,42 +131,33 @@ static inline uint32_t vas_lanes_above(const uint32_t *numbers, uint32_t count, 
 	return vas_lanes_sum(above);
 }
 
-/* Bit i: numbers[i] is at least least, which is not 0. */
-static inline uint64_t vas_lanes_from(const uint32_t *numbers, uint32_t count, uint32_t least)
+/* The largest of count rows, lane by lane. */
+static inline vas_lanes vas_lanes_most(const uint32_t (*rows)[4], uint32_t count)
 {
-	vas_lanes bound = vas_lanes_all(least - 1);
-	uint64_t bits = 0;
-	uint32_t i = 0;
+	vas_lanes most = vas_lanes_load(rows[0]), other = vas_lanes_load(rows[1]);
 
 	VAS_UNROLL
-	for (; i + 16 <= count; i += 16)
-		bits |= vas_lanes_bits_16(vas_lanes_more(vas_lanes_load(numbers + i), bound),
-					  vas_lanes_more(vas_lanes_load(numbers + i + 4), bound),
-					  vas_lanes_more(vas_lanes_load(numbers + i + 8), bound),
-					  vas_lanes_more(vas_lanes_load(numbers + i + 12), bound))
-			<< i;
-	VAS_UNROLL
-	for (; i < count; i += 4)
-		bits |= vas_lanes_bits(vas_lanes_more(vas_lanes_load(numbers + i), bound)) << i;
-	return bits;
+	for (uint32_t i = 2; i < count; i += 2) {
+		most = vas_lanes_max(most, vas_lanes_load(rows[i]));
+		other = vas_lanes_max(other, vas_lanes_load(rows[i + 1]));
+	}
+	return vas_lanes_max(most, other);
 }
 
-/* The largest, but for the one at skip. */
-static inline uint32_t vas_lanes_largest_but(const uint32_t *numbers, uint32_t count, uint32_t skip)
+/* Bit 4 * i + k: lane k of row i is above that of bound. count is of four, 16 at most. */
+static inline uint64_t vas_lanes_rows_above(const uint32_t (*rows)[4], uint32_t count,
+					    vas_lanes bound)
 {
-	struct vas_lanes_most most = vas_lanes_most_none();
-	vas_lanes bias = vas_lanes_all(VAS_LANES_BIAS);
-	vas_lanes to_skip = (vas_lanes){ 0, 1, 2, 3 } - vas_lanes_all(skip);
+	uint64_t bits = 0;
 
 	VAS_UNROLL
-	for (uint32_t i = 0; i < count; i += 4) {
-		vas_lanes lanes = vas_lanes_load(numbers + i);
-
-		lanes &= ~(vas_lanes)(to_skip == vas_lanes_all(0));
-		vas_lanes_most_add(&most, lanes + bias);
-		to_skip += vas_lanes_all(4);
-	}
-	return vas_lanes_most_of(most);
+	for (uint32_t i = 0; i < count; i += 4)
+		bits |= vas_lanes_bits_16(vas_lanes_more(vas_lanes_load(rows[i]), bound),
+					  vas_lanes_more(vas_lanes_load(rows[i + 1]), bound),
+					  vas_lanes_more(vas_lanes_load(rows[i + 2]), bound),
+					  vas_lanes_more(vas_lanes_load(rows[i + 3]), bound))
+			<< 4 * i;
+	return bits;
 }
 
 #endif

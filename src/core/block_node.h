@@ -6,10 +6,10 @@
 #include "core/block_lanes.h"
 #include "core/block_tree.h"
 
-/* I: count is at least 2. Of entries from count on, key is VAS_BLOCK_NEVER and room is 0. */
+/* I: count is at least 2. Of entries from count on, key is VAS_BLOCK_NEVER, room is none. */
 struct vas_block_inner {
+	uint32_t room[VAS_BLOCK_INNER_MOST][VAS_BLOCK_ROOM_LANES]; /* below child; biased */
 	uint32_t key[VAS_BLOCK_INNER_MOST]; /* start[0] of the first leaf below child */
-	uint32_t room[VAS_BLOCK_ROOMS][VAS_BLOCK_INNER_MOST]; /* as in the tree, below child */
 	void *child[VAS_BLOCK_INNER_MOST]; /* leaves below level 0, which is that of way[0] */
 	uint32_t count;
 };
@@ -17,7 +17,8 @@ struct vas_block_inner {
 _Static_assert(sizeof(struct vas_block_leaf) <= VAS_BLOCK_NODE_SIZE, "a leaf is a node");
 _Static_assert(sizeof(struct vas_block_inner) <= VAS_BLOCK_NODE_SIZE, "an inner node is a node");
 _Static_assert(VAS_BLOCK_LEAF_MOST % 4 == 0 && VAS_BLOCK_LEAF_MOST >= 8, "lanes");
-_Static_assert(VAS_BLOCK_INNER_MOST % 4 == 0 && VAS_BLOCK_INNER_MOST >= 8, "lanes");
+_Static_assert(VAS_BLOCK_INNER_MOST % 4 == 0 && VAS_BLOCK_INNER_MOST >= 8 &&
+		       VAS_BLOCK_INNER_MOST <= 16, "lanes");
 
 /* What is left of gap from its first aligned granule on. */
 static inline uint32_t vas_block_room(struct vas_block_run gap, uint32_t mask)
@@ -65,22 +66,46 @@ static inline uint64_t vas_block_leaf_from(const struct vas_block_leaf *leaf, ui
 	return bits;
 }
 
-static inline uint32_t vas_block_leaf_room(const struct vas_block_leaf *leaf, uint32_t mask)
+/* The rooms of a gap, biased. */
+static inline vas_lanes vas_block_rooms_of(const struct vas_block_tree *tree,
+					   struct vas_block_run gap)
 {
-	/* The bias is a multiple of the alignment, so it may go in before that. */
-	vas_lanes add = vas_lanes_all(mask - VAS_LANES_BIAS);
-	vas_lanes keep = vas_lanes_all(~mask);
-	struct vas_lanes_most even = vas_lanes_most_none();
-	struct vas_lanes_most odd = vas_lanes_most_none();
+	vas_lanes mask = vas_lanes_load(tree->mask);
+	vas_lanes up = (vas_lanes_all(gap.start) + mask) & ~mask;
+	vas_lanes rooms = vas_lanes_all(gap.end) - up;
+
+	return (rooms & vas_lanes_more(rooms, vas_lanes_all(0))) + vas_lanes_all(VAS_LANES_BIAS);
+}
+
+/* The bound that a row of rooms is above, by this alignment, if it has so much; for search. */
+static inline vas_lanes vas_block_bound(uint32_t need, uint32_t key)
+{
+	vas_lanes lane = { 0, 1, 2, 3 };
+	vas_lanes is_key = (vas_lanes)(lane == vas_lanes_all(key));
+
+	return (vas_lanes_all(need - 1 + VAS_LANES_BIAS) & is_key) |
+	       (vas_lanes_all(VAS_BLOCK_NEVER) & ~is_key);
+}
+
+/* The largest rooms of the leaf's gaps, biased. */
+static inline vas_lanes vas_block_leaf_rooms(const struct vas_block_tree *tree,
+					     const struct vas_block_leaf *leaf)
+{
+	/* The bias is a multiple of the alignments, so it may go in before that. */
+	vas_lanes bias = vas_lanes_all(VAS_LANES_BIAS);
+	vas_lanes keep_1 = ~vas_lanes_all(tree->mask[1]), keep_2 = ~vas_lanes_all(tree->mask[2]);
+	vas_lanes most_0 = bias, most_1 = bias, most_2 = bias;
 
 	VAS_UNROLL
 	for (uint32_t i = 0; i < VAS_BLOCK_LEAF_MOST; i += 4) {
-		vas_lanes up = (vas_lanes_load(leaf->end + i) + add) & keep;
+		vas_lanes end = vas_lanes_load(leaf->start + i + 1);
+		vas_lanes start = vas_lanes_load(leaf->end + i) - bias;
 
-		vas_lanes_most_add(i & 4 ? &odd : &even, vas_lanes_load(leaf->start + i + 1) - up);
+		most_0 = vas_lanes_max(end - start, most_0);
+		most_1 = vas_lanes_max(end - ((start + ~keep_1) & keep_1), most_1);
+		most_2 = vas_lanes_max(end - ((start + ~keep_2) & keep_2), most_2);
 	}
-	vas_lanes_most_add(&even, odd.most);
-	return vas_lanes_most_of(even);
+	return vas_lanes_tops(most_0, most_1, most_2);
 }
 
 /* Which piece starts at offset or is the last one below. */

@@ -35,6 +35,7 @@ struct search {
 	uint32_t need; /* as in want, or more */
 	uint32_t key;
 	uint32_t mask;
+	vas_lanes bound; /* made of need and key */
 	uint32_t looks; /* that are left; 0 = no bound */
 	bool high;
 };
@@ -50,28 +51,37 @@ static uint32_t pick(uint64_t bits, bool high)
 	return high ? 63 - (uint32_t)__builtin_clzll(bits) : (uint32_t)__builtin_ctzll(bits);
 }
 
+/* Four bits for each child of a node, of which one is set where there is room below it. */
+static uint64_t inner_bits(const struct search *search, const struct vas_block_inner *inner)
+{
+	return vas_lanes_rows_above(inner->room, VAS_BLOCK_INNER_MOST, search->bound);
+}
+
+static uint64_t leaf_bits(const struct search *search, const struct vas_block_leaf *leaf)
+{
+	return vas_block_leaf_from(leaf, search->need, search->mask);
+}
+
 /* Goes down from a node of this level (0: a leaf) to the first gap with room. I: there is one. */
 static inline void room_down(const struct search *search, struct vas_block_place *place, void *node,
 			     uint32_t level)
 {
 	while (level-- > 0) {
 		struct vas_block_inner *inner = node;
-		uint64_t bits = vas_lanes_from(inner->room[search->key], VAS_BLOCK_INNER_MOST,
-					       search->need);
+		uint32_t slot = pick(inner_bits(search, inner), search->high) / 4;
 
 		place->way[level] = inner;
-		place->slot[level] = pick(bits, search->high);
-		node = inner->child[place->slot[level]];
+		place->slot[level] = slot;
+		node = inner->child[slot];
 	}
 	place->leaf = node;
-	place->index = pick(vas_block_leaf_from(place->leaf, search->need, search->mask),
-			    search->high);
+	place->index = pick(leaf_bits(search, place->leaf), search->high);
 }
 
 /* Goes to the next gap with room: from that of the place on (here), or beyond it. */
 static bool room_next(const struct search *search, struct vas_block_place *place, bool here)
 {
-	uint64_t bits = vas_block_leaf_from(place->leaf, search->need, search->mask);
+	uint64_t bits = leaf_bits(search, place->leaf);
 
 	bits &= search->high ? ~bits_from(place->index + here) : bits_from(place->index + !here);
 	if (bits) {
@@ -80,14 +90,15 @@ static bool room_next(const struct search *search, struct vas_block_place *place
 	}
 	for (uint32_t level = 0; level < search->tree->levels; level++) {
 		struct vas_block_inner *inner = place->way[level];
-		uint32_t *slot = &place->slot[level];
+		uint32_t slot = place->slot[level];
 
-		bits = vas_lanes_from(inner->room[search->key], VAS_BLOCK_INNER_MOST, search->need);
-		bits &= search->high ? ~bits_from(*slot) : bits_from(*slot + 1);
+		bits = inner_bits(search, inner);
+		bits &= search->high ? ~bits_from(4 * slot) : bits_from(4 * slot + 4);
 		if (!bits)
 			continue;
-		*slot = pick(bits, search->high);
-		room_down(search, place, inner->child[*slot], level);
+		slot = pick(bits, search->high) / 4;
+		place->slot[level] = slot;
+		room_down(search, place, inner->child[slot], level);
 		return true;
 	}
 	return false;
@@ -174,6 +185,7 @@ static struct search search_of(const struct vas_block_tree *tree,
 		.need = want->need,
 		.key = want->key,
 		.mask = tree->mask[want->key],
+		.bound = vas_block_bound(want->need, want->key),
 		.looks = want->query ? want->looks : 0,
 		.high = high,
 	};
@@ -187,6 +199,7 @@ VAS_HOT bool vas_block_search_size(const struct vas_block_tree *tree, uint32_t n
 		.need = need,
 		.key = key,
 		.mask = tree->mask[key],
+		.bound = vas_block_bound(need, key),
 	};
 
 	if (need > tree->room[key])
@@ -241,6 +254,7 @@ enum vas_block_found vas_block_search_any(const struct vas_block_tree *tree,
 	search.need = sure_need(tree, want);
 	search.key = 0;
 	search.mask = 0;
+	search.bound = vas_block_bound(search.need, 0);
 	search.looks = LOOKS;
 	found = search_run(&search, place, start);
 	if (found == VAS_BLOCK_FOUND)

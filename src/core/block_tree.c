@@ -6,8 +6,8 @@
  * alignment the first gap with room, for each in one way down.
  *
  * STRATEGY. A B+ tree of pieces. Leaves hold starts and ends in two flat arrays; inner
- * nodes hold, for each child, where it begins and the largest room of a gap below it,
- * counted from the gap's first granule that is aligned to 1, 64 KiB, 2 MiB. So a node
+ * nodes hold, for each child, where it begins and a row of the largest rooms of gaps below
+ * it, counted from the gap's first granule that is aligned to 1, 64 KiB, 2 MiB. So a node
  * with enough room is certain to have a gap that takes the block. All arrays are
  * looked through whole, in vectors, without a branch (block_lanes.h).
  *
@@ -20,8 +20,10 @@
  * Splitting, joining and evening out nodes moves no gap from below the parent of
  * both, so nothing changes above it.
  *
- * A full leaf first gives pieces to a neighbour that has space, and is split only when
- * both have none; a leaf with a quarter left, or half where that fits a neighbour, is joined.
+ * A full leaf first gives pieces to a neighbour that has space, and is split only when both
+ * have hardly any; a node that is less than five eighths full is joined with a neighbour
+ * where both fill one, and gets from it when it has less than a quarter. Random
+ * replacement leaves nodes about three quarters full.
  *
  * CONCURRENCY. None; the zone's lock is held.
  */
@@ -92,8 +94,7 @@ static void inner_finish(struct vas_block_inner *inner, uint32_t count)
 	for (uint32_t i = count; i < INNER; i++) {
 		inner->key[i] = VAS_BLOCK_NEVER;
 		inner->child[i] = NULL;
-		for (uint32_t key = 0; key < ROOMS; key++)
-			inner->room[key][i] = 0;
+		vas_lanes_store(inner->room[i], vas_lanes_all(VAS_LANES_BIAS));
 	}
 }
 
@@ -111,7 +112,7 @@ void vas_block_tree_init(struct vas_block_tree *tree, struct vas_block_spares *s
 	*tree = (struct vas_block_tree){
 		.spares = spares,
 		.range = range,
-		.mask = { 0, mask_of(KEY_1, shift), mask_of(KEY_2, shift) },
+		.mask = { 0, mask_of(KEY_1, shift), mask_of(KEY_2, shift), mask_of(KEY_2, shift) },
 		.shift = shift,
 		.base = base,
 		.gaps = 1,
@@ -153,7 +154,11 @@ VAS_HOT void vas_block_tree_find(const struct vas_block_tree *tree, uint32_t off
 		place->way[level] = inner;
 		place->slot[level] = slot;
 		node = inner->child[slot];
+		/* What a change looks at next; one line after the other would be slow. */
+		__builtin_prefetch(inner->room[slot]);
 	}
+	for (uint32_t i = 0; i < LEAF; i += 16)
+		__builtin_prefetch(((struct vas_block_leaf *)node)->end + i);
 	place->leaf = node;
 	place->index = vas_block_leaf_find(place->leaf, offset);
 }
@@ -232,66 +237,80 @@ bool vas_block_tree_prev(const struct vas_block_tree *tree, struct vas_block_pla
 
 /* Rooms. */
 
-/* A gap below place became this, which is more: no other has to be looked at. */
+/* The tree's own rooms. */
+static void rooms_set(struct vas_block_tree *tree, vas_lanes rooms)
+{
+	rooms -= vas_lanes_all(VAS_LANES_BIAS);
+	for (uint32_t key = 0; key < ROOMS; key++)
+		tree->room[key] = rooms[key];
+}
+
+static vas_lanes rooms_get(const struct vas_block_tree *tree)
+{
+	vas_lanes rooms = { tree->room[0], tree->room[1], tree->room[2], tree->room[2] };
+
+	return rooms + vas_lanes_all(VAS_LANES_BIAS);
+}
+
+static bool lanes_same(vas_lanes a, vas_lanes b)
+{
+	return vas_lanes_bits((vas_lanes)(a == b)) == 15;
+}
+
+/* A gap of the leaf of place became this, which is more: no other has to be looked at. */
 VAS_HOT static void gap_grew(struct vas_block_tree *tree, const struct vas_block_place *place,
 			     struct vas_block_run gap)
 {
+	vas_lanes grown = vas_block_rooms_of(tree, gap);
+
+	for (uint32_t level = 0; level < tree->levels; level++) {
+		uint32_t *rooms = place->way[level]->room[place->slot[level]];
+		vas_lanes known = vas_lanes_load(rooms);
+		vas_lanes now = vas_lanes_max(known, grown);
+
+		if (lanes_same(now, known))
+			return;
+		vas_lanes_store(rooms, now);
+	}
 	for (uint32_t key = 0; key < ROOMS; key++) {
-		uint32_t room = vas_block_room(gap, tree->mask[key]);
+		uint32_t room = grown[key] - VAS_LANES_BIAS;
 
-		for (uint32_t level = 0; level < tree->levels; level++) {
-			uint32_t *known = &place->way[level]->room[key][place->slot[level]];
-
-			*known = room > *known ? room : *known;
-		}
 		tree->room[key] = room > tree->room[key] ? room : tree->room[key];
 	}
 }
 
-/* The largest room of a leaf was this, and is less now. */
-VAS_HOT static void room_fell(struct vas_block_tree *tree, const struct vas_block_place *place,
-			      uint32_t key, uint32_t was, uint32_t now)
-{
-	for (uint32_t level = 0; level < tree->levels; level++) {
-		uint32_t *rooms = place->way[level]->room[key];
-		uint32_t slot = place->slot[level], others;
-
-		if (was < rooms[slot])
-			return;
-		/* Before the store: a load of more than what is being stored has to wait for it. */
-		others = vas_lanes_largest_but(rooms, INNER, slot);
-		rooms[slot] = now;
-		now = others > now ? others : now;
-	}
-	tree->room[key] = now;
-}
-
 /* A part of the gap of place is about to be taken: that matters where it was the largest. */
 VAS_HOT static void gap_shrinks(struct vas_block_tree *tree, const struct vas_block_place *place,
-				struct vas_block_run part)
+				struct vas_block_run taken)
 {
 	struct vas_block_leaf *leaf = place->leaf;
 	struct vas_block_run gap = vas_block_place_gap(place);
-	struct vas_block_run lower = { gap.start, part.start }, upper = { part.end, gap.end };
+	struct vas_block_run lower = { gap.start, taken.start }, upper = { taken.end, gap.end };
+	vas_lanes rooms;
 
+	if (tree->levels > 0) {
+		vas_lanes was = vas_block_rooms_of(tree, gap);
+		vas_lanes known = vas_lanes_load(place->way[0]->room[place->slot[0]]);
+		vas_lanes some = vas_lanes_more(was, vas_lanes_all(VAS_LANES_BIAS));
+
+		if (!vas_lanes_bits((vas_lanes)(was == known) & some))
+			return;
+	}
 	/* What else the leaf has. */
 	leaf->end[place->index] = gap.end;
-	for (uint32_t key = 0; key < ROOMS; key++) {
-		uint32_t mask = tree->mask[key];
-		uint32_t was = vas_block_room(gap, mask), now, half;
-
-		if (was == 0 || was < (tree->levels ? place->way[0]->room[key][place->slot[0]]
-						    : tree->room[key]))
-			continue;
-		now = vas_block_leaf_room(leaf, mask);
-		half = vas_block_room(lower, mask);
-		now = half > now ? half : now;
-		half = vas_block_room(upper, mask);
-		now = half > now ? half : now;
-		if (now != was)
-			room_fell(tree, place, key, was, now);
-	}
+	rooms = vas_block_leaf_rooms(tree, leaf);
 	leaf->end[place->index] = gap.start;
+	rooms = vas_lanes_max(rooms, vas_block_rooms_of(tree, lower));
+	rooms = vas_lanes_max(rooms, vas_block_rooms_of(tree, upper));
+	for (uint32_t level = 0; level < tree->levels; level++) {
+		uint32_t *row = place->way[level]->room[place->slot[level]];
+
+		if (lanes_same(vas_lanes_load(row), rooms))
+			return;
+		vas_lanes_store(row, rooms);
+		rooms = vas_lanes_most(place->way[level]->room, INNER);
+	}
+	rooms_set(tree, rooms);
 }
 
 /* Writes what an inner node says of a child: a leaf (levels 0) or an inner node. */
@@ -302,15 +321,13 @@ static void slot_refresh(const struct vas_block_tree *tree, struct vas_block_inn
 		const struct vas_block_leaf *child = inner->child[slot];
 
 		inner->key[slot] = child->start[0];
-		for (uint32_t key = 0; key < ROOMS; key++)
-			inner->room[key][slot] = vas_block_leaf_room(child, tree->mask[key]);
-		return;
-	}
-	const struct vas_block_inner *child = inner->child[slot];
+		vas_lanes_store(inner->room[slot], vas_block_leaf_rooms(tree, child));
+	} else {
+		const struct vas_block_inner *child = inner->child[slot];
 
-	inner->key[slot] = child->key[0];
-	for (uint32_t key = 0; key < ROOMS; key++)
-		inner->room[key][slot] = vas_lanes_largest_but(child->room[key], INNER, INNER);
+		inner->key[slot] = child->key[0];
+		vas_lanes_store(inner->room[slot], vas_lanes_most(child->room, INNER));
+	}
 }
 
 /* Shape: what nodes give to each other. */
@@ -350,9 +367,7 @@ static void inner_copy(struct vas_block_inner *to, uint32_t at, const struct vas
 {
 	memmove(to->key + at, from->key + slot, count * sizeof(to->key[0]));
 	memmove(to->child + at, from->child + slot, count * sizeof(to->child[0]));
-	for (uint32_t key = 0; key < ROOMS; key++)
-		memmove(to->room[key] + at, from->room[key] + slot,
-			count * sizeof(to->room[0][0]));
+	memmove(to->room + at, from->room + slot, count * sizeof(to->room[0]));
 }
 
 static void inner_pass_up(struct vas_block_inner *left, struct vas_block_inner *right,
@@ -411,8 +426,7 @@ static void root_raise(struct vas_block_tree *tree, struct vas_block_place *plac
 	VAS_ASSERT(tree->levels < VAS_BLOCK_TREE_DEPTH);
 	root->key[0] = tree->range.start;
 	root->child[0] = tree->root;
-	for (uint32_t key = 0; key < ROOMS; key++)
-		root->room[key][0] = tree->room[key];
+	vas_lanes_store(root->room[0], rooms_get(tree));
 	inner_finish(root, 1);
 	place->way[tree->levels] = root;
 	place->slot[tree->levels] = 0;
@@ -504,7 +518,7 @@ static bool leaf_lean(struct vas_block_tree *tree, struct vas_block_place *place
 	if (right ? slot + 1 == inner->count : slot == 0)
 		return false;
 	count = child_count(inner, right ? slot + 1 : slot - 1, true);
-	if (count > LEAF * 3 / 4)
+	if (count >= LEAF * 15 / 16)
 		return false;
 	left = (count + LEAF) / 2;
 	if (!right) {
@@ -573,13 +587,13 @@ static bool child_shrunk(struct vas_block_tree *tree, const struct vas_block_pla
 	uint32_t slot = place->slot[level];
 	uint32_t count = child_count(inner, slot, leaf), sum;
 
-	if (count > most / 2)
+	if (count > most * 5 / 8)
 		return false;
 	if (slot + 1 == inner->count || (slot > 0 && child_count(inner, slot - 1, leaf) <
 							     child_count(inner, slot + 1, leaf)))
 		slot--;
 	sum = child_count(inner, slot, leaf) + child_count(inner, slot + 1, leaf);
-	if (sum <= most * 3 / 4) {
+	if (sum <= most * 15 / 16) {
 		children_join(tree, inner, slot, leaf);
 		return true;
 	}

@@ -23,6 +23,7 @@
 #define VAS_BLOCK_TREE_MOST  (UINT32_C(1) << 30) /* no offset is larger */
 #define VAS_BLOCK_NEVER	     UINT32_C(0x7fffffff) /* above every offset */
 #define VAS_BLOCK_TREE_DEPTH 16u /* levels of inner nodes, at most */
+#define VAS_BLOCK_ROOM_LANES 4u
 #define VAS_BLOCK_ROOMS	     3u /* alignments of rooms: granule, 64 KiB, 2 MiB */
 
 /* Granules [start, end). */
@@ -34,7 +35,7 @@ struct vas_block_run {
 /* A test makes them smaller, for deeper trees. */
 #ifndef VAS_BLOCK_LEAF_MOST
 #define VAS_BLOCK_LEAF_MOST  56u /* pieces in one leaf; of four, and 8 at least */
-#define VAS_BLOCK_INNER_MOST 20u /* children of one inner node; of four, and 8 at least */
+#define VAS_BLOCK_INNER_MOST 16u /* children of one inner node; of four, 8 to 16 */
 #endif
 
 /*
@@ -61,7 +62,7 @@ struct vas_block_tree {
 	uint32_t used; /* granules in pieces */
 	uint32_t nodes;
 	struct vas_block_run range; /* what the tree covers */
-	uint32_t mask[VAS_BLOCK_ROOMS]; /* the alignments, in granules, less one */
+	uint32_t mask[VAS_BLOCK_ROOM_LANES]; /* alignments in granules, less one; one twice */
 	/* I: the largest gap from its first aligned granule on, by alignment; 0 = none */
 	uint32_t room[VAS_BLOCK_ROOMS];
 	uint32_t shift; /* a granule is 1 << shift bytes */

@@ -72,7 +72,7 @@ static bool node_sound(struct walk *walk, void *node, uint32_t levels, uint32_t 
 		    (used && !node_sound(walk, inner->child[slot], levels - 1, below)))
 			return false;
 		for (uint32_t key = 0; key < VAS_BLOCK_ROOMS; key++) {
-			if (inner->room[key][slot] != below[key])
+			if (inner->room[slot][key] != below[key] + VAS_LANES_BIAS)
 				return false;
 			room[key] = below[key] > room[key] ? below[key] : room[key];
 		}

@@ -91,14 +91,14 @@ static void test_runs(void)
 	for (uint32_t i = 0; i < 20000; i++)
 		held &= take_low(&tree, 2, 0) == 2 * i;
 	ok(held && vas_block_tree_check(&tree), "a run upwards");
-	ok(tree.nodes * 56u < 20000 * 112 / 100, "fills its nodes: %u", tree.nodes);
+	ok(tree.nodes * 56u < 20000 * 115 / 100, "fills its nodes: %u", tree.nodes);
 	for (uint32_t i = 0; i < 20000; i++)
 		drop(&tree, 2 * i);
 	ok(vas_block_tree_check(&tree) && tree.nodes == 1, "and is gone from below");
 	for (uint32_t i = 0; i < 20000; i++)
 		held &= take_high(&tree, 2) == 100000 - 2 * i - 2;
 	ok(held && vas_block_tree_check(&tree), "a run downwards");
-	ok(tree.nodes * 56u < 20000 * 112 / 100, "fills its nodes: %u", tree.nodes);
+	ok(tree.nodes * 56u < 20000 * 115 / 100, "fills its nodes: %u", tree.nodes);
 	for (uint32_t i = 0; i < 20000; i++)
 		drop(&tree, 100000 - 2 * i - 2);
 	ok(vas_block_tree_check(&tree) && tree.nodes == 1, "and is gone from above");
@@ -128,7 +128,7 @@ static void test_fill(void)
 	ok(vas_block_tree_check(&tree), "in order after random replacement");
 	bytes = (double)tree.nodes * VAS_BLOCK_NODE_SIZE / tree.pieces;
 	tap_figure("bytes of nodes a piece", bytes, "B");
-	ok(bytes < 16, "a piece takes %.2f bytes of nodes", bytes);
+	ok(bytes < 14.5, "a piece takes %.2f bytes of nodes", bytes);
 	is_u64(tree.pieces, LIVE, "all are there");
 	for (uint32_t i = 0; i < LIVE; i++)
 		drop(&tree, live[i]);
