@@ -179,9 +179,18 @@ static void test_looks(void)
 	want.looks = 10;
 	is_i64(vas_block_search_low(&tree, &want, &place, &start), VAS_BLOCK_TIRED,
 	       "but not in ten looks");
+	/* One gap that takes it but only just. */
+	vas_block_tree_find(&tree, 40008, &place);
+	vas_block_tree_set_end(&tree, &place, 40009);
 	is_i64(vas_block_search_any(&tree, &want, &place, &start), VAS_BLOCK_FOUND,
 	       "any place is found soon");
 	is_u64(start, 60007, "where there is much room");
+	want.looks = 0;
+	is_i64(vas_block_search_low(&tree, &want, &place, &start), VAS_BLOCK_FOUND,
+	       "the lowest place is another one");
+	is_u64(start, 40015, "where it just fits");
+	vas_block_tree_find(&tree, 40008, &place);
+	vas_block_tree_set_end(&tree, &place, 40016);
 	vas_block_tree_find(&tree, 65535, &place);
 	vas_block_tree_insert(&tree, &place, (struct vas_block_run){ 60008, 65536 });
 	is_i64(vas_block_search_any(&tree, &want, &place, &start), VAS_BLOCK_ABSENT,
