@@ -100,6 +100,24 @@ static void test_apart(void)
 	pool_end("apart");
 }
 
+/* What a page does not fit into is still good for nodes. */
+static void test_rests(void)
+{
+	struct vas_block_spares spares = { 0 };
+	uint64_t wrong = 0, used = 0;
+
+	pool_make();
+	for (uint32_t i = 0; i < 24; i++) {
+		wrong += vas_block_pool_fill(pool, &spares, 1, 1) != 0;
+		vas_block_spares_take(&spares);
+		vas_block_spares_take_page(&spares);
+		used += VAS_BLOCK_NODE_SIZE + VAS_BLOCK_PAGE_SIZE;
+	}
+	ok(wrong == 0 && memory.out <= used + used / 16 + 8192, "%llu bytes for %llu that are used",
+	   (unsigned long long)memory.out, (unsigned long long)used);
+	pool_end("rests");
+}
+
 static void test_reuse(void)
 {
 	struct vas_block_spares spares = { 0 };
@@ -189,6 +207,7 @@ int main(void)
 {
 	tap_plan(0);
 	test_apart();
+	test_rests();
 	test_reuse();
 	test_refusals();
 	test_array_refusals();
