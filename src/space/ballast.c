@@ -60,6 +60,23 @@ bool vas_ballast_spend(struct vas_space *space)
 	return spent;
 }
 
+bool vas_ballast_unmap(struct vas_space *space)
+{
+	struct vas_ballast *ballast = &space->ballast;
+	bool unmapped = false;
+
+	vas_lock_take(&space->lock);
+	if (ballast->start && VAS_CALL(space->sys, unmap, ballast->start, ballast->size) >= 0) {
+		ballast->start = 0;
+		ballast->pairs = 0;
+		ballast->pause = PAUSE_FIRST;
+		__atomic_store_n(&ballast->missing, true, __ATOMIC_RELAXED);
+		unmapped = true;
+	}
+	vas_lock_drop(&space->lock);
+	return unmapped;
+}
+
 /* Lock held. */
 static bool ballast_map(struct vas_space *space)
 {

@@ -22,6 +22,12 @@ struct vas_ballast {
 void vas_ballast_init(struct vas_ballast *ballast);
 /* Gives up two spare mappings: enough for one split. False when there are none. Space's lock not held. */
 bool vas_ballast_spend(struct vas_space *space);
+/*
+ * Unmaps all of it: when some other thread or the kernel itself has gone one beyond the limit, every call
+ * that maps is refused, also one that would save mappings, until one is unmapped. False: there is nothing
+ * to unmap. Space's lock not held.
+ */
+bool vas_ballast_unmap(struct vas_space *space);
 /* Makes what is missing, when there is room; at the limit only now and then. Space's lock not held. */
 void vas_ballast_fill(struct vas_space *space);
 /* Spare mappings that are there. */

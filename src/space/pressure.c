@@ -189,7 +189,8 @@ static uint64_t reclaim_parts(struct vas_space *space)
 	for (unsigned int round = 0; round < RECLAIM_ROUNDS; round++) {
 		more = vas_part_retry(space, UINT32_MAX);
 		got += more;
-		if (!more || !__atomic_load_n(&space->unretired, __ATOMIC_RELAXED))
+		if (!__atomic_load_n(&space->unretired, __ATOMIC_RELAXED) ||
+		    (!more && !vas_ballast_unmap(space)))
 			break;
 	}
 	return got;
