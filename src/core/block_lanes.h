@@ -131,6 +131,27 @@ static inline uint32_t vas_lanes_above(const uint32_t *numbers, uint32_t count, 
 	return vas_lanes_sum(above);
 }
 
+/* The first number of an ascending array that is above limit: its index, or count. */
+static inline uint32_t vas_lanes_first_above(const uint32_t *numbers, uint32_t count,
+					     uint32_t limit)
+{
+	vas_lanes bound = vas_lanes_all(limit);
+	uint64_t bits = 0;
+	uint32_t i = 0;
+
+	VAS_UNROLL
+	for (; i + 16 <= count; i += 16)
+		bits |= vas_lanes_bits_16(vas_lanes_more(vas_lanes_load(numbers + i), bound),
+					  vas_lanes_more(vas_lanes_load(numbers + i + 4), bound),
+					  vas_lanes_more(vas_lanes_load(numbers + i + 8), bound),
+					  vas_lanes_more(vas_lanes_load(numbers + i + 12), bound))
+			<< i;
+	VAS_UNROLL
+	for (; i < count; i += 4)
+		bits |= vas_lanes_bits(vas_lanes_more(vas_lanes_load(numbers + i), bound)) << i;
+	return (uint32_t)__builtin_ctzll(bits | UINT64_C(1) << count);
+}
+
 /* The largest of count rows, lane by lane. */
 static inline vas_lanes vas_lanes_most(const uint32_t (*rows)[4], uint32_t count)
 {

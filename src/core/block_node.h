@@ -117,7 +117,7 @@ static inline uint32_t vas_block_leaf_find(const struct vas_block_leaf *leaf, ui
 /* Which child has it. */
 static inline uint32_t vas_block_inner_find(const struct vas_block_inner *inner, uint32_t offset)
 {
-	return VAS_BLOCK_INNER_MOST - 1 - vas_lanes_above(inner->key, VAS_BLOCK_INNER_MOST, offset);
+	return vas_lanes_first_above(inner->key, VAS_BLOCK_INNER_MOST, offset) - 1;
 }
 
 /* Goes down the left or right edge below way[level] and slot[level], to the first or last piece. */
