@@ -24,9 +24,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "base/hot.h"
-
-#define PRESENT	  (UINT32_C(1) << 31)
+#define PRESENT	  VAS_BLOCK_PRESENT
 #define AWAY_BITS 9u
 #define AWAY_MOST 7u
 #define PLACE	  ((1u << AWAY_BITS) - 1)
@@ -127,10 +125,9 @@ bool vas_block_page_has_near(const struct vas_block_page *page, uint32_t key)
 	return place_free(page, key, page_near(page)) != 0;
 }
 
-/* Its own line has no place for it. */
-static __attribute__((noinline)) void entry_put_away(const struct vas_block_page *page,
-						     uint32_t home, uint64_t entry)
+void vas_block_page_put_away(const struct vas_block_page *page, uint64_t entry)
 {
+	uint32_t home = entry_home(page, entry);
 	uint32_t place = place_free(page, entry_key(entry), page_near(page));
 	uint64_t *away = &page->line[home].away;
 
@@ -139,22 +136,6 @@ static __attribute__((noinline)) void entry_put_away(const struct vas_block_page
 	VAS_ASSERT(place != 0);
 	vas_block_store(place_entry(page, place), entry);
 	vas_block_store(away, away_add(*away, place));
-}
-
-static inline void entry_put(const struct vas_block_page *page, uint64_t entry)
-{
-	uint32_t home = entry_home(page, entry);
-	uint32_t free = vas_block_line_free(&page->line[home]);
-
-	if (free < VAS_BLOCK_LINE_ENTRIES)
-		vas_block_store(&page->line[home].entry[free], entry);
-	else
-		entry_put_away(page, home, entry);
-}
-
-VAS_HOT void vas_block_page_put(const struct vas_block_page *page, uint32_t key, uint32_t record)
-{
-	entry_put(page, (uint64_t)record << 32 | PRESENT | key);
 }
 
 /* An entry comes home if there is place, which is true. */
@@ -241,11 +222,11 @@ uint32_t vas_block_page_find_away(uint64_t word, uint64_t away, uint32_t key)
 	return (uint32_t)found == (key | PRESENT) ? (uint32_t)(found >> 32) : 0;
 }
 
-static uint32_t remove_away(const struct vas_block_page *page, uint32_t home, uint32_t wanted)
+uint32_t vas_block_page_remove_away(const struct vas_block_page *page, uint32_t key)
 {
+	uint32_t home = vas_block_page_home(key, page->shift), index;
 	uint64_t away = page->line[home].away, found;
-	uint32_t index;
-	uint64_t *entry = away_find(page, away, wanted, &index);
+	uint64_t *entry = away_find(page, away, key | PRESENT, &index);
 
 	if (!entry)
 		return 0;
@@ -258,9 +239,8 @@ static uint32_t remove_away(const struct vas_block_page *page, uint32_t home, ui
 	return (uint32_t)(found >> 32);
 }
 
-/* An entry of its own line went: the last one noted takes its place. */
-static __attribute__((noinline)) void line_refill(const struct vas_block_page *page,
-						  struct vas_block_line *line, uint64_t *free)
+void vas_block_page_refill(const struct vas_block_page *page, struct vas_block_line *line,
+			   uint64_t *free)
 {
 	uint64_t away = line->away;
 	uint32_t shift;
@@ -275,24 +255,6 @@ static __attribute__((noinline)) void line_refill(const struct vas_block_page *p
 	vas_block_store(free, *entry);
 	vas_block_store(entry, 0);
 	vas_block_store(&line->away, away & ~((uint64_t)PLACE << shift));
-}
-
-VAS_HOT uint32_t vas_block_page_remove(const struct vas_block_page *page, uint32_t key)
-{
-	uint32_t home = vas_block_page_home(key, page->shift), at = VAS_BLOCK_LINE_ENTRIES;
-	struct vas_block_line *line = &page->line[home];
-	uint32_t record;
-
-#pragma GCC unroll 7
-	for (uint32_t i = 0; i < VAS_BLOCK_LINE_ENTRIES; i++)
-		at = (uint32_t)line->entry[i] == (key | PRESENT) ? i : at;
-	if (at == VAS_BLOCK_LINE_ENTRIES)
-		return line->away ? remove_away(page, home, key | PRESENT) : 0;
-	record = (uint32_t)(line->entry[at] >> 32);
-	vas_block_store(&line->entry[at], 0);
-	if (line->away)
-		line_refill(page, line, &line->entry[at]);
-	return record;
 }
 
 uint32_t vas_block_page_count(const struct vas_block_page *page,
@@ -312,7 +274,8 @@ void vas_block_page_copy(const struct vas_block_page *page, const struct vas_blo
 	for (uint32_t i = 0; i <= from->mask; i++)
 		for (uint32_t j = 0; j < VAS_BLOCK_LINE_ENTRIES; j++)
 			if (entry_is_in(from->line[i].entry[j], range))
-				entry_put(page, from->line[i].entry[j]);
+				vas_block_page_put(page, entry_key(from->line[i].entry[j]),
+						   (uint32_t)(from->line[i].entry[j] >> 32));
 }
 
 void vas_block_page_purge(const struct vas_block_page *page, const struct vas_block_range *range)

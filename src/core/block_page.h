@@ -28,6 +28,7 @@
 #define VAS_BLOCK_PAGE_NEAR                                                                        \
 	16u /* lines, its own one first, in which an entry is put if it can be */
 #define VAS_BLOCK_AWAY_MORE (UINT64_C(1) << 63)
+#define VAS_BLOCK_PRESENT   (UINT32_C(1) << 31) /* of an entry that is not free */
 
 /* Entries whose key belongs here, and some for which their own line had no place. */
 struct vas_block_line {
@@ -98,7 +99,7 @@ static inline uint32_t vas_block_page_find(uint64_t word, uint32_t key)
 	const struct vas_block_line *lines =
 		(const struct vas_block_line *)(uintptr_t)(word & ~UINT64_C(63));
 	const struct vas_block_line *line = &lines[vas_block_page_home(key, (uint32_t)word)];
-	uint32_t wanted = key | UINT32_C(1) << 31;
+	uint32_t wanted = key | VAS_BLOCK_PRESENT;
 	uint64_t found = 0, other = 0, away;
 
 	/* Without branches, which could not be foretold; in two chains, which run side by side. */
@@ -136,10 +137,45 @@ static inline uint32_t vas_block_line_free(const struct vas_block_line *line)
 uint64_t vas_block_page_make(void *memory, uint32_t lines);
 /* Whether a key finds a place near its line. */
 bool vas_block_page_has_near(const struct vas_block_page *page, uint32_t key);
+/* What put does when a key's own line has no place. */
+void vas_block_page_put_away(const struct vas_block_page *page, uint64_t entry);
+/* What remove does when a key is not in its own line, and when it was, and others of it are away. */
+uint32_t vas_block_page_remove_away(const struct vas_block_page *page, uint32_t key);
+void vas_block_page_refill(const struct vas_block_page *page, struct vas_block_line *line,
+			   uint64_t *free);
+
 /* I: there is a place. */
-void vas_block_page_put(const struct vas_block_page *page, uint32_t key, uint32_t record);
+static inline void vas_block_page_put(const struct vas_block_page *page, uint32_t key,
+				      uint32_t record)
+{
+	struct vas_block_line *line = &page->line[vas_block_page_home(key, page->shift)];
+	uint64_t entry = (uint64_t)record << 32 | VAS_BLOCK_PRESENT | key;
+	uint32_t free = vas_block_line_free(line);
+
+	if (free < VAS_BLOCK_LINE_ENTRIES)
+		vas_block_store(&line->entry[free], entry);
+	else
+		vas_block_page_put_away(page, entry);
+}
+
 /* The record that key had; 0: it is not there. */
-uint32_t vas_block_page_remove(const struct vas_block_page *page, uint32_t key);
+static inline uint32_t vas_block_page_remove(const struct vas_block_page *page, uint32_t key)
+{
+	struct vas_block_line *line = &page->line[vas_block_page_home(key, page->shift)];
+	uint32_t at = VAS_BLOCK_LINE_ENTRIES, record;
+
+#pragma GCC unroll 7
+	for (uint32_t i = 0; i < VAS_BLOCK_LINE_ENTRIES; i++)
+		at = (uint32_t)line->entry[i] == (key | VAS_BLOCK_PRESENT) ? i : at;
+	if (at == VAS_BLOCK_LINE_ENTRIES)
+		return line->away ? vas_block_page_remove_away(page, key) : 0;
+	record = (uint32_t)(line->entry[at] >> 32);
+	vas_block_store(&line->entry[at], 0);
+	if (line->away)
+		vas_block_page_refill(page, line, &line->entry[at]);
+	return record;
+}
+
 /* The entries of a range. */
 uint32_t vas_block_page_count(const struct vas_block_page *page,
 			      const struct vas_block_range *range);
