@@ -95,7 +95,7 @@ static bool agrees(const struct vas_holding *holding, const struct vas_extent *p
 		vas_backings_get(&holding->backings, piece->backing, piece->delta);
 	bool shared = backing.flags & VAS_COMMIT_SHARED;
 
-	if (mapping->prot != vas_extent_kernel_prot(piece) ||
+	if ((mapping->prot != vas_extent_kernel_prot(piece) && !(piece->flags & VAS_EXTENT_TORN)) ||
 	    !!(mapping->flags & VAS_MAPPING_SHARED) != shared || mapping->inode != backing.inode)
 		return false;
 	return vas_backing_is_anonymous(&backing) || (backing.flags & VAS_COMMIT_WHOLE) ||

@@ -216,7 +216,7 @@ static bool extents_agree(const struct vas_extent *a, const struct vas_extent *b
 /* Does the kernel see one mapping? Guards that cost none, and what is emptied, look like the rest. */
 static bool extents_fuse(const struct vas_extent *a, const struct vas_extent *b)
 {
-	const uint32_t advice = ~(VAS_EXTENT_CLOSED | VAS_EXTENT_KEPT);
+	const uint32_t advice = ~(VAS_EXTENT_CLOSED | VAS_EXTENT_KEPT | VAS_EXTENT_TORN);
 
 	return vas_extent_kernel_prot(a) == vas_extent_kernel_prot(b) &&
 	       (a->flags & advice) == (b->flags & advice) && a->backing == b->backing &&

@@ -30,6 +30,8 @@ enum vas_part_state {
 #define VAS_EXTENT_WHOLE 0x200u
 /* The object's bytes behind it are not punched out, whatever the backing says. */
 #define VAS_EXTENT_KEPT 0x400u
+/* A change of protection was refused halfway, and so was taking it back: the kernel may show another, page by page. */
+#define VAS_EXTENT_TORN 0x800u
 
 /* I: start < end; end <= start of the next; neighbours that touch and agree are one. */
 struct vas_extent {

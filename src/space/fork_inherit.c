@@ -91,8 +91,8 @@ static void inherit_shared(struct vas_holding *holding)
 	holding->forked = VAS_FORK_SHARE;
 }
 
-/* All access was taken away. */
-static void inherit_closed(struct vas_space *space, struct vas_holding *holding)
+/* All access was taken away; or, refused, perhaps from some kernel mappings. */
+static void inherit_closed(struct vas_space *space, struct vas_holding *holding, bool refused)
 {
 	uint64_t position = holding->span.start, end = vas_span_end(holding->span);
 	struct vas_extent piece;
@@ -100,7 +100,10 @@ static void inherit_closed(struct vas_space *space, struct vas_holding *holding)
 	while (vas_extents_next(&holding->extents, &position, end, &piece)) {
 		struct vas_span range = { piece.start, piece.end - piece.start };
 
-		piece.prot = PROT_NONE;
+		if (refused)
+			piece.flags |= VAS_EXTENT_TORN;
+		else
+			piece.prot = PROT_NONE;
 		if (piece.state != VAS_PART_RESERVED)
 			vas_space_set_part(space, holding, range, &piece);
 	}
@@ -121,8 +124,8 @@ static void inherit_nothing(struct vas_space *space, struct vas_holding *holding
 	} else if (VAS_CALL(space->sys, unmap, span.start, span.size) >= 0) {
 		inherit_forget(space, holding);
 	} else {
-		if (VAS_CALL(space->sys, protect, span.start, span.size, PROT_NONE) >= 0)
-			inherit_closed(space, holding);
+		inherit_closed(space, holding,
+			       VAS_CALL(space->sys, protect, span.start, span.size, PROT_NONE) < 0);
 		inherit_shared(holding);
 	}
 }
@@ -142,10 +145,9 @@ static int inherit_guard(struct vas_space *space, struct vas_holding *holding,
 		return 0;
 	err = (int)VAS_CALL(space->sys, protect, range.start, range.size, PROT_NONE);
 	/* Open, then: the caller's is none, and what was freed can be touched. */
+	wiped.flags |= err < 0 ? VAS_EXTENT_TORN : VAS_EXTENT_CLOSED;
 	if (err < 0)
 		wiped.state = piece->state == VAS_PART_GUARD ? VAS_PART_COMMITTED : VAS_PART_EMPTIED;
-	else
-		wiped.flags |= VAS_EXTENT_CLOSED;
 	vas_space_set_part(space, holding, range, &wiped);
 	return err;
 }

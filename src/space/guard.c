@@ -58,7 +58,7 @@ static void guard_discard(struct vas_part_work *work, const struct vas_extent *p
 		(void)backing.ops->discard(&backing, work->space->sys, &range);
 }
 
-static int guard_piece(struct vas_part_work *work, const struct vas_extent *piece)
+static int guard_piece(struct vas_part_work *work, struct vas_extent *piece)
 {
 	struct vas_span span = { piece->start, piece->end - piece->start };
 	int err;
@@ -67,7 +67,7 @@ static int guard_piece(struct vas_part_work *work, const struct vas_extent *piec
 		guard_record(work, piece, VAS_PART_GUARD, piece->flags);
 		return 0;
 	}
-	err = vas_part_open(work, span, PROT_NONE);
+	err = vas_part_reopen(work, piece, PROT_NONE);
 	if (err < 0)
 		return err;
 	guard_discard(work, piece);
@@ -75,13 +75,13 @@ static int guard_piece(struct vas_part_work *work, const struct vas_extent *piec
 	return 0;
 }
 
-static int unguard_piece(struct vas_part_work *work, const struct vas_extent *piece)
+static int unguard_piece(struct vas_part_work *work, struct vas_extent *piece)
 {
 	struct vas_span span = { piece->start, piece->end - piece->start };
 	int err;
 
 	if (piece->flags & VAS_EXTENT_CLOSED)
-		err = vas_part_open(work, span, piece->prot);
+		err = vas_part_reopen(work, piece, piece->prot);
 	else
 		err = (int)VAS_CALL(work->space->sys, advise, span.start, span.size,
 				    MADV_GUARD_REMOVE);

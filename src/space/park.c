@@ -333,11 +333,11 @@ static bool is_readable(const struct vas_park_step *step)
 /* Made readable to be copied, and left so: it will go, or park_close makes it as it was. */
 static int park_save(struct vas_park_work *work, const struct vas_park_step *step)
 {
-	struct vas_span span = { step->extent.start, step->extent.end - step->extent.start };
+	struct vas_extent piece = step->extent;
 	int err = 0;
 
 	if (!is_readable(step))
-		err = park_classify(work, vas_part_open(&work->part, span, PROT_READ));
+		err = park_classify(work, vas_part_reopen(&work->part, &piece, PROT_READ));
 	if (err)
 		return err;
 	work->opened = step->extent.end;
@@ -354,15 +354,14 @@ static void park_close(struct vas_park_work *work, uint64_t start)
 	struct vas_park_step step;
 
 	while (vas_park_next(work->part.holding, &walk, &step) && step.extent.end <= work->opened) {
-		struct vas_span span = { step.extent.start, step.extent.end - step.extent.start };
 		struct vas_extent open = step.extent;
 
-		if (span.start < start || step.image == VAS_PARK_NO_IMAGE || is_readable(&step) ||
-		    vas_part_open(&work->part, span, step.extent.prot) >= 0)
-			continue;
 		open.prot = PROT_READ;
+		if (open.start < start || step.image == VAS_PARK_NO_IMAGE || is_readable(&step) ||
+		    vas_part_reopen(&work->part, &open, step.extent.prot) >= 0)
+			continue;
 		work->part.changed = true;
-		vas_extents_set(&work->part.holding->extents, span.start, step.extent.end, &open);
+		vas_extents_set(&work->part.holding->extents, open.start, open.end, &open);
 	}
 }
 

@@ -56,8 +56,15 @@ bool vas_part_cuts(const struct vas_holding *holding, const struct vas_sys *sys,
 		   struct vas_span range);
 /* -EINVAL, with the reason, unless all of the range is committed and may be changed as it is. Lock held. */
 int vas_part_covered(struct vas_part_work *work, struct vas_failure *failure);
-/* mprotect, for which the ballast may be spent. */
+/* mprotect of one kernel mapping, or of a part of one, for which the ballast may be spent. */
 int vas_part_open(struct vas_part_work *work, struct vas_span span, int prot);
+/*
+ * The same for what is alike in the books and may be several kernel mappings: all of it or nothing. Where that
+ * cannot be had it is recorded as TORN; piece->flags tell. I: room for one change. Lock held.
+ */
+int vas_part_reopen(struct vas_part_work *work, struct vas_extent *piece, int prot);
+/* After a refused mprotect of a piece: what was changed is changed back. False: it is torn. */
+bool vas_part_mend(struct vas_space *space, const struct vas_extent *piece);
 /* Puts a live holding on the list of those with unretired parts. Space's lock held. */
 void vas_part_list(struct vas_space *space, struct vas_holding *holding);
 /* Takes a holding that is not live any more off the list of those with unretired parts. Space's lock held. */

@@ -78,8 +78,11 @@ int vas_populate(struct vas_space *space, const struct vas_backing *backing, str
 	int err = 0;
 
 	if (!can && !(backing->flags & VAS_COMMIT_SHARED)) {
-		failure->why = VAS_WHY_DENIED;
-		return -EOPNOTSUPP;
+		bool unknown = vas_probe_undecided(&space->probes, VAS_PROBE_POPULATE_WRITE);
+
+		/* The probe itself was refused its page, as at the limit of mappings. */
+		failure->why = unknown ? VAS_WHY_KERNEL : VAS_WHY_DENIED;
+		return unknown ? -ENOMEM : -EOPNOTSUPP;
 	}
 	for (uint64_t done = 0; !err && done < range.size; done += STEP) {
 		struct vas_span step = { range.start + done, range.size - done };

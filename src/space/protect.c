@@ -4,10 +4,11 @@
  *
  * WHAT FOR. Code that was written becomes executable, tables become read-only.
  *
- * STRATEGY. Piece by piece, each of which is one kernel mapping or a part of one, so that
- * it is known what each refusal left: the pieces changed before it are changed back. At the
- * kernel's limit of mappings the ballast is spent for that, too. A piece that the caller
- * has guarded by taking access away only gets a new number in the books.
+ * STRATEGY. Piece by piece, so that it is known what each refusal left: the pieces changed before
+ * it are changed back. At the kernel's limit of mappings the ballast is spent for that, too. A piece
+ * may be several kernel mappings, since the kernel does not always merge what is alike: of these mprotect
+ * changes the first ones and then refuses, so a refused piece is changed back as well. A piece that
+ * the caller has guarded by taking access away only gets a new number in the books.
  *
  * CONCURRENCY. The holding's lock is held over the kernel calls.
  *
@@ -37,19 +38,49 @@ int vas_part_covered(struct vas_part_work *work, struct vas_failure *failure)
 	return -EINVAL;
 }
 
-VAS_HOT int vas_part_open(struct vas_part_work *work, struct vas_span span, int prot)
+VAS_HOT static int open_span(struct vas_space *space, struct vas_span span, int prot)
 {
 	int64_t err;
 
 	do {
-		err = VAS_CALL(work->space->sys, protect, span.start, span.size, prot);
-	} while (err == -ENOMEM && vas_ballast_spend(work->space));
+		err = VAS_CALL(space->sys, protect, span.start, span.size, prot);
+	} while (err == -ENOMEM && vas_ballast_spend(space));
 	return (int)err;
+}
+
+VAS_HOT int vas_part_open(struct vas_part_work *work, struct vas_span span, int prot)
+{
+	return open_span(work->space, span, prot);
+}
+
+bool vas_part_mend(struct vas_space *space, const struct vas_extent *piece)
+{
+	struct vas_span span = { piece->start, piece->end - piece->start };
+
+	return open_span(space, span, (int)vas_extent_kernel_prot(piece)) >= 0;
+}
+
+VAS_HOT int vas_part_reopen(struct vas_part_work *work, struct vas_extent *piece, int prot)
+{
+	struct vas_span span = { piece->start, piece->end - piece->start };
+	int err = open_span(work->space, span, prot);
+
+	if (__builtin_expect(err >= 0, 1)) {
+		piece->flags &= (uint16_t)~VAS_EXTENT_TORN;
+		return 0;
+	}
+	if (!vas_part_mend(work->space, piece)) {
+		work->changed = true;
+		piece->flags |= VAS_EXTENT_TORN;
+		vas_extents_set(&work->holding->extents, piece->start, piece->end, piece);
+	}
+	return err;
 }
 
 static bool needs_call(const struct vas_extent *piece, int prot)
 {
-	return piece->prot != prot && !(piece->flags & VAS_EXTENT_CLOSED);
+	return (piece->prot != prot || (piece->flags & VAS_EXTENT_TORN)) &&
+	       !(piece->flags & VAS_EXTENT_CLOSED);
 }
 
 static void protect_record(struct vas_part_work *work, const struct vas_extent *piece, int prot)
@@ -70,12 +101,13 @@ static void protect_undo(struct vas_part_work *work, uint64_t stop, int prot)
 	struct vas_extent piece;
 
 	while (vas_extents_next(&work->holding->extents, &position, stop, &piece)) {
-		struct vas_span span = { piece.start, piece.end - piece.start };
+		struct vas_extent now = piece;
 
-		if (!needs_call(&piece, prot) || vas_part_open(work, span, piece.prot) >= 0)
+		now.prot = (uint8_t)prot;
+		if (!needs_call(&piece, prot) || vas_part_reopen(work, &now, piece.prot) >= 0)
 			continue;
 		work->changed = true;
-		protect_record(work, &piece, prot);
+		protect_record(work, &now, prot);
 	}
 }
 
@@ -86,11 +118,9 @@ static int protect_kernel(struct vas_part_work *work, int prot)
 	int err;
 
 	while (vas_extents_next(&work->holding->extents, &position, end, &piece)) {
-		struct vas_span span = { piece.start, piece.end - piece.start };
-
 		if (!needs_call(&piece, prot))
 			continue;
-		err = vas_part_open(work, span, prot);
+		err = vas_part_reopen(work, &piece, prot);
 		if (err < 0) {
 			protect_undo(work, piece.start, prot);
 			return err;
@@ -104,8 +134,11 @@ static void protect_books(struct vas_part_work *work, int prot)
 	uint64_t position = work->range.start, end = vas_span_end(work->range);
 	struct vas_extent piece;
 
-	while (vas_extents_next(&work->holding->extents, &position, end, &piece))
+	while (vas_extents_next(&work->holding->extents, &position, end, &piece)) {
+		if (!(piece.flags & VAS_EXTENT_CLOSED))
+			piece.flags &= (uint16_t)~VAS_EXTENT_TORN;
 		protect_record(work, &piece, prot);
+	}
 }
 
 VAS_HOT int vas_part_protect(struct vas_space *space, struct vas_holding *holding,

@@ -89,6 +89,22 @@ static int retire_discard(struct vas_sys *sys, const struct vas_extent *piece,
 	return backing->ops->discard(backing, sys, &range);
 }
 
+/*
+ * Access taken away from a piece. It may be several kernel mappings, of which the first were closed when the last
+ * could not be cut: then they are opened again, so that the books know what the kernel shows.
+ */
+static bool retire_close(struct vas_space *space, const struct vas_extent *piece, uint16_t *flags)
+{
+	if (VAS_CALL(space->sys, protect, piece->start, piece->end - piece->start, PROT_NONE) >= 0) {
+		*flags |= VAS_EXTENT_CLOSED;
+		*flags &= (uint16_t)~VAS_EXTENT_TORN;
+		return true;
+	}
+	if (!vas_part_mend(space, piece))
+		*flags |= VAS_EXTENT_TORN;
+	return false;
+}
+
 enum vas_retired vas_retire_bytes(struct vas_space *space, const struct vas_extent *piece,
 				  const struct vas_backing *backing, uint16_t *flags)
 {
@@ -103,8 +119,7 @@ enum vas_retired vas_retire_bytes(struct vas_space *space, const struct vas_exte
 		return VAS_RETIRED_HELD;
 	if (piece->flags & VAS_EXTENT_WHOLE)
 		return VAS_RETIRED_HELD; /* a driver's: only its end gives anything back */
-	if (VAS_CALL(sys, protect, start, size, PROT_NONE) >= 0) {
-		*flags |= VAS_EXTENT_CLOSED;
+	if (retire_close(space, piece, flags)) {
 		err = retire_discard(sys, piece, backing);
 		if (!err || err == -EOPNOTSUPP)
 			return VAS_RETIRED_GUARDED;

@@ -415,6 +415,11 @@ bool vas_probe_has(struct vas_probes *probes, struct vas_sys *sys, enum vas_prob
 	return probe_state(probes, sys, probe) == VAS_PROBE_YES;
 }
 
+bool vas_probe_undecided(const struct vas_probes *probes, enum vas_probe probe)
+{
+	return __atomic_load_n(&probes->state[probe], __ATOMIC_ACQUIRE) == VAS_PROBE_UNKNOWN;
+}
+
 void vas_probe_forget(struct vas_probes *probes)
 {
 	for (int i = 0; i < VAS_PROBE_COUNT; i++)

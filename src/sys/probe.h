@@ -45,6 +45,8 @@ struct vas_probes {
  * descriptors, VMAs) is no, and is tried again. Concurrent first tries are harmless.
  */
 bool vas_probe_has(struct vas_probes *probes, struct vas_sys *sys, enum vas_probe probe);
+/* Whether the last try found nothing out, for a shortage: the next vas_probe_has tries again. */
+bool vas_probe_undecided(const struct vas_probes *probes, enum vas_probe probe);
 /* The name that VASPACE_DISABLE and reports use; and the probe of a name of length bytes, or -1. */
 const char *vas_probe_name(enum vas_probe probe);
 int vas_probe_find(const char *name, size_t length);

@@ -82,12 +82,18 @@ static void run(void *argument)
 		.check = on_check,
 	};
 
+	struct vas_space *space;
+
 	if (vas_sys_sim_init(&sim, &setup->config))
 		tap_bail("no simulator");
 	sim.sys.thread_id = vas_sys_real()->thread_id;
 	vas_space_forget();
 	if (vas_space_default_over(&sim.sys, vas_sys_real()))
 		tap_bail("no space");
+	if (vas_space_default(&space))
+		tap_bail("no default space");
+	/* Where regions are placed repeats with the seed, too. */
+	space->random = tap_seed();
 	if (setup->object) {
 		target.fd = (int)sim.sys.create(&sim.sys, "model", MFD_CLOEXEC);
 		if (target.fd < 0 ||
