@@ -23,9 +23,9 @@
 #define VAS_BLOCK_LIVE	 UINT64_C(1)
 #define VAS_BLOCK_CACHED UINT64_C(2) /* freed, and kept in a magazine */
 
-#define VAS_BLOCK_STATE_BITS 3u
+#define VAS_BLOCK_STATE_BITS 2u
 #define VAS_BLOCK_CLASS_BITS 7u
-#define VAS_BLOCK_HIGH_BITS  11u
+#define VAS_BLOCK_HIGH_BITS  12u
 #define VAS_BLOCK_START_BITS 43u
 #define VAS_BLOCK_NO_CLASS   127u
 
@@ -43,7 +43,7 @@ struct vas_block_record {
 	uint32_t link; /* atomic; LIVE: the mark; else the next number of the list that it is in */
 };
 
-/* start and size in granules, start from the allocator's base on. */
+/* start and size in granules, start from where the allocator's span begins. */
 static inline uint64_t vas_block_word(uint64_t start, uint64_t size, uint32_t class, uint64_t state)
 {
 	VAS_ASSERT_DEBUG(start >> VAS_BLOCK_START_BITS == 0);

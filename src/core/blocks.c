@@ -5,18 +5,26 @@
  * WHAT FOR. Carves one span of numbers into blocks, for regions of addresses and
  * for offsets in objects, without touching the span.
  *
- * STRATEGY. The live blocks stand in one tree in address order that knows
- * its gaps (blocks_tree.c); a search goes down to a gap that takes the request
- * (blocks_search.c, blocks_fit.c). This file checks what callers pass, takes
- * memory for the books before it changes anything.
+ * STRATEGY. What is taken stands in trees in address order that know their gaps
+ * (block_tree.c), one for each zone of the span (blocks_zone.c); a search goes down to a gap
+ * that takes the request (blocks_place.c). What is known of a block is a record (block_record.c)
+ * that is found by the block's start in a hash table (block_table.c).
+ *
+ * In front of that, in spans that are large, stand magazines (block_magazine.h): a plain request is
+ * rounded up to a size class, and a freed block of a class waits there for the next request. Neither
+ * touches a tree or a lock then. They are emptied before a request is refused, and rest
+ * while the span is nearly full, so what they keep and what rounding adds is never missed.
  *
  * Without a direction a block goes to a low place, too: over long runs, that
  * keeps more of a span usable than taking the best fit does.
  *
- * CONCURRENCY. One lock, taken by every function through support.
+ * CONCURRENCY. A free makes a record CACHED by compare-and-swap, which only one of several frees of
+ * the same block can do; the record is its alone then, and goes into a magazine, or to
+ * the books under the zone's lock. Looking a block up takes no lock; who finds nothing looks
+ * again under the lock.
  *
- * WHAT IT DOES NOT DO. It keeps nothing per thread, and gives memory of the books
- * back only at the end.
+ * WHAT IT DOES NOT DO. It does not keep anyone from using a block that another frees. It gives
+ * memory of the books back only at the end.
  */
 #include "core/blocks.h"
 
@@ -25,19 +33,14 @@
 #include "base/assert.h"
 #include "base/hot.h"
 #include "base/number.h"
-#include "base/random.h"
-#include "core/blocks_search.h"
-#include "core/blocks_tree.h"
+#include "core/blocks_place.h"
+#include "core/blocks_zone.h"
 
-#define FIRST_CHUNK   4096u
-#define GRANULE_LEAST 16u
-#define KEY_1	      (UINT64_C(64) << 10)
-#define KEY_2	      (UINT64_C(2) << 20)
-#define FLAGS	      (VAS_BLOCKS_LOW | VAS_BLOCKS_HIGH | VAS_BLOCKS_EXACT | VAS_BLOCKS_RANDOM)
+#define FLAGS (VAS_BLOCKS_LOW | VAS_BLOCKS_HIGH | VAS_BLOCKS_EXACT | VAS_BLOCKS_RANDOM)
 
 static uint64_t span_end(const struct vas_blocks *blocks)
 {
-	return blocks->span.start + blocks->span.size;
+	return vas_blocks_end(blocks);
 }
 
 static bool is_granular(const struct vas_blocks *blocks, uint64_t x)
@@ -45,48 +48,7 @@ static bool is_granular(const struct vas_blocks *blocks, uint64_t x)
 	return (x & (blocks->granule - 1)) == 0;
 }
 
-int vas_blocks_create(struct vas_span span, uint64_t granule, uint64_t seed,
-		      const struct vas_blocks_support *support, struct vas_blocks **blocks)
-{
-	struct vas_blocks *made;
-	void *memory;
-	uint64_t end;
-	int error;
-
-	if (!vas_is_power_of_two(granule) || granule < GRANULE_LEAST || span.size == 0 ||
-	    ((span.start | span.size) & (granule - 1)) != 0 ||
-	    !vas_add(span.start, span.size, &end))
-		return -EINVAL;
-	error = support->take(support->context, FIRST_CHUNK, &memory);
-	if (error)
-		return error;
-	made = memory;
-	made->chunk.size = FIRST_CHUNK;
-	made->support = *support;
-	made->span = span;
-	made->granule = granule;
-	made->random = seed;
-	made->alignment[0] = granule;
-	made->alignment[1] = granule > KEY_1 ? granule : KEY_1;
-	made->alignment[2] = granule > KEY_2 ? granule : KEY_2;
-	vas_blocks_tree_feed(made, &made->chunk, sizeof(*made));
-	vas_blocks_tree_init(made);
-	*blocks = made;
-	return 0;
-}
-
-void vas_blocks_destroy(struct vas_blocks *blocks)
-{
-	struct vas_blocks_support support = blocks->support;
-	struct vas_block_chunk *chunk = &blocks->chunk;
-
-	while (chunk) {
-		struct vas_block_chunk *next = chunk->next;
-
-		support.give(support.context, chunk, (size_t)chunk->size);
-		chunk = next;
-	}
-}
+/* --- alloc --- */
 
 /* -EINVAL: what no request may say. */
 static int request_check(const struct vas_blocks *blocks, const struct vas_block_request *request)
@@ -167,299 +129,264 @@ static int query_make(const struct vas_blocks *blocks, const struct vas_block_re
 	return query_try(blocks, request, query) ? 0 : -ERANGE;
 }
 
-static int place_exact(struct vas_blocks *blocks, const struct vas_block_query *query,
-		       uint64_t address, struct vas_block_place *place)
+/* A request without any condition. */
+static inline bool is_plain(const struct vas_blocks *blocks,
+			    const struct vas_block_request *request)
 {
-	*place = vas_blocks_tree_find(blocks, address);
-	if (address - query->margin < vas_block_gap_start(place->leaf, place->index) ||
-	    address + query->size + query->margin > vas_block_gap_end(place->leaf, place->index))
-		return -EEXIST;
-	return 0;
+	return (request->phase | request->min | request->max | request->boundary | request->margin |
+		request->flags) == 0 &&
+	       request->alignment <= blocks->granule;
 }
 
-/* The first place above an address drawn evenly from the window, or else the lowest. */
-static bool search_random(struct vas_blocks *blocks, struct vas_block_query *query,
-			  struct vas_block_place *place, uint64_t *start)
+/* The class that serves a plain request of so many granules; NO_CLASS: none does, for now. */
+static inline uint32_t class_for(const struct vas_blocks *blocks, uint64_t granules)
 {
-	uint64_t min = query->min;
-	uint64_t starts = (query->max - query->min - query->size) / blocks->granule + 1;
+	uint32_t class;
 
-	query->min += vas_random_below(&blocks->random, starts) * blocks->granule;
-	if (vas_blocks_search_any(blocks, query, place, start))
-		return true;
-	query->min = min;
-	return vas_blocks_search_any(blocks, query, place, start);
+	if (granules - 1 >= VAS_BLOCK_CLASS_MOST ||
+	    __atomic_load_n(&blocks->tight, __ATOMIC_RELAXED))
+		return VAS_BLOCK_NO_CLASS;
+	class = vas_block_class((uint32_t)granules);
+	return blocks->most[class] ? class : VAS_BLOCK_NO_CLASS;
 }
 
-static int place_choose(struct vas_blocks *blocks, const struct vas_block_request *request,
-			struct vas_block_query *query, struct vas_block_place *place,
-			uint64_t *start)
+/* A block from the magazine. False: there is none. */
+static inline bool alloc_cached(struct vas_blocks *blocks, uint32_t class, uint64_t granules,
+				uint64_t aligned, uint32_t mark, uint64_t *start)
 {
-	bool found;
+	struct vas_block_magazine *magazine = vas_blocks_magazine(blocks);
+	struct vas_block_record *record;
+	uint64_t at;
 
-	switch (request->flags) {
-	case VAS_BLOCKS_EXACT:
-		*start = request->address;
-		return place_exact(blocks, query, request->address, place);
-	case VAS_BLOCKS_LOW:
-		found = vas_blocks_search_low(blocks, query, place, start);
-		break;
-	case VAS_BLOCKS_HIGH:
-		found = vas_blocks_search_high(blocks, query, place, start);
-		break;
-	case VAS_BLOCKS_RANDOM:
-		found = search_random(blocks, query, place, start);
-		break;
-	default:
-		found = vas_blocks_search_any(blocks, query, place, start);
+	if (!magazine || !vas_block_magazine_take(magazine, class, &blocks->records,
+						  blocks->span.start >> blocks->granule_shift,
+						  aligned, &record, blocks->alone))
+		return false;
+	at = vas_block_word_start(vas_block_load(&record->word));
+	vas_block_record_set(record, vas_block_word(at, granules, class, VAS_BLOCK_LIVE), granules,
+			     mark);
+	*start = blocks->span.start + (at << blocks->granule_shift);
+	return true;
+}
+
+/*
+ * What found no place at the first try. Any place will do: without rounding, which rests until there
+ * is room again, and wherever there may be room.
+ */
+static int alloc_late(struct vas_blocks *blocks, struct vas_block_order *order, uint64_t *start)
+{
+	int error = -ENOSPC;
+
+	if (!order->flags) {
+		vas_blocks_tighten(blocks);
+		order->class = VAS_BLOCK_NO_CLASS;
+		order->query.size = order->size;
+		error = vas_blocks_place(blocks, order, false, start);
 	}
-	return found ? 0 : -ENOSPC;
-}
-
-static int alloc_locked(struct vas_blocks *blocks, const struct vas_block_request *request,
-			uint64_t *start)
-{
-	struct vas_block_query query;
-	struct vas_block_place place;
-	struct vas_span span;
-	int error = query_make(blocks, request, &query);
-
-	if (!error)
-		error = place_choose(blocks, request, &query, &place, &span.start);
-	if (!error)
-		error = vas_blocks_tree_prepare_at(blocks, place);
-	if (error)
-		return error;
-	span.size = query.size;
-	vas_blocks_tree_insert(blocks, place, span, request->mark);
-	*start = span.start;
-	return 0;
-}
-
-VAS_HOT int vas_blocks_alloc(struct vas_blocks *blocks, const struct vas_block_request *request,
-		     uint64_t *start)
-{
-	vas_blocks_enter(blocks);
-	return vas_blocks_leave(blocks, alloc_locked(blocks, request, start));
-}
-
-static bool in_span(const struct vas_blocks *blocks, uint64_t address)
-{
-	return address >= blocks->span.start && address < span_end(blocks);
-}
-
-/* The block that covers address. -ERANGE, -ENOENT. place.index is the block's. */
-VAS_HOT static int block_covering(struct vas_blocks *blocks, uint64_t address,
-			  struct vas_block_place *place)
-{
-	if (!in_span(blocks, address))
-		return -ERANGE;
-	*place = vas_blocks_tree_find(blocks, address);
-	if (place->index == 0 || place->leaf->end[place->index - 1] <= address)
-		return -ENOENT;
-	place->index--;
-	return 0;
-}
-
-/* The block that starts at an address, by the rules of free. */
-VAS_HOT static int block_starting(struct vas_blocks *blocks, uint64_t start,
-			  struct vas_block_place *place)
-{
-	int error = block_covering(blocks, start, place);
-
-	if (!error && place->leaf->start[place->index] != start)
-		error = -EINVAL;
+	if (error == -ENOSPC && vas_blocks_drain(blocks))
+		error = vas_blocks_place(blocks, order, false, start);
 	return error;
 }
 
-static struct vas_block_info block_info(struct vas_block_place place)
+/* Anything that the magazine did not have. */
+static int alloc_placed(struct vas_blocks *blocks, const struct vas_block_request *request,
+			uint32_t class, uint64_t *start)
 {
-	uint64_t start = place.leaf->start[place.index];
-
-	return (struct vas_block_info){
-		.span = { start, place.leaf->end[place.index] - start },
-		.live = true,
-		.mark = place.leaf->mark[place.index],
+	struct vas_block_order order = {
+		.flags = request->flags,
+		.class = class,
+		.mark = request->mark,
+		.address = request->address,
 	};
-}
-
-static int free_locked(struct vas_blocks *blocks, uint64_t start, struct vas_block_info *info)
-{
-	struct vas_block_place place;
-	int error = block_starting(blocks, start, &place);
+	int error = query_make(blocks, request, &order.query);
 
 	if (error)
 		return error;
-	*info = block_info(place);
-	vas_blocks_tree_remove(blocks, place);
-	return 0;
+	order.size = order.query.size;
+	if (class != VAS_BLOCK_NO_CLASS) {
+		/* Here, as a free must not ask for memory. */
+		vas_blocks_magazine_make(blocks);
+		order.query.size = (uint64_t)vas_block_class_size(class) << blocks->granule_shift;
+	}
+	error = vas_blocks_place(blocks, &order, true, start);
+	if (__builtin_expect(error == -ENOSPC || error == -EEXIST, 0)) {
+		int late = alloc_late(blocks, &order, start);
+
+		error = late == -ENOSPC ? error : late;
+	}
+	return error;
+}
+
+VAS_HOT int vas_blocks_alloc(struct vas_blocks *blocks, const struct vas_block_request *request,
+			     uint64_t *start)
+{
+	uint64_t granules =
+		(request->size >> blocks->granule_shift) + !is_granular(blocks, request->size);
+	uint32_t class = VAS_BLOCK_NO_CLASS;
+
+	if (is_plain(blocks, request)) {
+		class = class_for(blocks, granules);
+		if (class != VAS_BLOCK_NO_CLASS &&
+		    alloc_cached(blocks, class, granules, 0, request->mark, start))
+			return 0;
+	}
+	return alloc_placed(blocks, request, class, start);
+}
+
+/* --- free --- */
+
+/* Makes the record of a block the caller's alone. False: it is not LIVE any more. */
+static inline bool record_claim(const struct vas_blocks *blocks, struct vas_block_record *record,
+				uint64_t word)
+{
+	uint64_t claimed = vas_block_word_with(word, VAS_BLOCK_CACHED);
+
+	if (!blocks->alone)
+		return vas_block_exchange(&record->word, word, claimed);
+	vas_block_store(&record->word, claimed);
+	return true;
+}
+
+/* The record of the block that starts there, found without a lock, and its word. */
+static inline struct vas_block_record *record_find(const struct vas_blocks *blocks, uint64_t start,
+						   uint32_t *number, uint64_t *word)
+{
+	struct vas_block_zone *zone =
+		vas_blocks_zone(blocks, vas_blocks_zone_number(blocks, start));
+	struct vas_block_record *record;
+
+	if (!zone || !is_granular(blocks, start))
+		return NULL;
+	*number = vas_block_table_find(&zone->table, vas_block_offset(zone, start));
+	if (!*number)
+		return NULL;
+	record = vas_block_record_at(&blocks->records, *number);
+	*word = vas_block_load(&record->word);
+	if (vas_block_word_state(*word) != VAS_BLOCK_LIVE ||
+	    vas_block_word_start(*word) != (start - blocks->span.start) >> blocks->granule_shift)
+		return NULL;
+	return record;
+}
+
+static inline struct vas_block_info
+record_info(const struct vas_blocks *blocks, const struct vas_block_record *record, uint64_t word)
+{
+	return (struct vas_block_info){
+		.span = { blocks->span.start +
+				  (vas_block_word_start(word) << blocks->granule_shift),
+			  vas_block_record_size(record, word) << blocks->granule_shift },
+		.live = true,
+		.mark = vas_block_load32(&record->link),
+	};
+}
+
+/* The slow way, which also tells what is wrong with the address. */
+static int free_held(struct vas_blocks *blocks, uint64_t start, struct vas_block_info *info)
+{
+	struct vas_block_hold hold;
+	uint64_t word;
+	int error = vas_blocks_hold_start(blocks, start, &hold);
+
+	if (error)
+		return error;
+	word = vas_block_load(&hold.record->word);
+	*info = record_info(blocks, hold.record, word);
+	if (record_claim(blocks, hold.record, word))
+		vas_blocks_drop(blocks, hold.zone, hold.record);
+	else
+		error = -ENOENT;
+	vas_blocks_hold_end(blocks, &hold);
+	vas_blocks_loosen(blocks);
+	return error;
 }
 
 VAS_HOT int vas_blocks_free(struct vas_blocks *blocks, uint64_t start, struct vas_block_info *info)
 {
-	vas_blocks_enter(blocks);
-	return vas_blocks_leave(blocks, free_locked(blocks, start, info));
+	struct vas_block_magazine *magazine;
+	struct vas_block_record *record;
+	uint32_t number, class;
+	uint64_t word;
+
+	if (!vas_blocks_covers(blocks, start))
+		return -ERANGE;
+	record = record_find(blocks, start, &number, &word);
+	if (!record)
+		return free_held(blocks, start, info);
+	class = vas_block_word_class(word);
+	*info = record_info(blocks, record, word);
+	if (!record_claim(blocks, record, word))
+		return -ENOENT;
+	if (class != VAS_BLOCK_NO_CLASS && !__atomic_load_n(&blocks->tight, __ATOMIC_RELAXED)) {
+		magazine = vas_blocks_magazine(blocks);
+		if (magazine && vas_block_magazine_put(magazine, class, number, record,
+						       blocks->most[class], blocks->alone))
+			return 0;
+	}
+	vas_blocks_free_claimed(blocks, record);
+	return 0;
 }
+
+/* --- questions --- */
 
 VAS_HOT int vas_blocks_at(struct vas_blocks *blocks, uint64_t address, struct vas_block_info *info)
 {
-	struct vas_block_place place;
+	const struct vas_block_record *record;
+	struct vas_block_hold hold;
+	uint32_t number;
+	uint64_t word;
 	int error;
 
-	vas_blocks_enter(blocks);
-	error = block_covering(blocks, address, &place);
-	if (!error)
-		*info = block_info(place);
-	return vas_blocks_leave(blocks, error);
-}
-
-int vas_blocks_next(struct vas_blocks *blocks, uint64_t address, struct vas_block_info *info)
-{
-	struct vas_block_place place;
-	uint64_t start;
-
-	vas_blocks_enter(blocks);
-	if (address < blocks->span.start)
-		address = blocks->span.start;
-	if (address >= span_end(blocks))
-		return vas_blocks_leave(blocks, -ENOENT);
-	if (block_covering(blocks, address, &place) == 0) {
-		*info = block_info(place);
-		return vas_blocks_leave(blocks, 0);
+	if (!vas_blocks_covers(blocks, address))
+		return -ERANGE;
+	record = record_find(blocks, address, &number, &word);
+	if (record) {
+		*info = record_info(blocks, record, word);
+		return 0;
 	}
-	start = vas_block_gap_start(place.leaf, place.index);
-	*info = (struct vas_block_info){
-		.span = { start, vas_block_gap_end(place.leaf, place.index) - start },
-	};
-	return vas_blocks_leave(blocks, 0);
-}
-
-static int resize_locked(struct vas_blocks *blocks, uint64_t start, uint64_t size)
-{
-	struct vas_block_place place;
-	uint64_t limit, end;
-	int error = block_starting(blocks, start, &place);
-
+	error = vas_blocks_hold_at(blocks, address, &hold);
 	if (error)
 		return error;
-	if (size == 0)
-		return -EINVAL;
-	limit = vas_block_gap_end(place.leaf, place.index + 1);
-	if (!vas_align_up(size, blocks->granule, &size) || !vas_add(start, size, &end) ||
-	    end > limit)
-		return -ENOSPC;
-	vas_blocks_tree_set_end(blocks, place, end);
+	*info = record_info(blocks, hold.record, vas_block_load(&hold.record->word));
+	vas_blocks_hold_end(blocks, &hold);
 	return 0;
 }
 
-int vas_blocks_resize(struct vas_blocks *blocks, uint64_t start, uint64_t size)
+static int mark_held(struct vas_blocks *blocks, uint64_t start, uint32_t *expected, uint32_t mark)
 {
-	vas_blocks_enter(blocks);
-	return vas_blocks_leave(blocks, resize_locked(blocks, start, size));
-}
-
-static int split_locked(struct vas_blocks *blocks, uint64_t start, uint64_t at)
-{
-	struct vas_block_place place, upper;
-	uint64_t end;
-	uint32_t mark;
-	int error = block_starting(blocks, start, &place);
+	struct vas_block_hold hold;
+	int error = vas_blocks_hold_start(blocks, start, &hold);
+	uint32_t is;
 
 	if (error)
 		return error;
-	end = place.leaf->end[place.index];
-	mark = place.leaf->mark[place.index];
-	if (at <= start || at >= end || !is_granular(blocks, at))
-		return -EINVAL;
-	upper = (struct vas_block_place){ place.leaf, place.index + 1 };
-	error = vas_blocks_tree_prepare_at(blocks, upper);
-	if (error)
-		return error;
-	vas_blocks_tree_set_end(blocks, place, at);
-	vas_blocks_tree_insert(blocks, upper, (struct vas_span){ at, end - at }, mark);
-	return 0;
-}
-
-VAS_HOT int vas_blocks_split(struct vas_blocks *blocks, uint64_t start, uint64_t at)
-{
-	vas_blocks_enter(blocks);
-	return vas_blocks_leave(blocks, split_locked(blocks, start, at));
-}
-
-static int merge_locked(struct vas_blocks *blocks, uint64_t lower, uint64_t upper)
-{
-	struct vas_block_place place, other;
-	uint64_t end;
-	int error = block_starting(blocks, lower, &place);
-
-	if (!error)
-		error = block_starting(blocks, upper, &other);
-	if (error)
-		return error;
-	if (place.leaf->end[place.index] != upper)
-		return -EINVAL;
-	end = other.leaf->end[other.index];
-	vas_blocks_tree_remove(blocks, other);
-	/* Removing may have moved the lower one to another leaf. */
-	error = block_starting(blocks, lower, &place);
-	VAS_ASSERT(!error);
-	vas_blocks_tree_set_end(blocks, place, end);
-	return 0;
-}
-
-VAS_HOT int vas_blocks_merge(struct vas_blocks *blocks, uint64_t lower, uint64_t upper)
-{
-	vas_blocks_enter(blocks);
-	return vas_blocks_leave(blocks, merge_locked(blocks, lower, upper));
-}
-
-static int mark_locked(struct vas_blocks *blocks, uint64_t start, uint32_t *expected, uint32_t mark)
-{
-	struct vas_block_place place;
-	uint32_t *word;
-	int error = block_starting(blocks, start, &place);
-
-	if (error)
-		return error;
-	word = &place.leaf->mark[place.index];
-	if (expected && *word != *expected) {
-		*expected = *word;
-		return -EBUSY;
-	}
-	*word = mark;
-	return 0;
+	do {
+		is = vas_block_load32(&hold.record->link);
+		if (expected && is != *expected) {
+			*expected = is;
+			error = -EBUSY;
+			break;
+		}
+	} while (!vas_block_exchange32(&hold.record->link, is, mark));
+	vas_blocks_hold_end(blocks, &hold);
+	return error;
 }
 
 VAS_HOT int vas_blocks_mark(struct vas_blocks *blocks, uint64_t start, uint32_t *expected,
 			    uint32_t mark)
 {
-	vas_blocks_enter(blocks);
-	return vas_blocks_leave(blocks, mark_locked(blocks, start, expected, mark));
-}
+	struct vas_block_record *record;
+	uint32_t number;
+	uint64_t word;
 
-void vas_blocks_stats(struct vas_blocks *blocks, struct vas_blocks_stats *stats)
-{
-	uint64_t room[VAS_BLOCK_KEYS];
-
-	vas_blocks_enter(blocks);
-	vas_blocks_tree_room(blocks, blocks->root, room);
-	*stats = (struct vas_blocks_stats){
-		.size = blocks->span.size,
-		.used = blocks->used,
-		.live = blocks->live,
-		.free_ranges = blocks->free_ranges,
-		.largest_free = room[0],
-		.books = blocks->books,
-	};
-	vas_blocks_leave(blocks, 0);
-}
-
-bool vas_blocks_check(struct vas_blocks *blocks)
-{
-	bool holds;
-
-	vas_blocks_enter(blocks);
-	holds = vas_blocks_tree_check(blocks);
-	vas_blocks_leave(blocks, 0);
-	return holds;
+	if (!vas_blocks_covers(blocks, start))
+		return -ERANGE;
+	record = blocks->alone ? record_find(blocks, start, &number, &word) : NULL;
+	if (!record)
+		return mark_held(blocks, start, expected, mark);
+	if (expected && record->link != *expected) {
+		*expected = record->link;
+		return -EBUSY;
+	}
+	vas_block_store32(&record->link, mark);
+	return 0;
 }

@@ -11,20 +11,28 @@
  * from 16 on that is chosen for each allocator. With the same calls and seed the
  * same blocks come out.
  *
- * Bounds, with n live blocks: free, at, next, resize, split, merge, mark take
- * O(log n) steps; so do alloc and its refusals for any size, window, direction and
- * address, with alignments up to the granule, of 64 KiB or of 2 MiB and
- * multiples of these, as far as their free ranges go: other
- * alignments, phases and boundaries add the free ranges that are as large as the
- * block and yet do not take it. Without a flag that is at most 128 of them
- * where some free range takes the block wherever it begins; see blocks_search.c.
+ * Bounds, with n live blocks in z zones (one for a span up to 4 GiB, as a rule 64 at most): free and at by a
+ * block's start take one look into a hash table, and free O(log n) steps more where the block does not wait in a
+ * magazine. Other addresses, next, resize, split and merge take O(log n) steps, O(z) where a block or a free range
+ * goes over the edge of a zone. alloc takes O(z / 8 + log n) steps, and a refusal O(z log n), for any size, window,
+ * direction and address, with alignments up to the granule, of 64 KiB or of 2 MiB and multiples of
+ * these as far as their free ranges go: other alignments, phases, boundaries and margins add the free ranges that are
+ * as large as the block and yet do not take it. Without a flag that is at most 128 of them in a zone
+ * where some free range takes the block wherever it begins. A request that empties magazines takes
+ * O(log n) steps more for each block in them, once; see block_search.h and blocks_cache.c.
  *
- * Books: 4 KiB at first; one node of 640 bytes for up to 29 blocks, 45 to 50 bytes
- * a block as a rule, spare nodes included. They shrink only when the allocator goes.
+ * Spans from 16 GiB on have magazines: plain requests of up to 1024 granules are rounded up to size classes, by an
+ * eighth at most, and freed blocks of a class wait to be handed out again. A block's size is still
+ * what was asked for; what rounding added is neither its nor free. Both rest when the span gets full,
+ * and no request is refused for what a magazine keeps, but it may be for what rounding added to live blocks.
  *
- * Concurrency: every function takes the allocator's own lock, through
- * support; none waits for anything else. Safe from any thread, not from a
- * signal handler. Create and destroy are the caller's alone.
+ * Books: 4 KiB at first, some 45 bytes a block as a rule, 512 bytes for each magazine. They shrink only when
+ * the allocator goes.
+ *
+ * Concurrency: with lock and unlock in support, every function may be called from any thread, but not
+ * from a signal handler: those of different zones, and most calls of alloc, free, at and mark, do not
+ * wait for each other. While others take and free blocks, a refusal, next and stats may be of no one moment.
+ * Create, destroy, cut and join are the caller's alone. Without lock, all is.
  */
 #ifndef VAS_CORE_BLOCKS_H
 #define VAS_CORE_BLOCKS_H
@@ -37,19 +45,24 @@
 
 struct vas_blocks;
 
-/* What the allocator needs from outside. take is called with the allocator's lock held. */
+/* What the allocator needs from outside. take is called with locks of the allocator held. */
 struct vas_blocks_support {
 	void *context;
 	/*
 	 * size zeroed bytes, a multiple of 4096, aligned to 64. 0 or -ENOMEM. Only ever called by
-	 * create, alloc, split, cut, join.
+	 * create, alloc, split, cut, join, and by resize when a block grows over the edge of a zone.
 	 */
 	int (*take)(void *context, size_t size, void **memory);
 	/* Gives back what take handed out, same size. Only ever called by destroy, cut, join. */
 	void (*give)(void *context, void *memory, size_t size);
-	/* Mutual exclusion over one word that is 0 when free. NULL: the caller serialises. */
+	/* Mutual exclusion over one word that is 0 when free; there are many. NULL: the caller serialises. */
 	void (*lock)(void *context, uint32_t *word);
 	void (*unlock)(void *context, uint32_t *word);
+	/*
+	 * Which magazine the calling thread should use, any number: its own, or its processor's. Only a
+	 * matter of speed. NULL: all use one.
+	 */
+	uint32_t (*slot)(void *context);
 };
 
 /*
@@ -92,7 +105,7 @@ struct vas_block_info {
 
 struct vas_blocks_stats {
 	uint64_t size; /* bytes of the span */
-	uint64_t used; /* bytes in live blocks */
+	uint64_t used; /* bytes in live blocks, with what rounding added */
 	uint64_t live; /* blocks */
 	uint64_t free_ranges;
 	uint64_t largest_free; /* bytes */
@@ -101,7 +114,7 @@ struct vas_blocks_stats {
 
 /*
  * Makes an allocator over span (aligned to the granule, size not 0) that is
- * all free. -EINVAL: granule or span; -ENOMEM.
+ * all free. -EINVAL: granule or span, which has at most 2^43 granules; -ENOMEM.
  */
 int vas_blocks_create(struct vas_span span, uint64_t granule, uint64_t seed,
 		      const struct vas_blocks_support *support, struct vas_blocks **blocks);
@@ -115,7 +128,7 @@ void vas_blocks_destroy(struct vas_blocks *blocks);
  *  -ERANGE	impossible even if all were free, by size, window, alignment, boundary or
  *		(EXACT) an address that contradicts them
  *  -EEXIST	EXACT: not all of it is free
- *  -ENOSPC	no place now. True: there is none that satisfies the request
+ *  -ENOSPC	no place now. True, but for what rounding added to live blocks
  *  -ENOMEM	no memory for the books; nothing is changed
  */
 int vas_blocks_alloc(struct vas_blocks *blocks, const struct vas_block_request *request,
@@ -129,12 +142,15 @@ int vas_blocks_alloc(struct vas_blocks *blocks, const struct vas_block_request *
 int vas_blocks_free(struct vas_blocks *blocks, uint64_t start, struct vas_block_info *info);
 /* The live block that covers address. -ERANGE, -ENOENT. */
 int vas_blocks_at(struct vas_blocks *blocks, uint64_t address, struct vas_block_info *info);
-/* The first live block or free range that ends above address, whatever it is. -ENOENT past the end. */
+/*
+ * The first live block or free range that ends above address, whatever it is. -ENOENT past the end. What
+ * rounding added to a block is passed over.
+ */
 int vas_blocks_next(struct vas_blocks *blocks, uint64_t address, struct vas_block_info *info);
 /*
  * Changes the size of a block in place; rounded up to the granule. Shrinking gives the tail back
- * and cannot fail. Never needs memory. -ENOSPC: what follows is not free that far, or the span
- * ends; -EINVAL: size 0; and as free. Nothing is changed then.
+ * and cannot fail. -ENOSPC: what follows is not free that far, or the span ends; -ENOMEM, only when it grows
+ * over the edge of a zone; -EINVAL: size 0; and as free. Nothing is changed then.
  */
 int vas_blocks_resize(struct vas_blocks *blocks, uint64_t start, uint64_t size);
 /*
@@ -156,17 +172,17 @@ int vas_blocks_mark(struct vas_blocks *blocks, uint64_t start, uint32_t *expecte
 /*
  * Cuts the allocator in two at address at, which lies in a free range or
  * between two blocks; *upper gets [at, end). -EINVAL: inside a block, not inside the span, not a
- * multiple of the granule; -ENOMEM. O(m log n) for m blocks that move.
+ * multiple of the granule; -ENOMEM. O(m log n) for m blocks that move. The caller's alone.
  */
 int vas_blocks_cut(struct vas_blocks *blocks, uint64_t at, struct vas_blocks **upper);
 /*
  * The reverse: upper begins where lower ends, same granule and support; upper is gone after it.
  * -EINVAL, -ENOMEM: nothing is changed. O(m log n) for m blocks in upper. Nobody else may use
- * upper during the call.
+ * either during the call.
  */
 int vas_blocks_join(struct vas_blocks *lower, struct vas_blocks *upper);
 
-/* O(1). */
+/* Empties magazines first; O(z log n). */
 void vas_blocks_stats(struct vas_blocks *blocks, struct vas_blocks_stats *stats);
 /* Every invariant; for tests and expensive assertions. */
 bool vas_blocks_check(struct vas_blocks *blocks);

@@ -1,115 +1,119 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The checker of the block allocator: walks the whole tree and all memory.
+ * The checker of the block allocator.
  *
- * Every sum is made anew from the leaves and compared: keys, rooms, neighbours,
- * the stretches of leaves, the counts, and that each node is in the tree or spare.
+ * Each zone's tree and table are sound by themselves; every piece begins where a block does or goes on
+ * over a zone's edge; every block's record says where it is and how large; what magazines keep is
+ * CACHED and of its class; and the counts are those of what was seen.
  */
-#include "core/blocks_tree.h"
+#include "core/blocks_zone.h"
 
 #include "base/number.h"
 
-struct walk {
-	const struct vas_blocks *blocks;
-	const struct vas_block_leaf *last; /* leaf visited before */
-	uint64_t at; /* up to here all is accounted for */
+struct blocks_walk {
+	struct vas_blocks *blocks;
+	uint64_t goes_on; /* the end of a block that goes on in the next zone; 0 = none does */
 	uint64_t live;
-	uint64_t used;
-	uint64_t free_ranges;
-	uint64_t nodes;
+	uint64_t cached;
 };
 
-static bool block_check(struct walk *walk, const struct vas_block_leaf *leaf, uint32_t i)
-{
-	uint64_t start = leaf->start[i];
-	uint64_t end = leaf->end[i];
-
-	if (start < walk->at || end <= start || ((start | end) & (walk->blocks->granule - 1)) != 0)
-		return false;
-	walk->free_ranges += start > walk->at;
-	walk->live++;
-	walk->used += end - start;
-	walk->at = end;
-	return true;
-}
-
-static bool leaf_check(struct walk *walk, const struct vas_block_leaf *leaf)
-{
-	if (leaf->node.count > VAS_BLOCK_LEAF || leaf->prev != walk->last ||
-	    (walk->last ? walk->last->next != leaf || walk->last->limit != leaf->base
-			: leaf != walk->blocks->first || leaf->base != walk->at))
-		return false;
-	if (walk->last && (leaf->node.count == 0 || leaf->base != leaf->start[0]))
-		return false;
-	for (uint32_t i = 0; i < leaf->node.count; i++)
-		if (!block_check(walk, leaf, i))
-			return false;
-	walk->last = leaf;
-	return leaf->limit >= walk->at;
-}
-
-static bool node_check(struct walk *walk, struct vas_block_node *node);
-
-static bool child_check(struct walk *walk, const struct vas_block_inner *inner, uint32_t slot)
-{
-	struct vas_block_node *child = inner->child[slot];
-	uint64_t room[VAS_BLOCK_KEYS];
-	uint64_t key;
-
-	if (child->parent != inner || child->level + 1 != inner->node.level ||
-	    !node_check(walk, child))
-		return false;
-	key = child->level ? vas_block_inner(child)->key[0] : vas_block_leaf(child)->base;
-	vas_blocks_tree_room(walk->blocks, child, room);
-	for (uint32_t i = 0; i < VAS_BLOCK_KEYS; i++)
-		if (inner->room[i][slot] != room[i])
-			return false;
-	return inner->key[slot] == key;
-}
-
-static bool node_check(struct walk *walk, struct vas_block_node *node)
-{
-	const struct vas_block_inner *inner = vas_block_inner(node);
-
-	walk->nodes++;
-	if (!node->level)
-		return leaf_check(walk, vas_block_leaf(node));
-	if (node->count == 0 || node->count > VAS_BLOCK_FAN || node->level > 32)
-		return false;
-	for (uint32_t i = 0; i < node->count; i++)
-		if (!child_check(walk, inner, i))
-			return false;
-	return true;
-}
-
-/* Every node of every chunk is in the tree or spare. */
-static bool memory_check(const struct walk *walk)
+/* The block that begins with a piece. */
+static bool block_check(struct blocks_walk *walk, const struct vas_block_zone *zone,
+			struct vas_block_run piece, uint32_t number)
 {
 	const struct vas_blocks *blocks = walk->blocks;
-	const struct vas_block_node *node = blocks->spare;
-	uint64_t books = 0, nodes = 0, spare = 0;
-	size_t header = sizeof(*blocks);
+	const struct vas_block_record *record = vas_block_record_at(&blocks->records, number);
+	uint64_t state = vas_block_word_state(vas_block_load(&record->word));
+	struct vas_span extent = vas_blocks_extent(blocks, record);
+	uint64_t end = extent.start + extent.size;
 
-	for (const struct vas_block_chunk *chunk = &blocks->chunk; chunk; chunk = chunk->next) {
-		books += chunk->size;
-		nodes += (chunk->size - ((header + 63) & ~(size_t)63)) / VAS_BLOCK_NODE_SIZE;
-		header = sizeof(*chunk);
-	}
-	for (; node && spare <= nodes; node = (const struct vas_block_node *)node->parent)
-		spare++;
-	return books == blocks->books && spare == blocks->spare_count &&
-	       walk->nodes + spare == nodes;
+	if (state != VAS_BLOCK_LIVE && state != VAS_BLOCK_CACHED)
+		return false;
+	walk->live += state == VAS_BLOCK_LIVE;
+	walk->cached += state == VAS_BLOCK_CACHED;
+	if (extent.start != vas_block_address(zone, piece.start) || extent.size == 0)
+		return false;
+	if (state == VAS_BLOCK_LIVE && vas_blocks_span(blocks, record).size > extent.size)
+		return false;
+	walk->goes_on = end > vas_block_address(zone, zone->tree.range.end) ? end : 0;
+	return walk->goes_on ? piece.end == zone->tree.range.end
+			     : end == vas_block_address(zone, piece.end);
 }
 
-bool vas_blocks_tree_check(const struct vas_blocks *blocks)
+static bool piece_check(struct blocks_walk *walk, const struct vas_block_zone *zone,
+			struct vas_block_run piece, uint64_t *blocks)
 {
-	uint64_t end = blocks->span.start + blocks->span.size;
-	struct walk walk = { .blocks = blocks, .at = blocks->span.start };
+	uint32_t number = vas_block_table_find(&zone->table, piece.start);
+	uint64_t end = walk->goes_on, limit = vas_block_address(zone, zone->tree.range.end);
 
-	if (blocks->root->parent || (blocks->root->level && blocks->root->count < 2) ||
-	    !node_check(&walk, blocks->root) || walk.last->next || walk.last->limit != end)
+	if (number) {
+		++*blocks;
+		return !end && block_check(walk, zone, piece, number);
+	}
+	walk->goes_on = end > limit ? end : 0;
+	return end && piece.start == zone->tree.range.start &&
+	       vas_block_address(zone, piece.end) == (end < limit ? end : limit);
+}
+
+static bool zone_check(struct blocks_walk *walk, const struct vas_block_zone *zone)
+{
+	struct vas_block_place place;
+	uint64_t blocks = 0;
+
+	if (!vas_block_tree_check(&zone->tree) || !vas_block_table_check(&zone->table))
 		return false;
-	walk.free_ranges += walk.at < end;
-	return walk.live == blocks->live && walk.used == blocks->used &&
-	       walk.free_ranges == blocks->free_ranges && memory_check(&walk);
+	vas_block_tree_first(&zone->tree, &place);
+	while (vas_block_tree_next(&zone->tree, &place))
+		if (!piece_check(walk, zone, vas_block_place_piece(&place), &blocks))
+			return false;
+	return blocks == zone->live && blocks == zone->table.count &&
+	       vas_block_records_check(&walk->blocks->records, &zone->stock);
+}
+
+static bool list_check(const struct vas_blocks *blocks, uint64_t list, uint32_t class)
+{
+	uint32_t number = vas_block_list_first(list), length = vas_block_list_length(list);
+	const struct vas_block_record *record;
+	uint64_t word;
+
+	if (length > VAS_BLOCK_STOCK)
+		return false;
+	for (; number && length; length--) {
+		record = vas_block_record_at(&blocks->records, number);
+		word = vas_block_load(&record->word);
+		if (vas_block_word_state(word) != VAS_BLOCK_CACHED ||
+		    vas_block_word_class(word) != class)
+			return false;
+		number = vas_block_list_link(record);
+	}
+	return !number && !length;
+}
+
+static bool lists_check(const struct vas_blocks *blocks)
+{
+	const struct vas_block_magazine *magazine;
+
+	for (uint32_t slot = 0; slot < VAS_BLOCK_SLOTS; slot++) {
+		magazine = blocks->slot[slot];
+		for (uint32_t class = 0; magazine && class < VAS_BLOCK_CLASSES; class ++)
+			if (!list_check(blocks, magazine->list[class], class))
+				return false;
+	}
+	return true;
+}
+
+bool vas_blocks_check(struct vas_blocks *blocks)
+{
+	struct blocks_walk walk = { .blocks = blocks };
+	uint64_t bytes;
+
+	for (uint32_t i = 0; i < blocks->zone_count; i++) {
+		struct vas_block_zone *zone = vas_blocks_zone(blocks, i);
+
+		if (zone ? !zone_check(&walk, zone) : walk.goes_on != 0)
+			return false;
+	}
+	return !walk.goes_on && lists_check(blocks) &&
+	       walk.cached == vas_blocks_cached(blocks, &bytes) &&
+	       vas_block_pool_check(&blocks->pool);
 }

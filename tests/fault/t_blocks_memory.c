@@ -17,7 +17,7 @@
 #include "tap/tap.h"
 
 #define START (UINT64_C(1) << 40)
-#define SIZE  (UINT64_C(1) << 34)
+#define SIZE  (UINT64_C(1) << 33)
 
 enum { LIVE_MOST = 2000, SCRIPT = 3000, POINTS_MOST = 400 };
 
@@ -83,14 +83,17 @@ struct run {
 	uint64_t wrong;
 };
 
-/* A call that took no memory although it was refused some changes nothing. */
+/*
+ * A call that fails was refused memory and changes nothing. One that was refused much
+ * may work all the same, with less.
+ */
 static void judge(struct run *run, int error, uint64_t before, uint64_t refused)
 {
 	if (error == -ENOMEM)
-		run->wrong += run->source.refused != refused + 1 ||
+		run->wrong += run->source.refused == refused ||
 			      fingerprint(run->blocks) != before || !vas_blocks_check(run->blocks);
 	else
-		run->wrong += error != 0 || run->source.refused != refused;
+		run->wrong += error != 0;
 }
 
 static void run_alloc(struct run *run, uint64_t before)
@@ -177,7 +180,7 @@ static void run_script(struct run *run, int64_t left, bool for_good)
 		/* Looking at everything is dear: only where memory is about to be refused. */
 		uint64_t before = 0;
 
-		if (run->source.left == 0 || kind == 0)
+		if ((run->source.left >= 0 && run->source.left < 8) || kind == 0)
 			before = fingerprint(run->blocks);
 		if (run->count < LIVE_MOST - 2 && (kind >= 150 || run->count < 100))
 			run_alloc(run, before);

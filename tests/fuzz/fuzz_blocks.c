@@ -6,15 +6,10 @@
  * The first byte chooses the region; then each call is an operation and a few bytes of
  * arguments. Whatever the bytes are, every answer is what the map says, and the books are in order.
  */
-#define VAS_BLOCK_LEAF 4u
-#define VAS_BLOCK_FAN  4u
+#define VAS_BLOCK_LEAF_MOST  8u
+#define VAS_BLOCK_INNER_MOST 8u
 
-#include "core/blocks.c"
-#include "core/blocks_check.c"
-#include "core/blocks_cut.c"
-#include "core/blocks_fit.c"
-#include "core/blocks_search.c"
-#include "core/blocks_tree.c"
+#include "support/blocks_all.h"
 
 #include <stdlib.h>
 

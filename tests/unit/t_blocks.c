@@ -61,7 +61,9 @@ static void unlock(void *context, uint32_t *word)
 }
 
 static struct heap heap;
-static const struct vas_blocks_support support = { &heap, take, give, lock, unlock };
+static const struct vas_blocks_support support = {
+	.context = &heap, .take = take, .give = give, .lock = lock, .unlock = unlock
+};
 
 static struct vas_blocks *make(uint64_t start, uint64_t size, uint64_t granule)
 {

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Magazines: freed blocks that are handed out again without asking the books.
+ *
+ * One magazine is 512 bytes: for each size class a list of records, linked through the
+ * records. Which magazine a thread uses is only a matter of speed: every change is one
+ * compare-and-swap, so any thread may use any of them, nothing is lost with a thread, and
+ * all can be emptied by whoever is about to refuse a request.
+ */
+#ifndef VAS_CORE_BLOCK_MAGAZINE_H
+#define VAS_CORE_BLOCK_MAGAZINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/block_class.h"
+#include "core/block_record.h"
+
+#define VAS_BLOCK_SLOTS 64u /* magazines of one allocator, at most */
+#define VAS_BLOCK_STOCK 15u /* blocks in one list, at most */
+
+/*
+ * A list in one word (atomic): the first record's number in bits 0 to 31, the length in
+ * bits 32 to 39, and above it a count of changes, so that a list that became another and
+ * looks the same again is noticed.
+ */
+struct vas_block_magazine {
+	uint64_t list[VAS_BLOCK_CLASSES];
+} __attribute__((aligned(64)));
+
+static inline uint32_t vas_block_list_first(uint64_t list)
+{
+	return (uint32_t)list;
+}
+
+static inline uint32_t vas_block_list_length(uint64_t list)
+{
+	return (uint32_t)(list >> 32) & 0xff;
+}
+
+/* The list that follows on one, with another first record and length. */
+static inline uint64_t vas_block_list_next(uint64_t list, uint32_t first, uint32_t length)
+{
+	uint64_t changes = (list >> 40) + 1;
+
+	return changes << 40 | (uint64_t)length << 32 | first;
+}
+
+/* Stores the successor if the list is as it was. alone: no other thread is at it. */
+static inline bool vas_block_list_swap(uint64_t *list, uint64_t was, uint64_t becomes, bool alone)
+{
+	if (!alone)
+		return vas_block_exchange(list, was, becomes);
+	vas_block_store(list, becomes);
+	return true;
+}
+
+/* While a record is CACHED, its size is its class's, and the word of it links the list. */
+static inline uint32_t vas_block_list_link(const struct vas_block_record *record)
+{
+	return vas_block_load32(&record->size);
+}
+
+/* Keeps a record that is CACHED, unless most are there. */
+static inline bool vas_block_magazine_put(struct vas_block_magazine *magazine, uint32_t class,
+					  uint32_t number, struct vas_block_record *record,
+					  uint32_t most, bool alone)
+{
+	uint64_t *list = &magazine->list[class], was;
+	uint32_t length;
+
+	do {
+		was = vas_block_load(list);
+		length = vas_block_list_length(was);
+		if (length >= most)
+			return false;
+		vas_block_store32(&record->size, vas_block_list_first(was));
+	} while (!vas_block_list_swap(list, was, vas_block_list_next(was, number, length + 1),
+				      alone));
+	return true;
+}
+
+/*
+ * Takes the first record of a class out, if its block starts, base granules added, at a
+ * multiple of aligned + 1, a power of two. 0: there is none, or not there.
+ */
+static inline uint32_t vas_block_magazine_take(struct vas_block_magazine *magazine, uint32_t class,
+					       const struct vas_block_records *records,
+					       uint64_t base, uint64_t aligned,
+					       struct vas_block_record **record, bool alone)
+{
+	uint64_t *list = &magazine->list[class], was;
+	uint32_t first, link;
+
+	do {
+		was = vas_block_load(list);
+		first = vas_block_list_first(was);
+		if (!first)
+			return 0;
+		*record = vas_block_record_at(records, first);
+		if ((base + vas_block_word_start(vas_block_load(&(*record)->word))) & aligned)
+			return 0;
+		/* Another thread may have taken it meanwhile, and link is a size: then the swap fails. */
+		link = vas_block_list_link(*record);
+	} while (!vas_block_list_swap(
+		list, was, vas_block_list_next(was, link, vas_block_list_length(was) - 1), alone));
+	return first;
+}
+
+/* Takes a whole list out: the number of its first record, the others follow by their links; or 0. */
+static inline uint32_t vas_block_magazine_empty(struct vas_block_magazine *magazine, uint32_t class,
+						bool alone)
+{
+	uint64_t *list = &magazine->list[class], was;
+
+	do {
+		was = vas_block_load(list);
+		if (!vas_block_list_first(was))
+			return 0;
+	} while (!vas_block_list_swap(list, was, vas_block_list_next(was, 0, 0), alone));
+	return vas_block_list_first(was);
+}
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * When magazines are used, and how they are emptied.
+ *
+ * WHAT FOR. Magazines make taking and freeing fast, at the cost of blocks that are kept and of
+ * sizes that are rounded up. Neither may ever be the reason of a refusal, nor make a small
+ * or a full span hold less.
+ *
+ * STRATEGY. Spans below LEAST have none. A class keeps no more than a small part of the span. When
+ * a request finds no place the quick way, magazines and rounding rest ("tight"), what they keep
+ * goes back before the request is refused, and they begin again when a quarter of the span is
+ * free.
+ *
+ * CONCURRENCY. A list is taken out by one compare-and-swap; its records are the taker's then.
+ *
+ * WHAT IT DOES NOT DO. It does not move blocks between magazines: a thread that only frees fills its own,
+ * and the rest goes to the books.
+ */
+#include "core/blocks_zone.h"
+
+#include <string.h>
+
+#ifndef VAS_BLOCKS_CACHE_LEAST
+#define VAS_BLOCKS_CACHE_LEAST (UINT64_C(16) << 30) /* bytes of span */
+#endif
+#define PART 256u /* of the span may be kept in one class */
+#define LOOK 256u /* frees between two looks at how full the span is */
+
+void vas_blocks_cache_init(struct vas_blocks *blocks)
+{
+	uint64_t bytes, most;
+
+	if (blocks->span.size < VAS_BLOCKS_CACHE_LEAST)
+		return;
+	for (uint32_t class = 0; class < VAS_BLOCK_CLASSES; class ++) {
+		bytes = (uint64_t)vas_block_class_size(class) << blocks->granule_shift;
+		most = blocks->span.size / PART / bytes;
+		blocks->most[class] = (uint8_t)(most < VAS_BLOCK_STOCK ? most : VAS_BLOCK_STOCK);
+	}
+}
+
+/* The making lock held. */
+static void magazine_make(struct vas_blocks *blocks, uint32_t slot)
+{
+	struct vas_block_spares spares = { 0 };
+	struct vas_block_magazine *magazine;
+
+	if (blocks->slot[slot] || vas_block_pool_fill(&blocks->pool, &spares, 1, 0))
+		return;
+	magazine = vas_block_spares_take(&spares);
+	memset(magazine, 0, sizeof(*magazine));
+	__atomic_store_n(&blocks->slot[slot], magazine, __ATOMIC_RELEASE);
+	vas_block_pool_trim(&blocks->pool, &spares, 0, 0);
+}
+
+void vas_blocks_magazine_make(struct vas_blocks *blocks)
+{
+	if (__builtin_expect(vas_blocks_magazine(blocks) != NULL, 1))
+		return;
+	vas_blocks_lock(blocks, &blocks->making);
+	magazine_make(blocks, vas_blocks_slot(blocks));
+	vas_blocks_unlock(blocks, &blocks->making);
+}
+
+/* Gives the blocks of one list back to the books. */
+static void list_drain(struct vas_blocks *blocks, uint32_t number)
+{
+	struct vas_block_record *record;
+	uint32_t link;
+
+	for (; number; number = link) {
+		record = vas_block_record_at(&blocks->records, number);
+		link = vas_block_list_link(record);
+		vas_blocks_free_claimed(blocks, record);
+	}
+}
+
+bool vas_blocks_drain(struct vas_blocks *blocks)
+{
+	struct vas_block_magazine *magazine;
+	bool any = false;
+	uint32_t number;
+
+	for (uint32_t slot = 0; slot < VAS_BLOCK_SLOTS; slot++) {
+		magazine = __atomic_load_n(&blocks->slot[slot], __ATOMIC_ACQUIRE);
+		for (uint32_t class = 0; magazine && class < VAS_BLOCK_CLASSES; class ++) {
+			number = vas_block_magazine_empty(magazine, class, blocks->alone);
+			any |= number != 0;
+			list_drain(blocks, number);
+		}
+	}
+	return any;
+}
+
+uint64_t vas_blocks_cached(const struct vas_blocks *blocks, uint64_t *bytes)
+{
+	const struct vas_block_magazine *magazine;
+	uint64_t count = 0, granules = 0, length;
+
+	for (uint32_t slot = 0; slot < VAS_BLOCK_SLOTS; slot++) {
+		magazine = __atomic_load_n(&blocks->slot[slot], __ATOMIC_ACQUIRE);
+		for (uint32_t class = 0; magazine && class < VAS_BLOCK_CLASSES; class ++) {
+			length = vas_block_list_length(vas_block_load(&magazine->list[class]));
+			count += length;
+			granules += length * vas_block_class_size(class);
+		}
+	}
+	*bytes = granules << blocks->granule_shift;
+	return count;
+}
+
+void vas_blocks_tighten(struct vas_blocks *blocks)
+{
+	if (blocks->most[0])
+		__atomic_store_n(&blocks->tight, true, __ATOMIC_RELAXED);
+}
+
+void vas_blocks_loosen_slow(struct vas_blocks *blocks)
+{
+	uint64_t granules = 0, all = blocks->span.size >> blocks->granule_shift;
+	const struct vas_block_zone *zone;
+
+	if (__atomic_add_fetch(&blocks->frees, 1, __ATOMIC_RELAXED) % LOOK)
+		return;
+	for (uint32_t i = 0; i < blocks->zone_count; i++) {
+		zone = vas_blocks_zone(blocks, i);
+		granules += zone ? __atomic_load_n(&zone->used, __ATOMIC_RELAXED) : 0;
+	}
+	if (granules < all - all / 4)
+		__atomic_store_n(&blocks->tight, false, __ATOMIC_RELAXED);
+}

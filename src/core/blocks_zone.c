@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The zones of a block allocator.
+ *
+ * WHAT FOR. Threads that take and free blocks in different places should not wait for each
+ * other, offsets should fit 32 bits, and a large span should cost nothing where it is not used.
+ *
+ * STRATEGY. The span is cut at multiples of a power of two. A zone is made when something is first
+ * taken in it. What crosses a zone's edge is a block like any other: it has one record, in the
+ * zone where it starts, and a piece in the tree of each zone that it touches.
+ *
+ * For each zone one byte by alignment tells how large its largest gap is, at four steps to the octave,
+ * so that eight zones are looked at at once and without their locks. It is only a hint: the
+ * tree decides.
+ *
+ * CONCURRENCY. Changes under the zone's lock, of several zones from the lowest up.
+ *
+ * WHAT IT DOES NOT DO. Zones are not given up before the allocator goes.
+ */
+#include "core/blocks_zone.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/hot.h"
+#include "base/number.h"
+
+#define PAGE  4096u
+#define ONES  UINT64_C(0x0101010101010101)
+#define HIGHS UINT64_C(0x8080808080808080)
+
+/* --- hints --- */
+
+/* Ascending with size, four steps to the octave; below 8 each size has its own. */
+static uint32_t room_code(uint32_t room)
+{
+	uint32_t octave;
+
+	if (room < 8)
+		return room;
+	octave = 31 - (uint32_t)__builtin_clz(room);
+	return (octave - 1) * 4 + (room >> (octave - 2)) - 4;
+}
+
+/* The least size that has a code. */
+static uint32_t code_room(uint32_t code)
+{
+	uint32_t octave = code / 4 + 1;
+
+	return code < 8 ? code : (4 + code % 4) << (octave - 2);
+}
+
+static void hint_tell(struct vas_blocks *blocks, struct vas_block_zone *zone)
+{
+	struct vas_block_zones *zones = __atomic_load_n(&blocks->zones, __ATOMIC_ACQUIRE);
+
+	__atomic_store_n(&zone->used, zone->tree.used, __ATOMIC_RELAXED);
+	for (uint32_t key = 0; key < VAS_BLOCK_ROOMS; key++) {
+		uint8_t *hint = &zones->hint[key][zone->number];
+		uint32_t code = VAS_BLOCKS_HINT_MOST - room_code(zone->tree.room[key]);
+
+		if (*hint != code)
+			__atomic_store_n(hint, (uint8_t)code, __ATOMIC_RELAXED);
+	}
+}
+
+/* The bytes of eight hints that are at most limit: their high bits. */
+static uint64_t hints_below(const uint8_t *hints, uint32_t limit)
+{
+	uint64_t eight = __atomic_load_n((const uint64_t *)(const void *)hints, __ATOMIC_RELAXED);
+
+	/* I: no byte has its high bit set, so none borrows from the next. */
+	return ((limit * ONES | HIGHS) - eight) & HIGHS;
+}
+
+uint32_t vas_blocks_zone_with(const struct vas_blocks *blocks, uint32_t first, uint32_t last,
+			      uint32_t key, uint32_t need)
+{
+	const struct vas_block_zones *zones = __atomic_load_n(&blocks->zones, __ATOMIC_ACQUIRE);
+	uint32_t code = room_code(need), number;
+	uint64_t below;
+
+	code += code_room(code) < need;
+	for (uint32_t eight = first & ~7u; eight < zones->room; eight += 8) {
+		below = hints_below(zones->hint[key] + eight, VAS_BLOCKS_HINT_MOST - code);
+		if (eight < first)
+			below &= UINT64_MAX << (first - eight) * 8;
+		if (!below)
+			continue;
+		number = eight + (uint32_t)__builtin_ctzll(below) / 8;
+		return number <= last ? number : UINT32_MAX;
+	}
+	/* Those further up are all free. */
+	number = first > zones->room ? first : zones->room;
+	return number <= last ? number : UINT32_MAX;
+}
+
+/* --- zones --- */
+
+uint64_t vas_block_zones_size(uint32_t room)
+{
+	return sizeof(struct vas_block_zones) +
+	       (sizeof(struct vas_block_zone *) + VAS_BLOCK_ROOMS) * (uint64_t)room;
+}
+
+struct vas_block_zones *vas_block_zones_place(void *memory, uint32_t room)
+{
+	struct vas_block_zones *zones = memory;
+	uint8_t *hints = (uint8_t *)(zones->zone + room);
+
+	zones->room = room;
+	for (uint32_t key = 0; key < VAS_BLOCK_ROOMS; key++)
+		zones->hint[key] = hints + (size_t)key * room;
+	return zones;
+}
+
+_Static_assert(sizeof(struct vas_block_zone) <= VAS_BLOCK_NODE_SIZE, "a zone fits a node");
+
+static uint64_t zone_base(const struct vas_blocks *blocks, uint32_t number)
+{
+	return blocks->base + ((uint64_t)number << blocks->zone_shift);
+}
+
+struct vas_span vas_blocks_zone_span(const struct vas_blocks *blocks, uint32_t number)
+{
+	uint64_t from = zone_base(blocks, number), to = vas_blocks_end(blocks);
+
+	if (number + 1 < blocks->zone_count)
+		to = zone_base(blocks, number + 1);
+	if (from < blocks->span.start)
+		from = blocks->span.start;
+	return (struct vas_span){ from, to - from };
+}
+
+/* The same in granules from the zone's base. */
+static struct vas_block_run zone_range(const struct vas_blocks *blocks, uint32_t number)
+{
+	uint64_t base = zone_base(blocks, number);
+	struct vas_span span = vas_blocks_zone_span(blocks, number);
+
+	return (struct vas_block_run){
+		(uint32_t)((span.start - base) >> blocks->granule_shift),
+		(uint32_t)((span.start + span.size - base) >> blocks->granule_shift),
+	};
+}
+
+/*
+ * Arrays that have a place for a zone. The making lock held. A hint that another thread stores meanwhile in the
+ * old ones may be lost: it is right again after the zone's next change.
+ */
+static struct vas_block_zones *zones_for(struct vas_blocks *blocks, uint32_t number)
+{
+	struct vas_block_zones *zones = blocks->zones, *larger;
+	uint32_t room = zones->room;
+	uint64_t size;
+	void *memory;
+
+	if (number < room)
+		return zones;
+	room = room * 2 > number ? room * 2 : (number | 7) + 1;
+	size = (vas_block_zones_size(room) + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+	if (vas_block_pool_array(&blocks->pool, size, &memory))
+		return NULL;
+	memset(memory, 0, size);
+	larger = vas_block_zones_place(memory, room);
+	for (uint32_t i = 0; i < zones->room; i++) {
+		larger->zone[i] = zones->zone[i];
+		for (uint32_t key = 0; key < VAS_BLOCK_ROOMS; key++)
+			larger->hint[key][i] =
+				__atomic_load_n(&zones->hint[key][i], __ATOMIC_RELAXED);
+	}
+	__atomic_store_n(&blocks->zones, larger, __ATOMIC_RELEASE);
+	return larger;
+}
+
+/* The making lock held. */
+static struct vas_block_zone *zone_make(struct vas_blocks *blocks, uint32_t number)
+{
+	struct vas_block_zones *zones = zones_for(blocks, number);
+	struct vas_block_spares spares = { 0 };
+	struct vas_block_zone *zone;
+
+	if (!zones || vas_block_pool_fill(&blocks->pool, &spares, 2, 0))
+		return NULL;
+	zone = vas_block_spares_take(&spares);
+	memset(zone, 0, sizeof(*zone));
+	zone->number = number;
+	zone->spares = spares;
+	vas_block_table_init(&zone->table);
+	vas_block_tree_init(&zone->tree, &zone->spares, zone_base(blocks, number),
+			    blocks->granule_shift, zone_range(blocks, number));
+	hint_tell(blocks, zone);
+	__atomic_store_n(&zones->zone[number], zone, __ATOMIC_RELEASE);
+	return zone;
+}
+
+static struct vas_block_zone *zone_get(struct vas_blocks *blocks, uint32_t number)
+{
+	struct vas_block_zone *zone = vas_blocks_zone(blocks, number);
+
+	if (__builtin_expect(zone != NULL, 1))
+		return zone;
+	vas_blocks_lock(blocks, &blocks->making);
+	zone = vas_blocks_zone(blocks, number);
+	if (!zone)
+		zone = zone_make(blocks, number);
+	vas_blocks_unlock(blocks, &blocks->making);
+	return zone;
+}
+
+struct vas_block_zone *vas_blocks_zone_enter(struct vas_blocks *blocks, uint32_t number)
+{
+	struct vas_block_zone *zone = zone_get(blocks, number);
+
+	if (__builtin_expect(zone != NULL, 1))
+		vas_blocks_lock(blocks, &zone->lock);
+	return zone;
+}
+
+void vas_blocks_zone_leave(struct vas_blocks *blocks, struct vas_block_zone *zone)
+{
+	VAS_ASSERT_EXPENSIVE(vas_block_tree_check(&zone->tree));
+	hint_tell(blocks, zone);
+	vas_blocks_unlock(blocks, &zone->lock);
+}
+
+void vas_blocks_zones_leave(struct vas_blocks *blocks, uint32_t first, uint32_t last)
+{
+	for (uint32_t number = last + 1; number-- > first;)
+		vas_blocks_zone_leave(blocks, vas_blocks_zone(blocks, number));
+}
+
+bool vas_blocks_zones_enter(struct vas_blocks *blocks, uint32_t first, uint32_t last)
+{
+	for (uint32_t number = first; number <= last; number++) {
+		if (vas_blocks_zone_enter(blocks, number))
+			continue;
+		if (number > first)
+			vas_blocks_zones_leave(blocks, first, number - 1);
+		return false;
+	}
+	return true;
+}
+
+/* --- blocks --- */
+
+struct vas_span vas_blocks_span(const struct vas_blocks *blocks,
+				const struct vas_block_record *record)
+{
+	uint64_t word = vas_block_load(&record->word);
+
+	return (struct vas_span){
+		blocks->span.start + (vas_block_word_start(word) << blocks->granule_shift),
+		vas_block_record_size(record, word) << blocks->granule_shift,
+	};
+}
+
+struct vas_span vas_blocks_extent(const struct vas_blocks *blocks,
+				  const struct vas_block_record *record)
+{
+	struct vas_span span = vas_blocks_span(blocks, record);
+	uint32_t class = vas_block_word_class(vas_block_load(&record->word));
+
+	if (class != VAS_BLOCK_NO_CLASS)
+		span.size = (uint64_t)vas_block_class_size(class) << blocks->granule_shift;
+	return span;
+}
+
+/* The part of a span that lies in a zone, as its offsets. */
+static struct vas_block_run span_part(const struct vas_block_zone *zone, struct vas_span span)
+{
+	uint64_t start = vas_block_address(zone, zone->tree.range.start);
+	uint64_t end = vas_block_address(zone, zone->tree.range.end);
+
+	if (start < span.start)
+		start = span.start;
+	if (end > span.start + span.size)
+		end = span.start + span.size;
+	return (struct vas_block_run){ vas_block_offset(zone, start), vas_block_offset(zone, end) };
+}
+
+static void piece_insert(struct vas_block_zone *zone, struct vas_span extent)
+{
+	struct vas_block_run part = span_part(zone, extent);
+	struct vas_block_place place;
+
+	vas_block_tree_find(&zone->tree, part.start, &place);
+	vas_block_tree_insert(&zone->tree, &place, part);
+}
+
+static void piece_remove(struct vas_block_zone *zone, struct vas_span extent)
+{
+	struct vas_block_run part = span_part(zone, extent);
+	struct vas_block_place place;
+
+	vas_block_tree_find(&zone->tree, part.start, &place);
+	VAS_ASSERT(vas_block_place_piece(&place).start == part.start);
+	vas_block_tree_remove(&zone->tree, &place);
+}
+
+int vas_blocks_prepare_piece(struct vas_blocks *blocks, struct vas_block_zone *zone)
+{
+	uint32_t nodes = vas_block_tree_wants(&zone->tree);
+
+	if (zone->spares.node_count >= nodes)
+		return 0;
+	return vas_block_pool_fill(&blocks->pool, &zone->spares, nodes, 0);
+}
+
+int vas_blocks_prepare(struct vas_blocks *blocks, struct vas_block_zone *zone, uint32_t offset)
+{
+	int error = vas_block_table_prepare(&zone->table, &blocks->pool, &zone->spares, offset);
+
+	if (!error && !zone->stock.first)
+		error = vas_block_records_fill(&blocks->records, &zone->stock, 1);
+	/* The last, as the others use up what is spare. */
+	return error ? error : vas_blocks_prepare_piece(blocks, zone);
+}
+
+VAS_HOT void vas_blocks_enlist(struct vas_blocks *blocks, struct vas_block_zone *zone,
+			       struct vas_span span, uint32_t class, uint32_t mark)
+{
+	uint32_t number = vas_block_record_take(&blocks->records, &zone->stock);
+	uint64_t size = span.size >> blocks->granule_shift;
+	uint64_t start = (span.start - blocks->span.start) >> blocks->granule_shift;
+
+	vas_block_record_set(vas_block_record_at(&blocks->records, number),
+			     vas_block_word(start, size, class, VAS_BLOCK_LIVE), size, mark);
+	vas_block_table_insert(&zone->table, vas_block_offset(zone, span.start), number);
+	zone->live++;
+}
+
+void vas_blocks_strike(struct vas_blocks *blocks, struct vas_block_zone *zone, uint32_t offset)
+{
+	uint32_t number = vas_block_table_remove(&zone->table, offset);
+
+	vas_block_record_give(&blocks->records, &zone->stock, number);
+	zone->live--;
+}
+
+VAS_HOT int vas_blocks_take_one(struct vas_blocks *blocks, struct vas_block_zone *zone,
+				struct vas_span span, uint32_t class, uint32_t mark,
+				struct vas_block_place *place)
+{
+	uint32_t offset = vas_block_offset(zone, span.start);
+	uint32_t size = (uint32_t)(span.size >> blocks->granule_shift);
+	int error = vas_blocks_prepare(blocks, zone, offset);
+
+	if (error)
+		return error;
+	if (class != VAS_BLOCK_NO_CLASS)
+		size = vas_block_class_size(class);
+	vas_block_tree_insert(&zone->tree, place, (struct vas_block_run){ offset, offset + size });
+	vas_blocks_enlist(blocks, zone, span, class, mark);
+	return 0;
+}
+
+int vas_blocks_take(struct vas_blocks *blocks, struct vas_span span, uint32_t class, uint32_t mark)
+{
+	struct vas_span extent = span;
+	uint32_t first = vas_blocks_zone_number(blocks, span.start), last;
+	int error;
+
+	if (class != VAS_BLOCK_NO_CLASS)
+		extent.size = (uint64_t)vas_block_class_size(class) << blocks->granule_shift;
+	last = vas_blocks_zone_number(blocks, extent.start + extent.size - 1);
+	error = vas_blocks_prepare(blocks, vas_blocks_zone(blocks, first),
+				   vas_block_offset(vas_blocks_zone(blocks, first), span.start));
+	for (uint32_t i = first + 1; i <= last && !error; i++)
+		error = vas_blocks_prepare_piece(blocks, vas_blocks_zone(blocks, i));
+	if (error)
+		return error;
+	for (uint32_t i = first; i <= last; i++)
+		piece_insert(vas_blocks_zone(blocks, i), extent);
+	vas_blocks_enlist(blocks, vas_blocks_zone(blocks, first), span, class, mark);
+	return 0;
+}
+
+VAS_HOT void vas_blocks_drop(struct vas_blocks *blocks, struct vas_block_zone *zone,
+			     struct vas_block_record *record)
+{
+	struct vas_span extent = vas_blocks_extent(blocks, record);
+	uint32_t last = vas_blocks_zone_number(blocks, extent.start + extent.size - 1);
+
+	vas_blocks_strike(blocks, zone, vas_block_offset(zone, extent.start));
+	for (uint32_t i = zone->number; i <= last; i++)
+		piece_remove(vas_blocks_zone(blocks, i), extent);
+}
+
+void vas_blocks_free_claimed(struct vas_blocks *blocks, struct vas_block_record *record)
+{
+	struct vas_span extent = vas_blocks_extent(blocks, record);
+	uint32_t first = vas_blocks_zone_number(blocks, extent.start);
+	uint32_t last = vas_blocks_zone_number(blocks, extent.start + extent.size - 1);
+
+	for (uint32_t i = first; i <= last; i++)
+		vas_blocks_lock(blocks, &vas_blocks_zone(blocks, i)->lock);
+	vas_blocks_drop(blocks, vas_blocks_zone(blocks, first), record);
+	vas_blocks_zones_leave(blocks, first, last);
+	vas_blocks_loosen(blocks);
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The inside of a block allocator: zones, each with a lock, a tree of what is taken and a
+ * table of the blocks that start in it. See blocks_zone.c.
+ *
+ * LOCKS. Those of zones, lower ones first; then making; then the pool's. Without any: looking a block up in a
+ * table, its record's word, magazines.
+ */
+#ifndef VAS_CORE_BLOCKS_ZONE_H
+#define VAS_CORE_BLOCKS_ZONE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/assert.h"
+#include "core/block_magazine.h"
+#include "core/block_pool.h"
+#include "core/block_record.h"
+#include "core/block_table.h"
+#include "core/block_tree.h"
+#include "core/blocks.h"
+#include "core/blocks_fit.h"
+
+/* A test makes them smaller, for more zones. */
+#ifndef VAS_BLOCKS_ZONE_SHIFT
+#define VAS_BLOCKS_ZONE_SHIFT	30u /* zones are of 1 GiB at least */
+#define VAS_BLOCKS_SMALL_IS_ONE 1 /* a span that four of them would hold lies in one, larger zone */
+#endif
+#define VAS_BLOCKS_HINT_MOST 127u /* the hint of a zone that nobody has used */
+
+struct vas_block_zone {
+	uint32_t lock;
+	uint32_t number;
+	uint32_t used; /* granules, as of the last change (atomic): for looks without the lock */
+	uint64_t live; /* blocks that start here, those in magazines too */
+	struct vas_block_spares spares;
+	struct vas_block_record_list stock; /* records that are not in use */
+	struct vas_block_table table;
+	struct vas_block_tree tree;
+};
+
+/* The zones that were made so far, and what is told of their gaps without their locks. */
+struct vas_block_zones {
+	uint32_t room; /* constant: a multiple of 8; zones from here on were not made */
+	/* By alignment: HINT_MOST less the code of the largest gap, see blocks_zone.c (atomic). */
+	uint8_t *hint[VAS_BLOCK_ROOMS];
+	struct vas_block_zone *zone[]; /* NULL = not made (atomic) */
+};
+
+struct vas_blocks {
+	struct vas_blocks_support support; /* constant, as is what follows */
+	struct vas_span span;
+	uint64_t granule;
+	uint64_t base; /* of zone 0: a multiple of its size */
+	uint64_t alignment[VAS_BLOCK_ROOMS]; /* bytes: those that rooms are known for */
+	uint32_t granule_shift;
+	uint32_t zone_shift;
+	uint32_t zone_count; /* changed by cut and join, as span is */
+	bool alone; /* the caller serialises */
+	uint8_t most[VAS_BLOCK_CLASSES]; /* what a magazine keeps of a class; 0: nothing */
+	struct vas_block_zones *zones; /* (atomic) larger ones take its place, and old ones stay */
+
+	struct vas_block_pool pool;
+	struct vas_block_records records;
+	uint64_t random; /* (atomic) */
+	uint32_t making; /* lock word: zones and magazines being made */
+	bool tight; /* a request was near to be refused: magazines rest (atomic) */
+	uint32_t frees; /* while they did (atomic) */
+	struct vas_block_magazine *slot[VAS_BLOCK_SLOTS]; /* (atomic) */
+};
+
+static inline uint64_t vas_blocks_end(const struct vas_blocks *blocks)
+{
+	return blocks->span.start + blocks->span.size;
+}
+
+static inline bool vas_blocks_covers(const struct vas_blocks *blocks, uint64_t address)
+{
+	return address - blocks->span.start < blocks->span.size;
+}
+
+static inline uint32_t vas_blocks_zone_number(const struct vas_blocks *blocks, uint64_t address)
+{
+	return (uint32_t)((address - blocks->base) >> blocks->zone_shift);
+}
+
+/* NULL: not made yet. */
+static inline struct vas_block_zone *vas_blocks_zone(const struct vas_blocks *blocks,
+						     uint32_t number)
+{
+	const struct vas_block_zones *zones = __atomic_load_n(&blocks->zones, __ATOMIC_ACQUIRE);
+
+	if (__builtin_expect(number >= zones->room, 0))
+		return NULL;
+	return __atomic_load_n(&zones->zone[number], __ATOMIC_ACQUIRE);
+}
+
+/* An address of the zone as an offset; its end, too. */
+static inline uint32_t vas_block_offset(const struct vas_block_zone *zone, uint64_t address)
+{
+	return (uint32_t)((address - zone->tree.base) >> zone->tree.shift);
+}
+
+static inline uint64_t vas_block_address(const struct vas_block_zone *zone, uint32_t offset)
+{
+	return zone->tree.base + ((uint64_t)offset << zone->tree.shift);
+}
+
+static inline void vas_blocks_lock(struct vas_blocks *blocks, uint32_t *word)
+{
+	if (!blocks->alone)
+		blocks->support.lock(blocks->support.context, word);
+}
+
+static inline void vas_blocks_unlock(struct vas_blocks *blocks, uint32_t *word)
+{
+	if (!blocks->alone)
+		blocks->support.unlock(blocks->support.context, word);
+}
+
+/* Bytes of the arrays for so many zones, a multiple of 8; and where they lie in memory that is zeroed. */
+uint64_t vas_block_zones_size(uint32_t room);
+struct vas_block_zones *vas_block_zones_place(void *memory, uint32_t room);
+
+/* What of the span lies in a zone. */
+struct vas_span vas_blocks_zone_span(const struct vas_blocks *blocks, uint32_t number);
+/* The zone of a number, made if need be, locked. NULL: no memory. */
+struct vas_block_zone *vas_blocks_zone_enter(struct vas_blocks *blocks, uint32_t number);
+/* Drops its lock, after telling what room it has. */
+void vas_blocks_zone_leave(struct vas_blocks *blocks, struct vas_block_zone *zone);
+/* All from first to last; false: no memory, none is locked. */
+bool vas_blocks_zones_enter(struct vas_blocks *blocks, uint32_t first, uint32_t last);
+void vas_blocks_zones_leave(struct vas_blocks *blocks, uint32_t first, uint32_t last);
+
+/*
+ * The first zone from first to last whose room in an alignment is need granules for sure. UINT32_MAX: none.
+ */
+uint32_t vas_blocks_zone_with(const struct vas_blocks *blocks, uint32_t first, uint32_t last,
+			      uint32_t key, uint32_t need);
+
+/*
+ * Sees to it that a piece can be put into a zone, or a block that starts at offset (piece, table and
+ * record), which is the next thing that is done there. The zone is locked. -ENOMEM: nothing is changed.
+ */
+int vas_blocks_prepare_piece(struct vas_blocks *blocks, struct vas_block_zone *zone);
+int vas_blocks_prepare(struct vas_blocks *blocks, struct vas_block_zone *zone, uint32_t offset);
+/* Makes the record of a block whose pieces are there. I: prepared. */
+void vas_blocks_enlist(struct vas_blocks *blocks, struct vas_block_zone *zone, struct vas_span span,
+		       uint32_t class, uint32_t mark);
+/* The reverse: the pieces stay. */
+void vas_blocks_strike(struct vas_blocks *blocks, struct vas_block_zone *zone, uint32_t offset);
+
+/*
+ * Makes a block of what is free: pieces and record. class: its size class, whose size the extent has;
+ * NO_CLASS: the size's own. Its zones are locked. take_one: all of it lies in one zone, in the
+ * gap of place. -ENOMEM: nothing is changed.
+ */
+int vas_blocks_take_one(struct vas_blocks *blocks, struct vas_block_zone *zone,
+			struct vas_span span, uint32_t class, uint32_t mark,
+			struct vas_block_place *place);
+int vas_blocks_take(struct vas_blocks *blocks, struct vas_span span, uint32_t class, uint32_t mark);
+/* The reverse, for a record that is not FREE. What the block covers is locked. */
+void vas_blocks_drop(struct vas_blocks *blocks, struct vas_block_zone *zone,
+		     struct vas_block_record *record);
+
+/* The same for a record that the caller made CACHED and keeps nowhere. Nothing is locked. */
+void vas_blocks_free_claimed(struct vas_blocks *blocks, struct vas_block_record *record);
+
+/* The addresses that a record's block covers, with what its class adds. */
+struct vas_span vas_blocks_extent(const struct vas_blocks *blocks,
+				  const struct vas_block_record *record);
+/* Without that. */
+struct vas_span vas_blocks_span(const struct vas_blocks *blocks,
+				const struct vas_block_record *record);
+
+/* --- blocks_cache.c: magazines --- */
+
+/* What each class may keep in a magazine, by the size of the span. */
+void vas_blocks_cache_init(struct vas_blocks *blocks);
+/* Sees to it that the calling thread has a magazine, if there is memory for one. */
+void vas_blocks_magazine_make(struct vas_blocks *blocks);
+/* Empties all magazines. No lock is held. False: there was nothing in them. */
+bool vas_blocks_drain(struct vas_blocks *blocks);
+/* Magazines and rounding rest from now on; loosen: if there is room again, no more. */
+void vas_blocks_tighten(struct vas_blocks *blocks);
+void vas_blocks_loosen_slow(struct vas_blocks *blocks);
+static inline void vas_blocks_loosen(struct vas_blocks *blocks)
+{
+	if (__builtin_expect(__atomic_load_n(&blocks->tight, __ATOMIC_RELAXED), 0))
+		vas_blocks_loosen_slow(blocks);
+}
+/* The blocks in magazines, and the bytes that they cover. Exact while no one is at them. */
+uint64_t vas_blocks_cached(const struct vas_blocks *blocks, uint64_t *bytes);
+
+/* The slot of the calling thread. */
+static inline uint32_t vas_blocks_slot(const struct vas_blocks *blocks)
+{
+	return blocks->alone || !blocks->support.slot
+		       ? 0
+		       : blocks->support.slot(blocks->support.context) % VAS_BLOCK_SLOTS;
+}
+
+/* The magazine of the calling thread; NULL: none was made yet. */
+static inline struct vas_block_magazine *vas_blocks_magazine(const struct vas_blocks *blocks)
+{
+	return __atomic_load_n(&blocks->slot[vas_blocks_slot(blocks)], __ATOMIC_ACQUIRE);
+}
+
+/* --- blocks_hold.c: blocks that are there --- */
+
+/* A block whose zones are locked, all that it touches. */
+struct vas_block_hold {
+	struct vas_block_zone *zone; /* where it starts */
+	struct vas_block_record *record;
+	uint32_t number; /* the record's */
+	uint32_t last; /* zone */
+};
+
+/* The block that starts at an address, LIVE. As vas_blocks_free; nothing is locked then. */
+int vas_blocks_hold_start(struct vas_blocks *blocks, uint64_t start, struct vas_block_hold *hold);
+/* The one that covers it. -ERANGE, -ENOENT. */
+int vas_blocks_hold_at(struct vas_blocks *blocks, uint64_t address, struct vas_block_hold *hold);
+void vas_blocks_hold_end(struct vas_blocks *blocks, const struct vas_block_hold *hold);
+
+#endif

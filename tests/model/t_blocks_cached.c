@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* labels: msan */
+/* budget: 10 */
+/*
+ * The block allocator with magazines, in a span that would otherwise be too small for them.
+ *
+ * A flat map says who has each granule. Rounding makes some granules nobody's for a while, so the map cannot
+ * foretell places; but no granule may have two owners, what is answered about blocks is what the map
+ * says, a plain request is refused only if no free range outside all extents takes it, and
+ * with all blocks freed all is one free range.
+ */
+#define VAS_BLOCKS_ZONE_SHIFT	21u
+#define VAS_BLOCKS_SMALL_IS_ONE 0
+#define VAS_BLOCKS_CACHE_LEAST	1
+
+#include "support/blocks_all.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/random.h"
+#include "support/blocks_map.h"
+#include "tap/tap.h"
+
+#define GRANULE UINT64_C(4096)
+#define START	(UINT64_C(5) << 40)
+
+enum { CELLS = 8192, LIVE_MOST = 4096 };
+
+struct live {
+	uint64_t start;
+	uint64_t size;
+	uint32_t mark;
+};
+
+static struct {
+	struct vas_blocks *blocks;
+	uint64_t random;
+	struct live live[LIVE_MOST];
+	uint32_t count;
+	uint32_t owner[CELLS]; /* mark, or 0 */
+	uint32_t marks;
+	uint64_t hits; /* allocations that came from a magazine */
+	uint64_t refused;
+	uint64_t wrong;
+	uint32_t size_most;
+} run;
+
+/* The cells of a span change from one owner to another. */
+static void stamp(uint64_t start, uint64_t size, uint32_t from, uint32_t to)
+{
+	for (uint64_t i = (start - START) / GRANULE; size; i++, size -= GRANULE) {
+		run.wrong += run.owner[i] != from;
+		run.owner[i] = to;
+	}
+}
+
+/* Whether some free range outside all extents takes a block of so many cells. */
+static bool has_room(uint64_t cells)
+{
+	static bool taken[CELLS];
+	const struct vas_block_record *record;
+	uint64_t length = 0;
+
+	memset(taken, 0, sizeof(taken));
+	for (uint32_t i = 0; i < run.count; i++) {
+		uint32_t number;
+		uint64_t word;
+		struct vas_span extent;
+
+		record = record_find(run.blocks, run.live[i].start, &number, &word);
+		extent = vas_blocks_extent(run.blocks, record);
+		for (uint64_t j = 0; j < extent.size / GRANULE; j++)
+			taken[(extent.start - START) / GRANULE + j] = true;
+	}
+	for (uint32_t i = 0; i < CELLS; i++) {
+		length = taken[i] ? 0 : length + 1;
+		if (length == cells)
+			return true;
+	}
+	return false;
+}
+
+static void do_alloc(void)
+{
+	struct vas_block_request request = {
+		.size = (1 + vas_random_below(&run.random, run.size_most)) * GRANULE,
+		.mark = ++run.marks,
+	};
+	uint64_t start, before, after, bytes;
+	bool plain = true;
+	int error;
+
+	switch (vas_random_below(&run.random, 12)) {
+	case 0:
+		request.alignment = UINT64_C(65536) << vas_random_below(&run.random, 6);
+		plain = false;
+		break;
+	case 1:
+		request.flags = VAS_BLOCKS_LOW << vas_random_below(&run.random, 2);
+		break;
+	}
+	before = vas_blocks_cached(run.blocks, &bytes);
+	error = vas_blocks_alloc(run.blocks, &request, &start);
+	after = vas_blocks_cached(run.blocks, &bytes);
+	if (error) {
+		run.refused++;
+		run.wrong += error != -ENOSPC || after != 0 ||
+			     (plain && has_room(request.size / GRANULE));
+		return;
+	}
+	run.hits += after + 1 == before;
+	run.wrong += request.alignment && start % request.alignment;
+	stamp(start, request.size, 0, request.mark);
+	run.live[run.count++] = (struct live){ start, request.size, request.mark };
+}
+
+static void do_free(uint32_t which)
+{
+	struct live live = run.live[which];
+	struct vas_block_info info;
+
+	stamp(live.start, live.size, live.mark, 0);
+	run.wrong += vas_blocks_free(run.blocks, live.start, &info) != 0 ||
+		     info.span.start != live.start || info.span.size != live.size ||
+		     info.mark != live.mark;
+	run.wrong += vas_blocks_free(run.blocks, live.start, &info) != -ENOENT ||
+		     vas_blocks_at(run.blocks, live.start, &info) != -ENOENT;
+	run.live[which] = run.live[--run.count];
+}
+
+static void do_change(uint32_t which)
+{
+	struct live *live = &run.live[which];
+	uint64_t size = (1 + vas_random_below(&run.random, run.size_most)) * GRANULE;
+	uint64_t inside = live->start + vas_random_below(&run.random, live->size);
+	struct vas_block_info info;
+	int error;
+
+	run.wrong += vas_blocks_at(run.blocks, inside, &info) != 0 ||
+		     info.span.start != live->start || info.span.size != live->size ||
+		     info.mark != live->mark;
+	if (inside != live->start)
+		run.wrong += vas_blocks_free(run.blocks, inside, &info) != -EINVAL;
+	error = vas_blocks_resize(run.blocks, live->start, size);
+	run.wrong += error != 0 && error != -ENOSPC;
+	if (error)
+		return;
+	stamp(live->start, live->size, live->mark, 0);
+	stamp(live->start, size, 0, live->mark);
+	live->size = size;
+}
+
+static void step(uint64_t count)
+{
+	uint32_t target = (count >> 13) & 1 ? LIVE_MOST - 1 : 400;
+	uint64_t kind = vas_random_below(&run.random, 64);
+
+	if (kind == 0 && run.count)
+		do_change((uint32_t)vas_random_below(&run.random, run.count));
+	else if (run.count && (run.count >= LIVE_MOST - 1 || (kind < 40) == (run.count > target)))
+		do_free((uint32_t)vas_random_below(&run.random, run.count));
+	else
+		do_alloc();
+}
+
+static void run_sizes(const char *name, uint32_t size_most, uint64_t steps)
+{
+	struct vas_blocks_stats stats;
+	bool held = true;
+
+	run.size_most = size_most;
+	run.hits = run.refused = run.wrong = run.count = 0;
+	run.random = tap_seed() + size_most;
+	if (vas_blocks_create((struct vas_span){ START, CELLS * GRANULE }, GRANULE, 1,
+			      &blocks_map_support, &run.blocks))
+		tap_bail("no allocator");
+	for (uint64_t i = 0; i < steps && held && !run.wrong; i++) {
+		step(i);
+		if (i % 4096 == 0)
+			held = vas_blocks_check(run.blocks);
+	}
+	ok(held && !run.wrong, "%s: %" PRIu64 " steps, %" PRIu64 " wrong", name, steps, run.wrong);
+	ok(run.hits > 0, "%s: %" PRIu64 " blocks came from magazines", name, run.hits);
+	ok(run.refused > 0, "%s: %" PRIu64 " requests were refused", name, run.refused);
+	while (run.count)
+		do_free(run.count - 1);
+	vas_blocks_stats(run.blocks, &stats);
+	ok(!run.wrong && !stats.live && !stats.used && stats.free_ranges == 1,
+	   "%s: at the end all is one free range", name);
+	vas_blocks_destroy(run.blocks);
+}
+
+int main(void)
+{
+	tap_plan(0);
+	run_sizes("small blocks", 8, tap_scaled(300000));
+	run_sizes("blocks of all sizes", 90, tap_scaled(150000));
+	return tap_done();
+}
