@@ -22,7 +22,10 @@ enum vas_fork {
 	VAS_FORK_DEFAULT = 0,
 	/* The same memory, which both use. Only the parent changes what is mapped. Shared memory only. */
 	VAS_FORK_SHARE,
-	/* A copy of the child's own: of private memory by the kernel, page by page when written to; of shared memory at once. */
+	/*
+	 * A copy of the child's own: of private memory by the kernel, page by page when written to; of shared memory at
+	 * once. Not of private huge pages of the pool: a child has no claim on the pool, nor can its parent make it one.
+	 */
 	VAS_FORK_COPY,
 	/* Nothing: the child does not own the addresses, and its own mappings may land there. */
 	VAS_FORK_ABSENT,

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <vaspace/vaspace.h>
@@ -189,6 +190,33 @@ static void test_beside(void)
 	is_err(vas_sync_check(NULL), 0, "the books are right");
 }
 
+/* A child has not what only the device can claim: its handler asks no kernel for it. */
+static void test_child(void)
+{
+	struct vas_owner owner;
+	struct vas_span span;
+	int status = -1;
+	pid_t child;
+
+	begin(MAP_PRIVATE | MAP_NORESERVE);
+	VAS_OPTS(vas_reserve_opts, opts);
+	opts.fork = VAS_FORK_TRAP;
+	is_err(reserve(&plain, &opts, &span), 0, "a device's span, of which a child is to keep the addresses");
+	child = fork();
+	if (child == 0) {
+		if (vas_owner_at(vas_span_pointer(span), &owner) != -ENOENT)
+			_exit(1);
+		if (page_is_mapped(span.start, page))
+			_exit(2);
+		_exit(vas_sync_check(NULL) ? 3 : 0);
+	}
+	if (child < 0 || waitpid(child, &status, 0) != child)
+		tap_bail("no child");
+	is_i64(status, 0, "the child does not own it, and nothing is there");
+	is_u64(device.claims, 1, "the device was asked once");
+	is_err(vas_release(vas_span_pointer(span), NULL), 0, "released");
+}
+
 int main(void)
 {
 	page = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -199,5 +227,6 @@ int main(void)
 	test_places();
 	test_replaceable();
 	test_beside();
+	test_child();
 	return tap_done();
 }

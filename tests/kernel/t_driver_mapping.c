@@ -14,10 +14,13 @@
 
 #include <vaspace/vaspace.h>
 
+#include "support/ballast.h"
 #include "support/driver_buffer.h"
+#include "sys/fault.h"
 #include "tap/tap.h"
 
 static uint64_t page;
+static struct vas_sys_fault faulty;
 
 /* The library's own mappings are made with the first reservation, and stay. */
 static void use_once(void)
@@ -101,11 +104,49 @@ static void buffer_case(void *argument)
 	close(fd);
 }
 
+/* What cannot be replaced stays the driver's, open: only its end gives anything back. */
+static void refused_case(void *argument)
+{
+	int fd = driver_buffer_open();
+	const struct perf_event_mmap_page *header;
+	enum vas_retired state;
+	struct vas_span span;
+	char *start;
+
+	(void)argument;
+	if (fd < 0)
+		tap_skip_all("no-perf-events", "perf events are not to be had here");
+	VAS_OPTS(vas_commit_opts, opts);
+	opts.flags = VAS_COMMIT_SHARED | VAS_COMMIT_WHOLE;
+	opts.fd = fd;
+	use_once();
+	ballast_forbid();
+	is_err(vas_reserve(64 * page, NULL, &span), 0, "reserved");
+	start = (char *)vas_span_pointer(span) + 16 * page;
+	header = (const void *)start;
+	if (!is_err(vas_commit(start, 9 * page, &opts), 0, "the buffer is placed"))
+		return;
+	faulty.operation = "map";
+	vas_sys_fault_arm(&faulty, 1, true, ENOMEM);
+	is_err(vas_decommit(start, 9 * page, &state), 0, "taken away where nothing can be replaced");
+	is_i64(state, VAS_RETIRED_HELD, "it is held");
+	is_u64(header->data_size, 8 * page, "and as it was");
+	vas_sys_fault_arm(&faulty, 0, false, 0);
+	is_err(vas_sync_check(NULL), 0, "as the books say");
+	is_err(vas_decommit(start, 9 * page, &state), 0, "again, when it can");
+	is_i64(state, VAS_RETIRED_GONE, "gone");
+	is_err(vas_release(vas_span_pointer(span), &state), 0, "released");
+	close(fd);
+}
+
 int main(void)
 {
-	tap_plan(2);
+	tap_plan(3);
 	page = (uint64_t)sysconf(_SC_PAGESIZE);
+	vas_sys_fault_init(&faulty, vas_sys_real());
+	vas_sys_replace(&faulty.sys);
 	tap_case("a ring of io_uring", ring_case, NULL, 10);
 	tap_case("the buffer of perf events", buffer_case, NULL, 10);
+	tap_case("the buffer, when nothing can be replaced", refused_case, NULL, 10);
 	return tap_done();
 }

@@ -24,6 +24,7 @@
 #include <vaspace/vaspace.h>
 
 #include "base/random.h"
+#include "space/space.h"
 #include "support/huge_pool.h"
 #include "sys/definitions.h"
 #include "sys/fault.h"
@@ -187,6 +188,23 @@ static int child_changes(const struct cell *cell, int want)
 	return 0;
 }
 
+/* What the users of the span are told. */
+static bool is_told(const struct cell *cell, enum has has)
+{
+	static const enum vas_fork told[] = {
+		[SAME] = VAS_FORK_SHARE, [COPY] = VAS_FORK_COPY, [ZEROES] = VAS_FORK_WIPE,
+		[ADDRESSES] = VAS_FORK_TRAP,
+	};
+	struct vas_space *space;
+
+	if (vas_space_default(&space))
+		return false;
+	/* Of a span that is copied only one part is not there. */
+	return vas_space_find(space, cell->span.start)->forked ==
+	       (uint32_t)(cell->policy == VAS_FORK_DEFAULT && has == ADDRESSES ? VAS_FORK_COPY
+									      : told[has]);
+}
+
 static int child_main(const struct cell *cell, enum has has)
 {
 	struct vas_owner_details details = { .size = sizeof(details) };
@@ -204,6 +222,7 @@ static int child_main(const struct cell *cell, enum has has)
 		CHECK(5, vas_release(vas_span_pointer(cell->span), NULL) == -ENOENT);
 		return 0;
 	}
+	CHECK(13, is_told(cell, has));
 	CHECK(6, vas_owner_details(owner.id, &details) == 0);
 	CHECK(7, details.committed == (has == ADDRESSES ? 0 : cell->unit));
 	CHECK(8, peek(start) == (has == ADDRESSES ? 0xdead : has == ZEROES ? 0 : BEFORE));
@@ -268,6 +287,25 @@ static void run_cell(struct cell *cell, enum has has)
 	close(to_child[0]), close(to_child[1]), close(to_parent[0]), close(to_parent[1]);
 }
 
+/* A refusal leaves the span as it was reserved, and the pool of huge pages as full. left: pages in it before. */
+static void check_refused(const struct cell *cell, int err, uint64_t left)
+{
+	struct vas_owner_details details = { .size = sizeof(details) };
+	const char *policy = policy_names[cell->policy], *kind = kind_names[cell->kind];
+	struct vas_owner owner;
+	struct vas_report report = { .size = sizeof(report) };
+
+	vas_report_get(&report);
+	is_err(err, EOPNOTSUPP, "%s, %s: refused", policy, kind);
+	is_i64(report.why, VAS_WHY_FORK_POLICY, "%s, %s: the reason", policy, kind);
+	ok(vas_owner_at(vas_span_pointer(cell->span), &owner) == 0 &&
+		   vas_owner_details(owner.id, &details) == 0 && details.committed == 0 &&
+		   details.vmas == 1 && peek(cell->span.start) == 0xdead,
+	   "%s, %s: the span is as reserved", policy, kind);
+	if (cell->unit == HUGE_PAGE)
+		is_u64(huge_pool_free(), left, "%s, %s: the pool has what it had", policy, kind);
+}
+
 static void test_matrix(void)
 {
 	bool pool = huge_pool_take(POOL_PAGES);
@@ -279,12 +317,12 @@ static void test_matrix(void)
 		}
 		for (enum vas_fork policy = 0; policy <= VAS_FORK_TRAP; policy++) {
 			enum has has = matrix[kind][policy];
+			uint64_t left = huge_pool_free();
 			struct cell cell;
 			int err = cell_make(&cell, kind, policy);
 
 			if (has == REFUSED)
-				is_err(err, EOPNOTSUPP, "%s, %s: refused", policy_names[policy],
-				       kind_names[kind]);
+				check_refused(&cell, err, left);
 			else if (err)
 				ok(false, "%s, %s: commit answers %d", policy_names[policy],
 				   kind_names[kind], err);

@@ -303,6 +303,9 @@ int main(void)
 		is_err(vas_unguard(field.pages[GUARD], field.page), 0, "unguarded");
 		is_i64(fault_code(field.pages[GUARD]), 0, "accessible again");
 		is_i64(*field.pages[GUARD], 0, "reads as zero");
+		*field.pages[GUARD] = 1;
+		is_err(vas_guard(field.pages[GUARD], field.page), 0, "guarded again");
+		is_i64(fault_code(field.pages[GUARD]), SEGV_MAPERR, "inaccessible again");
 		is_err(vas_release(vas_span_pointer(field.span), NULL), 0, "released");
 	}
 	return tap_done();

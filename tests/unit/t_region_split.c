@@ -171,6 +171,67 @@ static void test_options(void)
 	region_world_end(world);
 }
 
+/* Blocks whose memory is not gone yet are counted where they are. */
+static void test_retired(void)
+{
+	bool right = true;
+
+	begin();
+	fill();
+	for (uint32_t i = 0; i < BLOCKS; i += 2)
+		right &= world_commit(world, starts[i], 2 * page) == 0;
+	ok(right, "all is committed");
+	/* Nothing can be mapped or cut any more, and this kernel has no guards. */
+	world->sim.config.max_map_count = 1;
+	world->space.probes.state[VAS_PROBE_GUARD] = (int8_t)VAS_PROBE_NO;
+	ok(world_give(world, starts[51]) != VAS_RETIRED_GONE &&
+		   world_give(world, starts[151]) != VAS_RETIRED_GONE &&
+		   world_give(world, starts[153]) != VAS_RETIRED_GONE,
+	   "three blocks are not gone");
+	is_err(cut(lower, starts[100], &upper), 0, "two regions");
+	is_u64(lower->retired, 1, "one of them below");
+	is_u64(upper->retired, 2, "and two above");
+	ok(vas_region_check(lower) && vas_region_check(upper), "the books of both are whole");
+	is_err(join(lower, upper), 0, "joined");
+	upper = NULL;
+	is_u64(lower->retired, 3, "all of them in one");
+	ok(vas_region_check(lower), "whose books are whole");
+	world->sim.config.max_map_count = 1u << 20;
+	is_u64(vas_part_retry(&world->space, UINT32_MAX), 6 * page, "gone, with room");
+	is_u64(lower->retired, 0, "and told");
+	region_world_end(world);
+}
+
+/* What goes only whole is cut in neither part of a region that has been cut, nor of one that was joined. */
+static void test_whole(void)
+{
+	struct vas_commit_opts commit = { .size = sizeof(commit),
+					  .flags = VAS_COMMIT_SHARED | VAS_COMMIT_WHOLE };
+	struct vas_span range;
+	uint64_t start[2];
+
+	begin();
+	commit.fd = (int)world->sim.sys.create(&world->sim.sys, "driver", 0);
+	if (commit.fd < 0 || world->sim.sys.truncate(&world->sim.sys, commit.fd, 8 * page) < 0)
+		tap_bail("no object");
+	for (uint32_t i = 0; i < 2; i++)
+		is_err(world_alloc(world, 8 * page, &(struct vas_alloc_opts){ .size = sizeof(struct vas_alloc_opts),
+									       .flags = VAS_ALLOC_LOW }, &start[i]),
+		       0, "a block");
+	range = (struct vas_span){ start[1], 8 * page };
+	is_err(vas_block_commit(lower, range, &commit, &world->failure), 0, "a driver's memory");
+	is_err(cut(lower, start[1], &upper), 0, "two regions");
+	is_err(vas_block_split(upper, start[1], start[1] + 4 * page, &world->failure), EINVAL,
+	       "it is not cut above");
+	is_err(join(lower, upper), 0, "joined");
+	upper = NULL;
+	is_err(vas_block_split(lower, start[1], start[1] + 4 * page, &world->failure), EINVAL,
+	       "nor when joined");
+	is_err(vas_block_split(lower, start[0], start[0] + 4 * page, &world->failure), 0,
+	       "other blocks are");
+	region_world_end(world);
+}
+
 static void test_apart(void)
 {
 	enum vas_retired state;
@@ -257,6 +318,8 @@ int main(void)
 		page = pages[i];
 		test_both_ways();
 		test_options();
+		test_retired();
+		test_whole();
 		test_apart();
 		test_unlike();
 		test_many();
