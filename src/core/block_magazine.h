@@ -17,7 +17,7 @@
 #include "core/block_record.h"
 
 #define VAS_BLOCK_SLOTS 64u /* magazines of one allocator, at most */
-#define VAS_BLOCK_STOCK 15u /* blocks in one list, at most */
+#define VAS_BLOCK_STOCK 31u /* blocks in one list, at most */
 
 /*
  * A list in one word (atomic): the first record's number in bits 0 to 31, the length in

@@ -129,13 +129,11 @@ static int query_make(const struct vas_blocks *blocks, const struct vas_block_re
 	return query_try(blocks, request, query) ? 0 : -ERANGE;
 }
 
-/* A request without any condition. */
-static inline bool is_plain(const struct vas_blocks *blocks,
-			    const struct vas_block_request *request)
+/* A request without any condition, or none but an alignment that is a power of two. */
+static inline bool is_plain(const struct vas_block_request *request)
 {
 	return (request->phase | request->min | request->max | request->boundary | request->margin |
-		request->flags) == 0 &&
-	       request->alignment <= blocks->granule;
+		request->flags | (request->alignment & (request->alignment - 1))) == 0;
 }
 
 /* The class that serves a plain request of so many granules; NO_CLASS: none does, for now. */
@@ -152,8 +150,11 @@ static inline uint32_t class_for(const struct vas_blocks *blocks, uint64_t granu
 
 /* A block from the magazine. False: there is none. */
 static inline bool alloc_cached(struct vas_blocks *blocks, uint32_t class, uint64_t granules,
-				uint64_t aligned, uint32_t mark, uint64_t *start)
+				const struct vas_block_request *request, uint64_t *start)
 {
+	uint64_t aligned = request->alignment > blocks->granule
+				   ? (request->alignment >> blocks->granule_shift) - 1
+				   : 0;
 	struct vas_block_magazine *magazine = vas_blocks_magazine(blocks);
 	struct vas_block_record *record;
 	uint64_t at;
@@ -164,7 +165,7 @@ static inline bool alloc_cached(struct vas_blocks *blocks, uint32_t class, uint6
 		return false;
 	at = vas_block_word_start(vas_block_load(&record->word));
 	vas_block_record_set(record, vas_block_word(at, granules, class, VAS_BLOCK_LIVE), granules,
-			     mark);
+			     request->mark);
 	*start = blocks->span.start + (at << blocks->granule_shift);
 	return true;
 }
@@ -188,8 +189,8 @@ static int alloc_late(struct vas_blocks *blocks, struct vas_block_order *order, 
 	return error;
 }
 
-/* Anything that the magazine did not have. */
-static int alloc_placed(struct vas_blocks *blocks, const struct vas_block_request *request,
+/* Anything that the magazine did not have. Out of line: the way past it is short. */
+static __attribute__((noinline)) int alloc_placed(struct vas_blocks *blocks, const struct vas_block_request *request,
 			uint32_t class, uint64_t *start)
 {
 	struct vas_block_order order = {
@@ -224,10 +225,10 @@ VAS_HOT int vas_blocks_alloc(struct vas_blocks *blocks, const struct vas_block_r
 		(request->size >> blocks->granule_shift) + !is_granular(blocks, request->size);
 	uint32_t class = VAS_BLOCK_NO_CLASS;
 
-	if (is_plain(blocks, request)) {
+	if (is_plain(request)) {
 		class = class_for(blocks, granules);
 		if (class != VAS_BLOCK_NO_CLASS &&
-		    alloc_cached(blocks, class, granules, 0, request->mark, start))
+		    alloc_cached(blocks, class, granules, request, start))
 			return 0;
 	}
 	return alloc_placed(blocks, request, class, start);
@@ -281,7 +282,7 @@ record_info(const struct vas_blocks *blocks, const struct vas_block_record *reco
 }
 
 /* The slow way, which also tells what is wrong with the address. */
-static int free_held(struct vas_blocks *blocks, uint64_t start, struct vas_block_info *info)
+static __attribute__((noinline)) int free_held(struct vas_blocks *blocks, uint64_t start, struct vas_block_info *info)
 {
 	struct vas_block_hold hold;
 	uint64_t word;
@@ -351,7 +352,7 @@ VAS_HOT int vas_blocks_at(struct vas_blocks *blocks, uint64_t address, struct va
 	return 0;
 }
 
-static int mark_held(struct vas_blocks *blocks, uint64_t start, uint32_t *expected, uint32_t mark)
+static __attribute__((noinline)) int mark_held(struct vas_blocks *blocks, uint64_t start, uint32_t *expected, uint32_t mark)
 {
 	struct vas_block_hold hold;
 	int error = vas_blocks_hold_start(blocks, start, &hold);
