@@ -67,7 +67,7 @@ bool vas_ballast_unmap(struct vas_space *space)
 
 	vas_lock_take(&space->lock);
 	if (ballast->start && VAS_CALL(space->sys, unmap, ballast->start, ballast->size) >= 0) {
-		ballast->start = 0;
+		ballast->start = ballast->size = 0;
 		ballast->pairs = 0;
 		ballast->pause = PAUSE_FIRST;
 		__atomic_store_n(&ballast->missing, true, __ATOMIC_RELAXED);

@@ -250,6 +250,30 @@ static void setup_held(struct fault_world *world)
 	world->fault.operation = NULL;
 }
 
+/* A part that could not be replaced by the reservation. */
+static void setup_unretired(struct fault_world *world)
+{
+	char *start;
+
+	if (vas_reserve(PAGES * world->page, NULL, &world->more[0]))
+		tap_bail("no span");
+	start = vas_span_pointer(world->more[0]);
+	if (vas_commit(start, 8 * world->page, NULL))
+		tap_bail("no memory");
+	world->fault.operation = "map";
+	vas_sys_fault_arm(&world->fault, 1, true, ENOMEM);
+	if (vas_decommit(start + 2 * world->page, 2 * world->page, NULL))
+		tap_bail("it was not given back");
+	vas_sys_fault_arm(&world->fault, 0, false, 0);
+	world->fault.operation = NULL;
+}
+
+static void finish_unretired(struct fault_world *world)
+{
+	if (vas_release(vas_span_pointer(world->more[0]), NULL))
+		tap_bail("nothing can be given back");
+}
+
 const struct fault_scenario fault_notices[] = {
 	{ .name = "adopt", .function = "vas_adopt", .call = call_adopt, .undo = undo_adopt,
 	  .setup = setup_closed, .finish = finish_mapped },
@@ -278,5 +302,7 @@ const struct fault_scenario fault_notices[] = {
 	  .setup = setup_heard, .finish = finish_heard, .stride = 7 },
 	{ .name = "reclaim", .function = "vas_reclaim", .call = call_reclaim,
 	  .setup = setup_held },
+	{ .name = "reclaim where nothing can be mapped", .function = "vas_reclaim",
+	  .call = call_reclaim, .setup = setup_unretired, .finish = finish_unretired, .also = "map" },
 };
 const size_t fault_notice_count = sizeof(fault_notices) / sizeof(fault_notices[0]);
