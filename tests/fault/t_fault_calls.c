@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* budget: 40 */
+/* budget: 30 */
 /*
  * Every public call that reaches the kernel, with every kernel call that it
  * makes failing in turn: the scenarios. support/fault_loop.h has the loop and
@@ -302,11 +302,11 @@ static const struct fault_scenario reserve_scenarios[] = {
 	RESERVE("where all is full", .setup = setup_full, .prepare = prepare_crowd,
 		.finish = finish_crowd, .clean = -ENOSPC),
 	RESERVE("where all is full, without queries", .setup = setup_sync_only,
-		.prepare = prepare_crowd, .finish = finish_crowd, .clean = -ENOSPC),
+		.prepare = prepare_crowd, .finish = finish_crowd, .clean = -ENOSPC, .brief = true),
 	RESERVE("at least, in a hole", .setup = setup_crowd, .prepare = prepare_at_least,
-		.finish = finish_crowd),
+		.finish = finish_crowd, .brief = true),
 	RESERVE("at least, by the text", .setup = setup_text, .prepare = prepare_at_least,
-		.finish = finish_crowd),
+		.finish = finish_crowd, .brief = true),
 	RESERVE("at least, of a limit", .setup = setup_refuses, .prepare = prepare_at_least_any,
 		.stride = 41, .brief = true),
 	RESERVE("at least, of locked memory", .setup = setup_locked,
@@ -320,7 +320,7 @@ static const struct fault_scenario reserve_scenarios[] = {
 		.prepare = prepare_exact, .finish = finish_hints, .clean = -EEXIST),
 	{ .name = "reserve in a race", .function = "vas_reserve", .call = call_race,
 	  .undo = undo_reserve, .setup = setup_crowd, .prepare = prepare_race,
-	  .finish = finish_crowd, .clean = -EBUSY, .stride = 7 },
+	  .finish = finish_crowd, .clean = -EBUSY, .stride = 7, .brief = true },
 };
 
 /* --- commit --- */
@@ -684,16 +684,17 @@ static const struct fault_scenario report_scenarios[] = {
 	  .prepare = prepare_report, .setup = setup_no_release },
 	{ .name = "report_explain of no place", .function = "vas_report_explain",
 	  .call = call_explain, .prepare = prepare_report, .setup = setup_no_place,
-	  .finish = finish_crowd, .stride = 5 },
+	  .finish = finish_crowd, .stride = 5, .brief = true },
 	{ .name = "report_explain of a refusal", .function = "vas_report_explain",
-	  .call = call_explain, .prepare = prepare_report, .setup = setup_refused, .stride = 5 },
+	  .call = call_explain, .prepare = prepare_report, .setup = setup_refused, .stride = 5,
+	  .brief = true },
 	{ .name = "report_explain of a commit", .function = "vas_report_explain",
 	  .call = call_explain, .prepare = prepare_report, .setup = setup_no_commit, .stride = 5 },
 	{ .name = "report_explain at first", .function = "vas_report_explain",
 	  .call = call_explain, .prepare = prepare_report, .setup = setup_no_release,
 	  .cold = true, .stride = 11 },
 	{ .name = "report_format", .function = "vas_report_format", .call = call_format,
-	  .setup = setup_refused, .stride = 11 },
+	  .setup = setup_refused, .stride = 11, .brief = true },
 };
 
 static bool not_elsewhere(const char *file)
