@@ -129,6 +129,18 @@ static int query_make(const struct vas_blocks *blocks, const struct vas_block_re
 	return query_try(blocks, request, query) ? 0 : -ERANGE;
 }
 
+/* What query_make makes of a request without conditions, of a size that has a class. */
+static struct vas_block_query query_plain(const struct vas_blocks *blocks,
+					  const struct vas_block_request *request)
+{
+	return (struct vas_block_query){
+		.size = (request->size + blocks->granule - 1) & ~(blocks->granule - 1),
+		.alignment = blocks->granule,
+		.min = blocks->span.start,
+		.max = span_end(blocks),
+	};
+}
+
 /* A request without any condition, or none but an alignment that is a power of two. */
 static inline bool is_plain(const struct vas_block_request *request)
 {
@@ -190,8 +202,9 @@ static int alloc_late(struct vas_blocks *blocks, struct vas_block_order *order, 
 }
 
 /* Anything that the magazine did not have. Out of line: the way past it is short. */
-static __attribute__((noinline)) int alloc_placed(struct vas_blocks *blocks, const struct vas_block_request *request,
-			uint32_t class, uint64_t *start)
+static __attribute__((noinline)) int alloc_placed(struct vas_blocks *blocks,
+						  const struct vas_block_request *request,
+						  uint32_t class, uint64_t *start)
 {
 	struct vas_block_order order = {
 		.flags = request->flags,
@@ -199,8 +212,12 @@ static __attribute__((noinline)) int alloc_placed(struct vas_blocks *blocks, con
 		.mark = request->mark,
 		.address = request->address,
 	};
-	int error = query_make(blocks, request, &order.query);
+	int error = 0;
 
+	if (class != VAS_BLOCK_NO_CLASS && request->alignment <= blocks->granule)
+		order.query = query_plain(blocks, request);
+	else
+		error = query_make(blocks, request, &order.query);
 	if (error)
 		return error;
 	order.size = order.query.size;
@@ -282,7 +299,8 @@ record_info(const struct vas_blocks *blocks, const struct vas_block_record *reco
 }
 
 /* The slow way, which also tells what is wrong with the address. */
-static __attribute__((noinline)) int free_held(struct vas_blocks *blocks, uint64_t start, struct vas_block_info *info)
+static __attribute__((noinline)) int free_held(struct vas_blocks *blocks, uint64_t start,
+					       struct vas_block_info *info)
 {
 	struct vas_block_hold hold;
 	uint64_t word;
@@ -352,7 +370,8 @@ VAS_HOT int vas_blocks_at(struct vas_blocks *blocks, uint64_t address, struct va
 	return 0;
 }
 
-static __attribute__((noinline)) int mark_held(struct vas_blocks *blocks, uint64_t start, uint32_t *expected, uint32_t mark)
+static __attribute__((noinline)) int mark_held(struct vas_blocks *blocks, uint64_t start,
+					       uint32_t *expected, uint32_t mark)
 {
 	struct vas_block_hold hold;
 	int error = vas_blocks_hold_start(blocks, start, &hold);

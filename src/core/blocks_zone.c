@@ -56,11 +56,14 @@ static void hint_tell(struct vas_blocks *blocks, struct vas_block_zone *zone)
 
 	__atomic_store_n(&zone->used, zone->tree.used, __ATOMIC_RELAXED);
 	for (uint32_t key = 0; key < VAS_BLOCK_ROOMS; key++) {
-		uint8_t *hint = &zones->hint[key][zone->number];
-		uint32_t code = VAS_BLOCKS_HINT_MOST - room_code(zone->tree.room[key]);
+		uint32_t room = zone->tree.room[key];
 
-		if (*hint != code)
-			__atomic_store_n(hint, (uint8_t)code, __ATOMIC_RELAXED);
+		if (zone->told[key] == room)
+			continue;
+		zone->told[key] = room;
+		__atomic_store_n(&zones->hint[key][zone->number],
+				 (uint8_t)(VAS_BLOCKS_HINT_MOST - room_code(room)),
+				 __ATOMIC_RELAXED);
 	}
 }
 
@@ -146,7 +149,7 @@ static struct vas_block_run zone_range(const struct vas_blocks *blocks, uint32_t
 
 /*
  * Arrays that have a place for a zone. The making lock held. A hint that another thread stores meanwhile in the
- * old ones may be lost: it is right again after the zone's next change.
+ * old ones may be lost: it is right again when that zone's largest gap changes.
  */
 static struct vas_block_zones *zones_for(struct vas_blocks *blocks, uint32_t number)
 {
@@ -185,6 +188,7 @@ static struct vas_block_zone *zone_make(struct vas_blocks *blocks, uint32_t numb
 	zone = vas_block_spares_take(&spares);
 	memset(zone, 0, sizeof(*zone));
 	zone->number = number;
+	memset(zone->told, 0xff, sizeof(zone->told)); /* no room is that */
 	zone->spares = spares;
 	vas_block_table_init(&zone->table);
 	vas_block_tree_init(&zone->tree, &zone->spares, zone_base(blocks, number),

@@ -32,6 +32,7 @@ struct vas_block_zone {
 	uint32_t lock;
 	uint32_t number;
 	uint32_t used; /* granules, as of the last change (atomic): for looks without the lock */
+	uint32_t told[VAS_BLOCK_ROOMS]; /* the rooms that its hints are of */
 	uint64_t live; /* blocks that start here, those in magazines too */
 	struct vas_block_spares spares;
 	struct vas_block_record_list stock; /* records that are not in use */
