@@ -67,10 +67,16 @@ static void hint_tell(struct vas_blocks *blocks, struct vas_block_zone *zone)
 	}
 }
 
+/* Eight hints, read at once. */
+struct eight_hints {
+	uint64_t bytes;
+} __attribute__((may_alias));
+
 /* The bytes of eight hints that are at most limit: their high bits. */
 static uint64_t hints_below(const uint8_t *hints, uint32_t limit)
 {
-	uint64_t eight = __atomic_load_n((const uint64_t *)(const void *)hints, __ATOMIC_RELAXED);
+	const struct eight_hints *at = (const void *)hints;
+	uint64_t eight = __atomic_load_n(&at->bytes, __ATOMIC_RELAXED);
 
 	/* I: no byte has its high bit set, so none borrows from the next. */
 	return ((limit * ONES | HIGHS) - eight) & HIGHS;

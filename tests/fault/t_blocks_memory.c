@@ -19,7 +19,7 @@
 #define START (UINT64_C(1) << 40)
 #define SIZE  (UINT64_C(1) << 33)
 
-enum { LIVE_MOST = 2000, SCRIPT = 3000, POINTS_MOST = 400 };
+enum { LIVE_MOST = 2000, SCRIPT = 1800, POINTS_MOST = 400 };
 
 struct source {
 	int64_t left; /* calls until one is refused; < 0: none is */

@@ -206,6 +206,18 @@ static void blocks_unlock(void *context, uint32_t *word)
 	vas_lock_drop((struct vas_lock *)word);
 }
 
+static uint32_t blocks_slots; /* atomic: threads that have a number */
+static __thread uint32_t blocks_slot_own; /* 0 = none yet */
+
+/* A number for each thread, so that each has a magazine of its own. */
+static uint32_t blocks_slot(void *context)
+{
+	(void)context;
+	if (!blocks_slot_own)
+		blocks_slot_own = __atomic_add_fetch(&blocks_slots, 1, __ATOMIC_RELAXED);
+	return blocks_slot_own;
+}
+
 static int blocks_open(struct alloc_space *space)
 {
 	const struct vas_blocks_support support = {
@@ -213,6 +225,7 @@ static int blocks_open(struct alloc_space *space)
 		.give = blocks_memory_end,
 		.lock = blocks_lock,
 		.unlock = blocks_unlock,
+		.slot = blocks_slot,
 	};
 	struct vas_blocks *blocks = NULL;
 	int err = vas_blocks_create((struct vas_span){ BASE, space->size }, ALLOC_GRANULE, 1,
