@@ -360,7 +360,9 @@ VAS_HOT int vas_blocks_at(struct vas_blocks *blocks, uint64_t address, struct va
 	record = record_find(blocks, address, &number, &word);
 	if (record) {
 		*info = record_info(blocks, record, word);
-		return 0;
+		/* Freed meanwhile, the record's size would be a link. */
+		if (vas_block_load(&record->word) == word)
+			return 0;
 	}
 	error = vas_blocks_hold_at(blocks, address, &hold);
 	if (error)

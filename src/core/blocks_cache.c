@@ -28,14 +28,15 @@
 
 void vas_blocks_cache_init(struct vas_blocks *blocks)
 {
-	uint64_t bytes, most;
+	uint64_t size = blocks->span.size, bytes, most;
 
-	if (blocks->span.size < VAS_BLOCKS_CACHE_LEAST)
-		return;
-	for (uint32_t class = 0; class < VAS_BLOCK_CLASSES; class ++) {
-		bytes = (uint64_t)vas_block_class_size(class) << blocks->granule_shift;
-		most = blocks->span.size / PART / bytes;
-		blocks->most[class] = (uint8_t)(most < VAS_BLOCK_STOCK ? most : VAS_BLOCK_STOCK);
+	/* After a cut, it may have become too small for them. */
+	if (size < VAS_BLOCKS_CACHE_LEAST)
+		size = 0;
+	for (uint32_t i = 0; i < VAS_BLOCK_CLASSES; i++) {
+		bytes = (uint64_t)vas_block_class_size(i) << blocks->granule_shift;
+		most = size / PART / bytes;
+		blocks->most[i] = (uint8_t)(most < VAS_BLOCK_STOCK ? most : VAS_BLOCK_STOCK);
 	}
 }
 
@@ -83,8 +84,8 @@ bool vas_blocks_drain(struct vas_blocks *blocks)
 
 	for (uint32_t slot = 0; slot < VAS_BLOCK_SLOTS; slot++) {
 		magazine = __atomic_load_n(&blocks->slot[slot], __ATOMIC_ACQUIRE);
-		for (uint32_t class = 0; magazine && class < VAS_BLOCK_CLASSES; class ++) {
-			number = vas_block_magazine_empty(magazine, class, blocks->alone);
+		for (uint32_t i = 0; magazine && i < VAS_BLOCK_CLASSES; i++) {
+			number = vas_block_magazine_empty(magazine, i, blocks->alone);
 			any |= number != 0;
 			list_drain(blocks, number);
 		}
@@ -99,10 +100,10 @@ uint64_t vas_blocks_cached(const struct vas_blocks *blocks, uint64_t *bytes)
 
 	for (uint32_t slot = 0; slot < VAS_BLOCK_SLOTS; slot++) {
 		magazine = __atomic_load_n(&blocks->slot[slot], __ATOMIC_ACQUIRE);
-		for (uint32_t class = 0; magazine && class < VAS_BLOCK_CLASSES; class ++) {
-			length = vas_block_list_length(vas_block_load(&magazine->list[class]));
+		for (uint32_t i = 0; magazine && i < VAS_BLOCK_CLASSES; i++) {
+			length = vas_block_list_length(vas_block_load(&magazine->list[i]));
 			count += length;
-			granules += length * vas_block_class_size(class);
+			granules += length * vas_block_class_size(i);
 		}
 	}
 	*bytes = granules << blocks->granule_shift;

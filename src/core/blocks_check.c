@@ -95,8 +95,8 @@ static bool lists_check(const struct vas_blocks *blocks)
 
 	for (uint32_t slot = 0; slot < VAS_BLOCK_SLOTS; slot++) {
 		magazine = blocks->slot[slot];
-		for (uint32_t class = 0; magazine && class < VAS_BLOCK_CLASSES; class ++)
-			if (!list_check(blocks, magazine->list[class], class))
+		for (uint32_t i = 0; magazine && i < VAS_BLOCK_CLASSES; i++)
+			if (!list_check(blocks, magazine->list[i], i))
 				return false;
 	}
 	return true;

@@ -225,6 +225,7 @@ int vas_blocks_cut(struct vas_blocks *blocks, uint64_t at, struct vas_blocks **u
 	slack_drop(blocks, at);
 	blocks_drop(blocks, at);
 	span_set(blocks, at - blocks->span.start);
+	vas_blocks_cache_init(blocks);
 	*upper = made;
 	return 0;
 }

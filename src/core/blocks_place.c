@@ -12,7 +12,7 @@
  * addresses: a place inside the last gap's part of the zone lies below those that cross its edge.
  * Downwards it is the other way round.
  *
- * A zone whose room is too small for the request is passed over by its hint, as the inside goes; the gap at
+ * A zone whose largest gap is too small for the request is passed over, as the inside goes; the gap at
  * its end is looked at all the same.
  *
  * CONCURRENCY. One zone is locked at a time, and those above it while a range that crosses is
@@ -79,11 +79,11 @@ static uint64_t order_start(const struct vas_blocks *blocks, const struct vas_bl
 		       : start;
 }
 
+/* A free range that begins in the first and ends in, or at the end of, the last of some zones. */
 struct crossing {
 	uint32_t first; /* zones that are locked */
 	uint32_t last;
-	uint64_t
-		start; /* a free range that begins in the first and ends in or at the end of the last */
+	uint64_t start;
 	uint64_t end;
 };
 
@@ -175,7 +175,7 @@ static int crossing_place(struct vas_blocks *blocks, struct vas_block_zone *zone
 
 /* --- all zones --- */
 
-/* The zone's inside, unless its hint says no. */
+/* The zone's inside, unless its largest gap is too small. */
 static int inside_place(struct vas_blocks *blocks, struct vas_block_zone *zone,
 			const struct vas_block_order *order, uint64_t *start)
 {
