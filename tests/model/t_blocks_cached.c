@@ -191,9 +191,34 @@ static void run_sizes(const char *name, uint32_t size_most, uint64_t steps)
 	vas_blocks_destroy(run.blocks);
 }
 
+/* A full span: what two freed neighbours leave in a magazine is had by a block of both. */
+static void test_drained(void)
+{
+	struct vas_block_request request = { .size = 8 * GRANULE };
+	static uint64_t starts[CELLS / 8];
+	struct vas_block_info info;
+	uint64_t start = 0, bytes;
+
+	if (vas_blocks_create((struct vas_span){ START, CELLS * GRANULE }, GRANULE, 1,
+			      &blocks_map_support, &run.blocks))
+		tap_bail("no allocator");
+	for (uint32_t i = 0; i < CELLS / 8; i++)
+		if (vas_blocks_alloc(run.blocks, &request, &starts[i]))
+			tap_bail("no block");
+	is_u64(starts[101], starts[100] + request.size, "two blocks side by side");
+	is_err(vas_blocks_free(run.blocks, starts[100], &info), 0, "one is freed");
+	is_err(vas_blocks_free(run.blocks, starts[101], &info), 0, "and the other");
+	is_u64(vas_blocks_cached(run.blocks, &bytes), 2, "both wait in a magazine");
+	request.size *= 2;
+	is_err(vas_blocks_alloc(run.blocks, &request, &start), 0, "no request is refused for that");
+	is_u64(start, starts[100], "it has the place of both");
+	vas_blocks_destroy(run.blocks);
+}
+
 int main(void)
 {
 	tap_plan(0);
+	test_drained();
 	run_sizes("small blocks", 8, tap_scaled(300000));
 	run_sizes("blocks of all sizes", 90, tap_scaled(150000));
 	return tap_done();

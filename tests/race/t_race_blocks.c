@@ -15,6 +15,7 @@
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include "base/random.h"
@@ -24,7 +25,7 @@
 #define GRANULE UINT64_C(4096)
 #define START	(UINT64_C(5) << 40)
 
-enum { THREADS = 4, CELLS = 16384, HELD = 64, SHARED = 256 };
+enum { THREADS = 4, CELLS = 16384, HELD = 64, SHARED = 256, ROUNDS = 200 };
 
 static struct {
 	struct vas_blocks *blocks;
@@ -37,6 +38,7 @@ static struct {
 	uint64_t allocs;
 	uint64_t refused;
 	uint64_t won;
+	uint64_t met;
 } shared;
 
 static int take(void *context, size_t size, void **memory)
@@ -96,7 +98,7 @@ static void stamp(struct vas_span span, uint32_t from, uint32_t to)
 
 static uint64_t take_block(uint64_t *random, uint32_t self)
 {
-	struct vas_block_request request = { .size = GRANULE << vas_random_below(random, 8) };
+	struct vas_block_request request = { .size = GRANULE << vas_random_below(random, 6) };
 	uint64_t start;
 	int error;
 
@@ -150,22 +152,24 @@ static void step(uint64_t *random, uint64_t *held, uint32_t self)
 		(void)vas_blocks_next(shared.blocks, START, &info);
 }
 
-static void *worker(void *arg)
+/* All go on at the same moment, nearer than a barrier can wake them. */
+static void meet(void)
 {
-	uint32_t self = (uint32_t)(uintptr_t)arg;
-	uint64_t random = vas_mix64(self), held[HELD] = { 0 };
+	uint64_t met = __atomic_add_fetch(&shared.met, 1, __ATOMIC_RELAXED);
+	uint64_t all = (met + THREADS - 1) / THREADS * THREADS;
+
+	for (unsigned spins = 0; __atomic_load_n(&shared.met, __ATOMIC_RELAXED) < all; spins++)
+		if (spins > 2000)
+			sched_yield();
+}
+
+/* Each block is freed by every thread. */
+static void free_all(void)
+{
 	struct vas_block_info info;
 
-	own_slot = self;
-	pthread_barrier_wait(&shared.barrier);
-	for (uint64_t i = 0; i < shared.steps; i++)
-		step(&random, held, self);
-	for (unsigned i = 0; i < HELD; i++)
-		if (held[i])
-			free_block(held[i]);
-	pthread_barrier_wait(&shared.barrier);
-	/* The main thread makes the blocks that all of us free. */
-	pthread_barrier_wait(&shared.barrier);
+	meet();
+
 	for (unsigned i = 0; i < SHARED; i++)
 		switch (vas_blocks_free(shared.blocks, shared.twice[i], &info)) {
 		case 0:
@@ -176,6 +180,27 @@ static void *worker(void *arg)
 		default:
 			wrong();
 		}
+}
+
+static void *worker(void *arg)
+{
+	uint32_t self = (uint32_t)(uintptr_t)arg;
+	uint64_t random = vas_mix64(self), held[HELD] = { 0 };
+
+	own_slot = 0; /* all share a magazine */
+	pthread_barrier_wait(&shared.barrier);
+	for (uint64_t i = 0; i < shared.steps; i++)
+		step(&random, held, self);
+	for (unsigned i = 0; i < HELD; i++)
+		if (held[i])
+			free_block(held[i]);
+	pthread_barrier_wait(&shared.barrier);
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		/* The main thread makes the blocks that all of us free. */
+		pthread_barrier_wait(&shared.barrier);
+		free_all();
+		pthread_barrier_wait(&shared.barrier);
+	}
 	return NULL;
 }
 
@@ -212,14 +237,18 @@ int main(void)
 	   "%" PRIu64 " blocks, %" PRIu64 " refused, %" PRIu64 " wrong", shared.allocs,
 	   shared.refused, shared.wrong);
 	all_free("after the exchange");
-	for (unsigned i = 0; i < SHARED; i++)
-		if (vas_blocks_alloc(shared.blocks, &request, &shared.twice[i]))
-			tap_bail("no block");
-	pthread_barrier_wait(&shared.barrier);
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		for (unsigned i = 0; i < SHARED; i++)
+			if (vas_blocks_alloc(shared.blocks, &request, &shared.twice[i]))
+				tap_bail("no block");
+		pthread_barrier_wait(&shared.barrier);
+		pthread_barrier_wait(&shared.barrier);
+	}
 	for (unsigned i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
-	ok(!shared.wrong && shared.won == SHARED,
-	   "%d blocks, each freed by all threads: %" PRIu64 " frees worked", SHARED, shared.won);
+	ok(!shared.wrong && shared.won == SHARED * ROUNDS,
+	   "%d blocks, each freed by all threads: %" PRIu64 " frees worked", SHARED * ROUNDS,
+	   shared.won);
 	all_free("after frees by all");
 	vas_blocks_destroy(shared.blocks);
 	return tap_done();
