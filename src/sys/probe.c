@@ -35,6 +35,8 @@
 #define UNDECIDED 1
 /* How often a probe is repeated that another thread spoilt. */
 #define PROBE_TRIES 4
+/* No kernel knows it. */
+#define ADVICE_OF_NOBODY 0x76617370
 
 struct probe_entry {
 	const char *name;
@@ -189,7 +191,10 @@ static int probe_sync_holes(struct vas_sys *sys)
 	return -EOPNOTSUPP;
 }
 
-/* One page of memory without a file: MAP_PRIVATE or MAP_SHARED. */
+/*
+ * One page of memory without a file: MAP_PRIVATE or MAP_SHARED. Emulators (qemu-user) answer 0 to all that they do
+ * not know, and do nothing: then no advice counts.
+ */
 static int probe_advice(struct vas_sys *sys, int advice, int type)
 {
 	int64_t base = VAS_CALL(sys, map, 0, sys->page_size, PROT_READ | PROT_WRITE,
@@ -199,6 +204,8 @@ static int probe_advice(struct vas_sys *sys, int advice, int type)
 	if (base < 0)
 		return UNDECIDED;
 	got = VAS_CALL(sys, advise, (uint64_t)base, sys->page_size, advice);
+	if (got == 0 && VAS_CALL(sys, advise, (uint64_t)base, sys->page_size, ADVICE_OF_NOBODY) == 0)
+		got = -EOPNOTSUPP;
 	probe_drop(sys, (uint64_t)base, 1);
 	return (int)got;
 }

@@ -53,6 +53,7 @@ struct vas_sim_config {
 	bool no_query; /* PROCMAP_QUERY answers -ENOTTY */
 	bool no_guards; /* MADV_GUARD_INSTALL answers -EINVAL, as before 6.13 */
 	bool no_object_guards; /* the same for files and shared memory, as before 6.15 */
+	bool ignores_advice; /* madvise answers 0 to what it does not know, as emulators do, and it knows little */
 	bool no_policy; /* mbind answers -ENOSYS */
 	bool no_names; /* PR_SET_VMA answers -EINVAL */
 	bool no_huge; /* built without transparent huge pages: no alignment of whole huge sizes */

@@ -282,6 +282,8 @@ int64_t vas_sim_advise(struct vas_sys_sim *sim, uint64_t address, uint64_t size,
 	struct advice_walk walk = { .advice = advice, .name = NULL };
 	uint64_t whole = vas_sim_page_align(sim, size);
 
+	if (sim->config.ignores_advice && advice != MADV_DONTNEED)
+		return 0;
 	if (sim->config.no_guards && (advice == MADV_GUARD_INSTALL || advice == MADV_GUARD_REMOVE))
 		return -EINVAL;
 	if (!advice_known(advice) || !vas_sim_is_aligned(sim, address) || (size && !whole) ||

@@ -98,13 +98,14 @@ static bool deny_futex(void)
 }
 
 static int arrived;
+static bool refused; /* the kernel has no filters */
 
 static void *count_denied(void *arg)
 {
 	(void)arg;
 	/* Every thread has its own filter: pthread_join of the others must still work. */
 	if (!deny_futex())
-		__atomic_store_n(&arrived, -1000, __ATOMIC_RELAXED);
+		__atomic_store_n(&refused, true, __ATOMIC_RELAXED);
 	for (uint64_t i = 0; i < rounds; i++) {
 		vas_lock_take(&lock);
 		counter++;
@@ -122,6 +123,8 @@ static void denied_case(void *arg)
 	counter = 0;
 	arrived = 0;
 	run_threads(count_denied);
+	if (refused)
+		tap_skip_all("no-seccomp", "this kernel has no seccomp filters");
 	is_i64(arrived, THREADS, "all threads went without futex");
 	is_u64(counter, THREADS * rounds, "and lost no increment");
 }

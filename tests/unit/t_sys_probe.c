@@ -99,6 +99,12 @@ static void lacking(void)
 		{ VAS_PROBE_GUARD_OBJECT, { .no_guards = true }, EINVAL },
 		{ VAS_PROBE_GUARD_OBJECT, { .no_object_guards = true }, EINVAL },
 		{ VAS_PROBE_POLICY, { .no_policy = true }, ENOSYS },
+		{ VAS_PROBE_GUARD, { .ignores_advice = true }, EOPNOTSUPP },
+		{ VAS_PROBE_GUARD_OBJECT, { .ignores_advice = true }, EOPNOTSUPP },
+		{ VAS_PROBE_POPULATE_WRITE, { .ignores_advice = true }, EOPNOTSUPP },
+		{ VAS_PROBE_WIPE_ON_FORK, { .ignores_advice = true }, EOPNOTSUPP },
+		{ VAS_PROBE_DONTNEED_LOCKED, { .ignores_advice = true }, EOPNOTSUPP },
+		{ VAS_PROBE_REMOVE, { .ignores_advice = true }, EOPNOTSUPP },
 	};
 	static const enum vas_probe there[] = { VAS_PROBE_GUARD_OBJECT, VAS_PROBE_WIPE_ON_FORK,
 						VAS_PROBE_DONTNEED_LOCKED, VAS_PROBE_REMOVE,
@@ -145,7 +151,7 @@ static void faults(void)
 		vas_probe_has(&probes, &fault.sys, (enum vas_probe)probe);
 	}
 	vas_probe_forget(&probes);
-	for (uint64_t at = 1; at < 70; at++) {
+	for (uint64_t at = 1; at < 80; at++) {
 		vas_sys_fault_arm(&fault, at, false, ENOSYS);
 		for (int probe = 0; probe < VAS_PROBE_COUNT; probe++)
 			(void)vas_probe_has(&probes, &fault.sys, (enum vas_probe)probe);
