@@ -78,7 +78,7 @@ static int open_reader(struct vas_layout *layout, const struct vas_layout_opts *
 int vas_layout_make(struct vas_sys *sys, const struct vas_layout_opts *opts,
 		    struct vas_layout **layout, bool *books)
 {
-	struct vas_layout *made;
+	struct vas_layout *made = NULL;
 	int err;
 
 	err = map_layout(sys, opts->buffer_size ? opts->buffer_size : VAS_LAYOUT_BUFFER, &made);

@@ -208,8 +208,8 @@ static void test_promises(void *arg)
 {
 	const struct vas_extent committed = { .state = VAS_PART_COMMITTED, .prot = 3 };
 	const struct vas_extent emptied = { .state = VAS_PART_EMPTIED, .prot = 3 };
-	const struct vas_span span = { BASE, (4 * MANY + 1) * PAGE };
 	unsigned int wrong = 0, blocks = tap_scaled(MANY);
+	const struct vas_span span = { BASE, (4 * (uint64_t)blocks + 1) * PAGE };
 
 	(void)arg;
 	begin();
