@@ -73,7 +73,7 @@ static int call_enter(struct call *call, bool sound)
 
 	if (err)
 		return err;
-	err = vas_part_pin(call->space, call->range.start, call->range.size, NULL, &call->holding,
+	err = vas_part_pin(call->space, call->range.start, call->range.size, &call->holding,
 			   &call->failure);
 	return err ? call_fail(call, VAS_WHY_KERNEL, err) : 0;
 }

@@ -60,7 +60,7 @@ static int rest_stop(struct vas_region *region, struct vas_failure *failure)
 		return err;
 	region->state = VAS_REGION_PARKED;
 	region->moving = true;
-	while (region->unfinished || __atomic_load_n(&region->pins, __ATOMIC_ACQUIRE)) {
+	while (region->unfinished || !vas_user_is_quiet(&region->user)) {
 		vas_region_unlock(region);
 		vas_lock_pause();
 		vas_lock_take(&region->lock);

@@ -141,20 +141,13 @@ int vas_region_lock(struct vas_region *region, struct vas_failure *failure)
 
 int vas_region_pin(struct vas_region *region, struct vas_failure *failure)
 {
-	int err;
-
 	VAS_ASSERT_DEBUG(vas_lock_held(&region->lock));
-	err = vas_part_pin_used(region->space, region->user.holding, failure);
-	if (!err)
-		__atomic_fetch_add(&region->pins, 1, __ATOMIC_RELAXED);
-	return err;
+	return vas_part_pin_used(region->space, &region->user, failure);
 }
 
 void vas_region_unpin(struct vas_region *region)
 {
-	/* The holding stays the region's own until pins is counted down. */
-	vas_part_unpin(region->space, region->user.holding);
-	__atomic_fetch_sub(&region->pins, 1, __ATOMIC_RELEASE);
+	vas_part_unpin_used(region->space, &region->user);
 }
 
 int vas_region_promise(struct vas_region *region, struct vas_failure *failure)
@@ -267,7 +260,6 @@ static void user_fork_child(struct vas_holding_user *user, int state)
 	/* The thread that forks may itself be in the middle of a call: in a hook. */
 	if (region->state != VAS_REGION_ABSENT)
 		inside = vas_notice_inside(region->space, vas_owner_id(user->holding->entry));
-	region->pins = inside;
 	region->splitters = 0;
 	if (!inside && region->state == VAS_REGION_LIVE) {
 		region->pending = 0;

@@ -74,8 +74,7 @@ struct vas_region {
 	const uint32_t *alive; /* constant: the space's, NULL over simulated kernels */
 	uint32_t era; /* constant: of the space's books; others were given up */
 	struct vas_lock lock;
-	uint32_t pins; /* operations in the engine (atomic); only split and merge wait for them */
-	uint32_t splitters; /* threads that wait for them: others let them pass (atomic) */
+	uint32_t splitters; /* threads that wait for pins to be gone: others let them pass (atomic) */
 	/* Constant: */
 	uint64_t granule;
 	uint64_t seed;

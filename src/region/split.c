@@ -28,7 +28,7 @@
 static bool is_quiet(const struct vas_region *region)
 {
 	return region->unfinished == 0 && region->orphans == 0 && region->cache.count == 0 &&
-	       __atomic_load_n(&region->pins, __ATOMIC_ACQUIRE) == 0;
+	       vas_user_is_quiet(&region->user);
 }
 
 static int quiet_refusal(struct vas_region *region, struct vas_failure *failure)

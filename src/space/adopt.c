@@ -82,7 +82,7 @@ static int adopt_prepare(struct adopt *adopt)
 	vas_space_quiesce(space);
 	owned = adopt_owned(adopt);
 	if (owned != span_end(adopt->span)) {
-		vas_lock_drop(&space->lock);
+		vas_space_resume(space);
 		return adopt_refuse(adopt, owned, VAS_WHY_TAKEN, -EEXIST);
 	}
 	err = vas_space_prepare(space, adopt->opts->name, &adopt->holding);
@@ -98,7 +98,7 @@ static int adopt_prepare(struct adopt *adopt)
 	}
 	if (!err)
 		space->pins++;
-	vas_lock_drop(&space->lock);
+	vas_space_resume(space);
 	return err ? adopt_refuse(adopt, adopt->span.start, VAS_WHY_BOOKS, -ENOMEM) : 0;
 }
 

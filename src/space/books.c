@@ -27,17 +27,35 @@
 #include "space/park.h"
 #include "space/part_work.h"
 
+/* Pins, counted here or by users. Lock held. */
+static bool books_pinned(const struct vas_space *space)
+{
+	bool pinned = space->pins != 0;
+
+	for (const struct vas_holding_user *user = space->users; user && !pinned; user = user->next)
+		pinned = vas_user_is_pinned(user);
+	return pinned;
+}
+
 void vas_space_quiesce(struct vas_space *space)
 {
 	__atomic_fetch_add(&space->quiescers, 1, __ATOMIC_RELAXED);
+	/* Whoever pins without the lock sees the gate closed, or is seen below. */
+	__atomic_fetch_add(&space->gate, 1, __ATOMIC_SEQ_CST);
 	vas_lock_take(&space->lock);
 	/* Pins are waited for with the lock dropped, so that their holders can finish. */
-	while (space->pins) {
+	while (books_pinned(space)) {
 		vas_lock_drop(&space->lock);
 		vas_lock_pause();
 		vas_lock_take(&space->lock);
 	}
 	__atomic_fetch_sub(&space->quiescers, 1, __ATOMIC_RELAXED);
+}
+
+void vas_space_resume(struct vas_space *space)
+{
+	__atomic_fetch_sub(&space->gate, 1, __ATOMIC_RELEASE);
+	vas_lock_drop(&space->lock);
 }
 
 void vas_space_enter_slowly(struct vas_space *space)
@@ -198,12 +216,18 @@ VAS_HOT static void books_free(struct vas_space *space, struct vas_holding *hold
 	books_rest(space, holding);
 }
 
-VAS_HOT void vas_space_unpin(struct vas_space *space, struct vas_holding *holding)
+VAS_HOT void vas_space_let_go(struct vas_space *space, struct vas_holding *holding)
 {
-	VAS_ASSERT(holding->pins > 0 && space->pins > 0);
-	space->pins--;
+	VAS_ASSERT(holding->pins > 0);
 	if (--holding->pins == 0 && holding->state == VAS_HOLDING_GONE)
 		books_free(space, holding);
+}
+
+VAS_HOT void vas_space_unpin(struct vas_space *space, struct vas_holding *holding)
+{
+	VAS_ASSERT(space->pins > 0);
+	space->pins--;
+	vas_space_let_go(space, holding);
 }
 
 /* Takes the span out of the ledger and the sums. */

@@ -193,7 +193,7 @@ int vas_space_check(struct vas_space *space, uint64_t *where)
 	size = ((size_t)space->index.entry_next + 1) * sizeof(struct vas_holding *);
 	err = vas_pages_map(&space->pages, size, &memory);
 	if (err) {
-		vas_lock_drop(&space->lock);
+		vas_space_resume(space);
 		return err;
 	}
 	check.holdings = memory;
@@ -205,7 +205,7 @@ int vas_space_check(struct vas_space *space, uint64_t *where)
 		place = check.position;
 	}
 	vas_pages_unmap(&space->pages, memory, size);
-	vas_lock_drop(&space->lock);
+	vas_space_resume(space);
 	if (err == -EBADMSG && where)
 		*where = place;
 	return err;

@@ -386,7 +386,7 @@ int vas_space_commit(struct vas_space *space, uint64_t start, uint64_t size,
 	int err;
 
 	failure->address = start;
-	err = vas_part_pin(space, start, size, NULL, &holding, failure);
+	err = vas_part_pin(space, start, size, &holding, failure);
 	pinned = err == 0;
 	if (pinned)
 		err = vas_part_commit(space, holding, range, opts, NULL, failure);

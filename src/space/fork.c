@@ -80,7 +80,7 @@ static bool fork_is_quiet(struct vas_space *space)
 	if (space->pins)
 		return false;
 	for (struct vas_holding_user *user = space->users; user; user = user->next)
-		if (user->ops->fork_quiet && !user->ops->fork_quiet(user))
+		if (vas_user_is_pinned(user) || (user->ops->fork_quiet && !user->ops->fork_quiet(user)))
 			return false;
 	return true;
 }
@@ -95,6 +95,8 @@ static void fork_hold(struct vas_space *space)
 				user->ops->fork_prepare(user);
 		vas_space_quiesce(space);
 		vas_lock_fork_keep(&space->lock);
+		__atomic_fetch_or(&space->gate, VAS_GATE_FORK, __ATOMIC_SEQ_CST);
+		__atomic_fetch_sub(&space->gate, 1, __ATOMIC_SEQ_CST);
 		vas_lock_fork_hold(&space->notices.lock);
 		vas_lock_fork_hold(&space->watch.lock);
 	}
@@ -145,6 +147,8 @@ void vas_fork_end_parent(void)
 	if (!fork_is_mine() || --fork_work.depth > 0)
 		return;
 	fork_forget();
+	if (space)
+		__atomic_fetch_and(&space->gate, ~VAS_GATE_FORK, __ATOMIC_RELEASE);
 	count = fork_locks(space, locks);
 	while (count > 2)
 		vas_lock_fork_drop(locks[--count]);
@@ -168,6 +172,7 @@ static void fork_reset(struct vas_space *space)
 	/* Threads of the parent that wait are not here. */
 	if (space) {
 		__atomic_store_n(&space->quiescers, 0, __ATOMIC_RELAXED);
+		__atomic_store_n(&space->gate, 0, __ATOMIC_RELAXED);
 		__atomic_store_n(&space->retrying, false, __ATOMIC_RELAXED);
 		/* The parent takes what it has read as its own. */
 		__atomic_store_n(&space->group_credit, 0, __ATOMIC_RELAXED);

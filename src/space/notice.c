@@ -50,6 +50,7 @@ struct vas_subscription {
 struct notice_mark {
 	const struct vas_space *space;
 	uint64_t owner;
+	const struct vas_holding_user *user; /* of vas_notice_run */
 	struct vas_subscription *subscription;
 	struct notice_mark *outer;
 };
@@ -75,10 +76,10 @@ static bool spans_touch(struct vas_span a, struct vas_span b)
 }
 
 /* Calls one hook, without locks. */
-static int notice_call(const struct vas_space *space, struct vas_subscription *subscription,
-		       const struct vas_notice *notice)
+static int notice_call(const struct vas_space *space, const struct vas_notice_run *run,
+		       struct vas_subscription *subscription, const struct vas_notice *notice)
 {
-	struct notice_mark mark = { space, notice->owner, subscription, thread_mark };
+	struct notice_mark mark = { space, run->owner, run->user, subscription, thread_mark };
 	struct vas_notice copy = *notice; /* what a hook does to it is its own affair */
 	int answer;
 
@@ -90,10 +91,11 @@ static int notice_call(const struct vas_space *space, struct vas_subscription *s
 }
 
 /*
- * Tells all subscriptions numbered up to last. Returns the number of the one whose veto
+ * Tells all subscriptions numbered up to the run's last. Returns the number of the one whose veto
  * ended it, else 0.
  */
-static uint64_t notice_walk(struct vas_space *space, const struct vas_notice *notice, uint64_t last)
+static uint64_t notice_walk(struct vas_space *space, const struct vas_notice_run *run,
+			    const struct vas_notice *notice)
 {
 	bool may_veto = notice->phase == VAS_NOTICE_BEFORE && !notice->final;
 	struct vas_notices *notices = &space->notices;
@@ -101,14 +103,14 @@ static uint64_t notice_walk(struct vas_space *space, const struct vas_notice *no
 
 	vas_lock_take(&notices->lock);
 	for (struct vas_subscription *item = notices->first;
-	     item && item->id <= last && !vetoed; item = item->next) {
+	     item && item->id <= run->last && !vetoed; item = item->next) {
 		int answer;
 
 		if (item->cancelled || (item->span.size && !spans_touch(item->span, notice->span)))
 			continue;
 		item->running++;
 		vas_lock_drop(&notices->lock);
-		answer = notice_call(space, item, notice);
+		answer = notice_call(space, run, item, notice);
 		vas_lock_take(&notices->lock);
 		item->running--;
 		if (may_veto && answer < 0)
@@ -134,14 +136,33 @@ static uint64_t notice_tell(struct vas_space *space, const struct vas_notice_run
 	uint64_t vetoed;
 
 	vas_lock_take(&space->lock);
-	VAS_ASSERT(space->pins > 0);
-	space->pins--;
+	if (run->user) {
+		__atomic_fetch_add(&run->user->pins, VAS_USER_HOOK - 1, __ATOMIC_RELEASE);
+	} else {
+		VAS_ASSERT(space->pins > 0);
+		space->pins--;
+	}
 	vas_lock_drop(&space->lock);
-	vetoed = notice_walk(space, &notice, run->last);
+	vetoed = notice_walk(space, run, &notice);
 	vas_space_enter(space);
-	space->pins++;
+	if (run->user)
+		__atomic_fetch_sub(&run->user->pins, VAS_USER_HOOK - 1, __ATOMIC_SEQ_CST);
+	else
+		space->pins++;
 	vas_lock_drop(&space->lock);
 	return vetoed;
+}
+
+
+/* The holding need not stay for a user's change any more. */
+static void notice_let_go(struct vas_space *space, struct vas_holding *holding,
+			  const struct vas_notice_run *run)
+{
+	if (!run->user)
+		return;
+	vas_lock_take(&space->lock);
+	vas_space_let_go(space, holding);
+	vas_lock_drop(&space->lock);
 }
 
 static uint64_t notice_last_id(struct vas_notices *notices)
@@ -154,12 +175,19 @@ static uint64_t notice_last_id(struct vas_notices *notices)
 	return last;
 }
 
+/* Whether the holding's user makes such a change, if there is one; else the space makes it. */
+static bool is_users(enum vas_change change)
+{
+	return change != VAS_CHANGE_RELEASE && change != VAS_CHANGE_PARK &&
+	       change != VAS_CHANGE_UNPARK;
+}
+
 VAS_HOT int vas_notice_before(struct vas_space *space, struct vas_holding *holding,
 			      struct vas_span span,
 		      enum vas_change change, bool final, struct vas_notice_run *run)
 {
 	uint64_t generation, vetoed;
-	bool live;
+	bool live, inside;
 
 	run->last = 0;
 	if (__builtin_expect(!vas_space_is_watched(space), 1))
@@ -168,12 +196,17 @@ VAS_HOT int vas_notice_before(struct vas_space *space, struct vas_holding *holdi
 	live = holding->state == VAS_HOLDING_LIVE;
 	*run = (struct vas_notice_run){ .span = span,
 					.owner = vas_owner_id(holding->entry),
+					.user = is_users(change) ? holding->user : NULL,
 					.change = change,
 					.final = final };
+	inside = vas_notice_inside(space, run->owner);
+	/* In a child that is forked in a hook the span may be gone, and the user, too. */
+	if (live && !inside && run->user)
+		holding->pins++;
 	vas_lock_drop(&space->lock);
 	if (!live)
 		return 0; /* the caller's next look at the state ends it */
-	if (vas_notice_inside(space, run->owner))
+	if (inside)
 		return -EDEADLK;
 	run->last = notice_last_id(&space->notices);
 	generation = __atomic_load_n(&holding->generation, __ATOMIC_RELAXED);
@@ -181,7 +214,10 @@ VAS_HOT int vas_notice_before(struct vas_space *space, struct vas_holding *holdi
 	if (!vetoed)
 		return 0;
 	run->last = vetoed - 1;
-	vas_notice_after(space, holding, run, false);
+	if (run->last)
+		notice_tell(space, run, VAS_NOTICE_CANCELLED, generation);
+	notice_let_go(space, holding, run);
+	run->last = 0;
 	return -EBUSY;
 }
 
@@ -194,8 +230,10 @@ VAS_HOT void vas_notice_after(struct vas_space *space, struct vas_holding *holdi
 		generation = __atomic_add_fetch(&holding->generation, 1, __ATOMIC_RELEASE);
 	else
 		generation = __atomic_load_n(&holding->generation, __ATOMIC_RELAXED);
-	if (__builtin_expect(run->last != 0, 0))
-		notice_tell(space, run, done ? VAS_NOTICE_AFTER : VAS_NOTICE_CANCELLED, generation);
+	if (__builtin_expect(run->last == 0, 1))
+		return;
+	notice_tell(space, run, done ? VAS_NOTICE_AFTER : VAS_NOTICE_CANCELLED, generation);
+	notice_let_go(space, holding, run);
 }
 
 /* Room for a subscription, from the books' memory. */
@@ -321,6 +359,13 @@ int vas_space_generation(const struct vas_space *space, uint64_t address, uint64
 /* Holdings that other threads of the parent kept for their hooks go back with their owner's release. */
 static void notice_unpin_lost(struct vas_space *space)
 {
+	for (struct vas_holding_user *user = space->users; user; user = user->next) {
+		uint64_t pins = 0;
+
+		for (const struct notice_mark *mark = thread_mark; mark; mark = mark->outer)
+			pins += mark->user == user ? VAS_USER_HOOK : 0;
+		__atomic_store_n(&user->pins, pins, __ATOMIC_RELAXED);
+	}
 	for (uint32_t id = 0; id < space->index.entry_next; id++) {
 		struct vas_owner_entry *entry = vas_owner_index_number(&space->index, id);
 		struct vas_holding *holding = entry->record;

@@ -40,6 +40,7 @@ struct vas_notices {
 struct vas_notice_run {
 	struct vas_span span;
 	uint64_t owner;
+	struct vas_holding_user *user; /* whose pin the caller has; NULL = the space's. Then the holding is pinned, too */
 	uint64_t last; /* id of the last subscription that was told; 0 = nobody was */
 	enum vas_change change;
 	bool final;

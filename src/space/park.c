@@ -404,7 +404,7 @@ static void set_parked(struct vas_park_work *work, bool parked)
 	struct vas_space *space = work->part.space;
 
 	vas_lock_take(&space->lock);
-	holding->parked = parked;
+	__atomic_store_n(&holding->parked, parked, __ATOMIC_RELAXED);
 	holding->park = parked ? work->parked : NULL;
 	if (!parked)
 		vas_parked_free(space, work->parked);
@@ -684,7 +684,7 @@ int vas_parked_begin(struct vas_space *space, struct vas_holding *holding, uint6
 	vas_lock_take(&holding->lock);
 	vas_lock_take(&space->lock);
 	VAS_ASSERT(holding->extents.count == 0 && !holding->parked);
-	holding->parked = true;
+	__atomic_store_n(&holding->parked, true, __ATOMIC_RELAXED);
 	holding->park = parked;
 	vas_lock_drop(&space->lock);
 	vas_lock_drop(&holding->lock);

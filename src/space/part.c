@@ -26,14 +26,14 @@
 #include "base/assert.h"
 #include "base/hot.h"
 
-/* Lock of the space held. */
+/* The space's lock held, or by the holding's user. */
 static int part_refusal(const struct vas_holding *holding, struct vas_failure *failure)
 {
-	if (holding->state != VAS_HOLDING_LIVE) {
+	if (__atomic_load_n(&holding->state, __ATOMIC_RELAXED) != VAS_HOLDING_LIVE) {
 		failure->why = VAS_WHY_HELD;
 		return -EBUSY;
 	}
-	if (holding->parked) {
+	if (__atomic_load_n(&holding->parked, __ATOMIC_RELAXED)) {
 		failure->why = VAS_WHY_PARKED;
 		return -EBUSY;
 	}
@@ -46,8 +46,7 @@ static int part_refusal(const struct vas_holding *holding, struct vas_failure *f
 }
 
 VAS_HOT int vas_part_pin(struct vas_space *space, uint64_t start, uint64_t size,
-			 const struct vas_holding_user *user, struct vas_holding **found,
-			 struct vas_failure *failure)
+			 struct vas_holding **found, struct vas_failure *failure)
 {
 	struct vas_holding *holding;
 	int err;
@@ -59,7 +58,7 @@ VAS_HOT int vas_part_pin(struct vas_space *space, uint64_t start, uint64_t size,
 		err = -ENOENT;
 	} else {
 		err = part_refusal(holding, failure);
-		if (!err && holding->user != user) {
+		if (!err && holding->user) {
 			failure->why = VAS_WHY_USED;
 			err = -EBUSY;
 		}
@@ -73,19 +72,34 @@ VAS_HOT int vas_part_pin(struct vas_space *space, uint64_t start, uint64_t size,
 	return err;
 }
 
-VAS_HOT int vas_part_pin_used(struct vas_space *space, struct vas_holding *holding,
+/* Some thread needs a moment without pins, or has it: it holds the lock. */
+static __attribute__((noinline)) void part_pin_slowly(struct vas_space *space,
+						      struct vas_holding_user *user)
+{
+	__atomic_fetch_sub(&user->pins, 1, __ATOMIC_RELEASE);
+	vas_space_enter(space);
+	__atomic_fetch_add(&user->pins, 1, __ATOMIC_SEQ_CST);
+	vas_lock_drop(&space->lock);
+}
+
+VAS_HOT int vas_part_pin_used(struct vas_space *space, struct vas_holding_user *user,
 			      struct vas_failure *failure)
 {
 	int err;
 
-	vas_space_enter(space);
-	err = part_refusal(holding, failure);
-	if (!err) {
-		holding->pins++;
-		space->pins++;
-	}
-	vas_lock_drop(&space->lock);
+	__atomic_fetch_add(&user->pins, 1, __ATOMIC_SEQ_CST);
+	if (__builtin_expect(__atomic_load_n(&space->gate, __ATOMIC_SEQ_CST) != 0, 0))
+		part_pin_slowly(space, user);
+	err = part_refusal(user->holding, failure);
+	if (__builtin_expect(err, 0))
+		__atomic_fetch_sub(&user->pins, 1, __ATOMIC_RELEASE);
 	return err;
+}
+
+VAS_HOT void vas_part_unpin_used(struct vas_space *space, struct vas_holding_user *user)
+{
+	__atomic_fetch_sub(&user->pins, 1, __ATOMIC_RELEASE);
+	vas_space_retry(space);
 }
 
 VAS_HOT void vas_part_unpin(struct vas_space *space, struct vas_holding *holding)

@@ -19,17 +19,20 @@
 #include "space/space.h"
 
 /*
- * The holding with all of the range, pinned: live, not parked, and used by exactly user (NULL = nobody).
- * -ENOENT; -EBUSY: being released or held, parked, or another uses it. Several changes may be made under one
- * pin; fork waits for pins, so they are short.
+ * The holding with all of the range, pinned: live, not parked, and used by nobody. -ENOENT; -EBUSY: being
+ * released or held, parked, or somebody uses it. Several changes may be made under one pin; fork waits for
+ * pins, so they are short.
  */
 int vas_part_pin(struct vas_space *space, uint64_t start, uint64_t size,
-		 const struct vas_holding_user *user, struct vas_holding **holding,
-		 struct vas_failure *failure);
-/* The same for a holding that is known to exist because the caller is its user. -EBUSY. */
-int vas_part_pin_used(struct vas_space *space, struct vas_holding *holding,
-		      struct vas_failure *failure);
+		 struct vas_holding **holding, struct vas_failure *failure);
 void vas_part_unpin(struct vas_space *space, struct vas_holding *holding);
+/*
+ * The same for a holding that is known to exist because the caller is its user. -EBUSY. Without the space's lock,
+ * as a rule, so a lock of the user's own is held that its fork_prepare takes: no pin begins during a fork.
+ */
+int vas_part_pin_used(struct vas_space *space, struct vas_holding_user *user,
+		      struct vas_failure *failure);
+void vas_part_unpin_used(struct vas_space *space, struct vas_holding_user *user);
 
 /* A change at address comes soon: see extents.h. Pinned, or by the holding's user, no lock needed. */
 static inline void vas_part_foresee(const struct vas_holding *holding, uint64_t address)

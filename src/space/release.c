@@ -49,7 +49,7 @@ VAS_HOT static int release_find(struct vas_space *space, uint64_t start,
  */
 VAS_HOT static bool release_mark(struct vas_space *space, struct vas_holding *holding)
 {
-	bool hidden = holding->pins == 1;
+	bool hidden = holding->pins == 1 && (!holding->user || vas_user_is_quiet(holding->user));
 
 	if (hidden)
 		vas_owner_index_hide(&space->index, holding->entry);

@@ -35,7 +35,7 @@ int vas_space_idle(struct vas_space *space)
 	vas_space_quiesce(space);
 	if (shutdown_is_idle(space))
 		return 0;
-	vas_lock_drop(&space->lock);
+	vas_space_resume(space);
 	return -EBUSY;
 }
 
@@ -51,7 +51,7 @@ void vas_space_unmake(struct vas_space *space, struct vas_legacy *legacy)
 	if (vas_strays_any(space->sys))
 		vas_strays_retry(space->sys);
 	__atomic_store_n(&space->watch.hook, NULL, __ATOMIC_RELAXED);
-	vas_lock_drop(&space->lock);
+	vas_space_resume(space);
 }
 
 void vas_space_inherit(struct vas_space *space, const struct vas_legacy *legacy)

@@ -69,7 +69,8 @@ struct vas_holding {
 	enum vas_holding_state state; /* (atomic, for a look under lock alone) */
 	/*
 	 * Callers that use this struct without space->lock. Counted in space->pins too, but for those
-	 * that are in a hook, for which fork does not wait.
+	 * that are in a hook, for which fork does not wait. The user's own are in user->pins instead, but for
+	 * those in a change that somebody is told of, which are in both.
 	 */
 	uint32_t pins;
 	struct vas_owner_entry *entry; /* I: entry->record == this while published */
@@ -84,7 +85,7 @@ struct vas_holding {
 	struct vas_policy *policy; /* of memory in it, in the books' memory; NULL = the thread's own */
 	/* Changed under space->lock: */
 	struct vas_holding_user *user; /* the region that uses the span; NULL = none */
-	bool parked; /* nothing of what the extents say is mapped, and nobody but unpark may change it */
+	bool parked; /* nothing of what the extents say is mapped, and nobody but unpark may change it (atomic) */
 	struct vas_parked *park; /* I: there exactly when parked: space/park.h */
 	uint64_t generation; /* how often what is mapped in it has changed (atomic) */
 	uint64_t retry_round; /* of space->retry_rounds: when its parts were tried last */
@@ -148,6 +149,7 @@ struct vas_space {
 	bool retrying; /* some call is at the list of unretired parts (atomic) */
 	uint64_t retry_rounds; /* changed by that call only */
 	uint32_t quiescers; /* threads that wait for pins to be gone (atomic) */
+	uint32_t gate; /* 0: users pin without the lock. Else who wants none to: see vas_space_quiesce (atomic) */
 	uint32_t subscribers; /* I: how many notices.first lists (atomic, for a first look) */
 	struct vas_ledger ledger;
 	struct vas_stats stats; /* I: spans, reserved, committed, held match the holdings */
@@ -287,9 +289,13 @@ int vas_space_check(struct vas_space *space, uint64_t *where);
 
 /*
  * Takes the space's lock at a moment when nobody is between a kernel call and
- * its record. The caller drops the lock. I: the caller has no pin.
+ * its record, and closes the gate: until resume, which opens it and drops the lock, all pins need
+ * the lock. I: the caller has no pin.
  */
 void vas_space_quiesce(struct vas_space *space);
+void vas_space_resume(struct vas_space *space);
+/* The same for the thread that forks, which keeps the lock apart. */
+#define VAS_GATE_FORK 0x80000000u
 /*
  * Takes the space's lock to add a pin: waits while others wait for pins to be
  * gone, or they could wait for ever. I: the caller has no pin yet.
@@ -340,6 +346,8 @@ void vas_space_hold(struct vas_space *space, struct vas_holding *holding);
 void vas_space_set_part(struct vas_space *space, struct vas_holding *holding,
 			struct vas_span range, const struct vas_extent *what);
 void vas_space_unpin(struct vas_space *space, struct vas_holding *holding);
+/* The same for a pin that is the holding's only. */
+void vas_space_let_go(struct vas_space *space, struct vas_holding *holding);
 
 /* Remembered requests, lock held. */
 struct vas_remembered *vas_remembered_find(struct vas_space *space, uint64_t size,

@@ -43,7 +43,26 @@ struct vas_holding_user {
 	struct vas_holding_user *next;
 	struct vas_holding_user **link;
 	uint32_t busy; /* calls of ops without locks; its use does not end meanwhile. Guarded by space->lock */
+	/*
+	 * The user's own calls in the engine: those that fork waits for, and VAS_USER_HOOK for each that
+	 * is in a hook (atomic). 0: none is in the engine for this span.
+	 */
+	uint64_t pins;
 };
+
+#define VAS_USER_HOOK (UINT64_C(1) << 32)
+
+/* Calls that fork waits for. */
+static inline bool vas_user_is_pinned(const struct vas_holding_user *user)
+{
+	return (uint32_t)__atomic_load_n(&user->pins, __ATOMIC_SEQ_CST) != 0;
+}
+
+/* Nobody is in the engine for this user. */
+static inline bool vas_user_is_quiet(const struct vas_holding_user *user)
+{
+	return __atomic_load_n(&user->pins, __ATOMIC_ACQUIRE) == 0;
+}
 
 /*
  * Around a call of ops without locks: found and held under the space's lock, so that the user stays

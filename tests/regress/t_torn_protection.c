@@ -110,7 +110,7 @@ static struct vas_holding *pin(void)
 	struct vas_holding *holding;
 	struct vas_failure failure = { 0 };
 
-	if (vas_part_pin(&space, span.start, span.size, space.users, &holding, &failure))
+	if (vas_part_pin(&space, span.start, span.size, &holding, &failure))
 		tap_bail("not pinned");
 	return holding;
 }

@@ -71,12 +71,17 @@ static enum vas_retired decommit(uint64_t first, uint64_t count)
 	const struct vas_span range = { span.start + first * PAGE, count * PAGE };
 	enum vas_retired state = VAS_RETIRED_WAITING;
 	struct vas_failure failure = { 0 };
-	struct vas_holding *holding;
+	struct vas_holding_user *user = space.users;
+	struct vas_holding *holding = user ? user->holding : NULL;
 
-	if (vas_part_pin(&space, range.start, range.size, space.users, &holding, &failure))
+	if (user ? vas_part_pin_used(&space, user, &failure) :
+		   vas_part_pin(&space, range.start, range.size, &holding, &failure))
 		tap_bail("not pinned");
 	is_i64(vas_part_decommit(&space, holding, range, true, &state, &failure), 0, "decommit");
-	vas_part_unpin(&space, holding);
+	if (user)
+		vas_part_unpin_used(&space, user);
+	else
+		vas_part_unpin(&space, holding);
 	return state;
 }
 
@@ -183,10 +188,11 @@ static void test_told(void *arg)
 	begin();
 	space.ballast.wanted = space.ballast.pairs = 0;
 	is_i64(vas_space_use_at(&space, span.start, &user), 0, "used");
-	is_i64(vas_part_pin(&space, span.start, span.size, &user, &holding, &failure), 0, "pinned");
+	is_i64(vas_part_pin_used(&space, &user, &failure), 0, "pinned");
+	holding = user.holding;
 	is_i64(vas_part_commit(&space, holding, span, &opts, NULL, &failure), 0, "commit");
 	is_i64(vas_part_promise(&space, holding, 2), 0, "two promises");
-	vas_part_unpin(&space, holding);
+	vas_part_unpin_used(&space, &user);
 	fill();
 	ok(decommit(4, 2) != VAS_RETIRED_GONE && decommit(8, 1) != VAS_RETIRED_GONE, "two wait");
 	is_u64(told, 0, "nothing to tell");
