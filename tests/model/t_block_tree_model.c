@@ -220,7 +220,7 @@ static void run_world(struct world *world, uint64_t seed, uint64_t steps)
 int main(void)
 {
 	uint64_t seed = tap_seed();
-	uint64_t steps = tap_scaled(600000);
+	uint64_t steps = tap_scaled(1200000);
 
 	tap_plan(0);
 	for (size_t i = 0; i < sizeof(worlds) / sizeof(worlds[0]); i++)

@@ -49,6 +49,7 @@ struct state {
 	size_t arena_used;
 	uint32_t used;
 	uint32_t live;
+	struct cell_bits free;
 	uint32_t owner[CELLS_MOST];
 	uint32_t mark[CELLS_MOST];
 };
@@ -65,6 +66,7 @@ static void state_save(struct state *state)
 	state->arena_used = arena_used;
 	state->used = map.used;
 	state->live = map.live;
+	state->free = map.free;
 }
 
 static void state_restore(const struct state *state)
@@ -76,6 +78,7 @@ static void state_restore(const struct state *state)
 	memcpy(map.mark, state->mark, map.cells * sizeof(map.mark[0]));
 	map.used = state->used;
 	map.live = state->live;
+	map.free = state->free;
 }
 
 static bool do_alloc(uint32_t which)

@@ -37,6 +37,9 @@ void blocks_map_open(struct blocks_map *map, uint64_t seed,
 	map->live = 0;
 	map->allocs = 0;
 	map->refused = 0;
+	map->tried = 0;
+	memset(&map->free, 0, sizeof(map->free));
+	cell_bits_fill(&map->free, 0, map->cells, true);
 	memset(map->owner, 0, map->cells * sizeof(map->owner[0]));
 	if (vas_blocks_create(span, map->granule, seed, support, &map->blocks))
 		tap_bail("no allocator");
@@ -65,6 +68,7 @@ static void paint(struct blocks_map *map, uint32_t first, uint32_t cells, uint32
 {
 	for (uint32_t i = first; i < first + cells; i++)
 		map->owner[i] = owner;
+	cell_bits_fill(&map->free, first, cells, !owner);
 }
 
 /* Whether a block of the request may start at address, if it were free: the words of the header. */
@@ -73,12 +77,11 @@ static bool acceptable(const struct blocks_map *map, const struct vas_block_requ
 {
 	uint64_t end = address + size;
 
-	if (end < address ||
-	    (request->alignment && (address % request->alignment) != request->phase))
+	if (end < address || address < request->min || (request->max && end > request->max))
 		return false;
-	if (address < request->min || (request->max && end > request->max))
+	if (request->boundary && (address ^ (end - 1)) >= request->boundary)
 		return false;
-	if (request->boundary && address / request->boundary != (end - 1) / request->boundary)
+	if (request->alignment && (address % request->alignment) != request->phase)
 		return false;
 	return address >= map->start && address - map->start >= request->margin &&
 	       end <= blocks_map_address(map, map->cells) &&
@@ -92,8 +95,9 @@ struct truth {
 	uint32_t highest;
 };
 
-static struct truth find_truth(const struct blocks_map *map,
-			       const struct vas_block_request *request, uint64_t size)
+/* By trying every place. */
+static struct truth try_all(const struct blocks_map *map, const struct vas_block_request *request,
+			    uint64_t size)
 {
 	uint32_t cells = (uint32_t)(size / map->granule);
 	uint32_t margin = (uint32_t)(request->margin / map->granule);
@@ -114,6 +118,77 @@ static struct truth find_truth(const struct blocks_map *map,
 		truth.any = true;
 	}
 	return truth;
+}
+
+struct trial {
+	const struct blocks_map *map;
+	const struct vas_block_request *request;
+	uint64_t size;
+};
+
+static bool cell_acceptable(const void *context, uint32_t cell)
+{
+	const struct trial *trial = context;
+
+	return acceptable(trial->map, trial->request, trial->size,
+			  blocks_map_address(trial->map, cell));
+}
+
+/* What alignment and window leave of the cells at which a block may start. */
+static struct cell_want trial_want(const struct trial *trial)
+{
+	const struct vas_block_request *request = trial->request;
+	const struct blocks_map *map = trial->map;
+	uint64_t alignment = request->alignment, bytes = map->cells * map->granule;
+	struct cell_want want = {
+		.stride = 1,
+		.margin = (uint32_t)(request->margin / map->granule),
+		.to = map->cells,
+		.acceptable = cell_acceptable,
+		.context = trial,
+	};
+
+	if (alignment > map->granule) {
+		want.stride = (uint32_t)(alignment / map->granule);
+		want.first = (uint32_t)((request->phase + alignment - map->start % alignment) %
+					alignment / map->granule);
+	}
+	if (request->min > map->start)
+		want.from = (uint32_t)((request->min - map->start) / map->granule);
+	if (request->max && request->max - map->start < bytes)
+		want.to = (uint32_t)((request->max - map->start) / map->granule);
+	return want;
+}
+
+static struct truth find_truth(const struct blocks_map *map,
+			       const struct vas_block_request *request, uint64_t size)
+{
+	uint64_t all = size / map->granule + 2 * (request->margin / map->granule);
+	struct trial trial = { map, request, size };
+	struct cell_want want = trial_want(&trial);
+	struct truth truth = { 0 };
+	struct cell_bits places;
+
+	if (all > map->cells || (request->boundary && size > request->boundary))
+		return truth;
+	cell_bits_runs(&map->free, (uint32_t)all, &places);
+	truth.lowest = cell_bits_lowest(&places, &want);
+	truth.any = truth.possible = truth.lowest != CELL_BITS_NONE;
+	if (truth.any) {
+		truth.highest = cell_bits_highest(&places, &want);
+		return truth;
+	}
+	memset(&places, 0, sizeof(places));
+	cell_bits_fill(&places, 0, map->cells - (uint32_t)all + 1, true);
+	truth.possible = cell_bits_lowest(&places, &want) != CELL_BITS_NONE;
+	truth.lowest = 0;
+	return truth;
+}
+
+static bool same_truth(const struct truth *a, const struct truth *b)
+{
+	return a->possible == b->possible && a->any == b->any &&
+	       (!a->any || (a->lowest == b->lowest && a->highest == b->highest));
 }
 
 /* -EINVAL by the words of the header. */
@@ -177,14 +252,22 @@ static bool place_right(const struct blocks_map *map, const struct vas_block_req
 
 bool blocks_map_alloc(struct blocks_map *map, const struct vas_block_request *request)
 {
-	struct truth truth;
+	struct truth truth = { 0 }, tried;
 	uint64_t size, start = 1;
 	uint32_t first;
 	int error, expected;
 
 	size = (request->size + map->granule - 1) / map->granule * map->granule;
-	truth = find_truth(map, request, size);
+	if (!malformed(map, request))
+		truth = find_truth(map, request, size);
 	expected = expected_error(map, request, size, &truth);
+	if (expected != -EINVAL && map->allocs % 64 == 0) {
+		map->tried++;
+		tried = try_all(map, request, size);
+		if (!same_truth(&truth, &tried))
+			tap_bail("the map is wrong: lowest %" PRIx32 ", by trying %" PRIx32,
+				 truth.lowest, tried.lowest);
+	}
 	error = vas_blocks_alloc(map->blocks, request, &start);
 	map->allocs++;
 	map->refused += error == -ENOSPC;

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A block allocator beside a flat map of its granules. Each call is made on the
- * allocator and held against the map, which says by trying every place what is true.
+ * allocator and held against the map, which says what is true: it has a bit for each granule, and finds
+ * all free runs of a length at once. For one request in 64 it tries every place by itself as well, which
+ * must come to the same.
  */
 #ifndef TESTS_SUPPORT_BLOCKS_MAP_H
 #define TESTS_SUPPORT_BLOCKS_MAP_H
 
 #include "core/blocks.h"
+#include "support/cell_bits.h"
 
-enum { BLOCKS_MAP_MOST = 4096 };
+enum { BLOCKS_MAP_MOST = CELL_BITS_MOST };
 
 struct blocks_map {
 	struct vas_blocks *blocks;
@@ -19,6 +22,8 @@ struct blocks_map {
 	uint32_t live;
 	uint64_t allocs;
 	uint64_t refused; /* with -ENOSPC */
+	uint64_t tried; /* of allocs, those for which every place was tried by itself */
+	struct cell_bits free;
 	uint32_t owner[BLOCKS_MAP_MOST]; /* 0 = free; else 1 + first cell of the block */
 	uint32_t mark[BLOCKS_MAP_MOST]; /* by first cell */
 };

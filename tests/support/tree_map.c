@@ -40,6 +40,8 @@ void tree_map_open(struct tree_map *map)
 	map->pieces = map->used = 0;
 	map->searches = map->refused = 0;
 	memset(map->owner, 0, sizeof(map->owner));
+	memset(&map->free, 0, sizeof(map->free));
+	cell_bits_fill(&map->free, map->range.start, map->range.end - map->range.start, true);
 	spares_top_up(map);
 	vas_block_tree_init(&map->tree, &map->spares, map->base, map->shift, map->range);
 }
@@ -55,6 +57,7 @@ static void paint(struct tree_map *map, struct vas_block_run run, uint32_t owner
 {
 	for (uint32_t i = run.start; i < run.end; i++)
 		map->owner[i] = owner;
+	cell_bits_fill(&map->free, run.start, run.end - run.start, !owner);
 }
 
 /* The run of equal cells around offset: a piece, or a gap. */
@@ -95,11 +98,12 @@ static bool acceptable(const struct tree_map *map, const struct vas_block_query 
 	uint64_t from = map->base + ((uint64_t)map->range.start << map->shift);
 	uint64_t to = map->base + ((uint64_t)map->range.end << map->shift);
 
-	if (start % query->alignment != query->phase || start < query->min || end > query->max)
+	if (start < query->min || end > query->max)
 		return false;
-	if (query->boundary && start / query->boundary != (end - 1) / query->boundary)
+	if (query->boundary && (start ^ (end - 1)) >= query->boundary)
 		return false;
-	return start >= from + query->margin && end + query->margin <= to;
+	return start >= from + query->margin && end + query->margin <= to &&
+	       start % query->alignment == query->phase;
 }
 
 struct truth {
@@ -108,7 +112,8 @@ struct truth {
 	uint32_t highest;
 };
 
-static struct truth find_truth(const struct tree_map *map, const struct vas_block_query *query)
+/* By trying every place. */
+static struct truth try_all(const struct tree_map *map, const struct vas_block_query *query)
 {
 	uint32_t size = (uint32_t)(query->size >> map->shift);
 	uint32_t margin = (uint32_t)(query->margin >> map->shift);
@@ -124,6 +129,51 @@ static struct truth find_truth(const struct tree_map *map, const struct vas_bloc
 		truth.highest = truth.any ? truth.highest : i + margin;
 		truth.any = true;
 	}
+	return truth;
+}
+
+struct trial {
+	const struct tree_map *map;
+	const struct vas_block_query *query;
+};
+
+static bool offset_acceptable(const void *context, uint32_t offset)
+{
+	const struct trial *trial = context;
+
+	return acceptable(trial->map, trial->query, offset);
+}
+
+/* By all free runs that are long enough, and now and then by every place as well. */
+static struct truth find_truth(const struct tree_map *map, const struct vas_block_query *query)
+{
+	uint64_t size = (query->size + 2 * query->margin) >> map->shift;
+	uint64_t alignment = query->alignment;
+	struct trial trial = { map, query };
+	struct cell_want want = {
+		.first = (uint32_t)((query->phase + alignment - map->base % alignment) % alignment >>
+				    map->shift),
+		.stride = (uint32_t)(alignment >> map->shift),
+		.margin = (uint32_t)(query->margin >> map->shift),
+		.to = map->range.end,
+		.acceptable = offset_acceptable,
+		.context = &trial,
+	};
+	struct truth truth = { 0 }, tried;
+	struct cell_bits places;
+
+	cell_bits_runs(&map->free, size > TREE_MAP_MOST ? UINT32_MAX : (uint32_t)size, &places);
+	truth.lowest = cell_bits_lowest(&places, &want);
+	truth.any = truth.lowest != CELL_BITS_NONE;
+	truth.lowest = truth.any ? truth.lowest : 0;
+	truth.highest = truth.any ? cell_bits_highest(&places, &want) : 0;
+	if (map->searches % 64)
+		return truth;
+	tried = try_all(map, query);
+	if (truth.any != tried.any || truth.lowest != tried.lowest ||
+	    truth.highest != tried.highest)
+		tap_bail("the map is wrong: lowest %" PRIx32 ", by trying %" PRIx32, truth.lowest,
+			 tried.lowest);
 	return truth;
 }
 
@@ -264,6 +314,10 @@ bool tree_map_set_limit(struct tree_map *map, uint32_t limit)
 		if (map->owner[i])
 			return true;
 	vas_block_tree_set_limit(&map->tree, limit);
+	if (limit > map->range.end)
+		cell_bits_fill(&map->free, map->range.end, limit - map->range.end, true);
+	else
+		cell_bits_fill(&map->free, limit, map->range.end - limit, false);
 	map->range.end = limit;
 	return true;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A tree of taken granules beside a flat map of them. Each call is made on the tree and held
- * against the map, which says by trying every place what is true.
+ * against the map, which says what is true; for one search in 64 by trying every place, too.
  *
  * A test that makes nodes small includes the sources of the tree and tree_map.c after that.
  */
@@ -10,8 +10,9 @@
 
 #include "core/block_search.h"
 #include "core/blocks_fit.h"
+#include "support/cell_bits.h"
 
-enum { TREE_MAP_MOST = 4096 };
+enum { TREE_MAP_MOST = CELL_BITS_MOST };
 
 struct tree_map {
 	struct vas_block_tree tree;
@@ -23,6 +24,7 @@ struct tree_map {
 	uint32_t used;
 	uint64_t searches;
 	uint64_t refused;
+	struct cell_bits free;
 	uint32_t owner[TREE_MAP_MOST]; /* by offset: 0 = free; else 1 + start of the piece */
 };
 
