@@ -201,11 +201,11 @@ static uint64_t access_cost(const struct access *access, uint64_t address)
 	return cost;
 }
 
-/* Huge pages that were allocated beyond the end of their object can be had, others not. */
+/* Huge pages that were allocated and do not lie wholly below the end of their object can be had, others not. */
 static bool access_huge_ends(const struct access *access, uint64_t address)
 {
 	return pages_are_huge(access->sim, access->object) &&
-	       access_offset(access, address) >= access->object->size &&
+	       access_offset(access, address) + access->page_size > access->object->size &&
 	       !access_object_has(access, address);
 }
 

@@ -445,6 +445,9 @@ static void shortage(void)
 	is_i64(sys->unmap(sys, 0x40000000, page), -EINVAL, "no part of a huge page goes");
 	is_i64(sys->advise(sys, 0x40000000, 4 * huge, MADV_REMOVE), 0, "removing");
 	is_u64(vas_sys_sim_huge_free(&sim), 2 * huge, "fills the pool");
+	sys->allocate(sys, fd, 0, 0, page);
+	is_i64(sys->advise(sys, 0x40000000, huge, MADV_REMOVE), 0, "the end lies in a page without memory:");
+	is_i64(sys->advise(sys, 0x40000000, huge, MADV_POPULATE_WRITE), -EFAULT, "it cannot be had");
 	end("shortage");
 }
 
