@@ -155,8 +155,8 @@ VAS_API int vas_decommit(void *start, uint64_t size, enum vas_retired *state);
  * Gives the committed pages in [start, start + size) the protection prot (PROT_ bits; PROT_NONE is
  * one, too). Contents stay. Guarded pages stay guarded and have it when they are unguarded.
  *
- * Errors; each page keeps its protection (at the VMA limit the kernel can refuse even the
- * undo: then pages before the one that was refused have the new one, as the books say):
+ * Errors; each page keeps its protection (beyond the VMA limit and in a sandbox the kernel can refuse even the
+ * undo: then pages before the one that was refused have the new one, until a later call for them succeeds):
  *  -EINVAL	unaligned start or size, size 0, a range that wraps, unknown bits; a part that is not
  *		committed; a part of what was committed with VAS_COMMIT_WHOLE, or of a huge page
  *  -ENOENT	the range does not lie inside one span that is owned here
@@ -179,7 +179,8 @@ VAS_API int vas_protect(void *start, uint64_t size, int prot);
  * kernel mapping where the kernel has guard regions (6.13; objects 6.15) and the range is at most 1 GiB; there
  * it costs page tables. Pages that are guarded already are no error.
  *
- * Errors; pages before the one that was refused may be guarded, and have lost their contents:
+ * Errors; where the kernel refused, pages before the one that was refused may be guarded, and have lost their
+ * contents; nothing is changed otherwise:
  *  -EINVAL	unaligned start or size, size 0, a range that wraps; a part that is not committed; a part
  *		of what was committed with VAS_COMMIT_WHOLE, or of a huge page
  *  -ENOENT	the range does not lie inside one span that is owned here
@@ -200,7 +201,8 @@ VAS_API int vas_guard(void *start, uint64_t size);
  * Ends the guarding of pages; they have the protection that they had, or were given since. Pages of
  * the range that are not guarded keep their contents.
  *
- * Errors; pages before the one that was refused may be unguarded:
+ * Errors; where the kernel refused, pages before the one that was refused may be unguarded; nothing is changed
+ * otherwise:
  *  -EINVAL	unaligned start or size, size 0, a range that wraps; a part that is not committed; a part
  *		of what was committed with VAS_COMMIT_WHOLE, or of a huge page
  *  -ENOENT	the range does not lie inside one span that is owned here

@@ -283,7 +283,7 @@ VAS_API int vas_region_merge(struct vas_region *lower, struct vas_region *upper)
 /*
  * As vas_commit, for a range of pages inside one live block.
  *
- * Errors; everything is as it was then:
+ * Errors; everything is as it was then, but for what vas_commit says of an undo that is refused:
  *  -EINVAL	region is NULL; an unaligned or empty range; a range that crosses the block's end; options as
  *		of vas_commit
  *  -E2BIG	opts is larger than known, with a non-zero tail
@@ -324,23 +324,23 @@ VAS_API int vas_region_commit(struct vas_region *region, void *start, uint64_t s
 VAS_API int vas_region_decommit(struct vas_region *region, void *start, uint64_t size,
 				enum vas_retired *state);
 /*
- * As vas_protect, for a range of pages inside one live block: errors as vas_protect, and of the range
- * and the region -EINVAL, -ERANGE, -ENOENT, -EBUSY, -EDEADLK, -EPERM, -ESTALE and
- * -EOWNERDEAD as vas_region_decommit.
+ * As vas_protect, for a range of pages inside one live block: errors, and the state after them, as
+ * vas_protect; and of the range and the region -EINVAL, -ERANGE, -ENOENT, -EBUSY, -EDEADLK, -EPERM,
+ * -ESTALE and -EOWNERDEAD as vas_region_decommit; nothing is changed then.
  * Thread-safe. Not signal-safe.
  */
 VAS_API int vas_region_protect(struct vas_region *region, void *start, uint64_t size, int prot);
 /*
- * As vas_guard, for a range of pages inside one live block: errors as vas_guard, and of the range
- * and the region -EINVAL, -ERANGE, -ENOENT, -EBUSY, -EDEADLK, -EPERM, -ESTALE and
- * -EOWNERDEAD as vas_region_decommit.
+ * As vas_guard, for a range of pages inside one live block: errors, and the state after them, as
+ * vas_guard; and of the range and the region -EINVAL, -ERANGE, -ENOENT, -EBUSY, -EDEADLK, -EPERM,
+ * -ESTALE and -EOWNERDEAD as vas_region_decommit; nothing is changed then.
  * Thread-safe. Not signal-safe.
  */
 VAS_API int vas_region_guard(struct vas_region *region, void *start, uint64_t size);
 /*
- * As vas_unguard, for a range of pages inside one live block: errors as vas_unguard, and of the range
- * and the region -EINVAL, -ERANGE, -ENOENT, -EBUSY, -EDEADLK, -EPERM, -ESTALE and
- * -EOWNERDEAD as vas_region_decommit.
+ * As vas_unguard, for a range of pages inside one live block: errors, and the state after them, as
+ * vas_unguard; and of the range and the region -EINVAL, -ERANGE, -ENOENT, -EBUSY, -EDEADLK, -EPERM,
+ * -ESTALE and -EOWNERDEAD as vas_region_decommit; nothing is changed then.
  * Thread-safe. Not signal-safe.
  */
 VAS_API int vas_region_unguard(struct vas_region *region, void *start, uint64_t size);

@@ -24,6 +24,35 @@ rows_of_page()
 		tr '[:upper:]_' '[:lower:]-' | sort
 }
 
+# function|errno|reason|when, of the table
+texts_of_table()
+{
+	sed -nE 's/^\t\{"(vas_[a-z_]+)", (E[A-Z0-9]+), (VAS_WHY_|ERRNO_WHY_)([A-Z_]+), "(.*)"\},$/\1|\2|\4|\5/p' "$table" |
+		awk -F'|' -vOFS='|' '{ $3 = tolower($3); gsub("_", "-", $3); print }' | sort
+}
+
+# The same, of the page.
+texts_of_page()
+{
+	awk -F' *[|] *' -vOFS='|' '
+		/^## / { name = substr($0, 4) }
+		/^[|] E/ { print name, $2, $3 == "-" ? "unreported" : $3, $4 }' "$page" | sort
+}
+
+# The page's rows that name no state.
+rows_without_state()
+{
+	awk -F' *[|] *' '/^[|] E/ && ($5 == "" || NF != 6)' "$page"
+}
+
+# state_after_refusals FUNCTION: errno, reason and state of the page's rows where the kernel refused something
+state_after_refusals()
+{
+	awk -F' *[|] *' -v name="## $1" '
+		/^## / { here = $0 == name }
+		here && /^[|] E/ && $3 ~ /^(kernel|.*-limit|overcommit|cgroup|locked|denied|memory)$/ { print $2, $3, $5 }' "$page" | sort
+}
+
 # function errno, of the comments in the headers; "function *" where one says "as another function".
 rows_of_headers()
 {
@@ -93,6 +122,13 @@ reasons_exist()
 ok "the table has rows" test "$(rows_of_table | wc -l)" -gt 100
 same "no row is there twice" "$(rows_of_table | uniq -d)" ""
 same "the page has the table's rows" "$(rows_of_page)" "$(rows_of_table)"
+same "with its texts" "$(diff <(texts_of_page) <(texts_of_table))" ""
+same "each row of the page names a state" "$(rows_without_state)" ""
+for change in commit protect guard unguard; do
+	same "vas_region_$change leaves what vas_$change does" "$(state_after_refusals "vas_region_$change")" \
+		"$(state_after_refusals "vas_$change")"
+	ok "and says what" test -n "$(state_after_refusals "vas_$change")"
+done
 ok "every function is covered" all_covered
 ok "every error of the headers is in the table" headers_in_table
 ok "every error of the table is in the headers" table_in_headers
