@@ -2,7 +2,7 @@
 /*
  * Magazines: freed blocks that are handed out again without asking the books.
  *
- * One magazine is 512 bytes: for each size class a list of records, linked through the
+ * One magazine is 512 bytes: for each size class of one kind a list of records, linked through the
  * records. Which magazine a thread uses is only a matter of speed: every change is one
  * compare-and-swap, so any thread may use any of them, nothing is lost with a thread, and
  * all can be emptied by whoever is about to refuse a request.
@@ -17,7 +17,7 @@
 #include "core/block_record.h"
 
 #define VAS_BLOCK_SLOTS 64u /* magazines of one allocator, at most */
-#define VAS_BLOCK_STOCK 31u /* blocks in one list, at most */
+#define VAS_BLOCK_STOCK 255u /* blocks in one list, at most */
 
 /*
  * A list in one word (atomic): the first record's number in bits 0 to 31, the length in
@@ -38,12 +38,12 @@ static inline uint32_t vas_block_list_length(uint64_t list)
 	return (uint32_t)(list >> 32) & 0xff;
 }
 
-/* The list that follows on one, with another first record and length. */
-static inline uint64_t vas_block_list_next(uint64_t list, uint32_t first, uint32_t length)
+/* The list that follows on one, with another first record, and grown by so many. */
+static inline uint64_t vas_block_list_next(uint64_t list, uint32_t first, int32_t grown)
 {
-	uint64_t changes = (list >> 40) + 1;
+	uint64_t one = UINT64_C(1) << 32;
 
-	return changes << 40 | (uint64_t)length << 32 | first;
+	return (((list + (one << 8) + one * (uint64_t)(int64_t)grown) >> 32) << 32) | first;
 }
 
 /* Stores the successor if the list is as it was. alone: no other thread is at it. */
@@ -67,44 +67,42 @@ static inline bool vas_block_magazine_put(struct vas_block_magazine *magazine, u
 					  uint32_t most, bool alone)
 {
 	uint64_t *list = &magazine->list[class], was;
-	uint32_t length;
 
 	do {
 		was = vas_block_load(list);
-		length = vas_block_list_length(was);
-		if (length >= most)
+		if (vas_block_list_length(was) >= most)
 			return false;
 		vas_block_store32(&record->size, vas_block_list_first(was));
-	} while (!vas_block_list_swap(list, was, vas_block_list_next(was, number, length + 1),
-				      alone));
+	} while (!vas_block_list_swap(list, was, vas_block_list_next(was, number, 1), alone));
 	return true;
 }
 
 /*
- * Takes the first record of a class out, if its block starts, base granules added, at a
- * multiple of aligned + 1, a power of two. 0: there is none, or not there.
+ * Takes the first record of a class out, if its block starts, past granules further on, at a multiple of
+ * mask + 1, a power of two. NULL: there is none, or not there. *word is the record's.
  */
-static inline uint32_t vas_block_magazine_take(struct vas_block_magazine *magazine, uint32_t class,
-					       const struct vas_block_records *records,
-					       uint64_t base, uint64_t aligned,
-					       struct vas_block_record **record, bool alone)
+static inline struct vas_block_record *
+vas_block_magazine_take(struct vas_block_magazine *magazine, uint32_t class,
+			const struct vas_block_records *records, uint64_t past, uint64_t mask,
+			uint64_t *word, bool alone)
 {
 	uint64_t *list = &magazine->list[class], was;
+	struct vas_block_record *record;
 	uint32_t first, link;
 
 	do {
 		was = vas_block_load(list);
 		first = vas_block_list_first(was);
 		if (!first)
-			return 0;
-		*record = vas_block_record_at(records, first);
-		if ((base + vas_block_word_start(vas_block_load(&(*record)->word))) & aligned)
-			return 0;
+			return NULL;
+		record = vas_block_record_at(records, first);
+		*word = vas_block_load(&record->word);
+		if ((vas_block_word_start(*word) + past) & mask)
+			return NULL;
 		/* Another thread may have taken it meanwhile, and link is a size: then the swap fails. */
-		link = vas_block_list_link(*record);
-	} while (!vas_block_list_swap(
-		list, was, vas_block_list_next(was, link, vas_block_list_length(was) - 1), alone));
-	return first;
+		link = vas_block_list_link(record);
+	} while (!vas_block_list_swap(list, was, vas_block_list_next(was, link, -1), alone));
+	return record;
 }
 
 /* Takes a whole list out: the number of its first record, the others follow by their links; or 0. */
@@ -117,7 +115,9 @@ static inline uint32_t vas_block_magazine_empty(struct vas_block_magazine *magaz
 		was = vas_block_load(list);
 		if (!vas_block_list_first(was))
 			return 0;
-	} while (!vas_block_list_swap(list, was, vas_block_list_next(was, 0, 0), alone));
+	} while (!vas_block_list_swap(
+		list, was, vas_block_list_next(was, 0, -(int32_t)vas_block_list_length(was)),
+		alone));
 	return vas_block_list_first(was);
 }
 

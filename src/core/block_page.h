@@ -93,14 +93,18 @@ static inline uint32_t vas_block_page_most(const struct vas_block_page *page)
 /* What find does when a key is not in its own line. */
 uint32_t vas_block_page_find_away(uint64_t word, uint64_t away, uint32_t key);
 
-/* The record of key; 0: there is none. */
-static inline uint32_t vas_block_page_find(uint64_t word, uint32_t key)
+/* The line of a key. */
+static inline const struct vas_block_line *vas_block_page_line(uint64_t word, uint32_t key)
 {
-	const struct vas_block_line *lines =
-		(const struct vas_block_line *)(uintptr_t)(word & ~UINT64_C(63));
-	const struct vas_block_line *line = &lines[vas_block_page_home(key, (uint32_t)word)];
+	return (const struct vas_block_line *)(uintptr_t)(word & ~UINT64_C(63)) +
+	       vas_block_page_home(key, (uint32_t)word);
+}
+
+/* The record of a key that stands in this line, its own; 0: it does not. */
+static inline uint32_t vas_block_line_find(const struct vas_block_line *line, uint32_t key)
+{
 	uint32_t wanted = key | VAS_BLOCK_PRESENT;
-	uint64_t found = 0, other = 0, away;
+	uint64_t found = 0, other = 0;
 
 	/* Without branches, which could not be foretold; in two chains, which run side by side. */
 #pragma GCC unroll 3
@@ -116,8 +120,24 @@ static inline uint32_t vas_block_page_find(uint64_t word, uint32_t key)
 		other = (uint32_t)entry == wanted ? entry : other;
 	}
 	/* Both, if it moves from one to the other just now: then they are the same. */
-	if (found | other)
-		return (uint32_t)((found | other) >> 32);
+	return (uint32_t)((found | other) >> 32);
+}
+
+/* The record of key; 0: there is none, or it stands away from its line. */
+static inline uint32_t vas_block_page_find_near(uint64_t word, uint32_t key)
+{
+	return vas_block_line_find(vas_block_page_line(word, key), key);
+}
+
+/* The record of key; 0: there is none. */
+static inline uint32_t vas_block_page_find(uint64_t word, uint32_t key)
+{
+	const struct vas_block_line *line = vas_block_page_line(word, key);
+	uint32_t found = vas_block_line_find(line, key);
+	uint64_t away;
+
+	if (found)
+		return found;
 	away = vas_block_load(&line->away);
 	return away ? vas_block_page_find_away(word, away, key) : 0;
 }

@@ -24,10 +24,10 @@
 #define VAS_BLOCK_CACHED UINT64_C(2) /* freed, and kept in a magazine */
 
 #define VAS_BLOCK_STATE_BITS 2u
-#define VAS_BLOCK_CLASS_BITS 7u
-#define VAS_BLOCK_HIGH_BITS  12u
+#define VAS_BLOCK_CLASS_BITS 8u
+#define VAS_BLOCK_HIGH_BITS  11u
 #define VAS_BLOCK_START_BITS 43u
-#define VAS_BLOCK_NO_CLASS   127u
+#define VAS_BLOCK_NO_CLASS   255u
 
 #define VAS_BLOCK_CLASS_SHIFT VAS_BLOCK_STATE_BITS
 #define VAS_BLOCK_HIGH_SHIFT  (VAS_BLOCK_CLASS_SHIFT + VAS_BLOCK_CLASS_BITS)
@@ -39,16 +39,16 @@
  */
 struct vas_block_record {
 	uint64_t word; /* atomic; state, class, the size's upper bits, start: see vas_block_word */
-	uint32_t size; /* atomic; granules, the lower bits */
+	uint32_t size; /* atomic; granules less one, the lower bits; CACHED: the next number of its list */
 	uint32_t link; /* atomic; LIVE: the mark; else the next number of the list that it is in */
 };
 
-/* start and size in granules, start from where the allocator's span begins. */
+/* start and size (not 0) in granules, start from where the allocator's span begins. */
 static inline uint64_t vas_block_word(uint64_t start, uint64_t size, uint32_t class, uint64_t state)
 {
 	VAS_ASSERT_DEBUG(start >> VAS_BLOCK_START_BITS == 0);
-	VAS_ASSERT_DEBUG(size >> 32 >> VAS_BLOCK_HIGH_BITS == 0);
-	return start << VAS_BLOCK_START_SHIFT | size >> 32 << VAS_BLOCK_HIGH_SHIFT |
+	VAS_ASSERT_DEBUG((size - 1) >> 32 >> VAS_BLOCK_HIGH_BITS == 0);
+	return start << VAS_BLOCK_START_SHIFT | (size - 1) >> 32 << VAS_BLOCK_HIGH_SHIFT |
 	       (uint64_t) class << VAS_BLOCK_CLASS_SHIFT | state;
 }
 
@@ -78,14 +78,14 @@ static inline uint64_t vas_block_record_size(const struct vas_block_record *reco
 {
 	uint64_t high = word >> VAS_BLOCK_HIGH_SHIFT & ((1u << VAS_BLOCK_HIGH_BITS) - 1);
 
-	return high << 32 | vas_block_load32(&record->size);
+	return (high << 32 | vas_block_load32(&record->size)) + 1;
 }
 
 /* Writes a new block into a record that is the caller's alone; the word last. */
 static inline void vas_block_record_set(struct vas_block_record *record, uint64_t word,
 					uint64_t size, uint32_t mark)
 {
-	vas_block_store32(&record->size, (uint32_t)size);
+	vas_block_store32(&record->size, (uint32_t)(size - 1));
 	vas_block_store32(&record->link, mark);
 	vas_block_store(&record->word, word);
 }

@@ -71,6 +71,14 @@ static inline int vas_block_table_prepare(struct vas_block_table *table,
 	return vas_block_table_prepare_away(table, pool, spares, key);
 }
 
+/* The same as find; 0 also when the key stands away from its line. */
+static inline uint32_t vas_block_table_find_near(const struct vas_block_table *table, uint32_t key)
+{
+	uint64_t directory = vas_block_load(&table->directory);
+
+	return vas_block_page_find_near(vas_block_load(vas_block_table_slot(directory, key)), key);
+}
+
 /* The record of key, a number that was handed out; 0: there is none. Without a lock as said above. */
 static inline uint32_t vas_block_table_find(const struct vas_block_table *table, uint32_t key)
 {

@@ -36,6 +36,8 @@
 #include "core/blocks_place.h"
 #include "core/blocks_zone.h"
 
+#define ALIGNED (UINT64_C(64) << 10) /* no alignment below has a kind of its own */
+
 #define FLAGS (VAS_BLOCKS_LOW | VAS_BLOCKS_HIGH | VAS_BLOCKS_EXACT | VAS_BLOCKS_RANDOM)
 
 static uint64_t span_end(const struct vas_blocks *blocks)
@@ -141,44 +143,49 @@ static struct vas_block_query query_plain(const struct vas_blocks *blocks,
 	};
 }
 
-/* A request without any condition, or none but an alignment that is a power of two. */
-static inline bool is_plain(const struct vas_block_request *request)
+/*
+ * The class of a plain request, one without any condition or none but an alignment that is a power of
+ * two, that magazines serve for now. last: its granules less one. NO_CLASS: there is none.
+ */
+static inline uint32_t request_class(const struct vas_blocks *blocks,
+				     const struct vas_block_request *request, uint64_t last)
 {
-	return (request->phase | request->min | request->max | request->boundary | request->margin |
-		request->flags | (request->alignment & (request->alignment - 1))) == 0;
-}
-
-/* The class that serves a plain request of so many granules; NO_CLASS: none does, for now. */
-static inline uint32_t class_for(const struct vas_blocks *blocks, uint64_t granules)
-{
+	uint64_t alignment = request->alignment;
 	uint32_t class;
 
-	if (granules - 1 >= VAS_BLOCK_CLASS_MOST ||
-	    __atomic_load_n(&blocks->tight, __ATOMIC_RELAXED))
+	if (request->phase | request->min | request->max | request->boundary | request->margin |
+	    request->flags | (alignment & (alignment - 1)))
 		return VAS_BLOCK_NO_CLASS;
-	class = vas_block_class((uint32_t)granules);
-	return blocks->most[class] ? class : VAS_BLOCK_NO_CLASS;
+	if (last >= __atomic_load_n(&blocks->cached, __ATOMIC_RELAXED))
+		return VAS_BLOCK_NO_CLASS;
+	class = vas_block_class((uint32_t)last);
+	if (__builtin_expect(alignment >= ALIGNED, 0))
+		for (uint32_t kind = 1; kind < VAS_BLOCK_KINDS; kind++)
+			class += alignment >= blocks->alignment[kind] ? VAS_BLOCK_CLASSES : 0;
+	return class;
 }
 
-/* A block from the magazine. False: there is none. */
-static inline bool alloc_cached(struct vas_blocks *blocks, uint32_t class, uint64_t granules,
-				const struct vas_block_request *request, uint64_t *start)
+/* A block from the magazine, aligned to mask + 1 granules. False: there is none. */
+static inline __attribute__((always_inline)) bool
+alloc_cached(struct vas_blocks *blocks, uint32_t class, uint64_t last, uint64_t mask,
+	     uint32_t mark, bool alone, uint64_t *start)
 {
-	uint64_t aligned = request->alignment > blocks->granule
-				   ? (request->alignment >> blocks->granule_shift) - 1
-				   : 0;
-	struct vas_block_magazine *magazine = vas_blocks_magazine(blocks);
+	struct vas_block_magazine *magazine = vas_blocks_magazine(blocks, class);
 	struct vas_block_record *record;
-	uint64_t at;
+	uint64_t word;
 
-	if (!magazine || !vas_block_magazine_take(magazine, class, &blocks->records,
-						  blocks->span.start >> blocks->granule_shift,
-						  aligned, &record, blocks->alone))
+	if (__builtin_expect(!magazine, 0))
 		return false;
-	at = vas_block_word_start(vas_block_load(&record->word));
-	vas_block_record_set(record, vas_block_word(at, granules, class, VAS_BLOCK_LIVE), granules,
-			     request->mark);
-	*start = blocks->span.start + (at << blocks->granule_shift);
+	record = vas_block_magazine_take(magazine, class % VAS_BLOCK_CLASSES, &blocks->records,
+					 blocks->span.start >> blocks->granule_shift, mask, &word,
+					 alone);
+	if (__builtin_expect(!record, 0))
+		return false;
+	/* I: the upper bits of the size are 0 in all that has a class. */
+	vas_block_store32(&record->size, (uint32_t)last);
+	vas_block_store32(&record->link, mark);
+	vas_block_store(&record->word, vas_block_word_with(word, VAS_BLOCK_LIVE));
+	*start = blocks->span.start + (vas_block_word_start(word) << blocks->granule_shift);
 	return true;
 }
 
@@ -223,7 +230,7 @@ static __attribute__((noinline)) int alloc_placed(struct vas_blocks *blocks,
 	order.size = order.query.size;
 	if (class != VAS_BLOCK_NO_CLASS) {
 		/* Here, as a free must not ask for memory. */
-		vas_blocks_magazine_make(blocks);
+		vas_blocks_magazine_make(blocks, class);
 		order.query.size = (uint64_t)vas_block_class_size(class) << blocks->granule_shift;
 	}
 	error = vas_blocks_place(blocks, &order, true, start);
@@ -235,55 +242,109 @@ static __attribute__((noinline)) int alloc_placed(struct vas_blocks *blocks,
 	return error;
 }
 
+static inline __attribute__((always_inline)) int
+alloc_any(struct vas_blocks *blocks, const struct vas_block_request *request, bool alone,
+	  uint64_t *start)
+{
+	uint64_t last = (request->size - 1) >> blocks->granule_shift;
+	uint64_t mask = (request->alignment - (request->alignment != 0)) >> blocks->granule_shift;
+	uint32_t class = request_class(blocks, request, last);
+
+	if (class != VAS_BLOCK_NO_CLASS &&
+	    alloc_cached(blocks, class, last, mask, request->mark, alone, start))
+		return 0;
+	return alloc_placed(blocks, request, class, start);
+}
+
 VAS_HOT int vas_blocks_alloc(struct vas_blocks *blocks, const struct vas_block_request *request,
 			     uint64_t *start)
 {
-	uint64_t granules =
-		(request->size >> blocks->granule_shift) + !is_granular(blocks, request->size);
-	uint32_t class = VAS_BLOCK_NO_CLASS;
+	if (vas_blocks_single(blocks))
+		return alloc_any(blocks, request, true, start);
+	return alloc_any(blocks, request, false, start);
+}
 
-	if (is_plain(request)) {
-		class = class_for(blocks, granules);
-		if (class != VAS_BLOCK_NO_CLASS &&
-		    alloc_cached(blocks, class, granules, request, start))
-			return 0;
-	}
-	return alloc_placed(blocks, request, class, start);
+/* What a magazine did not have. */
+static __attribute__((noinline)) int alloc_size_placed(struct vas_blocks *blocks, uint64_t size,
+						       uint32_t mark, uint64_t *start)
+{
+	const struct vas_block_request request = { .size = size, .mark = mark };
+	uint64_t last = (size - 1) >> blocks->granule_shift;
+
+	return alloc_placed(blocks, &request, request_class(blocks, &request, last), start);
+}
+
+static inline __attribute__((always_inline)) int
+alloc_size(struct vas_blocks *blocks, uint64_t size, uint32_t mark, bool alone, uint64_t *start)
+{
+	uint64_t last = (size - 1) >> blocks->granule_shift;
+
+	if (__builtin_expect(last < __atomic_load_n(&blocks->cached, __ATOMIC_RELAXED), 1) &&
+	    alloc_cached(blocks, vas_block_class((uint32_t)last), last, 0, mark, alone, start))
+		return 0;
+	return alloc_size_placed(blocks, size, mark, start);
+}
+
+static __attribute__((noinline)) int alloc_size_alone(struct vas_blocks *blocks, uint64_t size,
+						      uint32_t mark, uint64_t *start)
+{
+	return alloc_size(blocks, size, mark, true, start);
+}
+
+VAS_HOT int vas_blocks_alloc_size(struct vas_blocks *blocks, uint64_t size, uint32_t mark,
+				  uint64_t *start)
+{
+	if (vas_blocks_single(blocks))
+		return alloc_size_alone(blocks, size, mark, start);
+	return alloc_size(blocks, size, mark, false, start);
 }
 
 /* --- free --- */
 
 /* Makes the record of a block the caller's alone. False: it is not LIVE any more. */
-static inline bool record_claim(const struct vas_blocks *blocks, struct vas_block_record *record,
-				uint64_t word)
+static inline bool record_claim(struct vas_block_record *record, uint64_t word, bool alone)
 {
 	uint64_t claimed = vas_block_word_with(word, VAS_BLOCK_CACHED);
 
-	if (!blocks->alone)
+	if (!alone)
 		return vas_block_exchange(&record->word, word, claimed);
 	vas_block_store(&record->word, claimed);
 	return true;
 }
 
-/* The record of the block that starts there, found without a lock, and its word. */
-static inline struct vas_block_record *record_find(const struct vas_blocks *blocks, uint64_t start,
-						   uint32_t *number, uint64_t *word)
-{
-	struct vas_block_zone *zone =
-		vas_blocks_zone(blocks, vas_blocks_zone_number(blocks, start));
-	struct vas_block_record *record;
+/* What stands in a word beside class and size. */
+#define WORD_REST (((UINT64_C(1) << VAS_BLOCK_START_BITS) - 1) << VAS_BLOCK_START_SHIFT | 3)
 
-	if (!zone || !is_granular(blocks, start))
+/*
+ * The record of the block that starts there, found without a lock, and its word. NULL: not found so,
+ * or not LIVE. near: looks only where most keys stand.
+ */
+static inline __attribute__((always_inline)) struct vas_block_record *
+record_find(const struct vas_blocks *blocks, uint64_t start, bool near, uint32_t *number,
+	    uint64_t *word)
+{
+	const struct vas_block_zones *zones = __atomic_load_n(&blocks->zones, __ATOMIC_ACQUIRE);
+	uint64_t offset = start - blocks->span.start;
+	uint64_t at = offset >> blocks->granule_shift, granule = at + blocks->first;
+	uint64_t index = granule >> blocks->zone_shift, wanted;
+	const struct vas_block_zone *zone;
+	struct vas_block_record *record;
+	uint32_t key;
+
+	if (__builtin_expect(index >= zones->room || at << blocks->granule_shift != offset, 0))
 		return NULL;
-	*number = vas_block_table_find(&zone->table, vas_block_offset(zone, start));
-	if (!*number)
+	zone = __atomic_load_n(&zones->zone[index], __ATOMIC_ACQUIRE);
+	if (__builtin_expect(!zone, 0))
+		return NULL;
+	key = (uint32_t)(granule - (index << blocks->zone_shift));
+	*number = near ? vas_block_table_find_near(&zone->table, key)
+		       : vas_block_table_find(&zone->table, key);
+	if (__builtin_expect(!*number, 0))
 		return NULL;
 	record = vas_block_record_at(&blocks->records, *number);
 	*word = vas_block_load(&record->word);
-	if (vas_block_word_state(*word) != VAS_BLOCK_LIVE ||
-	    vas_block_word_start(*word) != (start - blocks->span.start) >> blocks->granule_shift)
-		return NULL;
-	return record;
+	wanted = at << VAS_BLOCK_START_SHIFT | VAS_BLOCK_LIVE;
+	return __builtin_expect(((*word ^ wanted) & WORD_REST) != 0, 0) ? NULL : record;
 }
 
 static inline struct vas_block_info
@@ -309,8 +370,9 @@ static __attribute__((noinline)) int free_held(struct vas_blocks *blocks, uint64
 	if (error)
 		return error;
 	word = vas_block_load(&hold.record->word);
-	*info = record_info(blocks, hold.record, word);
-	if (record_claim(blocks, hold.record, word))
+	if (info)
+		*info = record_info(blocks, hold.record, word);
+	if (record_claim(hold.record, word, false))
 		vas_blocks_drop(blocks, hold.zone, hold.record);
 	else
 		error = -ENOENT;
@@ -319,30 +381,85 @@ static __attribute__((noinline)) int free_held(struct vas_blocks *blocks, uint64
 	return error;
 }
 
-VAS_HOT int vas_blocks_free(struct vas_blocks *blocks, uint64_t start, struct vas_block_info *info)
+/* A block whose record is CACHED and nowhere: into a magazine, or to the books. */
+static void free_claimed(struct vas_blocks *blocks, struct vas_block_record *record,
+			 uint32_t number, uint32_t class)
 {
-	struct vas_block_magazine *magazine;
+	uint32_t most = __atomic_load_n(&blocks->most[class], __ATOMIC_RELAXED);
+	struct vas_block_magazine *magazine = most ? vas_blocks_magazine(blocks, class) : NULL;
+
+	if (!magazine || !vas_block_magazine_put(magazine, class % VAS_BLOCK_CLASSES, number,
+						 record, most, false))
+		vas_blocks_free_claimed(blocks, record);
+}
+
+/* Any other free. */
+static __attribute__((noinline)) int free_away(struct vas_blocks *blocks, uint64_t start,
+					       struct vas_block_info *info)
+{
 	struct vas_block_record *record;
-	uint32_t number, class;
+	uint32_t number;
 	uint64_t word;
 
 	if (!vas_blocks_covers(blocks, start))
 		return -ERANGE;
-	record = record_find(blocks, start, &number, &word);
+	record = record_find(blocks, start, false, &number, &word);
 	if (!record)
 		return free_held(blocks, start, info);
-	class = vas_block_word_class(word);
-	*info = record_info(blocks, record, word);
-	if (!record_claim(blocks, record, word))
+	if (info)
+		*info = record_info(blocks, record, word);
+	if (!record_claim(record, word, false))
 		return -ENOENT;
-	if (class != VAS_BLOCK_NO_CLASS && !__atomic_load_n(&blocks->tight, __ATOMIC_RELAXED)) {
-		magazine = vas_blocks_magazine(blocks);
-		if (magazine && vas_block_magazine_put(magazine, class, number, record,
-						       blocks->most[class], blocks->alone))
-			return 0;
-	}
-	vas_blocks_free_claimed(blocks, record);
+	free_claimed(blocks, record, number, vas_block_word_class(word));
 	return 0;
+}
+
+/* A free of what a magazine keeps. */
+static inline __attribute__((always_inline)) int
+free_near(struct vas_blocks *blocks, uint64_t start, bool alone, struct vas_block_info *info)
+{
+	struct vas_block_magazine *magazine;
+	struct vas_block_record *record;
+	uint32_t number, class, most;
+	uint64_t word;
+
+	record = record_find(blocks, start, true, &number, &word);
+	if (__builtin_expect(!record, 0))
+		return free_away(blocks, start, info);
+	class = vas_block_word_class(word);
+	most = __atomic_load_n(&blocks->most[class], __ATOMIC_RELAXED);
+	if (__builtin_expect(!most, 0))
+		return free_away(blocks, start, info);
+	magazine = vas_blocks_magazine(blocks, class);
+	if (__builtin_expect(!magazine, 0))
+		return free_away(blocks, start, info);
+	if (info) {
+		/* I: the upper bits of the size are 0 in all that has a class. */
+		info->span.start = start;
+		info->span.size = (vas_block_load32(&record->size) + UINT64_C(1))
+				  << blocks->granule_shift;
+		info->live = true;
+		info->mark = vas_block_load32(&record->link);
+	}
+	if (__builtin_expect(!record_claim(record, word, alone), 0))
+		return -ENOENT;
+	if (__builtin_expect(!vas_block_magazine_put(magazine, class % VAS_BLOCK_CLASSES, number,
+						     record, most, alone), 0))
+		vas_blocks_free_claimed(blocks, record);
+	return 0;
+}
+
+static __attribute__((noinline)) int free_alone(struct vas_blocks *blocks, uint64_t start,
+						struct vas_block_info *info)
+{
+	return free_near(blocks, start, true, info);
+}
+
+VAS_HOT int vas_blocks_free(struct vas_blocks *blocks, uint64_t start, struct vas_block_info *info)
+{
+	if (vas_blocks_single(blocks))
+		return free_alone(blocks, start, info);
+	return free_near(blocks, start, false, info);
 }
 
 /* --- questions --- */
@@ -357,7 +474,7 @@ VAS_HOT int vas_blocks_at(struct vas_blocks *blocks, uint64_t address, struct va
 
 	if (!vas_blocks_covers(blocks, address))
 		return -ERANGE;
-	record = record_find(blocks, address, &number, &word);
+	record = record_find(blocks, address, false, &number, &word);
 	if (record) {
 		*info = record_info(blocks, record, word);
 		/* Freed meanwhile, the record's size would be a link. */
@@ -402,7 +519,7 @@ VAS_HOT int vas_blocks_mark(struct vas_blocks *blocks, uint64_t start, uint32_t 
 
 	if (!vas_blocks_covers(blocks, start))
 		return -ERANGE;
-	record = blocks->alone ? record_find(blocks, start, &number, &word) : NULL;
+	record = vas_blocks_single(blocks) ? record_find(blocks, start, false, &number, &word) : NULL;
 	if (!record)
 		return mark_held(blocks, start, expected, mark);
 	if (expected && record->link != *expected) {

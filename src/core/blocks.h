@@ -26,7 +26,8 @@
  * what was asked for; what rounding added is neither its nor free. Both rest when the span gets full,
  * and no request is refused for what a magazine keeps, but it may be for what rounding added to live blocks.
  *
- * Books: 4 KiB at first, some 45 bytes a block as a rule, 512 bytes for each magazine. They shrink only when
+ * Books: 4 KiB at first, some 45 bytes a block as a rule, 512 bytes for each magazine, of which a thread
+ * uses one for each of the three alignments above that it asks for. They shrink only when
  * the allocator goes.
  *
  * Concurrency: with lock and unlock in support, every function may be called from any thread, but not
@@ -59,10 +60,15 @@ struct vas_blocks_support {
 	void (*lock)(void *context, uint32_t *word);
 	void (*unlock)(void *context, uint32_t *word);
 	/*
-	 * Which magazine the calling thread should use, any number: its own, or its processor's. Only a
-	 * matter of speed. NULL: all use one.
+	 * Where a 32-bit word of the calling thread lies (base/thread_word.h) that says which magazine it
+	 * should use, any number: its own, or its processor's. Only a matter of speed. 0: all use one.
 	 */
-	uint32_t (*slot)(void *context);
+	intptr_t slot;
+	/*
+	 * A byte that is not 0 while the process has one thread, so that nothing need be atomic. It changes only
+	 * between calls. NULL: not known.
+	 */
+	const char *single;
 };
 
 /*
@@ -133,8 +139,11 @@ void vas_blocks_destroy(struct vas_blocks *blocks);
  */
 int vas_blocks_alloc(struct vas_blocks *blocks, const struct vas_block_request *request,
 		     uint64_t *start);
+/* The same for a request that is but a size and a mark: faster. -EINVAL: size 0. */
+int vas_blocks_alloc_size(struct vas_blocks *blocks, uint64_t size, uint32_t mark,
+			  uint64_t *start);
 /*
- * Gives a block back; *info is what it was. Never needs memory.
+ * Gives a block back; *info (may be NULL) is what it was. Never needs memory.
  *  -ERANGE	outside the span
  *  -EINVAL	inside a live block but not its start
  *  -ENOENT	no live block there: freed already, or never taken

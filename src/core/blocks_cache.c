@@ -23,43 +23,62 @@
 #ifndef VAS_BLOCKS_CACHE_LEAST
 #define VAS_BLOCKS_CACHE_LEAST (UINT64_C(16) << 30) /* bytes of span */
 #endif
-#define PART 256u /* of the span may be kept in one class */
+#define PART 64u /* of the span may be kept in one class */
+#define MAGAZINES (VAS_BLOCK_KINDS * VAS_BLOCK_SLOTS)
 #define LOOK 256u /* frees between two looks at how full the span is */
+
+/* So many blocks of a class, at most, by the size of the span. */
+static uint8_t class_most(const struct vas_blocks *blocks, uint32_t class)
+{
+	uint64_t bytes = (uint64_t)vas_block_class_size(class) << blocks->granule_shift;
+	uint64_t most = blocks->span.size / PART / bytes;
+
+	if (blocks->span.size < VAS_BLOCKS_CACHE_LEAST)
+		return 0;
+	return (uint8_t)(most < VAS_BLOCK_STOCK ? most : VAS_BLOCK_STOCK);
+}
+
+/* Magazines keep blocks from now on, or none. Who frees meanwhile may see the one or the other. */
+static void cache_set(struct vas_blocks *blocks, bool keep)
+{
+	uint32_t cached = 0;
+
+	for (uint32_t i = 0; i < VAS_BLOCK_KINDS * VAS_BLOCK_CLASSES; i++) {
+		uint8_t most = keep ? class_most(blocks, i) : 0;
+
+		__atomic_store_n(&blocks->most[i], most, __ATOMIC_RELAXED);
+		cached = most ? vas_block_class_size(i) : cached;
+	}
+	__atomic_store_n(&blocks->cached, cached, __ATOMIC_RELAXED);
+}
 
 void vas_blocks_cache_init(struct vas_blocks *blocks)
 {
-	uint64_t size = blocks->span.size, bytes, most;
-
-	/* After a cut, it may have become too small for them. */
-	if (size < VAS_BLOCKS_CACHE_LEAST)
-		size = 0;
-	for (uint32_t i = 0; i < VAS_BLOCK_CLASSES; i++) {
-		bytes = (uint64_t)vas_block_class_size(i) << blocks->granule_shift;
-		most = size / PART / bytes;
-		blocks->most[i] = (uint8_t)(most < VAS_BLOCK_STOCK ? most : VAS_BLOCK_STOCK);
-	}
+	/* After a cut, the span may have become too small for magazines. */
+	cache_set(blocks, true);
+	blocks->cached_most = blocks->cached;
 }
 
 /* The making lock held. */
-static void magazine_make(struct vas_blocks *blocks, uint32_t slot)
+static void magazine_make(struct vas_blocks *blocks, struct vas_block_magazine **slot)
 {
 	struct vas_block_spares spares = { 0 };
 	struct vas_block_magazine *magazine;
 
-	if (blocks->slot[slot] || vas_block_pool_fill(&blocks->pool, &spares, 1, 0))
+	if (*slot || vas_block_pool_fill(&blocks->pool, &spares, 1, 0))
 		return;
 	magazine = vas_block_spares_take(&spares);
 	memset(magazine, 0, sizeof(*magazine));
-	__atomic_store_n(&blocks->slot[slot], magazine, __ATOMIC_RELEASE);
+	__atomic_store_n(slot, magazine, __ATOMIC_RELEASE);
 	vas_block_pool_trim(&blocks->pool, &spares, 0, 0);
 }
 
-void vas_blocks_magazine_make(struct vas_blocks *blocks)
+void vas_blocks_magazine_make(struct vas_blocks *blocks, uint32_t class)
 {
-	if (__builtin_expect(vas_blocks_magazine(blocks) != NULL, 1))
+	if (__builtin_expect(vas_blocks_magazine(blocks, class) != NULL, 1))
 		return;
 	vas_blocks_lock(blocks, &blocks->making);
-	magazine_make(blocks, vas_blocks_slot(blocks));
+	magazine_make(blocks, &blocks->slot[class / VAS_BLOCK_CLASSES][vas_blocks_slot(blocks)]);
 	vas_blocks_unlock(blocks, &blocks->making);
 }
 
@@ -76,16 +95,22 @@ static void list_drain(struct vas_blocks *blocks, uint32_t number)
 	}
 }
 
+/* One of all magazines; NULL: it was not made yet. */
+static struct vas_block_magazine *magazine_at(const struct vas_blocks *blocks, uint32_t index)
+{
+	return __atomic_load_n(&blocks->slot[0][0] + index, __ATOMIC_ACQUIRE);
+}
+
 bool vas_blocks_drain(struct vas_blocks *blocks)
 {
 	struct vas_block_magazine *magazine;
 	bool any = false;
 	uint32_t number;
 
-	for (uint32_t slot = 0; slot < VAS_BLOCK_SLOTS; slot++) {
-		magazine = __atomic_load_n(&blocks->slot[slot], __ATOMIC_ACQUIRE);
+	for (uint32_t index = 0; index < MAGAZINES; index++) {
+		magazine = magazine_at(blocks, index);
 		for (uint32_t i = 0; magazine && i < VAS_BLOCK_CLASSES; i++) {
-			number = vas_block_magazine_empty(magazine, i, blocks->alone);
+			number = vas_block_magazine_empty(magazine, i, false);
 			any |= number != 0;
 			list_drain(blocks, number);
 		}
@@ -98,8 +123,8 @@ uint64_t vas_blocks_cached(const struct vas_blocks *blocks, uint64_t *bytes)
 	const struct vas_block_magazine *magazine;
 	uint64_t count = 0, granules = 0, length;
 
-	for (uint32_t slot = 0; slot < VAS_BLOCK_SLOTS; slot++) {
-		magazine = __atomic_load_n(&blocks->slot[slot], __ATOMIC_ACQUIRE);
+	for (uint32_t index = 0; index < MAGAZINES; index++) {
+		magazine = magazine_at(blocks, index);
 		for (uint32_t i = 0; magazine && i < VAS_BLOCK_CLASSES; i++) {
 			length = vas_block_list_length(vas_block_load(&magazine->list[i]));
 			count += length;
@@ -112,8 +137,7 @@ uint64_t vas_blocks_cached(const struct vas_blocks *blocks, uint64_t *bytes)
 
 void vas_blocks_tighten(struct vas_blocks *blocks)
 {
-	if (blocks->most[0])
-		__atomic_store_n(&blocks->tight, true, __ATOMIC_RELAXED);
+	cache_set(blocks, false);
 }
 
 void vas_blocks_loosen_slow(struct vas_blocks *blocks)
@@ -128,5 +152,5 @@ void vas_blocks_loosen_slow(struct vas_blocks *blocks)
 		granules += zone ? __atomic_load_n(&zone->used, __ATOMIC_RELAXED) : 0;
 	}
 	if (granules < all - all / 4)
-		__atomic_store_n(&blocks->tight, false, __ATOMIC_RELAXED);
+		cache_set(blocks, true);
 }

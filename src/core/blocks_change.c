@@ -33,7 +33,7 @@ static void record_resize(const struct vas_blocks *blocks, struct vas_block_reco
 	uint64_t start = vas_block_word_start(vas_block_load(&record->word));
 	uint64_t granules = size >> blocks->granule_shift;
 
-	vas_block_store32(&record->size, (uint32_t)granules);
+	vas_block_store32(&record->size, (uint32_t)(granules - 1));
 	vas_block_store(&record->word,
 			vas_block_word(start, granules, VAS_BLOCK_NO_CLASS, VAS_BLOCK_LIVE));
 }

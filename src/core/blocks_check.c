@@ -70,6 +70,16 @@ static bool zone_check(struct blocks_walk *walk, const struct vas_block_zone *zo
 	       vas_block_records_check(&walk->blocks->records, &zone->stock);
 }
 
+/* A block in a magazine of a kind is aligned as that says. */
+static bool is_aligned_as(const struct vas_blocks *blocks, uint64_t word)
+{
+	uint32_t kind = vas_block_word_class(word) / VAS_BLOCK_CLASSES;
+	uint64_t start = blocks->span.start +
+			 (vas_block_word_start(word) << blocks->granule_shift);
+
+	return (start & (blocks->alignment[kind] - 1)) == 0;
+}
+
 static bool list_check(const struct vas_blocks *blocks, uint64_t list, uint32_t class)
 {
 	uint32_t number = vas_block_list_first(list), length = vas_block_list_length(list);
@@ -82,7 +92,7 @@ static bool list_check(const struct vas_blocks *blocks, uint64_t list, uint32_t 
 		record = vas_block_record_at(&blocks->records, number);
 		word = vas_block_load(&record->word);
 		if (vas_block_word_state(word) != VAS_BLOCK_CACHED ||
-		    vas_block_word_class(word) != class)
+		    vas_block_word_class(word) != class || !is_aligned_as(blocks, word))
 			return false;
 		number = vas_block_list_link(record);
 	}
@@ -93,12 +103,14 @@ static bool lists_check(const struct vas_blocks *blocks)
 {
 	const struct vas_block_magazine *magazine;
 
-	for (uint32_t slot = 0; slot < VAS_BLOCK_SLOTS; slot++) {
-		magazine = blocks->slot[slot];
-		for (uint32_t i = 0; magazine && i < VAS_BLOCK_CLASSES; i++)
-			if (!list_check(blocks, magazine->list[i], i))
-				return false;
-	}
+	for (uint32_t kind = 0; kind < VAS_BLOCK_KINDS; kind++)
+		for (uint32_t slot = 0; slot < VAS_BLOCK_SLOTS; slot++) {
+			magazine = blocks->slot[kind][slot];
+			for (uint32_t i = 0; magazine && i < VAS_BLOCK_CLASSES; i++)
+				if (!list_check(blocks, magazine->list[i],
+						kind * VAS_BLOCK_CLASSES + i))
+					return false;
+		}
 	return true;
 }
 

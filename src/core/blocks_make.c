@@ -31,6 +31,8 @@
 #define ALIGNMENT_2   (UINT64_C(2) << 20)
 #define ZONES	      64u
 
+static const char always = 1, never;
+
 static uint32_t log2_of(uint64_t power)
 {
 	return (uint32_t)__builtin_ctzll(power);
@@ -77,8 +79,9 @@ static void blocks_init(struct vas_blocks *blocks, struct vas_span span, uint64_
 	blocks->alignment[0] = granule;
 	blocks->alignment[1] = granule > ALIGNMENT_1 ? granule : ALIGNMENT_1;
 	blocks->alignment[2] = granule > ALIGNMENT_2 ? granule : ALIGNMENT_2;
-	blocks->zone_shift = shift;
+	blocks->zone_shift = shift - blocks->granule_shift;
 	blocks->base = vas_align_down(span.start, UINT64_C(1) << shift);
+	blocks->first = (span.start - blocks->base) >> blocks->granule_shift;
 	blocks->zone_count = (uint32_t)zones_of(span, shift);
 }
 
@@ -104,6 +107,8 @@ int vas_blocks_create(struct vas_span span, uint64_t granule, uint64_t seed,
 	made = memory;
 	made->support = *support;
 	made->alone = !support->lock;
+	made->slot_at = made->alone ? 0 : support->slot;
+	made->single = made->alone ? &always : support->single ? support->single : &never;
 	made->random = seed;
 	blocks_init(made, span, granule, shift);
 	made->zones = vas_block_zones_place(made + 1, first_room(zones));
@@ -144,7 +149,8 @@ static void zones_adapt(struct vas_blocks *blocks)
 static void span_set(struct vas_blocks *blocks, uint64_t size)
 {
 	blocks->span.size = size;
-	blocks->zone_count = (uint32_t)zones_of(blocks->span, blocks->zone_shift);
+	blocks->zone_count = (uint32_t)zones_of(blocks->span,
+					       blocks->zone_shift + blocks->granule_shift);
 	zones_adapt(blocks);
 }
 
@@ -233,7 +239,8 @@ int vas_blocks_cut(struct vas_blocks *blocks, uint64_t at, struct vas_blocks **u
 static bool same_support(const struct vas_blocks_support *a, const struct vas_blocks_support *b)
 {
 	return a->context == b->context && a->take == b->take && a->give == b->give &&
-	       a->lock == b->lock && a->unlock == b->unlock && a->slot == b->slot;
+	       a->lock == b->lock && a->unlock == b->unlock && a->slot == b->slot &&
+	       a->single == b->single;
 }
 
 int vas_blocks_join(struct vas_blocks *lower, struct vas_blocks *upper)

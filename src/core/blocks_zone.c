@@ -127,7 +127,7 @@ _Static_assert(sizeof(struct vas_block_zone) <= VAS_BLOCK_NODE_SIZE, "a zone fit
 
 static uint64_t zone_base(const struct vas_blocks *blocks, uint32_t number)
 {
-	return blocks->base + ((uint64_t)number << blocks->zone_shift);
+	return blocks->base + ((uint64_t)number << blocks->zone_shift << blocks->granule_shift);
 }
 
 struct vas_span vas_blocks_zone_span(const struct vas_blocks *blocks, uint32_t number)

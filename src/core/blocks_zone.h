@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/assert.h"
+#include "base/thread_word.h"
 #include "core/block_magazine.h"
 #include "core/block_pool.h"
 #include "core/block_record.h"
@@ -49,26 +50,39 @@ struct vas_block_zones {
 };
 
 struct vas_blocks {
-	struct vas_blocks_support support; /* constant, as is what follows */
+	/* What every alloc and free reads stands first. Constant, but for what cut and join change. */
 	struct vas_span span;
+	uint64_t first; /* granules from base to the span's start */
+	uint32_t granule_shift;
+	uint32_t zone_shift; /* log2 of a zone's granules */
+	struct vas_block_zones *zones; /* (atomic) larger ones take its place, and old ones stay */
+	intptr_t slot_at; /* where a thread's slot is; 0: all use one */
+	const char *single; /* what this is at (atomic) is not 0 while nobody else is here */
+	uint32_t cached; /* granules of the largest blocks that magazines keep; 0: they rest (atomic) */
+	uint32_t cached_most; /* the same when they do not rest */
+	bool alone; /* the caller serialises */
+	/* What a magazine keeps of a class of any kind for now; 0: nothing, as of NO_CLASS (atomic). */
+	uint8_t most[VAS_BLOCK_NO_CLASS + 1];
+
+	struct vas_blocks_support support;
 	uint64_t granule;
 	uint64_t base; /* of zone 0: a multiple of its size */
 	uint64_t alignment[VAS_BLOCK_ROOMS]; /* bytes: those that rooms are known for */
-	uint32_t granule_shift;
-	uint32_t zone_shift;
 	uint32_t zone_count; /* changed by cut and join, as span is */
-	bool alone; /* the caller serialises */
-	uint8_t most[VAS_BLOCK_CLASSES]; /* what a magazine keeps of a class; 0: nothing */
-	struct vas_block_zones *zones; /* (atomic) larger ones take its place, and old ones stay */
 
 	struct vas_block_pool pool;
 	struct vas_block_records records;
 	uint64_t random; /* (atomic) */
 	uint32_t making; /* lock word: zones and magazines being made */
-	bool tight; /* a request was near to be refused: magazines rest (atomic) */
-	uint32_t frees; /* while they did (atomic) */
-	struct vas_block_magazine *slot[VAS_BLOCK_SLOTS]; /* (atomic) */
+	uint32_t frees; /* while magazines rested (atomic) */
+	struct vas_block_magazine *slot[VAS_BLOCK_KINDS][VAS_BLOCK_SLOTS]; /* (atomic) */
 };
+
+/* Whether no other thread can be at the allocator, now and until the caller returns. */
+static inline bool vas_blocks_single(const struct vas_blocks *blocks)
+{
+	return __atomic_load_n(blocks->single, __ATOMIC_RELAXED) != 0;
+}
 
 static inline uint64_t vas_blocks_end(const struct vas_blocks *blocks)
 {
@@ -82,7 +96,7 @@ static inline bool vas_blocks_covers(const struct vas_blocks *blocks, uint64_t a
 
 static inline uint32_t vas_blocks_zone_number(const struct vas_blocks *blocks, uint64_t address)
 {
-	return (uint32_t)((address - blocks->base) >> blocks->zone_shift);
+	return (uint32_t)((address - blocks->base) >> blocks->granule_shift >> blocks->zone_shift);
 }
 
 /* NULL: not made yet. */
@@ -178,8 +192,8 @@ struct vas_span vas_blocks_span(const struct vas_blocks *blocks,
 
 /* What each class may keep in a magazine, by the size of the span. */
 void vas_blocks_cache_init(struct vas_blocks *blocks);
-/* Sees to it that the calling thread has a magazine, if there is memory for one. */
-void vas_blocks_magazine_make(struct vas_blocks *blocks);
+/* Sees to it that the calling thread has a magazine for a class, if there is memory for one. */
+void vas_blocks_magazine_make(struct vas_blocks *blocks, uint32_t class);
 /* Empties all magazines. No lock is held. False: there was nothing in them. */
 bool vas_blocks_drain(struct vas_blocks *blocks);
 /* Magazines and rounding rest from now on; loosen: if there is room again, no more. */
@@ -187,7 +201,8 @@ void vas_blocks_tighten(struct vas_blocks *blocks);
 void vas_blocks_loosen_slow(struct vas_blocks *blocks);
 static inline void vas_blocks_loosen(struct vas_blocks *blocks)
 {
-	if (__builtin_expect(__atomic_load_n(&blocks->tight, __ATOMIC_RELAXED), 0))
+	if (__builtin_expect(
+		    __atomic_load_n(&blocks->cached, __ATOMIC_RELAXED) != blocks->cached_most, 0))
 		vas_blocks_loosen_slow(blocks);
 }
 /* The blocks in magazines, and the bytes that they cover. Exact while no one is at them. */
@@ -196,15 +211,15 @@ uint64_t vas_blocks_cached(const struct vas_blocks *blocks, uint64_t *bytes);
 /* The slot of the calling thread. */
 static inline uint32_t vas_blocks_slot(const struct vas_blocks *blocks)
 {
-	return blocks->alone || !blocks->support.slot
-		       ? 0
-		       : blocks->support.slot(blocks->support.context) % VAS_BLOCK_SLOTS;
+	return blocks->slot_at ? vas_thread_word(blocks->slot_at) % VAS_BLOCK_SLOTS : 0;
 }
 
-/* The magazine of the calling thread; NULL: none was made yet. */
-static inline struct vas_block_magazine *vas_blocks_magazine(const struct vas_blocks *blocks)
+/* The magazine of the calling thread for a class; NULL: none was made yet. */
+static inline struct vas_block_magazine *vas_blocks_magazine(const struct vas_blocks *blocks,
+							     uint32_t class)
 {
-	return __atomic_load_n(&blocks->slot[vas_blocks_slot(blocks)], __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&blocks->slot[class / VAS_BLOCK_CLASSES][vas_blocks_slot(blocks)],
+			       __ATOMIC_ACQUIRE);
 }
 
 /* --- blocks_hold.c: blocks that are there --- */

@@ -181,7 +181,7 @@ VAS_HOT int vas_space_release(struct vas_space *space, uint64_t start,
 	struct vas_holding *holding;
 	struct vas_notice_run run;
 	enum vas_retired reached;
-	bool hidden;
+	bool hidden = false;
 	int err;
 
 	err = release_begin(space, start, user, &holding, &run, &hidden);

@@ -5,6 +5,9 @@
  * A short spin, then FUTEX_WAIT_PRIVATE. When the futex call is denied by a
  * sandbox, waiting falls back to sched_yield.
  *
+ * While the process has one thread the word is changed by plain loads and stores: it says the same at
+ * any time, so a thread that is made while it is taken finds it taken.
+ *
  * Locks that are held over a fork are a state of their own: see lock_fork.c.
  */
 #ifndef VAS_SYS_LOCK_H
@@ -12,6 +15,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "sys/single.h"
 
 #define VAS_LOCK_FORK 4u
 #define VAS_LOCK_LENT 5u
@@ -35,6 +40,10 @@ static inline void vas_lock_take(struct vas_lock *lock)
 {
 	uint32_t expected = 0;
 
+	if (vas_single() && __atomic_load_n(&lock->word, __ATOMIC_RELAXED) == 0) {
+		__atomic_store_n(&lock->word, 1, __ATOMIC_RELAXED);
+		return;
+	}
 	if (!__atomic_compare_exchange_n(&lock->word, &expected, 1, false, __ATOMIC_ACQUIRE,
 					 __ATOMIC_RELAXED))
 		vas_lock_wait(lock);
@@ -42,8 +51,14 @@ static inline void vas_lock_take(struct vas_lock *lock)
 
 static inline void vas_lock_drop(struct vas_lock *lock)
 {
-	uint32_t word = __atomic_exchange_n(&lock->word, 0, __ATOMIC_RELEASE);
+	uint32_t word;
 
+	if (vas_single()) {
+		word = __atomic_load_n(&lock->word, __ATOMIC_RELAXED);
+		__atomic_store_n(&lock->word, 0, __ATOMIC_RELEASE);
+	} else {
+		word = __atomic_exchange_n(&lock->word, 0, __ATOMIC_RELEASE);
+	}
 	if (__builtin_expect(word > 1, 0))
 		vas_lock_wake(lock, word);
 }

@@ -68,7 +68,8 @@ static bool has_room(uint64_t cells)
 		uint64_t word;
 		struct vas_span extent;
 
-		record = record_find(run.blocks, run.live[i].start, &number, &word);
+		record = record_find(run.blocks, run.live[i].start, false,
+				     &number, &word);
 		extent = vas_blocks_extent(run.blocks, record);
 		for (uint64_t j = 0; j < extent.size / GRANULE; j++)
 			taken[(extent.start - START) / GRANULE + j] = true;
@@ -101,7 +102,10 @@ static void do_alloc(void)
 		break;
 	}
 	before = vas_blocks_cached(run.blocks, &bytes);
-	error = vas_blocks_alloc(run.blocks, &request, &start);
+	if (plain && !request.flags && vas_random_below(&run.random, 2))
+		error = vas_blocks_alloc_size(run.blocks, request.size, request.mark, &start);
+	else
+		error = vas_blocks_alloc(run.blocks, &request, &start);
 	after = vas_blocks_cached(run.blocks, &bytes);
 	if (error) {
 		run.refused++;
@@ -121,9 +125,12 @@ static void do_free(uint32_t which)
 	struct vas_block_info info;
 
 	stamp(live.start, live.size, live.mark, 0);
-	run.wrong += vas_blocks_free(run.blocks, live.start, &info) != 0 ||
-		     info.span.start != live.start || info.span.size != live.size ||
-		     info.mark != live.mark;
+	if (vas_random_below(&run.random, 4) == 0)
+		run.wrong += vas_blocks_free(run.blocks, live.start, NULL) != 0;
+	else
+		run.wrong += vas_blocks_free(run.blocks, live.start, &info) != 0 ||
+			     info.span.start != live.start || info.span.size != live.size ||
+			     info.mark != live.mark;
 	run.wrong += vas_blocks_free(run.blocks, live.start, &info) != -ENOENT ||
 		     vas_blocks_at(run.blocks, live.start, &info) != -ENOENT;
 	run.live[which] = run.live[--run.count];

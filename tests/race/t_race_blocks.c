@@ -71,15 +71,15 @@ static void unlock(void *context, uint32_t *word)
 
 static __thread uint32_t own_slot;
 
-static uint32_t slot(void *context)
+static const struct vas_blocks_support *support(void)
 {
-	(void)context;
-	return own_slot;
-}
+	static struct vas_blocks_support made = {
+		.take = take, .give = give, .lock = lock, .unlock = unlock
+	};
 
-static const struct vas_blocks_support support = {
-	.take = take, .give = give, .lock = lock, .unlock = unlock, .slot = slot
-};
+	made.slot = vas_thread_word_at(&own_slot);
+	return &made;
+}
 
 static void wrong(void)
 {
@@ -221,7 +221,7 @@ int main(void)
 
 	tap_plan(0);
 	shared.steps = tap_scaled(100000);
-	if (vas_blocks_create((struct vas_span){ START, CELLS * GRANULE }, GRANULE, 1, &support,
+	if (vas_blocks_create((struct vas_span){ START, CELLS * GRANULE }, GRANULE, 1, support(),
 			      &shared.blocks))
 		tap_bail("no allocator");
 	pthread_barrier_init(&shared.barrier, NULL, THREADS + 1);

@@ -7,7 +7,9 @@
  * region reserves its span, and no block is ever committed.
  */
 #include <errno.h>
+#include <linux/rseq.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include <vaspace/vaspace.h>
@@ -15,6 +17,8 @@
 #include "alloc.h"
 #include "core/blocks.h"
 #include "sys/lock.h"
+#include "sys/pages.h"
+#include "sys/single.h"
 #include "yardstick.h"
 
 #define BASE (1ull << 40)
@@ -177,21 +181,15 @@ const struct alloc_kind alloc_yardstick_spin = {
 	.books = measured_books,
 };
 
+/* From where a region's allocator has it. */
 static int blocks_memory(void *context, size_t size, void **memory)
 {
-	(void)context;
-	*memory = aligned_alloc(4096, size);
-	if (!*memory)
-		return -ENOMEM;
-	__builtin_memset(*memory, 0, size);
-	return 0;
+	return vas_pages_take(context, size, memory);
 }
 
 static void blocks_memory_end(void *context, void *memory, size_t size)
 {
-	(void)context;
-	(void)size;
-	free(memory);
+	vas_pages_give(context, memory, size);
 }
 
 static void blocks_lock(void *context, uint32_t *word)
@@ -206,30 +204,33 @@ static void blocks_unlock(void *context, uint32_t *word)
 	vas_lock_drop((struct vas_lock *)word);
 }
 
-static uint32_t blocks_slots; /* atomic: threads that have a number */
-static __thread uint32_t blocks_slot_own; /* 0 = none yet */
+/* Where libc registered struct rseq for each thread, from the thread pointer on; glibc 2.35. */
+extern const ptrdiff_t __rseq_offset __attribute__((weak));
 
-/* A number for each thread, so that each has a magazine of its own. */
-static uint32_t blocks_slot(void *context)
+/* The processor's number, so that each has a magazine of its own. */
+static intptr_t blocks_slot(void)
 {
-	(void)context;
-	if (!blocks_slot_own)
-		blocks_slot_own = __atomic_add_fetch(&blocks_slots, 1, __ATOMIC_RELAXED);
-	return blocks_slot_own;
+	return &__rseq_offset ? __rseq_offset + (intptr_t)offsetof(struct rseq, cpu_id) : 0;
 }
 
 static int blocks_open(struct alloc_space *space)
 {
+	static struct vas_pages pages; /* of the only allocator that a process has */
 	const struct vas_blocks_support support = {
+		.context = &pages,
 		.take = blocks_memory,
 		.give = blocks_memory_end,
 		.lock = blocks_lock,
 		.unlock = blocks_unlock,
-		.slot = blocks_slot,
+		.slot = blocks_slot(),
+		.single = vas_single_byte(),
 	};
 	struct vas_blocks *blocks = NULL;
-	int err = vas_blocks_create((struct vas_span){ BASE, space->size }, ALLOC_GRANULE, 1,
-				    &support, &blocks);
+	int err;
+
+	vas_pages_init(&pages, vas_sys_real());
+	err = vas_blocks_create((struct vas_span){ BASE, space->size }, ALLOC_GRANULE, 1, &support,
+				&blocks);
 
 	space->state = blocks;
 	return err;
@@ -237,11 +238,14 @@ static int blocks_open(struct alloc_space *space)
 
 static int blocks_take(void *state, const struct alloc_request *request, struct alloc_item *item)
 {
-	struct vas_block_request wanted = {
+	struct vas_block_request wanted;
+
+	if (request->alignment <= ALLOC_GRANULE && !request->max)
+		return vas_blocks_alloc_size(state, request->size, 0, &item->start);
+	wanted = (struct vas_block_request){
 		.size = request->size,
 		.alignment = request->alignment,
 	};
-
 	if (request->max) {
 		wanted.min = BASE + request->min;
 		wanted.max = BASE + request->max;
@@ -251,9 +255,7 @@ static int blocks_take(void *state, const struct alloc_request *request, struct 
 
 static int blocks_give(void *state, const struct alloc_item *item)
 {
-	struct vas_block_info info;
-
-	return vas_blocks_free(state, item->start, &info);
+	return vas_blocks_free(state, item->start, NULL);
 }
 
 static uint64_t blocks_books(void *state)
