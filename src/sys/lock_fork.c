@@ -36,6 +36,7 @@
 #include "sys/sys.h"
 
 #define ROUND_MICROSECONDS 1000u
+#define ROUND_YIELDS 1000u /* where sleeping is denied: rounds measure time */
 #define LOOKS 3u /* of the forking thread asleep, in a row */
 #define LOOKS_BLIND 2000u /* rounds when nothing can be seen: longer than forks take */
 
@@ -195,6 +196,7 @@ bool vas_lock_fork_wait(struct vas_lock *lock, uint32_t *rounds)
 	if (thread != 0 && fork_try(lock, thread, rounds))
 		return true;
 	if (vas_real_sleep(ROUND_MICROSECONDS) < 0)
-		vas_real_yield();
+		for (uint32_t i = 0; i < ROUND_YIELDS; i++)
+			vas_real_yield();
 	return false;
 }
