@@ -32,8 +32,9 @@
 #include "region/region.h"
 #include "tap/tap.h"
 
-#define THREADS 4u /* the first one forks */
+#define THREADS 3u /* the first one forks */
 #define DENIED_MOST 4u
+#define FORKS 10u /* at the least */
 #define MANY_PAGES (256ull << 20)
 
 struct sandbox {
@@ -56,7 +57,7 @@ static const struct sandbox sandboxes[] = {
 static struct {
 	const struct sandbox *sandbox;
 	uint64_t page, rounds;
-	uint32_t arrived, running, wrong, no_filter; /* atomic */
+	uint32_t arrived, running, forks, wrong, no_filter; /* atomic */
 	uint32_t denied[DENIED_MOST]; /* times, atomic */
 	char what[64]; /* the first thing that went wrong */
 	struct vas_span shared;
@@ -172,6 +173,17 @@ static void park_own(struct vas_region *own, struct vas_block block)
 		wrong("a page after unpark", *(char *)block.start);
 }
 
+/* Rounds, forks, and waiting. */
+static bool enough(uint64_t rounds)
+{
+	bool wanted = true;
+
+	for (unsigned int i = 0; !at.sandbox->quick && i < DENIED_MOST && at.sandbox->calls[i]; i++)
+		wanted &= __atomic_load_n(&at.denied[i], __ATOMIC_RELAXED) > 0;
+	return rounds >= 100 * at.rounds ||
+	       (rounds >= at.rounds && wanted && __atomic_load_n(&at.forks, __ATOMIC_RELAXED) >= FORKS);
+}
+
 static void work(unsigned int number)
 {
 	struct vas_region *own;
@@ -183,7 +195,7 @@ static void work(unsigned int number)
 	expect(vas_region_create(64 * at.page, NULL, &own), "a region of its own");
 	expect(vas_region_alloc(own, 4 * at.page, NULL, &block), "a block of it");
 	expect(vas_region_commit(own, block.start, 4 * at.page, &opts), "with memory that can be parked");
-	for (uint64_t i = 0; i < at.rounds && !at.wrong; i++) {
+	for (uint64_t i = 0; !enough(i) && !at.wrong; i++) {
 		change_span(number, i);
 		take_block(number);
 		if (i % 16 == 0 && !at.sandbox->blind)
@@ -218,6 +230,7 @@ static void fork_beside(void)
 		vas_fork_parent();
 		if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
 			wrong("a child ended with", status);
+		__atomic_fetch_add(&at.forks, 1, __ATOMIC_RELAXED);
 	} while (__atomic_load_n(&at.running, __ATOMIC_ACQUIRE) && !at.wrong);
 }
 
@@ -279,7 +292,7 @@ static void sandbox_case(void *arg)
 	tap_ignore_leaks(TAP_LEAK_VMAS | TAP_LEAK_HEAP | TAP_LEAK_FDS);
 	at.sandbox = arg;
 	at.page = (uint64_t)sysconf(_SC_PAGESIZE);
-	at.rounds = tap_scaled(at.sandbox->quick ? 800 : 150);
+	at.rounds = tap_scaled(100);
 	at.object = memfd_create("waiting", MFD_CLOEXEC);
 	if (at.object < 0 || ftruncate(at.object, (off_t)(4 * at.page)))
 		tap_bail("no object: %m");
