@@ -717,16 +717,14 @@ static bool not_elsewhere(const char *file)
 	return true;
 }
 
-#define RUN(list) fault_list_run(list, sizeof(list) / sizeof((list)[0]))
-
 int main(void)
 {
 	tap_plan(0);
-	RUN(reserve_scenarios);
-	RUN(commit_scenarios);
-	RUN(release_scenarios);
-	RUN(look_scenarios);
-	RUN(report_scenarios);
+	FAULT_LIST_RUN(reserve_scenarios);
+	FAULT_LIST_RUN(commit_scenarios);
+	FAULT_LIST_RUN(release_scenarios);
+	FAULT_LIST_RUN(look_scenarios);
+	FAULT_LIST_RUN(report_scenarios);
 	fault_list_run(fault_layouts, fault_layout_count);
 	fault_list_run(fault_notices, fault_notice_count);
 	fault_sites_report(not_elsewhere);

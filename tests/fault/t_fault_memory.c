@@ -644,15 +644,13 @@ static bool of_memory(const char *file)
 	return false;
 }
 
-#define RUN(list) fault_list_run(list, sizeof(list) / sizeof((list)[0]))
-
 int main(void)
 {
 	tap_plan(0);
-	RUN(commit_scenarios);
-	RUN(decommit_scenarios);
-	RUN(protect_scenarios);
-	RUN(release_scenarios);
+	FAULT_LIST_RUN(commit_scenarios);
+	FAULT_LIST_RUN(decommit_scenarios);
+	FAULT_LIST_RUN(protect_scenarios);
+	FAULT_LIST_RUN(release_scenarios);
 	fault_sites_report(of_memory);
 	return tap_done();
 }

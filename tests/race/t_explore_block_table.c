@@ -251,33 +251,29 @@ static void free_without_start_main(void *state)
 						 vas_block_word_with(word, VAS_BLOCK_CACHED));
 }
 
-/* Frees, and uses the record for another block at once. */
-static void recycle_main(void *state)
+/* Frees, and uses the record for another block at once; the start, too, if it is to be taken again. */
+static void reuse(uint32_t key, bool again)
 {
-	const struct plan *plan = state;
-
-	if (!block_free(zone.key[plan->looked]))
+	if (!block_free(zone.key[key]))
 		return;
 	zone.frees++;
 	zone_lock();
-	block_drop(plan->looked);
+	block_drop(key);
 	block_put(KEYS);
+	if (again)
+		block_put(key);
 	zone_unlock();
 }
 
-/* Frees, and takes the same start again, with another record and in another place of the table. */
+static void recycle_main(void *state)
+{
+	reuse(((const struct plan *)state)->looked, false);
+}
+
+/* The start then has another record, in another place of the table. */
 static void replace_main(void *state)
 {
-	const struct plan *plan = state;
-
-	if (!block_free(zone.key[plan->looked]))
-		return;
-	zone.frees++;
-	zone_lock();
-	block_drop(plan->looked);
-	block_put(KEYS);
-	block_put(plan->looked);
-	zone_unlock();
+	reuse(((const struct plan *)state)->looked, true);
 }
 
 /* Exactly one of the frees succeeded. */

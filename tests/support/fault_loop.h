@@ -86,6 +86,8 @@ struct fault_world {
 void fault_scenario_run(const struct fault_scenario *scenario);
 /* All of a list; with VASPACE_TEST_ONLY those whose name has that in it. */
 void fault_list_run(const struct fault_scenario *list, size_t count);
+/* An array's. */
+#define FAULT_LIST_RUN(list) fault_list_run(list, sizeof(list) / sizeof((list)[0]))
 
 /*
  * Points and figures over all scenarios so far: injected faults, and the call

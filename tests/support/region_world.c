@@ -165,3 +165,10 @@ void world_check(struct region_world *world, const char *when)
 	ok(vas_sys_sim_check(&world->sim, &reason), "%s: the simulated kernel is sound%s", when,
 	   reason ? reason : "");
 }
+
+void world_every_page(uint64_t *page, void (*const *tests)(void), size_t count)
+{
+	for (*page = 4096; *page <= 65536; *page *= 4)
+		for (size_t i = 0; i < count; i++)
+			tests[i]();
+}

@@ -3,6 +3,7 @@
 #ifndef TESTS_SUPPORT_REGION_WORLD_H
 #define TESTS_SUPPORT_REGION_WORLD_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include <vaspace/region.h>
@@ -43,6 +44,8 @@ const char *world_why(const struct region_world *world);
 /* Bytes that the simulated kernel has accessible inside the region's span. */
 uint64_t world_accessible(const struct region_world *world);
 struct vas_region_stats world_stats(struct region_world *world);
+/* Runs all tests with each size of page, which they find in *page. */
+void world_every_page(uint64_t *page, void (*const *tests)(void), size_t count);
 /* All the books are whole, of the space too. */
 void world_check(struct region_world *world, const char *when);
 

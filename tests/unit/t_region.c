@@ -295,18 +295,11 @@ static void test_small(void)
 
 int main(void)
 {
-	static const uint64_t pages[] = { 4096, 16384, 65536 };
+	static void (*const tests[])(void) = {
+		test_make, test_own_span, test_blocks, test_wishes, test_tags, test_large, test_small,
+	};
 
 	tap_plan(0);
-	for (size_t i = 0; i < 3; i++) {
-		page = pages[i];
-		test_make();
-		test_own_span();
-		test_blocks();
-		test_wishes();
-		test_tags();
-		test_large();
-		test_small();
-	}
+	world_every_page(&page, tests, sizeof(tests) / sizeof(tests[0]));
 	return tap_done();
 }

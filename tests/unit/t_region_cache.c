@@ -311,19 +311,12 @@ static void test_random(void)
 
 int main(void)
 {
-	static const uint64_t pages[] = { 4096, 16384, 65536 };
+	static void (*const tests[])(void) = {
+		test_hit, test_plain, test_constraints, test_limits, test_age, test_large,
+		test_split_region, test_random,
+	};
 
 	tap_plan(0);
-	for (size_t i = 0; i < 3; i++) {
-		page = pages[i];
-		test_hit();
-		test_plain();
-		test_constraints();
-		test_limits();
-		test_age();
-		test_large();
-		test_split_region();
-		test_random();
-	}
+	world_every_page(&page, tests, sizeof(tests) / sizeof(tests[0]));
 	return tap_done();
 }

@@ -310,18 +310,12 @@ static void test_retired_tail(void)
 
 int main(void)
 {
-	static const uint64_t pages[] = { 4096, 16384, 65536 };
+	static void (*const tests[])(void) = {
+		test_commit, test_refused, test_resize, test_split, test_cap, test_retired,
+		test_retired_tail,
+	};
 
 	tap_plan(0);
-	for (size_t i = 0; i < 3; i++) {
-		page = pages[i];
-		test_commit();
-		test_refused();
-		test_resize();
-		test_split();
-		test_cap();
-		test_retired();
-		test_retired_tail();
-	}
+	world_every_page(&page, tests, sizeof(tests) / sizeof(tests[0]));
 	return tap_done();
 }

@@ -311,18 +311,12 @@ static void test_many(void)
 
 int main(void)
 {
-	static const uint64_t pages[] = { 4096, 16384, 65536 };
+	static void (*const tests[])(void) = {
+		test_both_ways, test_options, test_retired, test_whole, test_apart, test_unlike,
+		test_many,
+	};
 
 	tap_plan(0);
-	for (size_t i = 0; i < 3; i++) {
-		page = pages[i];
-		test_both_ways();
-		test_options();
-		test_retired();
-		test_whole();
-		test_apart();
-		test_unlike();
-		test_many();
-	}
+	world_every_page(&page, tests, sizeof(tests) / sizeof(tests[0]));
 	return tap_done();
 }

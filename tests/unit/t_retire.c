@@ -11,6 +11,7 @@
 #include "space/part.h"
 #include "support/ballast.h"
 #include "sys/sim.h"
+#include "support/sim_filler.h"
 #include "tap/tap.h"
 
 #define PAGE  UINT64_C(4096)
@@ -35,26 +36,14 @@ static void begin(void)
 	told = 0;
 }
 
-/* Takes every mapping that is left, as somebody else. */
 static void fill(void)
 {
-	int64_t got = sim.sys.map(&sim.sys, 0, 4 * LIMIT * PAGE, PROT_NONE,
-				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (got < 0)
-		tap_bail("no filler");
-	filler = (uint64_t)got;
-	for (uint64_t i = 1; i < 4 * LIMIT; i += 2)
-		if (sim.sys.protect(&sim.sys, filler + i * PAGE, PAGE, PROT_READ) < 0)
-			break;
-	for (uint64_t i = 4 * LIMIT - 1; i > 4 * LIMIT - 4; i--)
-		(void)sim.sys.protect(&sim.sys, filler + i * PAGE, PAGE, PROT_READ);
-	is_u64(sim.count, LIMIT, "as many mappings as there may be");
+	filler = sim_filler_take(&sim, LIMIT);
 }
 
 static void unfill(void)
 {
-	is_i64(sim.sys.unmap(&sim.sys, filler, 4 * LIMIT * PAGE), 0, "room again");
+	sim_filler_drop(&sim, LIMIT, filler);
 }
 
 static void commit(uint64_t first, uint64_t count)
