@@ -42,6 +42,16 @@ static inline void vas_lanes_store(uint32_t *numbers, vas_lanes lanes)
 	memcpy(numbers, &lanes, sizeof(lanes));
 }
 
+/* The lower halves of two numbers of 64 bits in a, and two in b. */
+static inline vas_lanes vas_lanes_lows(vas_lanes a, vas_lanes b)
+{
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	return (vas_lanes){ a[1], a[3], b[1], b[3] };
+#else
+	return __builtin_shufflevector(a, b, 0, 2, 4, 6);
+#endif
+}
+
 static inline vas_lanes vas_lanes_all(uint32_t number)
 {
 	return (vas_lanes){ number, number, number, number };
@@ -51,11 +61,6 @@ static inline vas_lanes vas_lanes_all(uint32_t number)
 static inline vas_lanes vas_lanes_more(vas_lanes a, vas_lanes b)
 {
 	return (vas_lanes)((vas_signed_lanes)a > (vas_signed_lanes)b);
-}
-
-static inline uint32_t vas_lanes_sum(vas_lanes a)
-{
-	return a[0] + a[1] + a[2] + a[3];
 }
 
 /*
@@ -119,21 +124,8 @@ static inline uint64_t vas_lanes_bits_16(vas_lanes a, vas_lanes b, vas_lanes c, 
 #endif
 }
 
-/* How many numbers of an array are above limit. */
-static inline uint32_t vas_lanes_above(const uint32_t *numbers, uint32_t count, uint32_t limit)
-{
-	vas_lanes bound = vas_lanes_all(limit);
-	vas_lanes above = { 0 };
-
-	VAS_UNROLL
-	for (uint32_t i = 0; i < count; i += 4)
-		above -= vas_lanes_more(vas_lanes_load(numbers + i), bound);
-	return vas_lanes_sum(above);
-}
-
-/* The first number of an ascending array that is above limit: its index, or count. */
-static inline uint32_t vas_lanes_first_above(const uint32_t *numbers, uint32_t count,
-					     uint32_t limit)
+/* Bit i: number i is above limit. */
+static inline uint64_t vas_lanes_bits_above(const uint32_t *numbers, uint32_t count, uint32_t limit)
 {
 	vas_lanes bound = vas_lanes_all(limit);
 	uint64_t bits = 0;
@@ -149,36 +141,24 @@ static inline uint32_t vas_lanes_first_above(const uint32_t *numbers, uint32_t c
 	VAS_UNROLL
 	for (; i < count; i += 4)
 		bits |= vas_lanes_bits(vas_lanes_more(vas_lanes_load(numbers + i), bound)) << i;
+	return bits;
+}
+
+/* The first number of an ascending array that is above limit: its index, or count. */
+static inline uint32_t vas_lanes_first_above(const uint32_t *numbers, uint32_t count,
+					     uint32_t limit)
+{
+	uint64_t bits = vas_lanes_bits_above(numbers, count, limit);
+
 	return (uint32_t)__builtin_ctzll(bits | UINT64_C(1) << count);
 }
 
-/* The largest of count rows, lane by lane. */
-static inline vas_lanes vas_lanes_most(const uint32_t (*rows)[4], uint32_t count)
+/* -1 in the lane of number i of an array, if it is one of four from at on. */
+static inline vas_lanes vas_lanes_is(uint32_t at, uint32_t i)
 {
-	vas_lanes most = vas_lanes_load(rows[0]), other = vas_lanes_load(rows[1]);
+	vas_lanes four = { 0, 1, 2, 3 };
 
-	VAS_UNROLL
-	for (uint32_t i = 2; i < count; i += 2) {
-		most = vas_lanes_max(most, vas_lanes_load(rows[i]));
-		other = vas_lanes_max(other, vas_lanes_load(rows[i + 1]));
-	}
-	return vas_lanes_max(most, other);
-}
-
-/* Bit 4 * i + k: lane k of row i is above that of bound. count is of four, 16 at most. */
-static inline uint64_t vas_lanes_rows_above(const uint32_t (*rows)[4], uint32_t count,
-					    vas_lanes bound)
-{
-	uint64_t bits = 0;
-
-	VAS_UNROLL
-	for (uint32_t i = 0; i < count; i += 4)
-		bits |= vas_lanes_bits_16(vas_lanes_more(vas_lanes_load(rows[i]), bound),
-					  vas_lanes_more(vas_lanes_load(rows[i + 1]), bound),
-					  vas_lanes_more(vas_lanes_load(rows[i + 2]), bound),
-					  vas_lanes_more(vas_lanes_load(rows[i + 3]), bound))
-			<< 4 * i;
-	return bits;
+	return (vas_lanes)(four == vas_lanes_all(i - at));
 }
 
 #endif

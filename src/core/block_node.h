@@ -8,7 +8,8 @@
 
 /* I: count is at least 2. Of entries from count on, key is VAS_BLOCK_NEVER, room is none. */
 struct vas_block_inner {
-	uint32_t room[VAS_BLOCK_INNER_MOST][VAS_BLOCK_ROOM_LANES]; /* below child; biased */
+	/* The largest below child, by alignment, so that a search looks at one cache line; biased. */
+	uint32_t room[VAS_BLOCK_ROOMS][VAS_BLOCK_INNER_MOST];
 	uint32_t key[VAS_BLOCK_INNER_MOST]; /* start[0] of the first leaf below child */
 	void *child[VAS_BLOCK_INNER_MOST]; /* leaves below level 0, which is that of way[0] */
 	uint32_t count;
@@ -44,8 +45,8 @@ static inline vas_lanes vas_block_rooms_above(const struct vas_block_leaf *leaf,
 	return vas_lanes_more(vas_block_rooms(leaf, i, mask), bound);
 }
 
-/* Bit i: gap i of the leaf has so much room. */
-static inline uint64_t vas_block_leaf_from(const struct vas_block_leaf *leaf, uint32_t need,
+/* Bit i: gap i of the leaf has so much room. I: mask is that of the tree and not of one granule. */
+static inline uint64_t vas_block_leaf_aligned(const struct vas_block_leaf *leaf, uint32_t need,
 					   uint32_t mask)
 {
 	vas_lanes bound = vas_lanes_all(need - 1);
@@ -66,52 +67,91 @@ static inline uint64_t vas_block_leaf_from(const struct vas_block_leaf *leaf, ui
 	return bits;
 }
 
+/* Lane i: -1 where the gap is larger than bound. */
+static inline vas_lanes vas_block_gaps_above(const struct vas_block_leaf *leaf, uint32_t i,
+					     vas_lanes bound)
+{
+	return vas_lanes_more(vas_lanes_load(leaf->start + i + 1) - vas_lanes_load(leaf->end + i),
+			      bound);
+}
+
+/* The same for the alignment of one granule, which is most of them. */
+static inline uint64_t vas_block_leaf_plain(const struct vas_block_leaf *leaf, uint32_t need)
+{
+	vas_lanes bound = vas_lanes_all(need - 1);
+	uint64_t bits = 0;
+	uint32_t i = 0;
+
+	VAS_UNROLL
+	for (; i + 16 <= VAS_BLOCK_LEAF_MOST; i += 16)
+		bits |= vas_lanes_bits_16(vas_block_gaps_above(leaf, i, bound),
+					  vas_block_gaps_above(leaf, i + 4, bound),
+					  vas_block_gaps_above(leaf, i + 8, bound),
+					  vas_block_gaps_above(leaf, i + 12, bound))
+			<< i;
+	VAS_UNROLL
+	for (; i < VAS_BLOCK_LEAF_MOST; i += 4)
+		bits |= vas_lanes_bits(vas_block_gaps_above(leaf, i, bound)) << i;
+	return bits;
+}
+
+/* Bit i: gap i of the leaf has so much room. */
+static inline uint64_t vas_block_leaf_from(const struct vas_block_leaf *leaf, uint32_t need,
+					   uint32_t mask)
+{
+	return mask ? vas_block_leaf_aligned(leaf, need, mask) : vas_block_leaf_plain(leaf, need);
+}
+
+/* Bit i: so much room is below child i. */
+static inline uint64_t vas_block_inner_from(const struct vas_block_inner *inner, uint32_t need,
+					    uint32_t key)
+{
+	return vas_lanes_bits_above(inner->room[key], VAS_BLOCK_INNER_MOST,
+				    need - 1 + VAS_LANES_BIAS);
+}
+
 /* The rooms of a gap, biased. */
 static inline vas_lanes vas_block_rooms_of(const struct vas_block_tree *tree,
 					   struct vas_block_run gap)
 {
+	vas_lanes bias = vas_lanes_all(VAS_LANES_BIAS);
 	vas_lanes mask = vas_lanes_load(tree->mask);
 	vas_lanes up = (vas_lanes_all(gap.start) + mask) & ~mask;
-	vas_lanes rooms = vas_lanes_all(gap.end) - up;
 
-	return (rooms & vas_lanes_more(rooms, vas_lanes_all(0))) + vas_lanes_all(VAS_LANES_BIAS);
+	return vas_lanes_max(vas_lanes_all(gap.end + VAS_LANES_BIAS) - up, bias);
 }
 
-/* The bound that a row of rooms is above, by this alignment, if it has so much; for search. */
-static inline vas_lanes vas_block_bound(uint32_t need, uint32_t key)
+/* The rooms below a child, biased. */
+static inline vas_lanes vas_block_inner_rooms(const struct vas_block_inner *inner, uint32_t slot)
 {
-	vas_lanes lane = { 0, 1, 2, 3 };
-	vas_lanes is_key = (vas_lanes)(lane == vas_lanes_all(key));
+	uint32_t last = inner->room[VAS_BLOCK_ROOMS - 1][slot];
 
-	return (vas_lanes_all(need - 1 + VAS_LANES_BIAS) & is_key) |
-	       (vas_lanes_all(VAS_BLOCK_NEVER) & ~is_key);
+	return (vas_lanes){ inner->room[0][slot], inner->room[1][slot], last, last };
 }
 
-/* The largest rooms of the leaf's gaps, biased. */
-static inline vas_lanes vas_block_leaf_rooms(const struct vas_block_tree *tree,
-					     const struct vas_block_leaf *leaf)
+/* The tree's own rooms. */
+static inline void vas_block_tree_set_rooms(struct vas_block_tree *tree, vas_lanes rooms)
 {
-	/* The bias is a multiple of the alignments, so it may go in before that. */
-	vas_lanes bias = vas_lanes_all(VAS_LANES_BIAS);
-	vas_lanes keep_1 = ~vas_lanes_all(tree->mask[1]), keep_2 = ~vas_lanes_all(tree->mask[2]);
-	vas_lanes most_0 = bias, most_1 = bias, most_2 = bias;
+	vas_lanes_store(tree->room, rooms - vas_lanes_all(VAS_LANES_BIAS));
+}
 
+static inline vas_lanes vas_block_tree_rooms(const struct vas_block_tree *tree)
+{
+	return vas_lanes_load(tree->room) + vas_lanes_all(VAS_LANES_BIAS);
+}
+
+/* What is known of a child. */
+static inline void vas_block_inner_set(struct vas_block_inner *inner, uint32_t slot, vas_lanes rooms)
+{
 	VAS_UNROLL
-	for (uint32_t i = 0; i < VAS_BLOCK_LEAF_MOST; i += 4) {
-		vas_lanes end = vas_lanes_load(leaf->start + i + 1);
-		vas_lanes start = vas_lanes_load(leaf->end + i) - bias;
-
-		most_0 = vas_lanes_max(end - start, most_0);
-		most_1 = vas_lanes_max(end - ((start + ~keep_1) & keep_1), most_1);
-		most_2 = vas_lanes_max(end - ((start + ~keep_2) & keep_2), most_2);
-	}
-	return vas_lanes_tops(most_0, most_1, most_2);
+	for (uint32_t key = 0; key < VAS_BLOCK_ROOMS; key++)
+		inner->room[key][slot] = rooms[key];
 }
 
 /* Which piece starts at offset or is the last one below. */
 static inline uint32_t vas_block_leaf_find(const struct vas_block_leaf *leaf, uint32_t offset)
 {
-	return VAS_BLOCK_LEAF_MOST - 1 - vas_lanes_above(leaf->start, VAS_BLOCK_LEAF_MOST, offset);
+	return vas_lanes_first_above(leaf->start, VAS_BLOCK_LEAF_MOST, offset) - 1;
 }
 
 /* Which child has it. */
@@ -119,6 +159,16 @@ static inline uint32_t vas_block_inner_find(const struct vas_block_inner *inner,
 {
 	return vas_lanes_first_above(inner->key, VAS_BLOCK_INNER_MOST, offset) - 1;
 }
+
+/* The largest rooms of a leaf's gaps, and below an inner node but for one child (INNER_MOST: of all); biased. */
+vas_lanes vas_block_leaf_most(const struct vas_block_tree *tree, const struct vas_block_leaf *leaf);
+vas_lanes vas_block_inner_most(const struct vas_block_inner *inner, uint32_t but);
+/* A gap of the leaf of place became this, which is more: no other has to be looked at. */
+void vas_block_gap_grew(struct vas_block_tree *tree, const struct vas_block_place *place,
+			struct vas_block_run gap);
+/* A part of the gap of place is about to be taken: that matters where it was the largest. */
+void vas_block_gap_shrinks(struct vas_block_tree *tree, const struct vas_block_place *place,
+			   struct vas_block_run taken);
 
 /* Goes down the left or right edge below way[level] and slot[level], to the first or last piece. */
 void vas_block_place_down(struct vas_block_place *place, uint32_t level, bool right);

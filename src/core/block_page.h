@@ -17,6 +17,7 @@
 
 #include "base/assert.h"
 #include "core/block_atomic.h"
+#include "core/block_lanes.h"
 
 #define VAS_BLOCK_KEY_MOST     UINT32_C(0x7fffffff)
 #define VAS_BLOCK_LINE_ENTRIES 7u
@@ -142,15 +143,34 @@ static inline uint32_t vas_block_page_find(uint64_t word, uint32_t key)
 	return away ? vas_block_page_find_away(word, away, key) : 0;
 }
 
+/*
+ * The first entry of a line whose lower half is this, or ENTRIES; 0: that is free. The writer's: it takes
+ * whole lines for what they are.
+ */
+static inline uint32_t vas_block_line_with(const struct vas_block_line *line, uint32_t low)
+{
+	const uint32_t *halves = (const uint32_t *)line;
+	vas_lanes wanted = vas_lanes_all(low), first, second;
+	uint64_t bits;
+
+	first = vas_lanes_lows(vas_lanes_load(halves), vas_lanes_load(halves + 4));
+	second = vas_lanes_lows(vas_lanes_load(halves + 8), vas_lanes_load(halves + 12));
+	bits = vas_lanes_bits((vas_lanes)(first == wanted));
+	bits |= vas_lanes_bits((vas_lanes)(second == wanted)) << 4;
+	/* What stands in the place of an eighth is the word about those that are away. */
+	return (uint32_t)__builtin_ctzll(bits | UINT64_C(1) << VAS_BLOCK_LINE_ENTRIES);
+}
+
+/* The line that an entry is of. */
+static inline struct vas_block_line *vas_block_line_of(uint64_t *entry)
+{
+	return (struct vas_block_line *)((uintptr_t)entry & ~(uintptr_t)63);
+}
+
 /* The lowest free entry of a line, or ENTRIES. */
 static inline uint32_t vas_block_line_free(const struct vas_block_line *line)
 {
-	uint32_t free = VAS_BLOCK_LINE_ENTRIES;
-
-#pragma GCC unroll 7
-	for (uint32_t i = VAS_BLOCK_LINE_ENTRIES; i-- > 0;)
-		free = line->entry[i] == 0 ? i : free;
-	return free;
+	return vas_block_line_with(line, 0);
 }
 
 /* An empty page of so many lines in memory; its word. */
@@ -164,29 +184,30 @@ uint32_t vas_block_page_remove_away(const struct vas_block_page *page, uint32_t 
 void vas_block_page_refill(const struct vas_block_page *page, struct vas_block_line *line,
 			   uint64_t *free);
 
+static inline uint64_t vas_block_entry(uint32_t key, uint32_t record)
+{
+	return (uint64_t)record << 32 | VAS_BLOCK_PRESENT | key;
+}
+
 /* I: there is a place. */
 static inline void vas_block_page_put(const struct vas_block_page *page, uint32_t key,
 				      uint32_t record)
 {
 	struct vas_block_line *line = &page->line[vas_block_page_home(key, page->shift)];
-	uint64_t entry = (uint64_t)record << 32 | VAS_BLOCK_PRESENT | key;
 	uint32_t free = vas_block_line_free(line);
 
 	if (free < VAS_BLOCK_LINE_ENTRIES)
-		vas_block_store(&line->entry[free], entry);
+		vas_block_store(&line->entry[free], vas_block_entry(key, record));
 	else
-		vas_block_page_put_away(page, entry);
+		vas_block_page_put_away(page, vas_block_entry(key, record));
 }
 
 /* The record that key had; 0: it is not there. */
 static inline uint32_t vas_block_page_remove(const struct vas_block_page *page, uint32_t key)
 {
 	struct vas_block_line *line = &page->line[vas_block_page_home(key, page->shift)];
-	uint32_t at = VAS_BLOCK_LINE_ENTRIES, record;
+	uint32_t at = vas_block_line_with(line, key | VAS_BLOCK_PRESENT), record;
 
-#pragma GCC unroll 7
-	for (uint32_t i = 0; i < VAS_BLOCK_LINE_ENTRIES; i++)
-		at = (uint32_t)line->entry[i] == (key | VAS_BLOCK_PRESENT) ? i : at;
 	if (at == VAS_BLOCK_LINE_ENTRIES)
 		return line->away ? vas_block_page_remove_away(page, key) : 0;
 	record = (uint32_t)(line->entry[at] >> 32);

@@ -35,7 +35,6 @@ struct search {
 	uint32_t need; /* as in want, or more */
 	uint32_t key;
 	uint32_t mask;
-	vas_lanes bound; /* made of need and key */
 	uint32_t looks; /* that are left; 0 = no bound */
 	bool high;
 };
@@ -51,10 +50,9 @@ static uint32_t pick(uint64_t bits, bool high)
 	return high ? 63 - (uint32_t)__builtin_clzll(bits) : (uint32_t)__builtin_ctzll(bits);
 }
 
-/* Four bits for each child of a node, of which one is set where there is room below it. */
 static uint64_t inner_bits(const struct search *search, const struct vas_block_inner *inner)
 {
-	return vas_lanes_rows_above(inner->room, VAS_BLOCK_INNER_MOST, search->bound);
+	return vas_block_inner_from(inner, search->need, search->key);
 }
 
 static uint64_t leaf_bits(const struct search *search, const struct vas_block_leaf *leaf)
@@ -68,7 +66,7 @@ static inline void room_down(const struct search *search, struct vas_block_place
 {
 	while (level-- > 0) {
 		struct vas_block_inner *inner = node;
-		uint32_t slot = pick(inner_bits(search, inner), search->high) / 4;
+		uint32_t slot = pick(inner_bits(search, inner), search->high);
 
 		place->way[level] = inner;
 		place->slot[level] = slot;
@@ -93,10 +91,10 @@ static bool room_next(const struct search *search, struct vas_block_place *place
 		uint32_t slot = place->slot[level];
 
 		bits = inner_bits(search, inner);
-		bits &= search->high ? ~bits_from(4 * slot) : bits_from(4 * slot + 4);
+		bits &= search->high ? ~bits_from(slot) : bits_from(slot + 1);
 		if (!bits)
 			continue;
-		slot = pick(bits, search->high) / 4;
+		slot = pick(bits, search->high);
 		place->slot[level] = slot;
 		room_down(search, place, inner->child[slot], level);
 		return true;
@@ -185,7 +183,6 @@ static struct search search_of(const struct vas_block_tree *tree,
 		.need = want->need,
 		.key = want->key,
 		.mask = tree->mask[want->key],
-		.bound = vas_block_bound(want->need, want->key),
 		.looks = want->query ? want->looks : 0,
 		.high = high,
 	};
@@ -194,18 +191,22 @@ static struct search search_of(const struct vas_block_tree *tree,
 VAS_HOT bool vas_block_search_size(const struct vas_block_tree *tree, uint32_t need, uint32_t key,
 				   struct vas_block_place *place, uint32_t *start)
 {
-	struct search search = {
-		.tree = tree,
-		.need = need,
-		.key = key,
-		.mask = tree->mask[key],
-		.bound = vas_block_bound(need, key),
-	};
+	uint32_t mask = tree->mask[key];
+	void *node = tree->root;
 
 	if (need > tree->room[key])
 		return false;
-	room_down(&search, place, tree->root, tree->levels);
-	*start = (vas_block_place_gap(place).start + search.mask) & ~search.mask;
+	for (uint32_t level = tree->levels; level-- > 0;) {
+		struct vas_block_inner *inner = node;
+		uint32_t slot = pick(vas_block_inner_from(inner, need, key), false);
+
+		place->way[level] = inner;
+		place->slot[level] = slot;
+		node = inner->child[slot];
+	}
+	place->leaf = node;
+	place->index = pick(vas_block_leaf_from(place->leaf, need, mask), false);
+	*start = (vas_block_place_gap(place).start + mask) & ~mask;
 	return true;
 }
 
@@ -254,7 +255,6 @@ enum vas_block_found vas_block_search_any(const struct vas_block_tree *tree,
 	search.need = sure_need(tree, want);
 	search.key = 0;
 	search.mask = 0;
-	search.bound = vas_block_bound(search.need, 0);
 	search.looks = LOOKS;
 	found = search_run(&search, place, start);
 	if (found == VAS_BLOCK_FOUND)

@@ -294,14 +294,20 @@ int vas_block_table_prepare_away(struct vas_block_table *table, struct vas_block
 	return error;
 }
 
-VAS_HOT void vas_block_table_insert(struct vas_block_table *table, uint32_t key, uint32_t record)
+VAS_HOT void vas_block_table_insert(struct vas_block_table *table, uint64_t *entry, uint32_t key,
+				    uint32_t record)
 {
-	struct vas_block_page page = table_page(table, key);
-
 	VAS_ASSERT_DEBUG(key <= VAS_BLOCK_KEY_MOST && record != 0);
 	VAS_ASSERT_DEBUG(vas_block_table_find(table, key) == 0);
-	vas_block_page_put(&page, key, record);
 	table->count++;
+	if (entry) {
+		VAS_ASSERT_DEBUG(*entry == 0);
+		vas_block_store(entry, vas_block_entry(key, record));
+	} else {
+		struct vas_block_page page = table_page(table, key);
+
+		vas_block_page_put(&page, key, record);
+	}
 }
 
 VAS_HOT uint32_t vas_block_table_remove(struct vas_block_table *table, uint32_t key)
@@ -310,6 +316,23 @@ VAS_HOT uint32_t vas_block_table_remove(struct vas_block_table *table, uint32_t 
 	uint32_t record = vas_block_page_remove(&page, key);
 
 	table->count -= record != 0;
+	return record;
+}
+
+VAS_HOT uint32_t vas_block_table_remove_entry(struct vas_block_table *table, uint64_t *entry,
+					      uint32_t key)
+{
+	struct vas_block_line *line = vas_block_line_of(entry);
+	uint32_t record = (uint32_t)(*entry >> 32);
+
+	VAS_ASSERT_DEBUG(entry == vas_block_table_entry(table, key));
+	vas_block_store(entry, 0);
+	table->count--;
+	if (__builtin_expect(line->away != 0, 0)) {
+		struct vas_block_page page = table_page(table, key);
+
+		vas_block_page_refill(&page, line, entry);
+	}
 	return record;
 }
 

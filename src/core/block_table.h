@@ -35,10 +35,16 @@ struct vas_block_table {
 
 /* Makes a table without keys. Takes no memory. */
 void vas_block_table_init(struct vas_block_table *table);
-/* I: prepared for key, which is not there; record is not 0. */
-void vas_block_table_insert(struct vas_block_table *table, uint32_t key, uint32_t record);
+/*
+ * I: prepared for key, which is not there, and entry is what that found, nothing having been done here since;
+ * record is not 0.
+ */
+void vas_block_table_insert(struct vas_block_table *table, uint64_t *entry, uint32_t key,
+			    uint32_t record);
 /* The record that key had; 0: it is not there. Never needs memory. */
 uint32_t vas_block_table_remove(struct vas_block_table *table, uint32_t key);
+/* The same for an entry of the key's own line. */
+uint32_t vas_block_table_remove_entry(struct vas_block_table *table, uint64_t *entry, uint32_t key);
 /* Every invariant. */
 bool vas_block_table_check(const struct vas_block_table *table);
 
@@ -54,20 +60,34 @@ static inline uint64_t *vas_block_table_slot(uint64_t directory, uint32_t key)
 int vas_block_table_prepare_away(struct vas_block_table *table, struct vas_block_pool *pool,
 				 struct vas_block_spares *spares, uint32_t key);
 
+/* The line of a key. */
+static inline struct vas_block_line *vas_block_table_line(const struct vas_block_table *table,
+							  uint32_t key)
+{
+	uint64_t word = *vas_block_table_slot(table->directory, key);
+	struct vas_block_line *lines = (struct vas_block_line *)(uintptr_t)(word & ~UINT64_C(63));
+
+	return &lines[vas_block_page_home(key, (uint32_t)word)];
+}
+
 /*
- * Sees to it that an insert of key, if it comes next, finds place; takes memory from spares and pool.
- * Key: at most VAS_BLOCK_KEY_MOST. -ENOMEM: the keys are as they were.
+ * Sees to it that an insert of key, if it comes next, finds place, and which entry (NULL: none of the key's
+ * own line); takes memory from spares and pool. Key: at most VAS_BLOCK_KEY_MOST. -ENOMEM: the keys are
+ * as they were.
  */
 static inline int vas_block_table_prepare(struct vas_block_table *table,
 					  struct vas_block_pool *pool,
-					  struct vas_block_spares *spares, uint32_t key)
+					  struct vas_block_spares *spares, uint32_t key,
+					  uint64_t **entry)
 {
-	struct vas_block_page page =
-		vas_block_page_of(*vas_block_table_slot(table->directory, key));
-	const struct vas_block_line *line = &page.line[vas_block_page_home(key, page.shift)];
+	struct vas_block_line *line = vas_block_table_line(table, key);
+	uint32_t free = vas_block_line_free(line);
 
-	if (table->pages > 0 && vas_block_line_free(line) < VAS_BLOCK_LINE_ENTRIES)
+	if (__builtin_expect(free < VAS_BLOCK_LINE_ENTRIES && table->pages > 0, 1)) {
+		*entry = &line->entry[free];
 		return 0;
+	}
+	*entry = NULL;
 	return vas_block_table_prepare_away(table, pool, spares, key);
 }
 
@@ -77,6 +97,15 @@ static inline uint32_t vas_block_table_find_near(const struct vas_block_table *t
 	uint64_t directory = vas_block_load(&table->directory);
 
 	return vas_block_page_find_near(vas_block_load(vas_block_table_slot(directory, key)), key);
+}
+
+/* Where key stands in its own line; NULL: it does not. The writer's. */
+static inline uint64_t *vas_block_table_entry(const struct vas_block_table *table, uint32_t key)
+{
+	struct vas_block_line *line = vas_block_table_line(table, key);
+	uint32_t at = vas_block_line_with(line, key | VAS_BLOCK_PRESENT);
+
+	return at < VAS_BLOCK_LINE_ENTRIES ? &line->entry[at] : NULL;
 }
 
 /* The record of key, a number that was handed out; 0: there is none. Without a lock as said above. */

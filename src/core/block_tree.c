@@ -6,17 +6,17 @@
  * alignment the first gap with room, for each in one way down.
  *
  * STRATEGY. A B+ tree of pieces. Leaves hold starts and ends in two flat arrays; inner
- * nodes hold, for each child, where it begins and a row of the largest rooms of gaps below
- * it, counted from the gap's first granule that is aligned to 1, 64 KiB, 2 MiB. So a node
+ * nodes hold, for each child, where it begins and the largest rooms of gaps below
+ * it, counted from the gap's first granule that is aligned to 1, 64 KiB, 2 MiB: an array for
+ * each, so that a search reads a cache line of a node. So a node
  * with enough room is certain to have a gap that takes the block. All arrays are
  * looked through whole, in vectors, without a branch (block_lanes.h).
  *
  * A gap belongs to the piece before it. The tree's first gap has one too: an empty piece
  * at the start of the range.
  *
- * A place carries the way from the root, so nodes know nothing of their parents. Rooms
- * change upwards only as far as the largest changes: a gap that grows is compared,
- * and one that shrinks makes a node be looked through only if it was the largest there.
+ * A place carries the way from the root, so nodes know nothing of their parents. How rooms change is in
+ * block_room.c.
  * Splitting, joining and evening out nodes moves no gap from below the parent of
  * both, so nothing changes above it.
  *
@@ -94,7 +94,8 @@ static void inner_finish(struct vas_block_inner *inner, uint32_t count)
 	for (uint32_t i = count; i < INNER; i++) {
 		inner->key[i] = VAS_BLOCK_NEVER;
 		inner->child[i] = NULL;
-		vas_lanes_store(inner->room[i], vas_lanes_all(VAS_LANES_BIAS));
+		for (uint32_t key = 0; key < ROOMS; key++)
+			inner->room[key][i] = VAS_LANES_BIAS;
 	}
 }
 
@@ -121,7 +122,7 @@ void vas_block_tree_init(struct vas_block_tree *tree, struct vas_block_spares *s
 	leaf->start[0] = range.start;
 	leaf->end[0] = range.start;
 	leaf_finish(leaf, 1, range.end);
-	for (uint32_t key = 0; key < ROOMS; key++)
+	for (uint32_t key = 0; key < VAS_BLOCK_ROOM_LANES; key++)
 		tree->room[key] = vas_block_room(range, tree->mask[key]);
 }
 
@@ -155,7 +156,8 @@ VAS_HOT void vas_block_tree_find(const struct vas_block_tree *tree, uint32_t off
 		place->slot[level] = slot;
 		node = inner->child[slot];
 		/* What a change looks at next; one line after the other would be slow. */
-		__builtin_prefetch(inner->room[slot]);
+		for (uint32_t key = 0; key < ROOMS; key++)
+			__builtin_prefetch(inner->room[key] + slot);
 	}
 	for (uint32_t i = 0; i < LEAF; i += 16)
 		__builtin_prefetch(((struct vas_block_leaf *)node)->end + i);
@@ -235,84 +237,6 @@ bool vas_block_tree_prev(const struct vas_block_tree *tree, struct vas_block_pla
 	return false;
 }
 
-/* Rooms. */
-
-/* The tree's own rooms. */
-static void rooms_set(struct vas_block_tree *tree, vas_lanes rooms)
-{
-	rooms -= vas_lanes_all(VAS_LANES_BIAS);
-	for (uint32_t key = 0; key < ROOMS; key++)
-		tree->room[key] = rooms[key];
-}
-
-static vas_lanes rooms_get(const struct vas_block_tree *tree)
-{
-	vas_lanes rooms = { tree->room[0], tree->room[1], tree->room[2], tree->room[2] };
-
-	return rooms + vas_lanes_all(VAS_LANES_BIAS);
-}
-
-static bool lanes_same(vas_lanes a, vas_lanes b)
-{
-	return vas_lanes_bits((vas_lanes)(a == b)) == 15;
-}
-
-/* A gap of the leaf of place became this, which is more: no other has to be looked at. */
-VAS_HOT static void gap_grew(struct vas_block_tree *tree, const struct vas_block_place *place,
-			     struct vas_block_run gap)
-{
-	vas_lanes grown = vas_block_rooms_of(tree, gap);
-
-	for (uint32_t level = 0; level < tree->levels; level++) {
-		uint32_t *rooms = place->way[level]->room[place->slot[level]];
-		vas_lanes known = vas_lanes_load(rooms);
-		vas_lanes now = vas_lanes_max(known, grown);
-
-		if (lanes_same(now, known))
-			return;
-		vas_lanes_store(rooms, now);
-	}
-	for (uint32_t key = 0; key < ROOMS; key++) {
-		uint32_t room = grown[key] - VAS_LANES_BIAS;
-
-		tree->room[key] = room > tree->room[key] ? room : tree->room[key];
-	}
-}
-
-/* A part of the gap of place is about to be taken: that matters where it was the largest. */
-VAS_HOT static void gap_shrinks(struct vas_block_tree *tree, const struct vas_block_place *place,
-				struct vas_block_run taken)
-{
-	struct vas_block_leaf *leaf = place->leaf;
-	struct vas_block_run gap = vas_block_place_gap(place);
-	struct vas_block_run lower = { gap.start, taken.start }, upper = { taken.end, gap.end };
-	vas_lanes rooms;
-
-	if (tree->levels > 0) {
-		vas_lanes was = vas_block_rooms_of(tree, gap);
-		vas_lanes known = vas_lanes_load(place->way[0]->room[place->slot[0]]);
-		vas_lanes some = vas_lanes_more(was, vas_lanes_all(VAS_LANES_BIAS));
-
-		if (!vas_lanes_bits((vas_lanes)(was == known) & some))
-			return;
-	}
-	/* What else the leaf has. */
-	leaf->end[place->index] = gap.end;
-	rooms = vas_block_leaf_rooms(tree, leaf);
-	leaf->end[place->index] = gap.start;
-	rooms = vas_lanes_max(rooms, vas_block_rooms_of(tree, lower));
-	rooms = vas_lanes_max(rooms, vas_block_rooms_of(tree, upper));
-	for (uint32_t level = 0; level < tree->levels; level++) {
-		uint32_t *row = place->way[level]->room[place->slot[level]];
-
-		if (lanes_same(vas_lanes_load(row), rooms))
-			return;
-		vas_lanes_store(row, rooms);
-		rooms = vas_lanes_most(place->way[level]->room, INNER);
-	}
-	rooms_set(tree, rooms);
-}
-
 /* Writes what an inner node says of a child: a leaf (levels 0) or an inner node. */
 static void slot_refresh(const struct vas_block_tree *tree, struct vas_block_inner *inner,
 			 uint32_t slot, bool leaf)
@@ -321,12 +245,12 @@ static void slot_refresh(const struct vas_block_tree *tree, struct vas_block_inn
 		const struct vas_block_leaf *child = inner->child[slot];
 
 		inner->key[slot] = child->start[0];
-		vas_lanes_store(inner->room[slot], vas_block_leaf_rooms(tree, child));
+		vas_block_inner_set(inner, slot, vas_block_leaf_most(tree, child));
 	} else {
 		const struct vas_block_inner *child = inner->child[slot];
 
 		inner->key[slot] = child->key[0];
-		vas_lanes_store(inner->room[slot], vas_lanes_most(child->room, INNER));
+		vas_block_inner_set(inner, slot, vas_block_inner_most(child, INNER));
 	}
 }
 
@@ -367,7 +291,8 @@ static void inner_copy(struct vas_block_inner *to, uint32_t at, const struct vas
 {
 	memmove(to->key + at, from->key + slot, count * sizeof(to->key[0]));
 	memmove(to->child + at, from->child + slot, count * sizeof(to->child[0]));
-	memmove(to->room + at, from->room + slot, count * sizeof(to->room[0]));
+	for (uint32_t key = 0; key < ROOMS; key++)
+		memmove(to->room[key] + at, from->room[key] + slot, count * sizeof(to->room[0][0]));
 }
 
 static void inner_pass_up(struct vas_block_inner *left, struct vas_block_inner *right,
@@ -426,7 +351,7 @@ static void root_raise(struct vas_block_tree *tree, struct vas_block_place *plac
 	VAS_ASSERT(tree->levels < VAS_BLOCK_TREE_DEPTH);
 	root->key[0] = tree->range.start;
 	root->child[0] = tree->root;
-	vas_lanes_store(root->room[0], rooms_get(tree));
+	vas_block_inner_set(root, 0, vas_block_tree_rooms(tree));
 	inner_finish(root, 1);
 	place->way[tree->levels] = root;
 	place->slot[tree->levels] = 0;
@@ -633,7 +558,7 @@ VAS_HOT void vas_block_tree_insert(struct vas_block_tree *tree, struct vas_block
 	VAS_ASSERT(piece.start >= gap.start && piece.start < piece.end && piece.end <= gap.end);
 	if (place->leaf->count == LEAF)
 		leaf_make_space(tree, place);
-	gap_shrinks(tree, place, piece);
+	vas_block_gap_shrinks(tree, place, piece);
 	at = place->index + 1;
 	leaf_open(place->leaf, at);
 	place->leaf->start[at] = piece.start;
@@ -650,13 +575,13 @@ static struct vas_block_run drop_first(struct vas_block_tree *tree, struct vas_b
 	uint32_t level = 0;
 
 	vas_block_tree_prev(tree, &before);
-	gap_shrinks(tree, place, vas_block_place_gap(place));
+	vas_block_gap_shrinks(tree, place, vas_block_place_gap(place));
 	leaf_close(place->leaf, 0);
 	do
 		place->way[level]->key[place->slot[level]] = place->leaf->start[0];
 	while (place->slot[level] == 0 && ++level < tree->levels);
 	before.leaf->start[before.leaf->count] = place->leaf->start[0];
-	gap_grew(tree, &before, vas_block_place_gap(&before));
+	vas_block_gap_grew(tree, &before, vas_block_place_gap(&before));
 	return vas_block_place_gap(&before);
 }
 
@@ -671,7 +596,7 @@ VAS_HOT void vas_block_tree_remove(struct vas_block_tree *tree, struct vas_block
 	} else {
 		leaf_close(place->leaf, place->index--);
 		gap = vas_block_place_gap(place);
-		gap_grew(tree, place, gap);
+		vas_block_gap_grew(tree, place, gap);
 	}
 	tree->pieces--;
 	tree->used -= piece.end - piece.start;
@@ -693,9 +618,9 @@ void vas_block_tree_set_end(struct vas_block_tree *tree, struct vas_block_place 
 	tree->gaps -= (piece.end < gap.end);
 	tree->gaps += (end < gap.end);
 	if (end < piece.end)
-		gap_grew(tree, place, (struct vas_block_run){ end, gap.end });
+		vas_block_gap_grew(tree, place, (struct vas_block_run){ end, gap.end });
 	else
-		gap_shrinks(tree, place, (struct vas_block_run){ gap.start, end });
+		vas_block_gap_shrinks(tree, place, (struct vas_block_run){ gap.start, end });
 	place->leaf->end[place->index] = end;
 }
 
@@ -711,8 +636,8 @@ void vas_block_tree_set_limit(struct vas_block_tree *tree, uint32_t limit)
 	tree->gaps -= (gap.start < gap.end);
 	tree->gaps += (gap.start < limit);
 	if (limit > gap.end)
-		gap_grew(tree, &place, (struct vas_block_run){ gap.start, limit });
+		vas_block_gap_grew(tree, &place, (struct vas_block_run){ gap.start, limit });
 	else
-		gap_shrinks(tree, &place, (struct vas_block_run){ limit, gap.end });
+		vas_block_gap_shrinks(tree, &place, (struct vas_block_run){ limit, gap.end });
 	place.leaf->start[place.leaf->count] = limit;
 }

@@ -63,8 +63,8 @@ struct vas_block_tree {
 	uint32_t nodes;
 	struct vas_block_run range; /* what the tree covers */
 	uint32_t mask[VAS_BLOCK_ROOM_LANES]; /* alignments in granules, less one; one twice */
-	/* I: the largest gap from its first aligned granule on, by alignment; 0 = none */
-	uint32_t room[VAS_BLOCK_ROOMS];
+	/* I: the largest gap from its first aligned granule on, by alignment; 0 = none; the last twice */
+	uint32_t room[VAS_BLOCK_ROOM_LANES];
 	uint32_t shift; /* a granule is 1 << shift bytes */
 	uint64_t base; /* the address of offset 0 */
 };

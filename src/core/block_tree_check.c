@@ -72,7 +72,7 @@ static bool node_sound(struct walk *walk, void *node, uint32_t levels, uint32_t 
 		    (used && !node_sound(walk, inner->child[slot], levels - 1, below)))
 			return false;
 		for (uint32_t key = 0; key < VAS_BLOCK_ROOMS; key++) {
-			if (inner->room[slot][key] != below[key] + VAS_LANES_BIAS)
+			if (inner->room[key][slot] != below[key] + VAS_LANES_BIAS)
 				return false;
 			room[key] = below[key] > room[key] ? below[key] : room[key];
 		}
@@ -90,6 +90,8 @@ bool vas_block_tree_check(const struct vas_block_tree *tree)
 	for (uint32_t key = 0; key < VAS_BLOCK_ROOMS; key++)
 		if (room[key] != tree->room[key])
 			return false;
+	if (tree->room[VAS_BLOCK_ROOM_LANES - 1] != tree->room[VAS_BLOCK_ROOMS - 1])
+		return false;
 	return walk.limit == tree->range.end && walk.pieces == tree->pieces + 1 &&
 	       walk.gaps == tree->gaps && walk.used == tree->used && walk.nodes == tree->nodes;
 }

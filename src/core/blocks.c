@@ -131,21 +131,16 @@ static int query_make(const struct vas_blocks *blocks, const struct vas_block_re
 	return query_try(blocks, request, query) ? 0 : -ERANGE;
 }
 
-/* What query_make makes of a request without conditions, of a size that has a class. */
-static struct vas_block_query query_plain(const struct vas_blocks *blocks,
-					  const struct vas_block_request *request)
+/* A request without any condition, or none but an alignment that is a power of two. */
+static inline bool is_plain(const struct vas_block_request *request)
 {
-	return (struct vas_block_query){
-		.size = (request->size + blocks->granule - 1) & ~(blocks->granule - 1),
-		.alignment = blocks->granule,
-		.min = blocks->span.start,
-		.max = span_end(blocks),
-	};
+	return (request->phase | request->min | request->max | request->boundary | request->margin |
+		request->flags | (request->alignment & (request->alignment - 1))) == 0;
 }
 
 /*
- * The class of a plain request, one without any condition or none but an alignment that is a power of
- * two, that magazines serve for now. last: its granules less one. NO_CLASS: there is none.
+ * The class of a plain request that magazines serve for now. last: its granules less one. NO_CLASS: there is
+ * none.
  */
 static inline uint32_t request_class(const struct vas_blocks *blocks,
 				     const struct vas_block_request *request, uint64_t last)
@@ -153,8 +148,7 @@ static inline uint32_t request_class(const struct vas_blocks *blocks,
 	uint64_t alignment = request->alignment;
 	uint32_t class;
 
-	if (request->phase | request->min | request->max | request->boundary | request->margin |
-	    request->flags | (alignment & (alignment - 1)))
+	if (!is_plain(request))
 		return VAS_BLOCK_NO_CLASS;
 	if (last >= __atomic_load_n(&blocks->cached, __ATOMIC_RELAXED))
 		return VAS_BLOCK_NO_CLASS;
@@ -208,31 +202,61 @@ static int alloc_late(struct vas_blocks *blocks, struct vas_block_order *order, 
 	return error;
 }
 
+/* Which of the alignments that rooms are known for a plain request has; ROOMS: none. */
+static inline uint32_t plain_key(const struct vas_blocks *blocks, uint64_t alignment)
+{
+	uint32_t key = 0;
+
+	if (alignment <= blocks->granule)
+		return 0;
+	while (++key < VAS_BLOCK_ROOMS && alignment != blocks->alignment[key])
+		;
+	return key;
+}
+
+/* The short way to a place, for plain requests. -ENOSPC: there may be one all the same. */
+static inline int place_plain(struct vas_blocks *blocks, const struct vas_block_request *request,
+			      uint32_t class, uint64_t *start)
+{
+	struct vas_block_what what = {
+		.size = ((request->size - 1) >> blocks->granule_shift) + 1,
+		.class = class,
+		.mark = request->mark,
+	};
+	uint32_t key = plain_key(blocks, request->alignment);
+
+	if (!is_plain(request) || key == VAS_BLOCK_ROOMS || request->size == 0 ||
+	    what.size > VAS_BLOCK_TREE_MOST)
+		return -ENOSPC;
+	return vas_blocks_place_size(blocks, &what, key, start);
+}
+
 /* Anything that the magazine did not have. Out of line: the way past it is short. */
 static __attribute__((noinline)) int alloc_placed(struct vas_blocks *blocks,
 						  const struct vas_block_request *request,
 						  uint32_t class, uint64_t *start)
 {
-	struct vas_block_order order = {
+	struct vas_block_order order;
+	int error;
+
+	/* Here, as a free must not ask for memory. */
+	if (class != VAS_BLOCK_NO_CLASS)
+		vas_blocks_magazine_make(blocks, class);
+	error = place_plain(blocks, request, class, start);
+	if (error != -ENOSPC)
+		return error;
+	order = (struct vas_block_order){
 		.flags = request->flags,
 		.class = class,
 		.mark = request->mark,
 		.address = request->address,
 	};
-	int error = 0;
-
-	if (class != VAS_BLOCK_NO_CLASS && request->alignment <= blocks->granule)
-		order.query = query_plain(blocks, request);
-	else
-		error = query_make(blocks, request, &order.query);
+	error = query_make(blocks, request, &order.query);
 	if (error)
 		return error;
 	order.size = order.query.size;
-	if (class != VAS_BLOCK_NO_CLASS) {
-		/* Here, as a free must not ask for memory. */
-		vas_blocks_magazine_make(blocks, class);
+	if (class != VAS_BLOCK_NO_CLASS)
 		order.query.size = (uint64_t)vas_block_class_size(class) << blocks->granule_shift;
-	}
 	error = vas_blocks_place(blocks, &order, true, start);
 	if (__builtin_expect(error == -ENOSPC || error == -EEXIST, 0)) {
 		int late = alloc_late(blocks, &order, start);
@@ -414,6 +438,15 @@ static __attribute__((noinline)) int free_away(struct vas_blocks *blocks, uint64
 	return 0;
 }
 
+/* While magazines rest. */
+static __attribute__((noinline)) int free_booked(struct vas_blocks *blocks, uint64_t start,
+						 struct vas_block_info *info)
+{
+	if (vas_blocks_covers(blocks, start) && vas_blocks_free_held(blocks, start, info) == 0)
+		return 0;
+	return free_away(blocks, start, info);
+}
+
 /* A free of what a magazine keeps. */
 static inline __attribute__((always_inline)) int
 free_near(struct vas_blocks *blocks, uint64_t start, bool alone, struct vas_block_info *info)
@@ -423,6 +456,8 @@ free_near(struct vas_blocks *blocks, uint64_t start, bool alone, struct vas_bloc
 	uint32_t number, class, most;
 	uint64_t word;
 
+	if (__builtin_expect(!__atomic_load_n(&blocks->cached, __ATOMIC_RELAXED), 0))
+		return free_booked(blocks, start, info);
 	record = record_find(blocks, start, true, &number, &word);
 	if (__builtin_expect(!record, 0))
 		return free_away(blocks, start, info);

@@ -38,6 +38,8 @@
 static int zone_place(struct vas_blocks *blocks, struct vas_block_zone *zone,
 		      const struct vas_block_order *order, uint64_t *start)
 {
+	struct vas_block_what what = { order->size >> blocks->granule_shift, order->class,
+				       order->mark };
 	struct vas_block_place place;
 	struct vas_block_want want;
 	enum vas_block_found found;
@@ -54,8 +56,7 @@ static int zone_place(struct vas_blocks *blocks, struct vas_block_zone *zone,
 	if (found != VAS_BLOCK_FOUND)
 		return -ENOSPC;
 	*start = vas_block_address(zone, offset);
-	return vas_blocks_take_one(blocks, zone, (struct vas_span){ *start, order->size },
-				   order->class, order->mark, &place);
+	return vas_blocks_take_one(blocks, zone, &what, &place, offset);
 }
 
 /* --- what crosses the edges of zones --- */
@@ -249,6 +250,33 @@ VAS_HOT static int quick_place(struct vas_blocks *blocks, const struct vas_block
 		if (!zone)
 			return -ENOMEM;
 		error = zone_place(blocks, zone, order, start);
+		vas_blocks_zone_leave(blocks, zone);
+	}
+	return error;
+}
+
+VAS_HOT int vas_blocks_place_size(struct vas_blocks *blocks, const struct vas_block_what *what,
+				  uint32_t key, uint64_t *start)
+{
+	uint32_t need = what->class == VAS_BLOCK_NO_CLASS ? (uint32_t)what->size
+							  : vas_block_class_size(what->class);
+	struct vas_block_place place;
+	uint32_t number = 0, offset;
+	int error = -ENOSPC;
+
+	for (; error == -ENOSPC; number++) {
+		struct vas_block_zone *zone;
+
+		number = vas_blocks_zone_with(blocks, number, blocks->zone_count - 1, key, need);
+		if (number == UINT32_MAX)
+			return -ENOSPC;
+		zone = vas_blocks_zone_enter(blocks, number);
+		if (!zone)
+			return -ENOMEM;
+		if (vas_block_search_size(&zone->tree, need, key, &place, &offset)) {
+			*start = vas_block_address(zone, offset);
+			error = vas_blocks_take_one(blocks, zone, what, &place, offset);
+		}
 		vas_blocks_zone_leave(blocks, zone);
 	}
 	return error;

@@ -21,5 +21,11 @@ struct vas_block_order {
  */
 int vas_blocks_place(struct vas_blocks *blocks, const struct vas_block_order *order, bool quick,
 		     uint64_t *start);
+/*
+ * The same, quick, for what asks for nothing but a size, at most VAS_BLOCK_TREE_MOST granules, and one of the
+ * alignments that rooms are known for. -ENOSPC, -ENOMEM: nothing is changed.
+ */
+int vas_blocks_place_size(struct vas_blocks *blocks, const struct vas_block_what *what,
+			  uint32_t key, uint64_t *start);
 
 #endif

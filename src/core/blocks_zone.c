@@ -50,21 +50,20 @@ static uint32_t code_room(uint32_t code)
 	return code < 8 ? code : (4 + code % 4) << (octave - 2);
 }
 
-static void hint_tell(struct vas_blocks *blocks, struct vas_block_zone *zone)
+void vas_blocks_hint_tell(struct vas_blocks *blocks, struct vas_block_zone *zone)
 {
 	struct vas_block_zones *zones = __atomic_load_n(&blocks->zones, __ATOMIC_ACQUIRE);
 
-	__atomic_store_n(&zone->used, zone->tree.used, __ATOMIC_RELAXED);
 	for (uint32_t key = 0; key < VAS_BLOCK_ROOMS; key++) {
 		uint32_t room = zone->tree.room[key];
 
 		if (zone->told[key] == room)
 			continue;
-		zone->told[key] = room;
 		__atomic_store_n(&zones->hint[key][zone->number],
 				 (uint8_t)(VAS_BLOCKS_HINT_MOST - room_code(room)),
 				 __ATOMIC_RELAXED);
 	}
+	memcpy(zone->told, zone->tree.room, sizeof(zone->told));
 }
 
 /* Eight hints, read at once. */
@@ -199,39 +198,21 @@ static struct vas_block_zone *zone_make(struct vas_blocks *blocks, uint32_t numb
 	vas_block_table_init(&zone->table);
 	vas_block_tree_init(&zone->tree, &zone->spares, zone_base(blocks, number),
 			    blocks->granule_shift, zone_range(blocks, number));
-	hint_tell(blocks, zone);
+	vas_blocks_hint_tell(blocks, zone);
 	__atomic_store_n(&zones->zone[number], zone, __ATOMIC_RELEASE);
 	return zone;
 }
 
-static struct vas_block_zone *zone_get(struct vas_blocks *blocks, uint32_t number)
+struct vas_block_zone *vas_blocks_zone_get(struct vas_blocks *blocks, uint32_t number)
 {
-	struct vas_block_zone *zone = vas_blocks_zone(blocks, number);
+	struct vas_block_zone *zone;
 
-	if (__builtin_expect(zone != NULL, 1))
-		return zone;
 	vas_blocks_lock(blocks, &blocks->making);
 	zone = vas_blocks_zone(blocks, number);
 	if (!zone)
 		zone = zone_make(blocks, number);
 	vas_blocks_unlock(blocks, &blocks->making);
 	return zone;
-}
-
-struct vas_block_zone *vas_blocks_zone_enter(struct vas_blocks *blocks, uint32_t number)
-{
-	struct vas_block_zone *zone = zone_get(blocks, number);
-
-	if (__builtin_expect(zone != NULL, 1))
-		vas_blocks_lock(blocks, &zone->lock);
-	return zone;
-}
-
-void vas_blocks_zone_leave(struct vas_blocks *blocks, struct vas_block_zone *zone)
-{
-	VAS_ASSERT_EXPENSIVE(vas_block_tree_check(&zone->tree));
-	hint_tell(blocks, zone);
-	vas_blocks_unlock(blocks, &zone->lock);
 }
 
 void vas_blocks_zones_leave(struct vas_blocks *blocks, uint32_t first, uint32_t last)
@@ -250,162 +231,4 @@ bool vas_blocks_zones_enter(struct vas_blocks *blocks, uint32_t first, uint32_t 
 		return false;
 	}
 	return true;
-}
-
-/* --- blocks --- */
-
-struct vas_span vas_blocks_span(const struct vas_blocks *blocks,
-				const struct vas_block_record *record)
-{
-	uint64_t word = vas_block_load(&record->word);
-
-	return (struct vas_span){
-		blocks->span.start + (vas_block_word_start(word) << blocks->granule_shift),
-		vas_block_record_size(record, word) << blocks->granule_shift,
-	};
-}
-
-struct vas_span vas_blocks_extent(const struct vas_blocks *blocks,
-				  const struct vas_block_record *record)
-{
-	struct vas_span span = vas_blocks_span(blocks, record);
-	uint32_t class = vas_block_word_class(vas_block_load(&record->word));
-
-	if (class != VAS_BLOCK_NO_CLASS)
-		span.size = (uint64_t)vas_block_class_size(class) << blocks->granule_shift;
-	return span;
-}
-
-/* The part of a span that lies in a zone, as its offsets. */
-static struct vas_block_run span_part(const struct vas_block_zone *zone, struct vas_span span)
-{
-	uint64_t start = vas_block_address(zone, zone->tree.range.start);
-	uint64_t end = vas_block_address(zone, zone->tree.range.end);
-
-	if (start < span.start)
-		start = span.start;
-	if (end > span.start + span.size)
-		end = span.start + span.size;
-	return (struct vas_block_run){ vas_block_offset(zone, start), vas_block_offset(zone, end) };
-}
-
-static void piece_insert(struct vas_block_zone *zone, struct vas_span extent)
-{
-	struct vas_block_run part = span_part(zone, extent);
-	struct vas_block_place place;
-
-	vas_block_tree_find(&zone->tree, part.start, &place);
-	vas_block_tree_insert(&zone->tree, &place, part);
-}
-
-static void piece_remove(struct vas_block_zone *zone, struct vas_span extent)
-{
-	struct vas_block_run part = span_part(zone, extent);
-	struct vas_block_place place;
-
-	vas_block_tree_find(&zone->tree, part.start, &place);
-	VAS_ASSERT(vas_block_place_piece(&place).start == part.start);
-	vas_block_tree_remove(&zone->tree, &place);
-}
-
-int vas_blocks_prepare_piece(struct vas_blocks *blocks, struct vas_block_zone *zone)
-{
-	uint32_t nodes = vas_block_tree_wants(&zone->tree);
-
-	if (zone->spares.node_count >= nodes)
-		return 0;
-	return vas_block_pool_fill(&blocks->pool, &zone->spares, nodes, 0);
-}
-
-int vas_blocks_prepare(struct vas_blocks *blocks, struct vas_block_zone *zone, uint32_t offset)
-{
-	int error = vas_block_table_prepare(&zone->table, &blocks->pool, &zone->spares, offset);
-
-	if (!error && !zone->stock.first)
-		error = vas_block_records_fill(&blocks->records, &zone->stock, 1);
-	/* The last, as the others use up what is spare. */
-	return error ? error : vas_blocks_prepare_piece(blocks, zone);
-}
-
-VAS_HOT void vas_blocks_enlist(struct vas_blocks *blocks, struct vas_block_zone *zone,
-			       struct vas_span span, uint32_t class, uint32_t mark)
-{
-	uint32_t number = vas_block_record_take(&blocks->records, &zone->stock);
-	uint64_t size = span.size >> blocks->granule_shift;
-	uint64_t start = (span.start - blocks->span.start) >> blocks->granule_shift;
-
-	vas_block_record_set(vas_block_record_at(&blocks->records, number),
-			     vas_block_word(start, size, class, VAS_BLOCK_LIVE), size, mark);
-	vas_block_table_insert(&zone->table, vas_block_offset(zone, span.start), number);
-	zone->live++;
-}
-
-void vas_blocks_strike(struct vas_blocks *blocks, struct vas_block_zone *zone, uint32_t offset)
-{
-	uint32_t number = vas_block_table_remove(&zone->table, offset);
-
-	vas_block_record_give(&blocks->records, &zone->stock, number);
-	zone->live--;
-}
-
-VAS_HOT int vas_blocks_take_one(struct vas_blocks *blocks, struct vas_block_zone *zone,
-				struct vas_span span, uint32_t class, uint32_t mark,
-				struct vas_block_place *place)
-{
-	uint32_t offset = vas_block_offset(zone, span.start);
-	uint32_t size = (uint32_t)(span.size >> blocks->granule_shift);
-	int error = vas_blocks_prepare(blocks, zone, offset);
-
-	if (error)
-		return error;
-	if (class != VAS_BLOCK_NO_CLASS)
-		size = vas_block_class_size(class);
-	vas_block_tree_insert(&zone->tree, place, (struct vas_block_run){ offset, offset + size });
-	vas_blocks_enlist(blocks, zone, span, class, mark);
-	return 0;
-}
-
-int vas_blocks_take(struct vas_blocks *blocks, struct vas_span span, uint32_t class, uint32_t mark)
-{
-	struct vas_span extent = span;
-	uint32_t first = vas_blocks_zone_number(blocks, span.start), last;
-	int error;
-
-	if (class != VAS_BLOCK_NO_CLASS)
-		extent.size = (uint64_t)vas_block_class_size(class) << blocks->granule_shift;
-	last = vas_blocks_zone_number(blocks, extent.start + extent.size - 1);
-	error = vas_blocks_prepare(blocks, vas_blocks_zone(blocks, first),
-				   vas_block_offset(vas_blocks_zone(blocks, first), span.start));
-	for (uint32_t i = first + 1; i <= last && !error; i++)
-		error = vas_blocks_prepare_piece(blocks, vas_blocks_zone(blocks, i));
-	if (error)
-		return error;
-	for (uint32_t i = first; i <= last; i++)
-		piece_insert(vas_blocks_zone(blocks, i), extent);
-	vas_blocks_enlist(blocks, vas_blocks_zone(blocks, first), span, class, mark);
-	return 0;
-}
-
-VAS_HOT void vas_blocks_drop(struct vas_blocks *blocks, struct vas_block_zone *zone,
-			     struct vas_block_record *record)
-{
-	struct vas_span extent = vas_blocks_extent(blocks, record);
-	uint32_t last = vas_blocks_zone_number(blocks, extent.start + extent.size - 1);
-
-	vas_blocks_strike(blocks, zone, vas_block_offset(zone, extent.start));
-	for (uint32_t i = zone->number; i <= last; i++)
-		piece_remove(vas_blocks_zone(blocks, i), extent);
-}
-
-void vas_blocks_free_claimed(struct vas_blocks *blocks, struct vas_block_record *record)
-{
-	struct vas_span extent = vas_blocks_extent(blocks, record);
-	uint32_t first = vas_blocks_zone_number(blocks, extent.start);
-	uint32_t last = vas_blocks_zone_number(blocks, extent.start + extent.size - 1);
-
-	for (uint32_t i = first; i <= last; i++)
-		vas_blocks_lock(blocks, &vas_blocks_zone(blocks, i)->lock);
-	vas_blocks_drop(blocks, vas_blocks_zone(blocks, first), record);
-	vas_blocks_zones_leave(blocks, first, last);
-	vas_blocks_loosen(blocks);
 }

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "base/thread_word.h"
@@ -33,10 +34,11 @@ struct vas_block_zone {
 	uint32_t lock;
 	uint32_t number;
 	uint32_t used; /* granules, as of the last change (atomic): for looks without the lock */
-	uint32_t told[VAS_BLOCK_ROOMS]; /* the rooms that its hints are of */
+	uint32_t told[VAS_BLOCK_ROOM_LANES]; /* the rooms that its hints are of */
 	uint64_t live; /* blocks that start here, those in magazines too */
 	struct vas_block_spares spares;
 	struct vas_block_record_list stock; /* records that are not in use */
+	uint64_t *entry; /* of the table, for the block that it was prepared for */
 	struct vas_block_table table;
 	struct vas_block_tree tree;
 };
@@ -139,10 +141,34 @@ struct vas_block_zones *vas_block_zones_place(void *memory, uint32_t room);
 
 /* What of the span lies in a zone. */
 struct vas_span vas_blocks_zone_span(const struct vas_blocks *blocks, uint32_t number);
+/* The zone of a number, made if need be. NULL: no memory. */
+struct vas_block_zone *vas_blocks_zone_get(struct vas_blocks *blocks, uint32_t number);
+/* Tells what room it has. */
+void vas_blocks_hint_tell(struct vas_blocks *blocks, struct vas_block_zone *zone);
+
 /* The zone of a number, made if need be, locked. NULL: no memory. */
-struct vas_block_zone *vas_blocks_zone_enter(struct vas_blocks *blocks, uint32_t number);
+static inline struct vas_block_zone *vas_blocks_zone_enter(struct vas_blocks *blocks,
+							   uint32_t number)
+{
+	struct vas_block_zone *zone = vas_blocks_zone(blocks, number);
+
+	if (__builtin_expect(zone == NULL, 0))
+		zone = vas_blocks_zone_get(blocks, number);
+	if (__builtin_expect(zone != NULL, 1))
+		vas_blocks_lock(blocks, &zone->lock);
+	return zone;
+}
+
 /* Drops its lock, after telling what room it has. */
-void vas_blocks_zone_leave(struct vas_blocks *blocks, struct vas_block_zone *zone);
+static inline void vas_blocks_zone_leave(struct vas_blocks *blocks, struct vas_block_zone *zone)
+{
+	VAS_ASSERT_EXPENSIVE(vas_block_tree_check(&zone->tree));
+	__atomic_store_n(&zone->used, zone->tree.used, __ATOMIC_RELAXED);
+	if (memcmp(zone->told, zone->tree.room, sizeof(zone->told)) != 0)
+		vas_blocks_hint_tell(blocks, zone);
+	vas_blocks_unlock(blocks, &zone->lock);
+}
+
 /* All from first to last; false: no memory, none is locked. */
 bool vas_blocks_zones_enter(struct vas_blocks *blocks, uint32_t first, uint32_t last);
 void vas_blocks_zones_leave(struct vas_blocks *blocks, uint32_t first, uint32_t last);
@@ -152,6 +178,8 @@ void vas_blocks_zones_leave(struct vas_blocks *blocks, uint32_t first, uint32_t 
  */
 uint32_t vas_blocks_zone_with(const struct vas_blocks *blocks, uint32_t first, uint32_t last,
 			      uint32_t key, uint32_t need);
+
+/* --- blocks_book.c: entering blocks, and striking them --- */
 
 /*
  * Sees to it that a piece can be put into a zone, or a block that starts at offset (piece, table and
@@ -165,14 +193,20 @@ void vas_blocks_enlist(struct vas_blocks *blocks, struct vas_block_zone *zone, s
 /* The reverse: the pieces stay. */
 void vas_blocks_strike(struct vas_blocks *blocks, struct vas_block_zone *zone, uint32_t offset);
 
+/* What is said of a new block but where it lies. */
+struct vas_block_what {
+	uint64_t size; /* granules */
+	uint32_t class; /* its size class, whose size its extent has; NO_CLASS: the size's own */
+	uint32_t mark;
+};
+
 /*
- * Makes a block of what is free: pieces and record. class: its size class, whose size the extent has;
- * NO_CLASS: the size's own. Its zones are locked. take_one: all of it lies in one zone, in the
- * gap of place. -ENOMEM: nothing is changed.
+ * Makes a block of what is free: pieces and record. Its zones are locked. take_one: all of it lies in one
+ * zone, from offset on in the gap of place. -ENOMEM: nothing is changed.
  */
 int vas_blocks_take_one(struct vas_blocks *blocks, struct vas_block_zone *zone,
-			struct vas_span span, uint32_t class, uint32_t mark,
-			struct vas_block_place *place);
+			const struct vas_block_what *what, struct vas_block_place *place,
+			uint32_t offset);
 int vas_blocks_take(struct vas_blocks *blocks, struct vas_span span, uint32_t class, uint32_t mark);
 /* The reverse, for a record that is not FREE. What the block covers is locked. */
 void vas_blocks_drop(struct vas_blocks *blocks, struct vas_block_zone *zone,
@@ -180,6 +214,11 @@ void vas_blocks_drop(struct vas_blocks *blocks, struct vas_block_zone *zone,
 
 /* The same for a record that the caller made CACHED and keeps nowhere. Nothing is locked. */
 void vas_blocks_free_claimed(struct vas_blocks *blocks, struct vas_block_record *record);
+/*
+ * A free of what starts there and lies in one zone, all of it under the zone's lock, for when magazines rest.
+ * *info is what it was. -EAGAIN: that is not so, or not LIVE; nothing is changed.
+ */
+int vas_blocks_free_held(struct vas_blocks *blocks, uint64_t start, struct vas_block_info *info);
 
 /* The addresses that a record's block covers, with what its class adds. */
 struct vas_span vas_blocks_extent(const struct vas_blocks *blocks,

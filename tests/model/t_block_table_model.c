@@ -81,16 +81,16 @@ static uint64_t zone_step(struct zone *zone, uint32_t fill)
 	uint32_t i = (uint32_t)vas_random_below(&random_state, KEYS), key = zone->key[i];
 	uint32_t other = (uint32_t)vas_random_below(&random_state, KEYS);
 	bool want = vas_random_below(&random_state, 100) < fill;
-	uint64_t wrong = vas_block_table_find(&zone->table, key) != zone->record[i];
+	uint64_t wrong = vas_block_table_find(&zone->table, key) != zone->record[i], *entry;
 
 	if (want && !zone->record[i]) {
 		wrong += vas_block_records_fill(&records, &zone->list, 1) != 0;
-		wrong += vas_block_table_prepare(&zone->table, &pool, &zone->spares, key) != 0;
+		wrong += vas_block_table_prepare(&zone->table, &pool, &zone->spares, key, &entry) != 0;
 		wrong += vas_block_table_find(&zone->table, key) != 0;
 		zone->record[i] = vas_block_record_take(&records, &zone->list);
 		vas_block_record_set(vas_block_record_at(&records, zone->record[i]),
 				     vas_block_word(key, 1, 0, VAS_BLOCK_LIVE), 1, i);
-		vas_block_table_insert(&zone->table, key, zone->record[i]);
+		vas_block_table_insert(&zone->table, entry, key, zone->record[i]);
 		zone->live++;
 	} else if (!want && zone->record[i]) {
 		wrong += vas_block_table_remove(&zone->table, key) != zone->record[i];

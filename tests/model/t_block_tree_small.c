@@ -9,6 +9,7 @@
 #define VAS_BLOCK_LEAF_MOST  8u
 #define VAS_BLOCK_INNER_MOST 8u
 
+#include "core/block_room.c"
 #include "core/block_search.c"
 #include "core/block_tree.c"
 #include "core/block_tree_check.c"

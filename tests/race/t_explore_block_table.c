@@ -58,15 +58,16 @@ static void zone_unlock(void)
 static void block_put(uint32_t index)
 {
 	uint32_t key = zone.key[index], number;
+	uint64_t *entry;
 
 	if (vas_block_records_fill(&zone.records, &zone.list, 1) ||
-	    vas_block_table_prepare(&zone.table, &zone.pool, &zone.spares, key))
+	    vas_block_table_prepare(&zone.table, &zone.pool, &zone.spares, key, &entry))
 		tap_bail("no memory");
 	number = vas_block_record_take(&zone.records, &zone.list);
 	zone.record[index] = number;
 	vas_block_record_set(vas_block_record_at(&zone.records, number),
 			     vas_block_word(key, 1, 0, VAS_BLOCK_LIVE), 1, key);
-	vas_block_table_insert(&zone.table, key, number);
+	vas_block_table_insert(&zone.table, entry, key, number);
 }
 
 /* Removes a block whose record is the caller's. */

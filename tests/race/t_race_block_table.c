@@ -102,17 +102,18 @@ static void step_free(uint32_t index)
 static void step_take(uint32_t index)
 {
 	uint32_t key = key_of(index), number;
+	uint64_t *entry;
 
 	zone_lock();
 	if (vas_block_table_find(&zone.table, key) == 0) {
 		if (vas_block_records_fill(&zone.records, &zone.list, 1) ||
-		    vas_block_table_prepare(&zone.table, &zone.pool, &zone.spares, key))
+		    vas_block_table_prepare(&zone.table, &zone.pool, &zone.spares, key, &entry))
 			tap_bail("no memory");
 		number = vas_block_record_take(&zone.records, &zone.list);
 		vas_block_record_set(vas_block_record_at(&zone.records, number),
 				     vas_block_word(key, key + 1, 1, VAS_BLOCK_LIVE), key + 1,
 				     ~key);
-		vas_block_table_insert(&zone.table, key, number);
+		vas_block_table_insert(&zone.table, entry, key, number);
 		__atomic_fetch_add(&zone.taken[index], 1, __ATOMIC_RELAXED);
 	}
 	zone_unlock();

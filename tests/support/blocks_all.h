@@ -6,11 +6,13 @@
 #ifndef TESTS_SUPPORT_BLOCKS_ALL_H
 #define TESTS_SUPPORT_BLOCKS_ALL_H
 
+#include "core/block_room.c"
 #include "core/block_search.c"
 #include "core/block_tree.c"
 #include "core/block_tree_check.c"
 #include "core/block_tree_cut.c"
 #include "core/blocks.c"
+#include "core/blocks_book.c"
 #include "core/blocks_cache.c"
 #include "core/blocks_change.c"
 #include "core/blocks_check.c"

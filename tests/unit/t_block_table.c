@@ -38,10 +38,11 @@ static void table_end(void)
 
 static int put(uint32_t key, uint32_t record)
 {
-	int error = vas_block_table_prepare(&table, &pool, &spares, key);
+	uint64_t *entry;
+	int error = vas_block_table_prepare(&table, &pool, &spares, key, &entry);
 
 	if (!error)
-		vas_block_table_insert(&table, key, record);
+		vas_block_table_insert(&table, entry, key, record);
 	return error;
 }
 
