@@ -28,6 +28,7 @@
 
 typedef uint32_t vas_lanes __attribute__((vector_size(16)));
 typedef int32_t vas_signed_lanes __attribute__((vector_size(16)));
+typedef float vas_float_lanes __attribute__((vector_size(16)));
 
 static inline vas_lanes vas_lanes_load(const uint32_t *numbers)
 {
@@ -97,6 +98,34 @@ static inline vas_lanes vas_lanes_tops(vas_lanes a, vas_lanes b, vas_lanes c)
 	for (uint32_t i = 1; i < 4; i++)
 		tops = vas_lanes_max(tops, (vas_lanes){ a[i], b[i], c[i], c[i] });
 	return tops;
+#endif
+}
+
+/*
+ * Ascending with size, four steps to the octave; below 8 each number has its own. As a float has it: exponent and
+ * two bits more. I: below 2^30; what a float could not hold is cut off.
+ */
+static inline vas_lanes vas_lanes_codes(vas_lanes numbers)
+{
+	vas_lanes large = vas_lanes_more(numbers, vas_lanes_all(0xffffff)) >> 26;
+	vas_lanes small = vas_lanes_more(vas_lanes_all(4), numbers);
+	vas_lanes codes;
+
+	numbers &= ~large;
+	codes = ((vas_lanes)__builtin_convertvector((vas_signed_lanes)numbers, vas_float_lanes) >>
+		 21) - vas_lanes_all(512);
+	return (numbers & small) | (codes & ~small);
+}
+
+/* The lowest bytes of four numbers below 128. */
+static inline uint32_t vas_lanes_bytes(vas_lanes a)
+{
+#if VAS_LANES_SSE2
+	__m128i halves = _mm_packs_epi32((__m128i)a, (__m128i)a);
+
+	return (uint32_t)_mm_cvtsi128_si32(_mm_packus_epi16(halves, halves));
+#else
+	return a[0] | a[1] << 8 | a[2] << 16 | a[3] << 24;
 #endif
 }
 

@@ -38,15 +38,6 @@ static vas_lanes place_rooms(const struct vas_block_tree *tree, const struct vas
 	return vas_block_inner_rooms(place->way[level], place->slot[level]);
 }
 
-static void place_set_rooms(struct vas_block_tree *tree, const struct vas_block_place *place,
-			    uint32_t level, vas_lanes rooms)
-{
-	if (level == tree->levels)
-		vas_block_tree_set_rooms(tree, rooms);
-	else
-		vas_block_inner_set(place->way[level], place->slot[level], rooms);
-}
-
 /* To look past one gap: what is added to its start makes its room negative. From LEAF - i on: gap i. */
 #define HIDE UINT32_C(0x60000000)
 static const uint32_t hide[2 * LEAF] = { [LEAF] = HIDE };
@@ -117,14 +108,15 @@ VAS_HOT void vas_block_gap_grew(struct vas_block_tree *tree, const struct vas_bl
 {
 	vas_lanes grown = vas_block_rooms_of(tree, gap);
 
-	for (uint32_t level = 0; level <= tree->levels; level++) {
-		vas_lanes known = place_rooms(tree, place, level);
-		vas_lanes now = vas_lanes_max(known, grown);
+	/* To the top without looking whether it matters, which could not be foretold. */
+	for (uint32_t level = 0; level < tree->levels; level++) {
+		struct vas_block_inner *inner = place->way[level];
+		uint32_t slot = place->slot[level];
 
-		if (lanes_same(now, known) == 15)
-			return;
-		place_set_rooms(tree, place, level, now);
+		vas_block_inner_set(inner, slot,
+				    vas_lanes_max(vas_block_inner_rooms(inner, slot), grown));
 	}
+	vas_block_tree_set_rooms(tree, vas_lanes_max(vas_block_tree_rooms(tree), grown));
 }
 
 /* The rooms of the leaf of place were those and are these. */

@@ -31,17 +31,6 @@
 
 /* --- hints --- */
 
-/* Ascending with size, four steps to the octave; below 8 each size has its own. */
-static uint32_t room_code(uint32_t room)
-{
-	uint32_t octave;
-
-	if (room < 8)
-		return room;
-	octave = 31 - (uint32_t)__builtin_clz(room);
-	return (octave - 1) * 4 + (room >> (octave - 2)) - 4;
-}
-
 /* The least size that has a code. */
 static uint32_t code_room(uint32_t code)
 {
@@ -54,16 +43,9 @@ void vas_blocks_hint_tell(struct vas_blocks *blocks, struct vas_block_zone *zone
 {
 	struct vas_block_zones *zones = __atomic_load_n(&blocks->zones, __ATOMIC_ACQUIRE);
 
-	for (uint32_t key = 0; key < VAS_BLOCK_ROOMS; key++) {
-		uint32_t room = zone->tree.room[key];
-
-		if (zone->told[key] == room)
-			continue;
+	for (uint32_t key = 0; key < VAS_BLOCK_ROOMS; key++)
 		__atomic_store_n(&zones->hint[key][zone->number],
-				 (uint8_t)(VAS_BLOCKS_HINT_MOST - room_code(room)),
-				 __ATOMIC_RELAXED);
-	}
-	memcpy(zone->told, zone->tree.room, sizeof(zone->told));
+				 (uint8_t)(zone->told >> key * 8), __ATOMIC_RELAXED);
 }
 
 /* Eight hints, read at once. */
@@ -71,31 +53,69 @@ struct eight_hints {
 	uint64_t bytes;
 } __attribute__((may_alias));
 
+static uint64_t hints_load(const uint8_t *hints)
+{
+	const struct eight_hints *at = (const void *)hints;
+
+	return __atomic_load_n(&at->bytes, __ATOMIC_RELAXED);
+}
+
 /* The bytes of eight hints that are at most limit: their high bits. */
 static uint64_t hints_below(const uint8_t *hints, uint32_t limit)
 {
-	const struct eight_hints *at = (const void *)hints;
-	uint64_t eight = __atomic_load_n(&at->bytes, __ATOMIC_RELAXED);
-
 	/* I: no byte has its high bit set, so none borrows from the next. */
-	return ((limit * ONES | HIGHS) - eight) & HIGHS;
+	return ((limit * ONES | HIGHS) - hints_load(hints)) & HIGHS;
+}
+
+/* Bit i: hint i of 64 is at most limit, below HINT_MOST. */
+static uint64_t hints_below_64(const uint8_t *hints, uint32_t limit)
+{
+	uint64_t bits = 0;
+
+#if VAS_LANES_SSE2
+	__m128i bound = _mm_set1_epi8((char)(limit + 1));
+
+	VAS_UNROLL
+	for (uint32_t i = 0; i < 64; i += 16) {
+		__m128i sixteen = _mm_set_epi64x((long long)hints_load(hints + i + 8),
+						 (long long)hints_load(hints + i));
+		uint32_t below = (uint32_t)_mm_movemask_epi8(_mm_cmpgt_epi8(bound, sixteen));
+
+		bits |= (uint64_t)below << i;
+	}
+#else
+	/* The high bits of eight bytes, gathered by a product in its highest byte. */
+	for (uint32_t i = 0; i < 64; i += 8)
+		bits |= (hints_below(hints + i, limit) >> 7) * UINT64_C(0x0102040810204080) >> 56
+			<< i;
+#endif
+	return bits;
 }
 
 uint32_t vas_blocks_zone_with(const struct vas_blocks *blocks, uint32_t first, uint32_t last,
 			      uint32_t key, uint32_t need)
 {
 	const struct vas_block_zones *zones = __atomic_load_n(&blocks->zones, __ATOMIC_ACQUIRE);
-	uint32_t code = room_code(need), number;
+	uint32_t code = vas_lanes_codes(vas_lanes_all(need))[0], number, at;
 	uint64_t below;
 
 	code += code_room(code) < need;
-	for (uint32_t eight = first & ~7u; eight < zones->room; eight += 8) {
-		below = hints_below(zones->hint[key] + eight, VAS_BLOCKS_HINT_MOST - code);
-		if (eight < first)
-			below &= UINT64_MAX << (first - eight) * 8;
+	/* As many as there are in most spans are looked at without a branch that depends on what is found. */
+	for (at = first & ~63u; at + 64 <= zones->room; at += 64) {
+		below = hints_below_64(zones->hint[key] + at, VAS_BLOCKS_HINT_MOST - code);
+		below &= at < first ? UINT64_MAX << (first - at) : UINT64_MAX;
 		if (!below)
 			continue;
-		number = eight + (uint32_t)__builtin_ctzll(below) / 8;
+		number = at + (uint32_t)__builtin_ctzll(below);
+		return number <= last ? number : UINT32_MAX;
+	}
+	for (at = at > first ? at : first & ~7u; at < zones->room; at += 8) {
+		below = hints_below(zones->hint[key] + at, VAS_BLOCKS_HINT_MOST - code);
+		if (at < first)
+			below &= UINT64_MAX << (first - at) * 8;
+		if (!below)
+			continue;
+		number = at + (uint32_t)__builtin_ctzll(below) / 8;
 		return number <= last ? number : UINT32_MAX;
 	}
 	/* Those further up are all free. */
@@ -193,11 +213,11 @@ static struct vas_block_zone *zone_make(struct vas_blocks *blocks, uint32_t numb
 	zone = vas_block_spares_take(&spares);
 	memset(zone, 0, sizeof(*zone));
 	zone->number = number;
-	memset(zone->told, 0xff, sizeof(zone->told)); /* no room is that */
 	zone->spares = spares;
 	vas_block_table_init(&zone->table);
 	vas_block_tree_init(&zone->tree, &zone->spares, zone_base(blocks, number),
 			    blocks->granule_shift, zone_range(blocks, number));
+	zone->told = vas_block_hints_of(&zone->tree);
 	vas_blocks_hint_tell(blocks, zone);
 	__atomic_store_n(&zones->zone[number], zone, __ATOMIC_RELEASE);
 	return zone;

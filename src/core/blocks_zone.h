@@ -11,10 +11,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "base/assert.h"
 #include "base/thread_word.h"
+#include "core/block_lanes.h"
 #include "core/block_magazine.h"
 #include "core/block_pool.h"
 #include "core/block_record.h"
@@ -34,7 +34,7 @@ struct vas_block_zone {
 	uint32_t lock;
 	uint32_t number;
 	uint32_t used; /* granules, as of the last change (atomic): for looks without the lock */
-	uint32_t told[VAS_BLOCK_ROOM_LANES]; /* the rooms that its hints are of */
+	uint32_t told; /* its hints: a byte each, by alignment */
 	uint64_t live; /* blocks that start here, those in magazines too */
 	struct vas_block_spares spares;
 	struct vas_block_record_list stock; /* records that are not in use */
@@ -46,7 +46,7 @@ struct vas_block_zone {
 /* The zones that were made so far, and what is told of their gaps without their locks. */
 struct vas_block_zones {
 	uint32_t room; /* constant: a multiple of 8; zones from here on were not made */
-	/* By alignment: HINT_MOST less the code of the largest gap, see blocks_zone.c (atomic). */
+	/* By alignment: HINT_MOST less the code of the largest gap (atomic). */
 	uint8_t *hint[VAS_BLOCK_ROOMS];
 	struct vas_block_zone *zone[]; /* NULL = not made (atomic) */
 };
@@ -143,7 +143,15 @@ struct vas_block_zones *vas_block_zones_place(void *memory, uint32_t room);
 struct vas_span vas_blocks_zone_span(const struct vas_blocks *blocks, uint32_t number);
 /* The zone of a number, made if need be. NULL: no memory. */
 struct vas_block_zone *vas_blocks_zone_get(struct vas_blocks *blocks, uint32_t number);
-/* Tells what room it has. */
+/* What is told of a zone's gaps: a byte for each alignment. */
+static inline uint32_t vas_block_hints_of(const struct vas_block_tree *tree)
+{
+	vas_lanes codes = vas_lanes_codes(vas_lanes_load(tree->room));
+
+	return vas_lanes_bytes(vas_lanes_all(VAS_BLOCKS_HINT_MOST) - codes);
+}
+
+/* Tells what is to be told of it. */
 void vas_blocks_hint_tell(struct vas_blocks *blocks, struct vas_block_zone *zone);
 
 /* The zone of a number, made if need be, locked. NULL: no memory. */
@@ -162,10 +170,14 @@ static inline struct vas_block_zone *vas_blocks_zone_enter(struct vas_blocks *bl
 /* Drops its lock, after telling what room it has. */
 static inline void vas_blocks_zone_leave(struct vas_blocks *blocks, struct vas_block_zone *zone)
 {
+	uint32_t hints = vas_block_hints_of(&zone->tree);
+
 	VAS_ASSERT_EXPENSIVE(vas_block_tree_check(&zone->tree));
 	__atomic_store_n(&zone->used, zone->tree.used, __ATOMIC_RELAXED);
-	if (memcmp(zone->told, zone->tree.room, sizeof(zone->told)) != 0)
+	if (hints != zone->told) {
+		zone->told = hints;
 		vas_blocks_hint_tell(blocks, zone);
+	}
 	vas_blocks_unlock(blocks, &zone->lock);
 }
 
