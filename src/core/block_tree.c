@@ -143,8 +143,8 @@ void vas_block_tree_clear(struct vas_block_tree *tree)
 
 /* Ways. */
 
-VAS_HOT void vas_block_tree_find(const struct vas_block_tree *tree, uint32_t offset,
-				 struct vas_block_place *place)
+VAS_HOT void vas_block_tree_find_leaf(const struct vas_block_tree *tree, uint32_t offset,
+				      struct vas_block_place *place)
 {
 	void *node = tree->root;
 
@@ -159,9 +159,22 @@ VAS_HOT void vas_block_tree_find(const struct vas_block_tree *tree, uint32_t off
 		for (uint32_t key = 0; key < ROOMS; key++)
 			__builtin_prefetch(inner->room[key] + slot);
 	}
-	for (uint32_t i = 0; i < LEAF; i += 16)
-		__builtin_prefetch(((struct vas_block_leaf *)node)->end + i);
 	place->leaf = node;
+	for (uint32_t i = 0; i < LEAF; i += 16) {
+		__builtin_prefetch(place->leaf->start + i);
+		__builtin_prefetch(place->leaf->end + i);
+	}
+}
+
+VAS_HOT void vas_block_tree_find(const struct vas_block_tree *tree, uint32_t offset,
+				 struct vas_block_place *place)
+{
+	vas_block_tree_find_leaf(tree, offset, place);
+	vas_block_tree_find_piece(place, offset);
+}
+
+void vas_block_tree_find_piece(struct vas_block_place *place, uint32_t offset)
+{
 	place->index = vas_block_leaf_find(place->leaf, offset);
 }
 

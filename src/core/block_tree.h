@@ -111,6 +111,10 @@ static inline uint32_t vas_block_tree_wants(const struct vas_block_tree *tree)
 /* The piece or gap that covers offset. I: inside the range. */
 void vas_block_tree_find(const struct vas_block_tree *tree, uint32_t offset,
 			 struct vas_block_place *place);
+/* The same in two steps, so that there is something to do while the leaf comes from memory. */
+void vas_block_tree_find_leaf(const struct vas_block_tree *tree, uint32_t offset,
+			      struct vas_block_place *place);
+void vas_block_tree_find_piece(struct vas_block_place *place, uint32_t offset);
 /* The empty piece before all others: its gap is the tree's first. */
 void vas_block_tree_first(const struct vas_block_tree *tree, struct vas_block_place *place);
 /* The last piece: its gap is the tree's last. */

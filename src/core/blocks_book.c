@@ -7,8 +7,8 @@
  *
  * STRATEGY. Memory is set aside first, then nothing can fail; but for a block in one zone, which is nearly
  * all, the tree is changed while the line of the table and the record come from memory, and changed back
- * when the table cannot grow. In the same way a free looks the piece up beside the line of the table where it can:
- * the record, which it learns from there, is what it then waits for.
+ * when the table cannot grow. In the same way a free that begins under the lock lets the line of the table come
+ * while it goes down the tree, and the record, which it learns from there, with the leaf.
  *
  * CONCURRENCY. Under the locks of the zones that a block touches. Who frees has made the record
  * CACHED before it changes anything.
@@ -134,7 +134,7 @@ VAS_HOT int vas_blocks_take_one(struct vas_blocks *blocks, struct vas_block_zone
 	int error = 0;
 
 	/* What no cache is likely to have comes while the tree is changed, and a failure is undone. */
-	__builtin_prefetch(vas_block_table_line(&zone->table, offset), 1);
+	vas_block_table_fetch(&zone->table, offset);
 	if (__builtin_expect(!zone->stock.first, 0))
 		error = vas_block_records_fill(&blocks->records, &zone->stock, 1);
 	if (!error)
@@ -243,14 +243,16 @@ VAS_HOT int vas_blocks_free_held(struct vas_blocks *blocks, uint64_t start,
 	if (!zone || (start & (blocks->granule - 1)) != 0)
 		return -EAGAIN;
 	offset = vas_block_offset(zone, start);
+	vas_block_table_fetch(&zone->table, offset);
 	vas_blocks_lock(blocks, &zone->lock);
-	__builtin_prefetch(vas_block_table_line(&zone->table, offset), 1);
-	vas_block_tree_find(&zone->tree, offset, &place);
+	vas_block_tree_find_leaf(&zone->tree, offset, &place);
 	entry = vas_block_table_entry(&zone->table, offset);
 	number = entry ? (uint32_t)(*entry >> 32) : vas_block_table_find(&zone->table, offset);
-	record = vas_block_record_at(&blocks->records, number);
+	record = number ? vas_block_record_at(&blocks->records, number) : NULL;
+	__builtin_prefetch(record, 1);
+	vas_block_tree_find_piece(&place, offset);
 	/* The last piece may go on in the next zone. */
-	if (!number || vas_block_place_piece(&place).end == zone->tree.range.end ||
+	if (!record || vas_block_place_piece(&place).end == zone->tree.range.end ||
 	    !held_claim(blocks, record, &word)) {
 		vas_blocks_unlock(blocks, &zone->lock);
 		return -EAGAIN;
