@@ -39,7 +39,7 @@ enum vas_why {
 	VAS_WHY_RACE, /* taken by another thread between looking and claiming */
 	VAS_WHY_NOT_OWNED, /* the range is not owned here */
 	VAS_WHY_HELD, /* the span is held or being released */
-	VAS_WHY_CAP, /* a limit's own max_size, max_total or max_count */
+	VAS_WHY_CAP, /* a limit's own max_size, max_total or max_count, or a region's cap */
 	VAS_WHY_KERNEL, /* refused, and none of the others could be found to explain it */
 	VAS_WHY_DATA_LIMIT, /* RLIMIT_DATA: private writable memory */
 	VAS_WHY_VETO, /* a subscriber to notices refused it */

@@ -7,6 +7,7 @@ cd "$VASPACE_SOURCE" || exit
 
 table=tests/fault/errno_table.h
 page=docs/errors.md
+guide=docs/guides/why-did-it-fail.md
 
 # function errno reason, of the table
 rows_of_table()
@@ -119,6 +120,15 @@ reasons_exist()
 	[[ -z $missing ]] || { echo "$missing"; return 1; }
 }
 
+# The guide says of each reason what it wants.
+reasons_in_guide()
+{
+	local missing
+	missing=$(comm -23 <(sed -nE 's/^\tVAS_WHY_([A-Z_]+).*/\1/p' include/vaspace/report.h | grep -vxE 'NONE|COUNT' |
+		tr '[:upper:]_' '[:lower:]-' | sort -u) <(sed -nE 's/^[|] ([a-z-]+) [|].*/\1/p' "$guide" | sort -u))
+	[[ -z $missing ]] || { echo "$missing"; return 1; }
+}
+
 ok "the table has rows" test "$(rows_of_table | wc -l)" -gt 100
 same "no row is there twice" "$(rows_of_table | uniq -d)" ""
 same "the page has the table's rows" "$(rows_of_page)" "$(rows_of_table)"
@@ -133,4 +143,5 @@ ok "every function is covered" all_covered
 ok "every error of the headers is in the table" headers_in_table
 ok "every error of the table is in the headers" table_in_headers
 ok "the reasons exist" reasons_exist
+ok "the guide has a row for each" reasons_in_guide
 tap_done

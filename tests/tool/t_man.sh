@@ -32,6 +32,7 @@ for header in include/vaspace/*.h; do
 	[[ $name == vaspace ]] && page=docs/man/vaspace.3
 	ok "$header has $page" test -f "$page" || continue
 	ok "$page names every function" has_functions "$header" "$page"
+	[[ $name == vaspace ]] || ok "vaspace.3 leads to vas_$name.3" grep -q "^\.It Xr vas_$name 3\$" docs/man/vaspace.3
 done
 for tool in tools/vas*/; do
 	[[ -d $tool ]] && ok "$tool has a page" test -f "docs/man/$(basename "$tool").1"
