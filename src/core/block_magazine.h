@@ -58,7 +58,7 @@ static inline bool vas_block_list_swap(uint64_t *list, uint64_t was, uint64_t be
 /* While a record is CACHED, its size is its class's, and the word of it links the list. */
 static inline uint32_t vas_block_list_link(const struct vas_block_record *record)
 {
-	return vas_block_load32(&record->size);
+	return vas_block_load32(&record->size) & ~VAS_BLOCK_LINKED;
 }
 
 /* Keeps a record that is CACHED, unless most are there. */
@@ -72,7 +72,7 @@ static inline bool vas_block_magazine_put(struct vas_block_magazine *magazine, u
 		was = vas_block_load(list);
 		if (vas_block_list_length(was) >= most)
 			return false;
-		vas_block_store32(&record->size, vas_block_list_first(was));
+		vas_block_store32(&record->size, vas_block_list_first(was) | VAS_BLOCK_LINKED);
 	} while (!vas_block_list_swap(list, was, vas_block_list_next(was, number, 1), alone));
 	return true;
 }

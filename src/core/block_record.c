@@ -35,7 +35,7 @@
 #define BATCH	   32u /* fresh or shared records that one fill adds, if it is easy */
 #define ROOM_NODE  (VAS_BLOCK_NODE_SIZE / (uint32_t)sizeof(uint64_t))
 #define ROOM_PAGE  (VAS_BLOCK_PAGE_SIZE / (uint32_t)sizeof(uint64_t))
-#define PAGES_MOST (UINT32_C(1) << 24) /* so that a number has 32 bits */
+#define PAGES_MOST (UINT32_C(1) << 23) /* so that a number has 31 bits */
 
 _Static_assert(sizeof(struct vas_block_record) == 16, "a record is 16 bytes");
 _Static_assert(VAS_BLOCK_RECORD_PAGE * sizeof(struct vas_block_record) == VAS_BLOCK_PAGE_SIZE,

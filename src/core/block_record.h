@@ -29,6 +29,12 @@
 #define VAS_BLOCK_START_BITS 43u
 #define VAS_BLOCK_NO_CLASS   255u
 
+/*
+ * In the size of a record in a magazine, for who looks without a lock: between two looks at the word the block
+ * may have been freed and taken again. Sizes of a class do not go that far, and numbers have 31 bits.
+ */
+#define VAS_BLOCK_LINKED UINT32_C(0x80000000)
+
 #define VAS_BLOCK_CLASS_SHIFT VAS_BLOCK_STATE_BITS
 #define VAS_BLOCK_HIGH_SHIFT  (VAS_BLOCK_CLASS_SHIFT + VAS_BLOCK_CLASS_BITS)
 #define VAS_BLOCK_START_SHIFT (VAS_BLOCK_HIGH_SHIFT + VAS_BLOCK_HIGH_BITS)
@@ -39,7 +45,7 @@
  */
 struct vas_block_record {
 	uint64_t word; /* atomic; state, class, the size's upper bits, start: see vas_block_word */
-	uint32_t size; /* atomic; granules less one, the lower bits; CACHED: the next number of its list */
+	uint32_t size; /* atomic; granules less one, the lower bits; CACHED: LINKED and the next number */
 	uint32_t link; /* atomic; LIVE: the mark; else the next number of the list that it is in */
 };
 
@@ -79,6 +85,23 @@ static inline uint64_t vas_block_record_size(const struct vas_block_record *reco
 	uint64_t high = word >> VAS_BLOCK_HIGH_SHIFT & ((1u << VAS_BLOCK_HIGH_BITS) - 1);
 
 	return (high << 32 | vas_block_load32(&record->size)) + 1;
+}
+
+/* What a record says of its block at one moment, while others may free it and take it. False: it is not LIVE. */
+static inline bool vas_block_record_read(const struct vas_block_record *record, uint64_t *word,
+					 uint64_t *size)
+{
+	bool linked;
+
+	do {
+		*word = vas_block_load(&record->word);
+		if (vas_block_word_state(*word) != VAS_BLOCK_LIVE)
+			return false;
+		*size = vas_block_record_size(record, *word);
+		linked = vas_block_word_class(*word) != VAS_BLOCK_NO_CLASS &&
+			 *size > VAS_BLOCK_LINKED;
+	} while (linked || vas_block_load(&record->word) != *word);
+	return true;
 }
 
 /* Writes a new block into a record that is the caller's alone; the word last. */

@@ -371,16 +371,22 @@ record_find(const struct vas_blocks *blocks, uint64_t start, bool near, uint32_t
 	return __builtin_expect(((*word ^ wanted) & WORD_REST) != 0, 0) ? NULL : record;
 }
 
-static inline struct vas_block_info
-record_info(const struct vas_blocks *blocks, const struct vas_block_record *record, uint64_t word)
+/* What is known of the block that a record is of. False: it is not LIVE. */
+static inline bool record_info(const struct vas_blocks *blocks,
+			       const struct vas_block_record *record, struct vas_block_info *info)
 {
-	return (struct vas_block_info){
+	uint64_t word, size;
+
+	if (!vas_block_record_read(record, &word, &size))
+		return false;
+	*info = (struct vas_block_info){
 		.span = { blocks->span.start +
 				  (vas_block_word_start(word) << blocks->granule_shift),
-			  vas_block_record_size(record, word) << blocks->granule_shift },
+			  size << blocks->granule_shift },
 		.live = true,
 		.mark = vas_block_load32(&record->link),
 	};
+	return true;
 }
 
 /* The slow way, which also tells what is wrong with the address. */
@@ -393,10 +399,10 @@ static __attribute__((noinline)) int free_held(struct vas_blocks *blocks, uint64
 
 	if (error)
 		return error;
+	/* Frees without the lock come in between. */
 	word = vas_block_load(&hold.record->word);
-	if (info)
-		*info = record_info(blocks, hold.record, word);
-	if (record_claim(hold.record, word, false))
+	if ((!info || record_info(blocks, hold.record, info)) &&
+	    vas_block_word_state(word) == VAS_BLOCK_LIVE && record_claim(hold.record, word, false))
 		vas_blocks_drop(blocks, hold.zone, hold.record);
 	else
 		error = -ENOENT;
@@ -430,9 +436,7 @@ static __attribute__((noinline)) int free_away(struct vas_blocks *blocks, uint64
 	record = record_find(blocks, start, false, &number, &word);
 	if (!record)
 		return free_held(blocks, start, info);
-	if (info)
-		*info = record_info(blocks, record, word);
-	if (!record_claim(record, word, false))
+	if ((info && !record_info(blocks, record, info)) || !record_claim(record, word, false))
 		return -ENOENT;
 	free_claimed(blocks, record, number, vas_block_word_class(word));
 	return 0;
@@ -502,6 +506,7 @@ VAS_HOT int vas_blocks_free(struct vas_blocks *blocks, uint64_t start, struct va
 VAS_HOT int vas_blocks_at(struct vas_blocks *blocks, uint64_t address, struct vas_block_info *info)
 {
 	const struct vas_block_record *record;
+	struct vas_block_info found;
 	struct vas_block_hold hold;
 	uint32_t number;
 	uint64_t word;
@@ -510,18 +515,18 @@ VAS_HOT int vas_blocks_at(struct vas_blocks *blocks, uint64_t address, struct va
 	if (!vas_blocks_covers(blocks, address))
 		return -ERANGE;
 	record = record_find(blocks, address, false, &number, &word);
-	if (record) {
-		*info = record_info(blocks, record, word);
-		/* Freed meanwhile, the record's size would be a link. */
-		if (vas_block_load(&record->word) == word)
-			return 0;
+	/* By now the record may be another block's. */
+	if (record && record_info(blocks, record, &found) && found.span.start == address) {
+		*info = found;
+		return 0;
 	}
 	error = vas_blocks_hold_at(blocks, address, &hold);
 	if (error)
 		return error;
-	*info = record_info(blocks, hold.record, vas_block_load(&hold.record->word));
+	error = record_info(blocks, hold.record, &found) ? 0 : -ENOENT;
 	vas_blocks_hold_end(blocks, &hold);
-	return 0;
+	*info = error ? *info : found;
+	return error;
 }
 
 static __attribute__((noinline)) int mark_held(struct vas_blocks *blocks, uint64_t start,

@@ -77,7 +77,7 @@ static int cover_try(struct vas_blocks *blocks, uint32_t number, uint64_t addres
 
 int vas_blocks_hold_at(struct vas_blocks *blocks, uint64_t address, struct vas_block_hold *hold)
 {
-	struct vas_span span;
+	uint64_t word, size;
 	uint32_t number;
 	int error;
 
@@ -90,8 +90,8 @@ int vas_blocks_hold_at(struct vas_blocks *blocks, uint64_t address, struct vas_b
 	if (error)
 		return -ENOENT;
 	hold_rest(blocks, hold);
-	span = vas_blocks_span(blocks, hold->record);
-	if (is_live(hold) && address - span.start < span.size)
+	if (vas_block_record_read(hold->record, &word, &size) &&
+	    address - vas_blocks_span(blocks, hold->record).start < size << blocks->granule_shift)
 		return 0;
 	vas_blocks_hold_end(blocks, hold);
 	return -ENOENT;
