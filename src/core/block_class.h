@@ -23,7 +23,7 @@ static inline uint32_t vas_block_class(uint32_t last)
  * Blocks of one size wait in lists of their own by where they were asked to be: a block's class is its
  * size class and 64 times its kind.
  */
-#define VAS_BLOCK_KINDS 3u /* those that magazines keep: aligned as any, to 64 KiB, to 2 MiB */
+#define VAS_BLOCK_KINDS 3u /* those that magazines keep: aligned as any, to 64 KiB, to 2 MiB; then shelves' */
 
 /* How many granules a class holds, of any kind. */
 static inline uint32_t vas_block_class_size(uint32_t kind_class)

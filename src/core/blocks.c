@@ -15,11 +15,13 @@
  * touches a tree or a lock then. They are emptied before a request is refused, and rest
  * while the span is nearly full, so what they keep and what rounding adds is never missed.
  *
+ * Requests with a window are served in the same way from shelves (blocks_shelf.c).
+ *
  * Without a direction a block goes to a low place, too: over long runs, that
  * keeps more of a span usable than taking the best fit does.
  *
  * CONCURRENCY. A free makes a record CACHED by compare-and-swap, which only one of several frees of
- * the same block can do; the record is its alone then, and goes into a magazine, or to
+ * the same block can do; the record is its alone then, and goes into a magazine, onto a shelf, or to
  * the books under the zone's lock. Looking a block up takes no lock; who finds nothing looks
  * again under the lock.
  *
@@ -34,6 +36,7 @@
 #include "base/hot.h"
 #include "base/number.h"
 #include "core/blocks_place.h"
+#include "core/blocks_shelf.h"
 #include "core/blocks_zone.h"
 
 #define ALIGNED (UINT64_C(64) << 10) /* no alignment below has a kind of its own */
@@ -240,8 +243,10 @@ static __attribute__((noinline)) int alloc_placed(struct vas_blocks *blocks,
 	int error;
 
 	/* Here, as a free must not ask for memory. */
-	if (class != VAS_BLOCK_NO_CLASS)
+	if (class < VAS_BLOCK_SHELVED)
 		vas_blocks_magazine_make(blocks, class);
+	else if (class != VAS_BLOCK_NO_CLASS)
+		vas_blocks_shelf_make(blocks, class);
 	error = place_plain(blocks, request, class, start);
 	if (error != -ENOSPC)
 		return error;
@@ -280,9 +285,34 @@ alloc_any(struct vas_blocks *blocks, const struct vas_block_request *request, bo
 	return alloc_placed(blocks, request, class, start);
 }
 
+/* What was not in a zone that lies in the window. */
+static __attribute__((noinline)) int alloc_window_slow(struct vas_blocks *blocks,
+						       const struct vas_block_request *request,
+						       uint32_t class, uint64_t *start)
+{
+	if (class != VAS_BLOCK_NO_CLASS &&
+	    vas_blocks_shelf_take_slow(blocks, request, class, start))
+		return 0;
+	return alloc_placed(blocks, request, class, start);
+}
+
+static __attribute__((noinline)) int alloc_window(struct vas_blocks *blocks,
+						  const struct vas_block_request *request,
+						  uint64_t *start)
+{
+	uint32_t class = vas_blocks_shelf_class(blocks, request);
+
+	if (__builtin_expect(class != VAS_BLOCK_NO_CLASS, 1) &&
+	    vas_blocks_shelf_take(blocks, request, class, start))
+		return 0;
+	return alloc_window_slow(blocks, request, class, start);
+}
+
 VAS_HOT int vas_blocks_alloc(struct vas_blocks *blocks, const struct vas_block_request *request,
 			     uint64_t *start)
 {
+	if (__builtin_expect((request->min | request->max) != 0, 0))
+		return alloc_window(blocks, request, start);
 	if (vas_blocks_single(blocks))
 		return alloc_any(blocks, request, true, start);
 	return alloc_any(blocks, request, false, start);
@@ -411,6 +441,25 @@ static __attribute__((noinline)) int free_held(struct vas_blocks *blocks, uint64
 	return error;
 }
 
+/* A block that a shelf may keep, but for NO_CLASS. */
+static bool is_shelved(uint32_t class)
+{
+	return class - VAS_BLOCK_SHELVED < VAS_BLOCK_NO_CLASS - VAS_BLOCK_SHELVED;
+}
+
+/* A free of such a block. Out of line: the way past it is short. */
+static __attribute__((noinline)) int free_shelved(struct vas_blocks *blocks,
+						  struct vas_block_record *record, uint32_t number,
+						  uint64_t word, struct vas_block_info *info)
+{
+	if ((info && !record_info(blocks, record, info)) ||
+	    !record_claim(record, word, vas_blocks_single(blocks)))
+		return -ENOENT;
+	if (!vas_blocks_shelf_put(blocks, number, word))
+		vas_blocks_free_claimed(blocks, record);
+	return 0;
+}
+
 /* A block whose record is CACHED and nowhere: into a magazine, or to the books. */
 static void free_claimed(struct vas_blocks *blocks, struct vas_block_record *record,
 			 uint32_t number, uint32_t class)
@@ -436,6 +485,8 @@ static __attribute__((noinline)) int free_away(struct vas_blocks *blocks, uint64
 	record = record_find(blocks, start, false, &number, &word);
 	if (!record)
 		return free_held(blocks, start, info);
+	if (is_shelved(vas_block_word_class(word)))
+		return free_shelved(blocks, record, number, word, info);
 	if ((info && !record_info(blocks, record, info)) || !record_claim(record, word, false))
 		return -ENOENT;
 	free_claimed(blocks, record, number, vas_block_word_class(word));
@@ -468,7 +519,8 @@ free_near(struct vas_blocks *blocks, uint64_t start, bool alone, struct vas_bloc
 	class = vas_block_word_class(word);
 	most = __atomic_load_n(&blocks->most[class], __ATOMIC_RELAXED);
 	if (__builtin_expect(!most, 0))
-		return free_away(blocks, start, info);
+		return is_shelved(class) ? free_shelved(blocks, record, number, word, info)
+					 : free_away(blocks, start, info);
 	magazine = vas_blocks_magazine(blocks, class);
 	if (__builtin_expect(!magazine, 0))
 		return free_away(blocks, start, info);

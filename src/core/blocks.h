@@ -26,6 +26,9 @@
  * what was asked for; what rounding added is neither its nor free. Both rest when the span gets full,
  * and no request is refused for what a magazine keeps, but it may be for what rounding added to live blocks.
  *
+ * Requests that have a window, and nothing else but an alignment that is a power of two, are served in
+ * the same way from shelves, by the place of a block: these add up to a third, of 8 granules at most below that.
+ *
  * Books: 4 KiB at first, some 45 bytes a block as a rule, 512 bytes for each magazine, of which a thread
  * uses one for each of the three alignments above that it asks for. They shrink only when
  * the allocator goes.
@@ -191,7 +194,7 @@ int vas_blocks_cut(struct vas_blocks *blocks, uint64_t at, struct vas_blocks **u
  */
 int vas_blocks_join(struct vas_blocks *lower, struct vas_blocks *upper);
 
-/* Empties magazines first; O(z log n). */
+/* Empties magazines and shelves first; O(z log n). */
 void vas_blocks_stats(struct vas_blocks *blocks, struct vas_blocks_stats *stats);
 /* Every invariant; for tests and expensive assertions. */
 bool vas_blocks_check(struct vas_blocks *blocks);

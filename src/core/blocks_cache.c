@@ -9,13 +9,14 @@
  * STRATEGY. Spans below LEAST have none. A class keeps no more than a small part of the span. When
  * a request finds no place the quick way, magazines and rounding rest ("tight"), what they keep
  * goes back before the request is refused, and they begin again when a quarter of the span is
- * free.
+ * free. The same goes for shelves (blocks_shelf.c).
  *
  * CONCURRENCY. A list is taken out by one compare-and-swap; its records are the taker's then.
  *
  * WHAT IT DOES NOT DO. It does not move blocks between magazines: a thread that only frees fills its own,
  * and the rest goes to the books.
  */
+#include "core/blocks_shelf.h"
 #include "core/blocks_zone.h"
 
 #include <string.h>
@@ -115,7 +116,7 @@ bool vas_blocks_drain(struct vas_blocks *blocks)
 			list_drain(blocks, number);
 		}
 	}
-	return any;
+	return any | vas_blocks_shelves_drain(blocks);
 }
 
 uint64_t vas_blocks_cached(const struct vas_blocks *blocks, uint64_t *bytes)
@@ -131,6 +132,8 @@ uint64_t vas_blocks_cached(const struct vas_blocks *blocks, uint64_t *bytes)
 			granules += length * vas_block_class_size(i);
 		}
 	}
+	count += vas_blocks_shelved(blocks, &length);
+	granules += length;
 	*bytes = granules << blocks->granule_shift;
 	return count;
 }

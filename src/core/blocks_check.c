@@ -6,6 +6,7 @@
  * over a zone's edge; every block's record says where it is and how large; what magazines keep is
  * CACHED and of its class; and the counts are those of what was seen.
  */
+#include "core/blocks_shelf.h"
 #include "core/blocks_zone.h"
 
 #include "base/number.h"
@@ -125,7 +126,7 @@ bool vas_blocks_check(struct vas_blocks *blocks)
 		if (zone ? !zone_check(&walk, zone) : walk.goes_on != 0)
 			return false;
 	}
-	return !walk.goes_on && lists_check(blocks) &&
+	return !walk.goes_on && lists_check(blocks) && vas_blocks_shelves_check(blocks) &&
 	       walk.cached == vas_blocks_cached(blocks, &bytes) &&
 	       vas_block_pool_check(&blocks->pool);
 }

@@ -4,7 +4,7 @@
  * table of the blocks that start in it. See blocks_zone.c.
  *
  * LOCKS. Those of zones, lower ones first; then making; then the pool's. Without any: looking a block up in a
- * table, its record's word, magazines.
+ * table, its record's word, magazines, shelves.
  */
 #ifndef VAS_CORE_BLOCKS_ZONE_H
 #define VAS_CORE_BLOCKS_ZONE_H
@@ -29,6 +29,10 @@
 #define VAS_BLOCKS_SMALL_IS_ONE 1 /* a span that four of them would hold lies in one, larger zone */
 #endif
 #define VAS_BLOCKS_HINT_MOST 127u /* the hint of a zone that nobody has used */
+
+struct vas_block_shelves; /* blocks_shelf.h */
+
+#define VAS_BLOCK_SHELVES_EIGHT 8u /* groups of classes that one node tells of */
 
 struct vas_block_zone {
 	uint32_t lock;
@@ -77,6 +81,7 @@ struct vas_blocks {
 	uint64_t random; /* (atomic) */
 	uint32_t making; /* lock word: zones and magazines being made */
 	uint32_t frees; /* while magazines rested (atomic) */
+	struct vas_block_shelves *shelves[2]; /* (atomic) of eight groups of classes each */
 	struct vas_block_magazine *slot[VAS_BLOCK_KINDS][VAS_BLOCK_SLOTS]; /* (atomic) */
 };
 

@@ -6,8 +6,8 @@
  *
  * A flat map says who has each granule. Rounding makes some granules nobody's for a while, so the map cannot
  * foretell places; but no granule may have two owners, what is answered about blocks is what the map
- * says, a plain request is refused only if no free range outside all extents takes it, and
- * with all blocks freed all is one free range.
+ * says, a request is refused only if no free range outside all extents takes it, also where it has a
+ * window, and with all blocks freed all is one free range.
  */
 #define VAS_BLOCKS_ZONE_SHIFT	21u
 #define VAS_BLOCKS_SMALL_IS_ONE 0
@@ -41,9 +41,12 @@ static struct {
 	uint32_t owner[CELLS]; /* mark, or 0 */
 	uint32_t marks;
 	uint64_t hits; /* allocations that came from a magazine */
+	uint64_t window_hits; /* or from a shelf */
+	uint64_t window_refused;
 	uint64_t refused;
 	uint64_t wrong;
 	uint32_t size_most;
+	uint32_t live_most;
 } run;
 
 /* The cells of a span change from one owner to another. */
@@ -55,8 +58,11 @@ static void stamp(uint64_t start, uint64_t size, uint32_t from, uint32_t to)
 	}
 }
 
-/* Whether some free range outside all extents takes a block of so many cells. */
-static bool has_room(uint64_t cells)
+/*
+ * Whether some free range outside all extents takes a block of so many cells in [min, max), at a multiple of
+ * alignment.
+ */
+static bool has_room(uint64_t cells, uint64_t min, uint64_t max, uint64_t alignment)
 {
 	static bool taken[CELLS];
 	const struct vas_block_record *record;
@@ -68,18 +74,54 @@ static bool has_room(uint64_t cells)
 		uint64_t word;
 		struct vas_span extent;
 
-		record = record_find(run.blocks, run.live[i].start, false,
-				     &number, &word);
+		record = record_find(run.blocks, run.live[i].start, false, &number, &word);
 		extent = vas_blocks_extent(run.blocks, record);
 		for (uint64_t j = 0; j < extent.size / GRANULE; j++)
 			taken[(extent.start - START) / GRANULE + j] = true;
 	}
 	for (uint32_t i = 0; i < CELLS; i++) {
+		uint64_t start = START + (i + 1 - cells) * GRANULE;
+
 		length = taken[i] ? 0 : length + 1;
-		if (length == cells)
+		if (length >= cells && start >= min && start + cells * GRANULE <= max &&
+		    start % alignment == 0)
 			return true;
 	}
 	return false;
+}
+
+/* Anywhere in and around the span, of any size; now and then a narrow one. */
+static void draw_window(struct vas_block_request *request)
+{
+	uint64_t cells = vas_random_below(&run.random, 4) ? CELLS : 64;
+	uint64_t from = vas_random_below(&run.random, CELLS + 64);
+
+	request->min = START - 32 * GRANULE + from * GRANULE + vas_random_below(&run.random, 2);
+	request->max =
+		request->min + request->size + vas_random_below(&run.random, cells) * GRANULE;
+	switch (vas_random_below(&run.random, 8)) {
+	case 0:
+		request->min = 0;
+		break;
+	case 1:
+		request->max = 0;
+		break;
+	case 2:
+		request->alignment = UINT64_C(4096) << vas_random_below(&run.random, 6);
+		break;
+	}
+}
+
+/* What can never be had. */
+static bool is_impossible(const struct vas_block_request *request)
+{
+	uint64_t end = START + CELLS * GRANULE, min = START, max = end;
+	uint64_t alignment = request->alignment ? request->alignment : GRANULE;
+
+	min = request->min > min ? request->min : min;
+	max = request->max && request->max < max ? request->max : max;
+	min = (min + alignment - 1) / alignment * alignment;
+	return min + request->size > max;
 }
 
 static void do_alloc(void)
@@ -89,31 +131,46 @@ static void do_alloc(void)
 		.mark = ++run.marks,
 	};
 	uint64_t start, before, after, bytes;
-	bool plain = true;
+	bool window = false;
 	int error;
 
 	switch (vas_random_below(&run.random, 12)) {
 	case 0:
 		request.alignment = UINT64_C(65536) << vas_random_below(&run.random, 6);
-		plain = false;
 		break;
 	case 1:
 		request.flags = VAS_BLOCKS_LOW << vas_random_below(&run.random, 2);
 		break;
+	case 2:
+	case 3:
+	case 4:
+	case 5:
+		draw_window(&request);
+		window = true;
+		break;
 	}
 	before = vas_blocks_cached(run.blocks, &bytes);
-	if (plain && !request.flags && vas_random_below(&run.random, 2))
+	if (!window && !request.alignment && !request.flags && vas_random_below(&run.random, 2))
 		error = vas_blocks_alloc_size(run.blocks, request.size, request.mark, &start);
 	else
 		error = vas_blocks_alloc(run.blocks, &request, &start);
 	after = vas_blocks_cached(run.blocks, &bytes);
-	if (error) {
-		run.refused++;
-		run.wrong += error != -ENOSPC || after != 0 ||
-			     (plain && has_room(request.size / GRANULE));
+	if (error == -ERANGE || error == -EINVAL) {
+		run.wrong += !window || !is_impossible(&request);
 		return;
 	}
-	run.hits += after + 1 == before;
+	if (error) {
+		run.refused++;
+		run.window_refused += window;
+		run.wrong += error != -ENOSPC || after != 0 ||
+			     has_room(request.size / GRANULE, request.min,
+				      request.max ? request.max : UINT64_MAX,
+				      request.alignment ? request.alignment : GRANULE);
+		return;
+	}
+	run.hits += !window && after + 1 == before;
+	run.window_hits += window && after + 1 == before;
+	run.wrong += start < request.min || (request.max && start + request.size > request.max);
 	run.wrong += request.alignment && start % request.alignment;
 	stamp(start, request.size, 0, request.mark);
 	run.live[run.count++] = (struct live){ start, request.size, request.mark };
@@ -160,7 +217,7 @@ static void do_change(uint32_t which)
 
 static void step(uint64_t count)
 {
-	uint32_t target = (count >> 13) & 1 ? LIVE_MOST - 1 : 400;
+	uint32_t target = (count >> 13) & 1 ? run.live_most - 1 : run.live_most / 10;
 	uint64_t kind = vas_random_below(&run.random, 64);
 
 	if (kind == 0 && run.count)
@@ -171,13 +228,15 @@ static void step(uint64_t count)
 		do_alloc();
 }
 
-static void run_sizes(const char *name, uint32_t size_most, uint64_t steps)
+static void run_sizes(const char *name, uint32_t size_most, uint32_t live_most, uint64_t steps)
 {
 	struct vas_blocks_stats stats;
 	bool held = true;
 
 	run.size_most = size_most;
+	run.live_most = live_most;
 	run.hits = run.refused = run.wrong = run.count = 0;
+	run.window_hits = run.window_refused = 0;
 	run.random = tap_seed() + size_most;
 	if (vas_blocks_create((struct vas_span){ START, CELLS * GRANULE }, GRANULE, 1,
 			      &blocks_map_support, &run.blocks))
@@ -188,8 +247,15 @@ static void run_sizes(const char *name, uint32_t size_most, uint64_t steps)
 			held = vas_blocks_check(run.blocks);
 	}
 	ok(held && !run.wrong, "%s: %" PRIu64 " steps, %" PRIu64 " wrong", name, steps, run.wrong);
-	ok(run.hits > 0, "%s: %" PRIu64 " blocks came from magazines", name, run.hits);
-	ok(run.refused > 0, "%s: %" PRIu64 " requests were refused", name, run.refused);
+	/* In a full span, both rest. */
+	if (live_most < LIVE_MOST)
+		ok(run.hits > steps / 512 && run.window_hits > steps / 512,
+		   "%s: %" PRIu64 " blocks came from magazines, %" PRIu64 " from shelves", name,
+		   run.hits, run.window_hits);
+	else
+		ok(run.refused > run.window_refused && run.window_refused > 0,
+		   "%s: %" PRIu64 " requests were refused, %" PRIu64 " with a window", name,
+		   run.refused, run.window_refused);
 	while (run.count)
 		do_free(run.count - 1);
 	vas_blocks_stats(run.blocks, &stats);
@@ -198,10 +264,13 @@ static void run_sizes(const char *name, uint32_t size_most, uint64_t steps)
 	vas_blocks_destroy(run.blocks);
 }
 
-/* A full span: what two freed neighbours leave in a magazine is had by a block of both. */
-static void test_drained(void)
+/*
+ * A full span: what two freed neighbours leave in a magazine, or with a window on a shelf, is had by a block of
+ * both.
+ */
+static void test_drained(uint64_t min)
 {
-	struct vas_block_request request = { .size = 8 * GRANULE };
+	struct vas_block_request request = { .size = 8 * GRANULE, .min = min };
 	static uint64_t starts[CELLS / 8];
 	struct vas_block_info info;
 	uint64_t start = 0, bytes;
@@ -215,7 +284,8 @@ static void test_drained(void)
 	is_u64(starts[101], starts[100] + request.size, "two blocks side by side");
 	is_err(vas_blocks_free(run.blocks, starts[100], &info), 0, "one is freed");
 	is_err(vas_blocks_free(run.blocks, starts[101], &info), 0, "and the other");
-	is_u64(vas_blocks_cached(run.blocks, &bytes), 2, "both wait in a magazine");
+	is_u64(vas_blocks_cached(run.blocks, &bytes), 2, "both wait %s",
+	       min ? "on a shelf" : "in a magazine");
 	request.size *= 2;
 	is_err(vas_blocks_alloc(run.blocks, &request, &start), 0, "no request is refused for that");
 	is_u64(start, starts[100], "it has the place of both");
@@ -225,8 +295,11 @@ static void test_drained(void)
 int main(void)
 {
 	tap_plan(0);
-	test_drained();
-	run_sizes("small blocks", 8, tap_scaled(300000));
-	run_sizes("blocks of all sizes", 90, tap_scaled(150000));
+	test_drained(0);
+	test_drained(START);
+	run_sizes("small blocks", 8, LIVE_MOST, tap_scaled(200000));
+	run_sizes("blocks of all sizes", 90, LIVE_MOST, tap_scaled(150000));
+	run_sizes("few small blocks", 8, 800, tap_scaled(300000));
+	run_sizes("few blocks", 90, 40, tap_scaled(150000));
 	return tap_done();
 }

@@ -3,7 +3,7 @@
 /* budget: 60 */
 /*
  * The block allocator among threads: zones that are small, so that blocks cross their edges, and
- * magazines in a span that would otherwise be too small for them. Every granule of every block is
+ * magazines and shelves in a span that would otherwise be too small for them. Every granule of every block is
  * stamped by who got it, so a granule handed out twice is seen; blocks are freed by other
  * threads than took them; and of several frees of one block at once exactly one works.
  */
@@ -110,6 +110,10 @@ static uint64_t take_block(uint64_t *random, uint32_t self)
 		request.flags = VAS_BLOCKS_LOW << vas_random_below(random, 2);
 	if (vas_random_below(random, 64) == 0)
 		request.size = 700 * GRANULE;
+	if (vas_random_below(random, 3) == 0) {
+		request.min = START + vas_random_below(random, CELLS / 2) * GRANULE;
+		request.max = request.min + CELLS / 2 * GRANULE;
+	}
 	error = vas_blocks_alloc(shared.blocks, &request, &start);
 	if (error) {
 		if (error != -ENOSPC)
@@ -118,6 +122,8 @@ static uint64_t take_block(uint64_t *random, uint32_t self)
 		return 0;
 	}
 	__atomic_fetch_add(&shared.allocs, 1, __ATOMIC_RELAXED);
+	if (start < request.min || (request.max && start + request.size > request.max))
+		wrong();
 	stamp((struct vas_span){ start, request.size }, 0, self);
 	return start;
 }

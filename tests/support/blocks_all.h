@@ -20,6 +20,7 @@
 #include "core/blocks_look.c"
 #include "core/blocks_make.c"
 #include "core/blocks_place.c"
+#include "core/blocks_shelf.c"
 #include "core/blocks_zone.c"
 
 #endif
