@@ -12,7 +12,8 @@
  *    whose first field is its own size. NULL means the defaults. A caller
  *    built against a newer header may pass a larger struct: bytes that this
  *    library does not know must be zero, else the call answers -E2BIG and
- *    changes nothing.
+ *    changes nothing. Options, and what they point to, are read during the
+ *    call only, unless something else is said.
  *  - "All or nothing" holds for ownership, protections, contents, sizes and
  *    the library's books; not for residency, page tables or time.
  *  - Unless its comment says otherwise, a function may be called from any

@@ -143,8 +143,9 @@ enum vas_retired {
  *  -EBUSY	the span is being released, held or parked; a region uses it; a subscriber to notices refused
  *  -EDEADLK	called inside a notice about this span
  *  -ENOMEM	no memory for the library's own books; at the first call of the process
- *  -EPERM	at the first call of the process: not even a probe may be mapped
- *  -ENOSYS	the same
+ *  -EPERM	at the first call of the process: not even a probe may be mapped; or this is a child
+ *		that shares the span: only the parent changes what is mapped in it
+ *  -ENOSYS	at the first call of the process, as EPERM
  *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
  *
  * Thread-safe. Not signal-safe.
@@ -165,7 +166,7 @@ VAS_API int vas_decommit(void *start, uint64_t size, enum vas_retired *state);
  *  -ENOMEM	the kernel refused: the VMA limit, overcommit; or no memory for the library's own books
  *  -EAGAIN	memory is locked beyond RLIMIT_MEMLOCK
  *  -EACCES	the object was not opened for that, or a security module refuses it
- *  -EPERM	the kernel or a sandbox forbids it
+ *  -EPERM	the kernel or a sandbox forbids it; or this is a child that shares the span
  *  -ENOSYS	a sandbox denies mprotect
  *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
  *
@@ -189,7 +190,7 @@ VAS_API int vas_protect(void *start, uint64_t size, int prot);
  *  -ENOMEM	the kernel refused: the VMA limit; or no memory for the library's own books
  *  -EAGAIN	the kernel was short of memory for the moment
  *  -EACCES	a security module refuses it
- *  -EPERM	the kernel or a sandbox forbids it
+ *  -EPERM	the kernel or a sandbox forbids it; or this is a child that shares the span
  *  -ENOSYS	a sandbox denies mprotect
  *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
  *
@@ -211,7 +212,7 @@ VAS_API int vas_guard(void *start, uint64_t size);
  *  -ENOMEM	the kernel refused: the VMA limit; or no memory for the library's own books
  *  -EAGAIN	the kernel was short of memory for the moment
  *  -EACCES	a security module refuses it
- *  -EPERM	the kernel or a sandbox forbids it
+ *  -EPERM	the kernel or a sandbox forbids it; or this is a child that shares the span
  *  -ENOSYS	a sandbox denies mprotect or madvise
  *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
  *

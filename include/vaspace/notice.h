@@ -87,9 +87,9 @@ VAS_API int vas_notice_subscribe(const struct vas_span *span, vas_notice_hook *h
  * Ends a subscription. When it has returned 0 the hook is not running in any
  * thread and will not be called again; until then it waits for those that run.
  *
- * Errors:
+ * Errors; nothing is changed then:
  *  -ENOENT	there is no such subscription, or it is being cancelled already
- *  -EDEADLK	called inside a hook (of whatever subscription); nothing is changed
+ *  -EDEADLK	called inside a hook (of whatever subscription)
  *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
  *
  * Thread-safe. Not signal-safe.

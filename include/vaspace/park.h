@@ -135,7 +135,7 @@ VAS_API int vas_region_unpark(struct vas_region *region, const struct vas_park_o
  * The addresses are claimed again, never over what is found there. The driver may
  * map its memory there again by itself later, while the region is parked: unpark then leaves it.
  *
- * Errors:
+ * Errors; nothing is changed but what is claimed:
  *  -EINVAL	region is NULL; unaligned, empty or wrapping; the region is not parked; no such part there
  *  -ERANGE	outside the region
  *  -EBUSY	the region is being parked or unparked by another thread: it claims what is free
@@ -168,14 +168,15 @@ VAS_API int vas_region_manifest(struct vas_region *region, void *buffer, size_t 
 /*
  * Makes a parked region from a manifest, in any process: reserves its span exactly and
  * enters its blocks, with the granule, seed, cache and flags that it had. vas_region_unpark with
- * opts.open then maps everything. Nothing in the manifest is believed before it was checked.
+ * opts.open then maps everything. Nothing in the manifest, whose bytes may lie at any alignment, is believed before it
+ * was checked.
  *
  * Errors, with *region untouched and nothing reserved:
  *  -EINVAL	manifest or region is NULL
  *  -EBADMSG	it is malformed
  *  -EOPNOTSUPP	it is of a newer version, or of a machine with another page size
  *  -EEXIST	not all of the span is free here
- *  -ERANGE, -ENOMEM, -EPERM, -ENOSYS, -EAGAIN	as vas_reserve
+ *  -ERANGE, -ENOMEM, -EPERM, -ENOSYS, -EAGAIN, -EBUSY	as vas_reserve
  *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
  *
  * Thread-safe. Not signal-safe. The caller ends it with vas_region_destroy.

@@ -60,7 +60,7 @@ struct vas_pressure_opts {
 };
 
 /*
- * Sets the one hook of the process; NULL ends it. How things stand is looked at after
+ * Sets the one hook of the process; NULL ends it, NULL options are the defaults. How things stand is looked at after
  * the kernel has refused memory or a mapping to one of this library's calls, after
  * memory was populated (the memory group only), and by vas_pressure_check. Without a
  * hook nothing is looked at.

@@ -109,7 +109,8 @@ struct vas_reserve_opts {
  *		(unless it divides it); a phase not below the alignment or not
  *		page aligned; EXACT or PREFER at an unaligned address; min_size
  *		above size; PREFER with EXACT or NEAR; malformed limits; an unknown fork
- *		policy, or one that NOFORK or the limits forbid
+ *		policy, or one that NOFORK or the limits forbid; a malformed memory policy;
+ *		something in reserved
  *  -E2BIG	opts or one of its limits is larger than known, non-zero tail
  *  -ERANGE	impossible under these limits even in an empty address space:
  *		limits that conflict, a window smaller than size, an address
@@ -136,17 +137,18 @@ VAS_API int vas_reserve(uint64_t size, const struct vas_reserve_opts *opts, stru
  * it. After the call nothing in it may be touched, whatever the state.
  *
  * At vm.max_map_count, munmap of a range that merged with its neighbours is
- * refused by the kernel. Such a span is HELD: it stays owned and counted, is
- * never handed out, and every later reserve and release tries again. *state (may be NULL) tells which.
+ * refused by the kernel, when no ballast is left. Such a span is held: its memory is given back as far as *state
+ * (may be NULL; enum vas_retired) tells, it stays owned and counted, is never handed out, and later calls and
+ * vas_reclaim try again.
  *
- * Errors:
+ * Errors; nothing is changed then:
  *  -ENOENT	no owned span starts there (never reserved, released already, or
- *		an address inside a span); nothing is changed
- *  -EBUSY	a region uses the span: see vas_region_destroy; nothing is changed
- *  -EDEADLK	called inside a notice about this span; nothing is changed
+ *		an address inside a span)
+ *  -EBUSY	a region uses the span: see vas_region_destroy
+ *  -EDEADLK	called inside a notice about this span
  *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
  *
- * Allocates nothing and cannot fail for a valid span but in these two cases.
+ * Allocates nothing and cannot fail for a valid span but in these cases.
  * Thread-safe. Not signal-safe.
  */
 VAS_API int vas_release(void *start, enum vas_retired *state);
@@ -208,10 +210,10 @@ VAS_API int vas_adopt(void *start, uint64_t size, const struct vas_adopt_opts *o
  * Forgets the whole owned span that starts at start, adopted or reserved, and leaves what is
  * mapped there as it is: it belongs to the caller.
  *
- * Errors:
- *  -ENOENT	no owned span starts there, or it was released; nothing is changed
- *  -EBUSY	a region uses the span; nothing is changed
- *  -EDEADLK	called inside a notice about this span; nothing is changed
+ * Errors; nothing is changed then:
+ *  -ENOENT	no owned span starts there, or it was released
+ *  -EBUSY	a region uses the span
+ *  -EDEADLK	called inside a notice about this span
  *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
  *
  * Thread-safe. Not signal-safe.
@@ -226,9 +228,9 @@ struct vas_owner {
 
 /*
  * Looks up the owner of one address among the spans that this copy of the
- * library reserved.
+ * library reserved or adopted. owner is not NULL.
  *
- * Errors:
+ * Errors, with *owner untouched:
  *  -ENOENT	the address is not owned here
  *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
  *

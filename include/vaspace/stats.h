@@ -30,7 +30,7 @@ struct vas_stats {
 	uint64_t readings; /* times that the mappings were read as text */
 	uint64_t queries; /* PROCMAP_QUERY calls */
 	int64_t vmas; /* kernel mappings that the live spans ask for, as the books see them */
-	int64_t vma_delta; /* change of that by the last call of this thread's process */
+	int64_t vma_delta; /* change of that by the last call that claimed, gave back or changed something */
 };
 
 /*
@@ -72,7 +72,7 @@ VAS_API int vas_ledger_get(size_t index, struct vas_ledger_entry *entry);
  * every owned span is mapped as the books say, and the books' own invariants
  * hold.
  *
- * Errors:
+ * Changes nothing. Errors:
  *  -EBADMSG	they differ; *where (may be NULL) is an address that differs
  *  -ENOENT, -EPERM, -EACCES, -ENOSYS, -EMFILE, -ENFILE, -ENOMEM, -EIO	the mappings cannot be read
  *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child

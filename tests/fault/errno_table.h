@@ -32,7 +32,7 @@ static const struct errno_row errno_table[] = {
 	{"vas_limits_check", EINVAL, ERRNO_WHY_UNREPORTED, "the limits are NULL or malformed, the span is empty or wraps around"},
 	{"vas_limits_check", E2BIG, ERRNO_WHY_UNREPORTED, "the limits are larger than known, with a non-zero tail"},
 	{"vas_limits_check", ERANGE, ERRNO_WHY_UNREPORTED, "the span does not satisfy them"},
-	{"vas_reserve", EINVAL, VAS_WHY_ARGUMENT, "span NULL; size 0 or beyond rounding; min_size above size; unknown flag, place or side; an alignment that no page size divides or is divided by; a phase or fixed address that does not suit; malformed limits; an unknown fork policy, or one that NOFORK or the limits forbid"},
+	{"vas_reserve", EINVAL, VAS_WHY_ARGUMENT, "span NULL; size 0 or beyond rounding; min_size above size; unknown flag, place or side; an alignment that no page size divides or is divided by; a phase or fixed address that does not suit; malformed limits; an unknown fork policy, or one that NOFORK or the limits forbid; a malformed memory policy; something in reserved"},
 	{"vas_reserve", E2BIG, VAS_WHY_ARGUMENT, "options or limits larger than known, with a non-zero tail"},
 	{"vas_reserve", ERANGE, VAS_WHY_LIMITS, "limits that exclude each other, or leave no place even in an empty space"},
 	{"vas_reserve", ERANGE, VAS_WHY_WINDOW, "the window is smaller than the size"},
