@@ -31,9 +31,7 @@ int vas_ledger_get(size_t index, struct vas_ledger_entry *entry)
 		return -EINVAL;
 	if (!space)
 		return vas_space_missing(-ENOENT);
-	vas_lock_take(&space->lock);
-	err = vas_ledger_read(&space->ledger, index, &known);
-	vas_lock_drop(&space->lock);
+	err = vas_space_ledger(space, index, &known);
 	return err ? err : vas_options_store(entry, &known, sizeof(known), sizeof(known));
 }
 

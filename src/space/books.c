@@ -20,6 +20,7 @@
  */
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "base/code.h"
@@ -200,7 +201,7 @@ VAS_HOT void vas_space_publish(struct vas_space *space, struct vas_holding *hold
 	space->stats.spans++;
 	space->stats.reserved += span.size;
 	space->stats.vmas++;
-	space->stats.vma_delta = 1;
+	vas_space_tell_runs(space, 1);
 }
 
 VAS_HOT static void books_free(struct vas_space *space, struct vas_holding *holding)
@@ -250,7 +251,7 @@ VAS_HOT static void books_subtract(struct vas_space *space, struct vas_holding *
 		space->stats.committed -= committed;
 	}
 	space->stats.vmas -= vmas;
-	space->stats.vma_delta = -vmas;
+	vas_space_tell_runs(space, -vmas);
 }
 
 VAS_HOT void vas_space_remove(struct vas_space *space, struct vas_holding *holding)
@@ -320,10 +321,52 @@ int vas_space_details(struct vas_space *space, uint64_t id, struct vas_owner_det
 	return 0;
 }
 
+struct vas_space_loose vas_space_sums(const struct vas_space *space, const char *name)
+{
+	struct vas_space_loose sums = { 0 };
+
+	for (const struct vas_holding_user *user = space->users; user; user = user->next) {
+		const struct vas_holding *holding = user->holding;
+
+		if (name && strcmp(holding->line->name, name) != 0)
+			continue;
+		sums.committed += __atomic_load_n(&holding->loose_committed, __ATOMIC_RELAXED);
+		sums.runs += __atomic_load_n(&holding->loose_runs, __ATOMIC_RELAXED);
+	}
+	return sums;
+}
+
+void vas_space_fold(struct vas_space *space, struct vas_holding *holding)
+{
+	vas_ledger_commit(holding->line, (int64_t)holding->loose_committed);
+	space->stats.committed += holding->loose_committed;
+	space->stats.vmas += (int64_t)holding->loose_runs;
+	__atomic_store_n(&holding->loose_committed, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&holding->loose_runs, 0, __ATOMIC_RELAXED);
+}
+
+int vas_space_ledger(struct vas_space *space, size_t index, struct vas_ledger_entry *entry)
+{
+	int err;
+
+	vas_lock_take(&space->lock);
+	err = vas_ledger_read(&space->ledger, index, entry);
+	if (!err)
+		entry->committed += vas_space_sums(space, entry->name).committed;
+	vas_lock_drop(&space->lock);
+	return err;
+}
+
 void vas_space_stats(struct vas_space *space, struct vas_stats *stats)
 {
+	struct vas_space_loose loose;
+
 	vas_lock_take(&space->lock);
 	*stats = space->stats;
+	loose = vas_space_sums(space, NULL);
+	stats->committed += loose.committed;
+	stats->vmas += (int64_t)loose.runs;
+	stats->vma_delta = __atomic_load_n(&space->vma_delta, __ATOMIC_RELAXED);
 	stats->books = space->pages.mapped + space->ballast.size;
 	vas_lock_drop(&space->lock);
 	stats->size = sizeof(*stats);

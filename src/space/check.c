@@ -156,7 +156,8 @@ static bool check_books(const struct check *check, uint64_t *where)
 		unretired += vas_extents_unretired(&holding->extents);
 	}
 	return spans == check->space->stats.spans && reserved == check->space->stats.reserved &&
-	       committed == check->space->stats.committed &&
+	       committed == check->space->stats.committed +
+				    vas_space_sums(check->space, NULL).committed &&
 	       unretired == check->space->unretired_bytes &&
 	       vas_owner_index_check(&check->space->index);
 }

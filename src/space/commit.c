@@ -25,6 +25,7 @@
 
 #include "base/assert.h"
 #include "base/hot.h"
+#include "space/extents_spot.h"
 #include "space/fork.h"
 #include "space/policy.h"
 #include "space/populate.h"
@@ -142,6 +143,14 @@ static void commit_mend_hole(const struct commit *commit, struct vas_span hole)
 				      &stray);
 }
 
+static void commit_refused(struct commit *commit, struct vas_span hole, bool mapped)
+{
+	if (mapped)
+		commit_undo_hole(commit, hole, true);
+	else
+		commit_mend_hole(commit, hole);
+}
+
 static int commit_kernel(struct commit *commit)
 {
 	uint64_t position = commit->work.range.start, end = vas_span_end(commit->work.range);
@@ -153,10 +162,7 @@ static int commit_kernel(struct commit *commit)
 		err = commit_hole(commit, hole, &mapped);
 		if (err) {
 			commit_undo(commit, hole.start);
-			if (mapped)
-				commit_undo_hole(commit, hole, true);
-			else
-				commit_mend_hole(commit, hole);
+			commit_refused(commit, hole, mapped);
 			return err;
 		}
 	}
@@ -324,8 +330,8 @@ static int commit_object(struct commit *commit, struct vas_failure *failure)
 	return 0;
 }
 
-/* All but what is known later, and the object. */
-static int commit_prepare(struct commit *commit, struct vas_failure *failure)
+/* What is wished for, but for a policy and an object. */
+static inline void commit_plan(struct commit *commit)
 {
 	const struct vas_commit_opts *opts = commit->opts;
 
@@ -343,6 +349,14 @@ static int commit_prepare(struct commit *commit, struct vas_failure *failure)
 	};
 	commit->own_policy = false;
 	commit->policy = commit->work.holding->policy;
+}
+
+/* All but what is known later, and the object. */
+static int commit_prepare(struct commit *commit, struct vas_failure *failure)
+{
+	const struct vas_commit_opts *opts = commit->opts;
+
+	commit_plan(commit);
 	if (opts->policy) {
 		commit->own_policy = !vas_policy_same(opts->policy, commit->policy);
 		commit->policy = opts->policy;
@@ -354,19 +368,62 @@ static int commit_prepare(struct commit *commit, struct vas_failure *failure)
 	return 0;
 }
 
+/* Plain memory for a range that is wholly as reserved, with some room beside it. */
+static inline bool commit_is_short(const struct commit *commit, struct vas_extent_spot *spot)
+{
+	const struct vas_commit_opts *opts = commit->opts;
+	const struct vas_holding *holding = commit->work.holding;
+
+	return opts->flags == 0 && !opts->policy && !holding->claimer && !holding->parked &&
+	       holding->fork != VAS_FORK_SHARE &&
+	       vas_extent_spot_free(&holding->extents, commit->work.range.start,
+				    vas_span_end(commit->work.range), spot);
+}
+
+VAS_HOT static int commit_short(struct commit *commit, const struct vas_extent_spot *spot,
+				struct vas_failure *failure)
+{
+	struct vas_holding *holding = commit->work.holding;
+	struct vas_span range = commit->work.range;
+	bool mapped;
+	int err;
+
+	commit_plan(commit);
+	err = commit_hole(commit, range, &mapped);
+	if (__builtin_expect(err, 0)) {
+		vas_part_snapshot(&commit->work);
+		commit_refused(commit, range, mapped);
+		return vas_part_end(&commit->work, commit_classify(err, failure));
+	}
+	commit->extent.start = range.start;
+	commit->extent.end = vas_span_end(range);
+	vas_extent_spot_put(&holding->extents, spot, &commit->extent);
+	vas_part_tally(commit->work.space, holding, range.size, VAS_EXTENT_SPOT_RUNS);
+	VAS_ASSERT_EXPENSIVE(vas_extents_check(&holding->extents, holding->span));
+	vas_part_leave(&commit->work, 0);
+	return 0;
+}
+
 VAS_HOT int vas_part_commit(struct vas_space *space, struct vas_holding *holding,
 			    struct vas_span range, const struct vas_commit_opts *opts, bool *dirty,
 			    struct vas_failure *failure)
 {
+	struct vas_extent_spot spot;
 	bool found_dirty = false;
 	struct commit commit;
 	int err;
 
 	commit.opts = opts;
 	vas_part_plan(&commit.work, space, holding, range, VAS_CHANGE_COMMIT, false);
-	err = vas_part_begin(&commit.work, failure);
-	if (err)
+	err = vas_part_enter(&commit.work, failure);
+	if (__builtin_expect(err, 0))
 		return err;
+	if (__builtin_expect(commit_is_short(&commit, &spot), 1)) {
+		if (dirty)
+			*dirty = false;
+		return commit_short(&commit, &spot, failure);
+	}
+	vas_part_snapshot(&commit.work);
 	err = commit_prepare(&commit, failure);
 	if (!err)
 		err = commit_locked(&commit, &found_dirty, failure);

@@ -28,6 +28,7 @@
 #include "base/assert.h"
 #include "base/hot.h"
 #include "space/extents_leaf.h"
+#include "space/extents_spot.h"
 
 #define LINE 64u /* of the cache, as a rule */
 
@@ -171,6 +172,66 @@ VAS_HOT static struct place extents_find(const struct vas_extents *extents, uint
 	__atomic_store_n(&hints->last, (uint64_t)place.leaf << 32 | place.item, __ATOMIC_RELAXED);
 	__atomic_store_n(&hints->last_address, address, __ATOMIC_RELAXED);
 	return place;
+}
+
+/*
+ * As leaf_search, in a leaf of full size, without a branch: after a system call nobody foresees where
+ * they go.
+ */
+static inline uint32_t leaf_steps(const struct vas_extent_leaf *leaf, uint64_t address)
+{
+	uint32_t item = 0, probe;
+
+	_Static_assert(VAS_EXTENT_LEAF_ITEMS < 64, "so many steps do");
+	leaf_prefetch(leaf);
+#pragma GCC unroll 6
+	for (uint32_t half = 32; half > 0; half /= 2) {
+		probe = item + half <= leaf->count ? item + half : item;
+		/* I: ends[item - 1] is not above address, so it may be asked again. */
+		item = leaf->ends[probe ? probe - 1 : 0] <= address ? probe : item;
+	}
+	return item;
+}
+
+static inline bool spot_fill(struct vas_extent_leaf *leaf, uint64_t address,
+			     struct vas_extent_spot *spot)
+{
+	spot->leaf = leaf;
+	spot->item = leaf_steps(leaf, address);
+	return spot->item > 0 && spot->item < leaf->count;
+}
+
+VAS_HOT bool vas_extent_spot_find(const struct vas_extents *extents, uint64_t address,
+				  struct vas_extent_spot *spot)
+{
+	struct vas_extent_hint *hint = near_hint(extents, address);
+	struct vas_extent_leaf *leaf;
+	uint32_t index = 0, half;
+
+	if (hint && hint->index < extents->leaves) {
+		leaf = extents->tops[hint->index].leaf;
+		if (leaf == hint->leaf && spot_fill(leaf, address, spot)) {
+			__atomic_store_n(&hint->item, spot->item, __ATOMIC_RELAXED);
+			return true;
+		}
+	}
+	for (uint32_t left = extents->leaves; left > 1; left -= half) {
+		half = left / 2;
+		index += extents->tops[index + half].start <= address ? half : 0;
+	}
+	if (extents->leaves == 0 ||
+	    extents->tops[index].leaf->capacity != VAS_EXTENT_LEAF_ITEMS)
+		return false;
+	leaf = extents->tops[index].leaf;
+	if (hint) {
+		hint->index = index;
+		__atomic_store_n(&hint->leaf, leaf, __ATOMIC_RELAXED);
+	}
+	if (!spot_fill(leaf, address, spot))
+		return false;
+	if (hint)
+		__atomic_store_n(&hint->item, spot->item, __ATOMIC_RELAXED);
+	return true;
 }
 
 /* The extent behind a place, or NULL. */

@@ -38,6 +38,18 @@ static inline uint32_t vas_extent_leaf_excess(const struct vas_extent_leaf *leaf
 	return leaf->count > VAS_EXTENT_LEAF_HALF ? leaf->count - VAS_EXTENT_LEAF_HALF : 0;
 }
 
+/* Spare leaves that so many changes, and the promised ones, can need. */
+static inline uint64_t vas_extent_spares_wanted(const struct vas_extents *extents,
+						uint64_t changes)
+{
+	uint64_t most = changes + extents->promised, splits;
+
+	if (most == 0)
+		return 0;
+	splits = (extents->excess + 2 * most) / VAS_EXTENT_LEAF_HALF + 1;
+	return splits < most ? splits : most;
+}
+
 /* The items of a leaf from first on, to a place in another. */
 static inline void vas_extent_leaf_copy(struct vas_extent_leaf *to, uint32_t at,
 					const struct vas_extent_leaf *from, uint32_t first)

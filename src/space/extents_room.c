@@ -30,17 +30,6 @@ static size_t leaf_size(uint32_t capacity)
 	return capacity == VAS_EXTENT_LEAF_ITEMS ? VAS_EXTENT_LEAF_SIZE : VAS_EXTENT_SMALL_SIZE;
 }
 
-/* Spare leaves that so many changes, and the promised ones, can need. */
-static uint64_t spares_wanted(const struct vas_extents *extents, uint64_t changes)
-{
-	uint64_t most = changes + extents->promised, splits;
-
-	if (most == 0)
-		return 0;
-	splits = (extents->excess + 2 * most) / VAS_EXTENT_LEAF_HALF + 1;
-	return splits < most ? splits : most;
-}
-
 /* Is there one leaf, and it is small? */
 static bool small_alone(const struct vas_extents *extents)
 {
@@ -65,7 +54,7 @@ VAS_HOT bool vas_extents_ready(const struct vas_extents *extents, uint32_t more)
 		return false;
 	if (small_alone(extents))
 		return small_is_enough(extents, more);
-	wanted = spares_wanted(extents, more);
+	wanted = vas_extent_spares_wanted(extents, more);
 	return wanted <= extents->spares;
 }
 
@@ -165,7 +154,7 @@ int vas_extents_room(struct vas_extents *extents, struct vas_pages *pages, uint3
 	if (extents->tops[0].leaf->capacity < VAS_EXTENT_LEAF_ITEMS)
 		return 0;
 	near_make(extents, pages);
-	wanted = spares_wanted(extents, more);
+	wanted = vas_extent_spares_wanted(extents, more);
 	if (wanted > TOPS_MAX)
 		return -E2BIG;
 	err = tops_grow(extents, pages,

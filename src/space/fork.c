@@ -236,10 +236,13 @@ int vas_fork_end_child(void)
 		return fork_give_up(space);
 	if (space) {
 		vas_lock_take(&space->lock);
+		for (struct vas_holding_user *user = space->users; user; user = user->next)
+			vas_space_fold(space, user->holding);
 		vas_watch_fork_child(space);
 		vas_notice_fork_child(space);
 		vas_fork_inherit(space, &loss);
 		fork_counters(&space->stats);
+		vas_space_tell_runs(space, 0);
 		vas_lock_drop(&space->lock);
 	}
 	vas_process_renew();

@@ -230,8 +230,13 @@ VAS_HOT void vas_notice_after(struct vas_space *space, struct vas_holding *holdi
 		generation = __atomic_add_fetch(&holding->generation, 1, __ATOMIC_RELEASE);
 	else
 		generation = __atomic_load_n(&holding->generation, __ATOMIC_RELAXED);
-	if (__builtin_expect(run->last == 0, 1))
-		return;
+	if (__builtin_expect(run->last != 0, 0))
+		vas_notice_tell(space, holding, run, done, generation);
+}
+
+void vas_notice_tell(struct vas_space *space, struct vas_holding *holding,
+		     const struct vas_notice_run *run, bool done, uint64_t generation)
+{
 	notice_tell(space, run, done ? VAS_NOTICE_AFTER : VAS_NOTICE_CANCELLED, generation);
 	notice_let_go(space, holding, run);
 }

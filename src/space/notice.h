@@ -52,9 +52,14 @@ struct vas_notice_run {
  */
 int vas_notice_before(struct vas_space *space, struct vas_holding *holding, struct vas_span span,
 		      enum vas_change change, bool final, struct vas_notice_run *run);
-/* Counts the change, if it was done, and tells AFTER or CANCELLED. */
+/*
+ * Counts the change, if it was done, and tells AFTER or CANCELLED. tell: for a caller who has counted it, with
+ * the holding's lock held, and only when somebody was told of the beginning.
+ */
 void vas_notice_after(struct vas_space *space, struct vas_holding *holding,
 		      const struct vas_notice_run *run, bool done);
+void vas_notice_tell(struct vas_space *space, struct vas_holding *holding,
+		     const struct vas_notice_run *run, bool done, uint64_t generation);
 /* Whether this thread is in a hook about this owner; in any hook. */
 bool vas_notice_inside(const struct vas_space *space, uint64_t owner);
 bool vas_notice_inside_any(void);

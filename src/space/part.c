@@ -154,7 +154,7 @@ VAS_HOT void vas_part_snapshot(struct vas_part_work *work)
 	work->runs = vas_holding_runs(holding);
 }
 
-static int part_announce(struct vas_part_work *work, struct vas_failure *failure)
+int vas_part_enter_watched(struct vas_part_work *work, struct vas_failure *failure)
 {
 	int err = vas_notice_before(work->space, work->holding, work->range, work->change,
 				    work->final, &work->notice);
@@ -164,31 +164,27 @@ static int part_announce(struct vas_part_work *work, struct vas_failure *failure
 	return err;
 }
 
-VAS_HOT int vas_part_begin(struct vas_part_work *work, struct vas_failure *failure)
+int vas_part_enter_slowly(struct vas_part_work *work, struct vas_failure *failure)
 {
 	struct vas_holding *holding = work->holding;
-	int err;
 
-	work->changed = false;
-	work->notice.last = 0;
-	if (__builtin_expect(vas_space_is_watched(work->space), 0)) {
-		err = part_announce(work, failure);
-		if (err)
-			return err;
-	}
-	vas_lock_take(&holding->lock);
-	if (__builtin_expect(holding->busy != NULL, 0))
-		vas_part_await(holding, work->range);
+	vas_part_await(holding, work->range);
 	/* Release says so before it takes the lock; a change of the last one goes through. */
-	if (__builtin_expect(__atomic_load_n(&holding->state, __ATOMIC_RELAXED) != VAS_HOLDING_LIVE,
-			     0)) {
-		vas_lock_drop(&holding->lock);
-		failure->why = VAS_WHY_HELD;
-		vas_notice_after(work->space, holding, &work->notice, false);
-		return -EBUSY;
-	}
-	vas_part_snapshot(work);
-	return 0;
+	if (__atomic_load_n(&holding->state, __ATOMIC_RELAXED) == VAS_HOLDING_LIVE)
+		return 0;
+	vas_lock_drop(&holding->lock);
+	failure->why = VAS_WHY_HELD;
+	vas_notice_after(work->space, holding, &work->notice, false);
+	return -EBUSY;
+}
+
+VAS_HOT int vas_part_begin(struct vas_part_work *work, struct vas_failure *failure)
+{
+	int err = vas_part_enter(work, failure);
+
+	if (!err)
+		vas_part_snapshot(work);
+	return err;
 }
 
 void vas_part_list(struct vas_space *space, struct vas_holding *holding)
@@ -225,25 +221,31 @@ VAS_HOT void vas_part_count(const struct vas_part_work *work)
 	VAS_ASSERT_EXPENSIVE(vas_extents_check(&holding->extents, holding->span));
 	if (!committed && !unretired && !runs)
 		return;
+	vas_part_tally(space, holding, (uint64_t)committed, runs);
+	if (!unretired)
+		return;
 	vas_lock_take(&space->lock);
-	vas_ledger_commit(holding->line, committed);
-	space->stats.committed += (uint64_t)committed;
-	space->stats.vma_delta = runs;
-	space->stats.vmas += (uint64_t)runs;
 	space->unretired_bytes += (uint64_t)unretired;
 	if (unretired > 0)
 		vas_part_list(space, holding);
 	vas_lock_drop(&space->lock);
 }
 
+void vas_part_tally_space(struct vas_space *space, struct vas_holding *holding,
+			  uint64_t committed, int64_t runs)
+{
+	vas_lock_take(&space->lock);
+	vas_ledger_commit(holding->line, (int64_t)committed);
+	space->stats.committed += committed;
+	space->stats.vmas += runs;
+	vas_lock_drop(&space->lock);
+}
+
 VAS_HOT int vas_part_end(struct vas_part_work *work, int err)
 {
-	struct vas_holding *holding = work->holding;
-
 	if (!err || work->changed)
 		vas_part_count(work);
-	vas_lock_drop(&holding->lock);
-	vas_notice_after(work->space, holding, &work->notice, !err);
+	vas_part_leave(work, err);
 	return err;
 }
 

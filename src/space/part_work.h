@@ -38,6 +38,56 @@ static inline void vas_part_plan(struct vas_part_work *work, struct vas_space *s
 int vas_part_begin(struct vas_part_work *work, struct vas_failure *failure);
 /* Sums up, drops the lock, notice. Passes err on. */
 int vas_part_end(struct vas_part_work *work, int err);
+int vas_part_enter_watched(struct vas_part_work *work, struct vas_failure *failure);
+int vas_part_enter_slowly(struct vas_part_work *work, struct vas_failure *failure);
+/* begin, without the sums. */
+static inline int vas_part_enter(struct vas_part_work *work, struct vas_failure *failure)
+{
+	struct vas_holding *holding = work->holding;
+	int err;
+
+	work->changed = false;
+	work->notice.last = 0;
+	if (__builtin_expect(vas_space_is_watched(work->space), 0)) {
+		err = vas_part_enter_watched(work, failure);
+		if (err)
+			return err;
+	}
+	vas_lock_take(&holding->lock);
+	if (__builtin_expect(holding->busy != NULL ||
+				     __atomic_load_n(&holding->state, __ATOMIC_RELAXED) !=
+					     VAS_HOLDING_LIVE,
+			     0))
+		return vas_part_enter_slowly(work, failure);
+	return 0;
+}
+/* end, without the sums. */
+static inline void vas_part_leave(struct vas_part_work *work, int err)
+{
+	struct vas_holding *holding = work->holding;
+	uint64_t generation = __atomic_load_n(&holding->generation, __ATOMIC_RELAXED) + !err;
+
+	__atomic_store_n(&holding->generation, generation, __ATOMIC_RELEASE);
+	vas_lock_drop(&holding->lock);
+	if (__builtin_expect(work->notice.last != 0, 0))
+		vas_notice_tell(work->space, holding, &work->notice, !err, generation);
+}
+/* What changed: into the sums of the space, or for as long as there is a user, beside them. Lock held. */
+void vas_part_tally_space(struct vas_space *space, struct vas_holding *holding,
+			  uint64_t committed, int64_t runs);
+static inline void vas_part_tally(struct vas_space *space, struct vas_holding *holding,
+				  uint64_t committed, int64_t runs)
+{
+	vas_space_tell_runs(space, runs);
+	if (__builtin_expect(!holding->user, 0)) {
+		vas_part_tally_space(space, holding, committed, runs);
+		return;
+	}
+	__atomic_store_n(&holding->loose_committed, holding->loose_committed + committed,
+			 __ATOMIC_RELAXED);
+	__atomic_store_n(&holding->loose_runs, holding->loose_runs + (uint64_t)runs,
+			 __ATOMIC_RELAXED);
+}
 /* What the two do with the sums: the books as they are; and what changed since into the space's. Lock held. */
 void vas_part_snapshot(struct vas_part_work *work);
 void vas_part_count(const struct vas_part_work *work);

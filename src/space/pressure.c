@@ -48,7 +48,7 @@ static void pressure_mappings(struct vas_space *space, struct vas_pressure *pres
 static void pressure_own(struct vas_space *space, struct vas_pressure *pressure)
 {
 	vas_lock_take(&space->lock);
-	pressure->vmas_own = space->stats.vmas;
+	pressure->vmas_own = space->stats.vmas + (int64_t)vas_space_sums(space, NULL).runs;
 	pressure->ballast = 2 * space->ballast.pairs;
 	pressure->unretired = space->stats.held_bytes + space->unretired_bytes;
 	vas_lock_drop(&space->lock);

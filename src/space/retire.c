@@ -50,8 +50,8 @@ static struct vas_backing_range piece_range(const struct vas_extent *piece)
 }
 
 /* Steps 2 and 3. *replaced: not as it was, though perhaps not with the whole recipe. */
-VAS_HOT static int retire_replace(struct vas_space *space, const struct vas_holding *holding,
-				  struct vas_span range, bool *replaced)
+VAS_HOT int vas_retire_replace(struct vas_space *space, const struct vas_holding *holding,
+			       struct vas_span range, bool *replaced)
 {
 	int err = vas_part_restore(space, holding, range, replaced);
 
@@ -181,7 +181,7 @@ static enum vas_retired retire_piece(struct vas_part_work *work, const struct va
 	uint16_t flags;
 
 	if (!tried && retire_punch(work->space->sys, piece, backing)) {
-		int err = retire_replace(work->space, work->holding, span, &replaced);
+		int err = vas_retire_replace(work->space, work->holding, span, &replaced);
 
 		if (replaced && err) {
 			retire_record_bare(work, piece->start, piece->end);
@@ -296,6 +296,16 @@ enum vas_retired vas_retire_in_place(struct vas_part_work *work)
 	return worst;
 }
 
+enum vas_retired vas_retire_refused(struct vas_part_work *work, uint64_t start, uint64_t end,
+				    bool replaced)
+{
+	work->changed = true;
+	if (!replaced)
+		return retire_pieces(work, start, end, true);
+	retire_record_bare(work, start, end);
+	return VAS_RETIRED_GUARDED;
+}
+
 VAS_HOT enum vas_retired vas_retire_range(struct vas_part_work *work, uint64_t start, uint64_t end)
 {
 	struct vas_extents *extents = &work->holding->extents;
@@ -307,16 +317,13 @@ VAS_HOT enum vas_retired vas_retire_range(struct vas_part_work *work, uint64_t s
 	work->changed = true;
 	if (work->holding->backings.count && !vas_retire_punch(work, start, end))
 		return retire_pieces(work, start, end, false);
-	err = retire_replace(work->space, work->holding, (struct vas_span){ start, end - start },
-			     &replaced);
+	err = vas_retire_replace(work->space, work->holding,
+				 (struct vas_span){ start, end - start }, &replaced);
 	if (!err) {
 		vas_extents_set(extents, start, end, NULL);
 		return VAS_RETIRED_GONE;
 	}
-	if (!replaced)
-		return retire_pieces(work, start, end, true);
-	retire_record_bare(work, start, end);
-	return VAS_RETIRED_GUARDED;
+	return vas_retire_refused(work, start, end, replaced);
 }
 
 enum vas_retired vas_retire_fresh(struct vas_part_work *work, const struct vas_extent *extent,

@@ -11,6 +11,12 @@
  * every WHOLE piece is inside. Lock held.
  */
 enum vas_retired vas_retire_range(struct vas_part_work *work, uint64_t start, uint64_t end);
+/* Its first step, by itself: 0, or -errno, with *replaced when the range is not as it was. */
+int vas_retire_replace(struct vas_space *space, const struct vas_holding *holding,
+		       struct vas_span range, bool *replaced);
+/* What follows when that was refused. */
+enum vas_retired vas_retire_refused(struct vas_part_work *work, uint64_t start, uint64_t end,
+				    bool replaced);
 /* The same for what was mapped just now and is in the books as a hole: extent says what it is. */
 enum vas_retired vas_retire_fresh(struct vas_part_work *work, const struct vas_extent *extent,
 				  const struct vas_backing *backing);

@@ -94,6 +94,12 @@ struct vas_holding {
 	/* Guarded by lock; committed bytes also summed in line: */
 	struct vas_extents extents; /* I: inside span */
 	uint64_t retry_at; /* where the next try of unretired parts begins */
+	/*
+	 * While there is a user: what changed that the sums of the space and the line do not have yet, modulo 2^64
+	 * (atomic, to be read under space->lock). vas_space_sums adds it, vas_space_fold puts it there.
+	 */
+	uint64_t loose_committed;
+	uint64_t loose_runs;
 	struct vas_backings backings; /* what extents name by number */
 	struct vas_part_work *busy; /* populated with the lock dropped; their callers hold pins */
 };
@@ -152,7 +158,8 @@ struct vas_space {
 	uint32_t gate; /* 0: users pin without the lock. Else who wants none to: see vas_space_quiesce (atomic) */
 	uint32_t subscribers; /* I: how many notices.first lists (atomic, for a first look) */
 	struct vas_ledger ledger;
-	struct vas_stats stats; /* I: spans, reserved, committed, held match the holdings */
+	struct vas_stats stats; /* I: spans, reserved, held, and with vas_space_sums committed match the holdings */
+	int64_t vma_delta; /* of the statistics (atomic) */
 	struct vas_remembered remembered[VAS_REMEMBERED];
 	uint64_t remembered_next;
 	uint64_t beside; /* low end of the last span placed anywhere, of whatever size; 0 = none */
@@ -284,6 +291,7 @@ static inline void vas_watch_committed(struct vas_space *space, uint32_t flags)
 
 int vas_space_details(struct vas_space *space, uint64_t id, struct vas_owner_details *details);
 void vas_space_stats(struct vas_space *space, struct vas_stats *stats);
+int vas_space_ledger(struct vas_space *space, size_t index, struct vas_ledger_entry *entry);
 /* As vas_sync_check: books against maps. */
 int vas_space_check(struct vas_space *space, uint64_t *where);
 
@@ -346,6 +354,18 @@ void vas_space_hold(struct vas_space *space, struct vas_holding *holding);
 void vas_space_set_part(struct vas_space *space, struct vas_holding *holding,
 			struct vas_span range, const struct vas_extent *what);
 void vas_space_unpin(struct vas_space *space, struct vas_holding *holding);
+/* What holdings with a user have beyond the sums; of one name in the ledger, or (NULL) all. Lock held. */
+struct vas_space_loose {
+	uint64_t committed;
+	uint64_t runs;
+};
+struct vas_space_loose vas_space_sums(const struct vas_space *space, const char *name);
+/* Into the sums with it. The holding's lock held, too. */
+void vas_space_fold(struct vas_space *space, struct vas_holding *holding);
+static inline void vas_space_tell_runs(struct vas_space *space, int64_t runs)
+{
+	__atomic_store_n(&space->vma_delta, runs, __ATOMIC_RELAXED);
+}
 /* The same for a pin that is the holding's only. */
 void vas_space_let_go(struct vas_space *space, struct vas_holding *holding);
 

@@ -168,6 +168,7 @@ void vas_split_finish(struct vas_split *split, struct vas_holding_user *user)
 
 	vas_lock_take(&space->lock);
 	runs = vas_extents_runs(&lower->extents, lower->span);
+	vas_space_fold(space, lower);
 	split_fill(split, user);
 	if (lower->extents.count)
 		vas_extents_set(&lower->extents, split->at, holding_end(lower), NULL);
@@ -189,7 +190,7 @@ void vas_split_finish(struct vas_split *split, struct vas_holding_user *user)
 	runs = (int64_t)vas_extents_runs(&lower->extents, lower->span) +
 	       vas_extents_runs(&upper->extents, upper->span) - runs;
 	space->stats.vmas += (uint64_t)runs;
-	space->stats.vma_delta = runs;
+	vas_space_tell_runs(space, runs);
 	vas_lock_drop(&space->lock);
 	vas_lock_drop(&lower->lock);
 }
@@ -339,6 +340,8 @@ void vas_join_finish(struct vas_split *join)
 	vas_lock_take(&space->lock);
 	runs = (int64_t)vas_extents_runs(&lower->extents, lower->span) +
 	       vas_extents_runs(&upper->extents, upper->span);
+	vas_space_fold(space, lower);
+	vas_space_fold(space, upper);
 	join_copy(join);
 	lower->span.size += upper->span.size;
 	if (generation > __atomic_load_n(&lower->generation, __ATOMIC_RELAXED))
@@ -355,7 +358,7 @@ void vas_join_finish(struct vas_split *join)
 	space->stats.spans--;
 	runs = (int64_t)vas_extents_runs(&lower->extents, lower->span) - runs;
 	space->stats.vmas += (uint64_t)runs;
-	space->stats.vma_delta = runs;
+	vas_space_tell_runs(space, runs);
 	vas_lock_drop(&space->lock);
 	vas_lock_drop(&lower->lock);
 }

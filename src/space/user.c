@@ -86,23 +86,37 @@ int vas_space_use_at(struct vas_space *space, uint64_t start, struct vas_holding
 	return err;
 }
 
-void vas_space_unuse(struct vas_space *space, struct vas_holding_user *user)
+/* The three locks under which a holding's use begins and ends. */
+static void use_lock(struct vas_space *space, struct vas_holding *holding)
 {
 	vas_lock_take(&space->users_lock);
+	vas_lock_take(&holding->lock);
 	vas_lock_take(&space->lock);
+}
+
+static void use_unlock(struct vas_space *space, struct vas_holding *holding)
+{
+	vas_lock_drop(&space->lock);
+	vas_lock_drop(&holding->lock);
+	vas_lock_drop(&space->users_lock);
+}
+
+void vas_space_unuse(struct vas_space *space, struct vas_holding_user *user)
+{
+	struct vas_holding *holding = user->holding;
+
+	use_lock(space, holding);
 	while (user->busy) {
-		vas_lock_drop(&space->lock);
-		vas_lock_drop(&space->users_lock);
+		use_unlock(space, holding);
 		vas_lock_pause();
-		vas_lock_take(&space->users_lock);
-		vas_lock_take(&space->lock);
+		use_lock(space, holding);
 	}
-	VAS_ASSERT(user->holding->user == user);
-	user->holding->user = NULL;
+	VAS_ASSERT(holding->user == user);
+	vas_space_fold(space, holding);
+	holding->user = NULL;
 	user->holding = NULL;
 	vas_space_user_unlink(user);
-	vas_lock_drop(&space->lock);
-	vas_lock_drop(&space->users_lock);
+	use_unlock(space, holding);
 }
 
 void vas_user_drop(struct vas_space *space, struct vas_holding_user *user)
