@@ -81,15 +81,15 @@ static inline void vas_block_table_fetch(const struct vas_block_table *table, ui
 
 /*
  * Sees to it that an insert of key, if it comes next, finds place, and which entry (NULL: none of the key's
- * own line); takes memory from spares and pool. Key: at most VAS_BLOCK_KEY_MOST. -ENOMEM: the keys are
- * as they were.
+ * own line, which is line); takes memory from spares and pool. Key: at most VAS_BLOCK_KEY_MOST. -ENOMEM: the
+ * keys are as they were.
  */
-static inline int vas_block_table_prepare(struct vas_block_table *table,
-					  struct vas_block_pool *pool,
-					  struct vas_block_spares *spares, uint32_t key,
-					  uint64_t **entry)
+static inline int vas_block_table_prepare_in(struct vas_block_table *table,
+					     struct vas_block_line *line,
+					     struct vas_block_pool *pool,
+					     struct vas_block_spares *spares, uint32_t key,
+					     uint64_t **entry)
 {
-	struct vas_block_line *line = vas_block_table_line(table, key);
 	uint32_t free = vas_block_line_free(line);
 
 	if (__builtin_expect(free < VAS_BLOCK_LINE_ENTRIES && table->pages > 0, 1)) {
@@ -98,6 +98,15 @@ static inline int vas_block_table_prepare(struct vas_block_table *table,
 	}
 	*entry = NULL;
 	return vas_block_table_prepare_away(table, pool, spares, key);
+}
+
+static inline int vas_block_table_prepare(struct vas_block_table *table,
+					  struct vas_block_pool *pool,
+					  struct vas_block_spares *spares, uint32_t key,
+					  uint64_t **entry)
+{
+	return vas_block_table_prepare_in(table, vas_block_table_line(table, key), pool, spares,
+					  key, entry);
 }
 
 /* The same as find; 0 also when the key stands away from its line. */

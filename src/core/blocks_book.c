@@ -95,7 +95,7 @@ int vas_blocks_prepare(struct vas_blocks *blocks, struct vas_block_zone *zone, u
 	return error ? error : vas_blocks_prepare_piece(blocks, zone);
 }
 
-static inline void record_make(struct vas_blocks *blocks, struct vas_block_zone *zone,
+static inline __attribute__((always_inline)) void record_make(struct vas_blocks *blocks, struct vas_block_zone *zone,
 			       const struct vas_block_what *what, uint32_t offset)
 {
 	uint64_t start = (vas_block_address(zone, offset) - blocks->span.start) >>
@@ -131,10 +131,11 @@ VAS_HOT int vas_blocks_take_one(struct vas_blocks *blocks, struct vas_block_zone
 {
 	uint32_t size = what->class == VAS_BLOCK_NO_CLASS ? (uint32_t)what->size
 							  : vas_block_class_size(what->class);
+	struct vas_block_line *line = vas_block_table_line(&zone->table, offset);
 	int error = 0;
 
 	/* What no cache is likely to have comes while the tree is changed, and a failure is undone. */
-	vas_block_table_fetch(&zone->table, offset);
+	__builtin_prefetch(line, 1);
 	if (__builtin_expect(!zone->stock.first, 0))
 		error = vas_block_records_fill(&blocks->records, &zone->stock, 1);
 	if (!error)
@@ -143,8 +144,8 @@ VAS_HOT int vas_blocks_take_one(struct vas_blocks *blocks, struct vas_block_zone
 		return error;
 	__builtin_prefetch(vas_block_record_at(&blocks->records, zone->stock.first), 1);
 	vas_block_tree_insert(&zone->tree, place, (struct vas_block_run){ offset, offset + size });
-	error = vas_block_table_prepare(&zone->table, &blocks->pool, &zone->spares, offset,
-					&zone->entry);
+	error = vas_block_table_prepare_in(&zone->table, line, &blocks->pool, &zone->spares,
+					   offset, &zone->entry);
 	if (error)
 		piece_drop(zone, offset);
 	else

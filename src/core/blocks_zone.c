@@ -31,14 +31,6 @@
 
 /* --- hints --- */
 
-/* The least size that has a code. */
-static uint32_t code_room(uint32_t code)
-{
-	uint32_t octave = code / 4 + 1;
-
-	return code < 8 ? code : (4 + code % 4) << (octave - 2);
-}
-
 void vas_blocks_hint_tell(struct vas_blocks *blocks, struct vas_block_zone *zone)
 {
 	struct vas_block_zones *zones = __atomic_load_n(&blocks->zones, __ATOMIC_ACQUIRE);
@@ -96,10 +88,10 @@ uint32_t vas_blocks_zone_with(const struct vas_blocks *blocks, uint32_t first, u
 			      uint32_t key, uint32_t need)
 {
 	const struct vas_block_zones *zones = __atomic_load_n(&blocks->zones, __ATOMIC_ACQUIRE);
-	uint32_t code = vas_lanes_codes(vas_lanes_all(need))[0], number, at;
+	/* The least code of which every size is enough: the next after that of what is not. */
+	uint32_t code = vas_lanes_codes(vas_lanes_all(need - 1))[0] + 1, number, at;
 	uint64_t below;
 
-	code += code_room(code) < need;
 	/* As many as there are in most spans are looked at without a branch that depends on what is found. */
 	for (at = first & ~63u; at + 64 <= zones->room; at += 64) {
 		below = hints_below_64(zones->hint[key] + at, VAS_BLOCKS_HINT_MOST - code);
