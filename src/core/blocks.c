@@ -134,7 +134,14 @@ static int query_make(const struct vas_blocks *blocks, const struct vas_block_re
 	return query_try(blocks, request, query) ? 0 : -ERANGE;
 }
 
-/* A request without any condition, or none but an alignment that is a power of two. */
+/* A request that has at most an alignment that is a power of two, and a window. */
+static inline bool is_simple(const struct vas_block_request *request)
+{
+	return (request->phase | request->boundary | request->margin | request->flags |
+		(request->alignment & (request->alignment - 1))) == 0;
+}
+
+/* The same without a window. */
 static inline bool is_plain(const struct vas_block_request *request)
 {
 	return (request->phase | request->min | request->max | request->boundary | request->margin |
@@ -217,7 +224,10 @@ static inline uint32_t plain_key(const struct vas_blocks *blocks, uint64_t align
 	return key;
 }
 
-/* The short way to a place, for plain requests. -ENOSPC: there may be one all the same. */
+/*
+ * The short way to a place, for requests that have at most one of some alignments and a window, of which
+ * the zones that lie in it as a whole are looked at. -ENOSPC: there may be one all the same.
+ */
 static inline int place_plain(struct vas_blocks *blocks, const struct vas_block_request *request,
 			      uint32_t class, uint64_t *start)
 {
@@ -226,12 +236,13 @@ static inline int place_plain(struct vas_blocks *blocks, const struct vas_block_
 		.class = class,
 		.mark = request->mark,
 	};
-	uint32_t key = plain_key(blocks, request->alignment);
+	uint32_t key = plain_key(blocks, request->alignment), first, end;
 
-	if (!is_plain(request) || key == VAS_BLOCK_ROOMS || request->size == 0 ||
-	    what.size > VAS_BLOCK_TREE_MOST)
+	if (!is_simple(request) || key == VAS_BLOCK_ROOMS || request->size == 0 ||
+	    what.size > VAS_BLOCK_TREE_MOST ||
+	    !vas_blocks_window_zones(blocks, request->min, request->max, &first, &end))
 		return -ENOSPC;
-	return vas_blocks_place_size(blocks, &what, key, start);
+	return vas_blocks_place_size(blocks, &what, key, first, end - 1, start);
 }
 
 /* Anything that the magazine did not have. Out of line: the way past it is short. */

@@ -256,18 +256,18 @@ VAS_HOT static int quick_place(struct vas_blocks *blocks, const struct vas_block
 }
 
 VAS_HOT int vas_blocks_place_size(struct vas_blocks *blocks, const struct vas_block_what *what,
-				  uint32_t key, uint64_t *start)
+				  uint32_t key, uint32_t first, uint32_t last, uint64_t *start)
 {
 	uint32_t need = what->class == VAS_BLOCK_NO_CLASS ? (uint32_t)what->size
 							  : vas_block_class_size(what->class);
 	struct vas_block_place place;
-	uint32_t number = 0, offset;
+	uint32_t number = first, offset;
 	int error = -ENOSPC;
 
 	for (; error == -ENOSPC; number++) {
 		struct vas_block_zone *zone;
 
-		number = vas_blocks_zone_with(blocks, number, blocks->zone_count - 1, key, need);
+		number = vas_blocks_zone_with(blocks, number, last, key, need);
 		if (number == UINT32_MAX)
 			return -ENOSPC;
 		zone = vas_blocks_zone_enter(blocks, number);

@@ -23,9 +23,10 @@ int vas_blocks_place(struct vas_blocks *blocks, const struct vas_block_order *or
 		     uint64_t *start);
 /*
  * The same, quick, for what asks for nothing but a size, at most VAS_BLOCK_TREE_MOST granules, and one of the
- * alignments that rooms are known for. -ENOSPC, -ENOMEM: nothing is changed.
+ * alignments that rooms are known for, in one of the zones from first to last. -ENOSPC, -ENOMEM: nothing is
+ * changed.
  */
 int vas_blocks_place_size(struct vas_blocks *blocks, const struct vas_block_what *what,
-			  uint32_t key, uint64_t *start);
+			  uint32_t key, uint32_t first, uint32_t last, uint64_t *start);
 
 #endif

@@ -19,7 +19,8 @@
  * They are used and rest as magazines are, and are emptied with them before a request is refused.
  *
  * CONCURRENCY. See block_shelf.h. Two kinds of words say which shelves have something. "some" is for who
- * takes: who looked in vain clears it, and looks again then. "ever" is for who drains, and only
+ * takes: who looked in vain clears it, and looks again then; while there is but one thread, who takes the last
+ * block does. "ever" is for who drains, and only
  * that clears it: a block that was put on a shelf before a drain began is found by it.
  *
  * WHAT IT DOES NOT DO. Blocks that cross the edge of a zone, or lie beyond zone 63, are never kept.
@@ -153,13 +154,14 @@ uint32_t vas_blocks_shelf_pick_more(struct vas_block_shelves *shelves, uint32_t 
 	struct vas_block_key_range range = vas_block_key_range(class, VAS_BLOCK_SHELF_CLASSES);
 	struct vas_block_shelf *shelf;
 	uint32_t number = 0;
+	bool left;
 
 	if (hints_clear(shelves, class, zone))
 		return 0;
 	do
 		for (uint32_t level = 0; level < VAS_BLOCK_SHELF_LEVELS && !number; level++) {
 			shelf = shelf_of(shelves, zone, level);
-			number = shelf ? vas_blocks_shelf_pick(shelf, range, alone, key) : 0;
+			number = shelf ? vas_blocks_shelf_pick(shelf, range, alone, key, &left) : 0;
 		}
 	while (!number && zone_has(shelves, zone, range));
 	return number;

@@ -58,20 +58,17 @@ static inline uint32_t vas_blocks_shelf_class(const struct vas_blocks *blocks,
 	return class;
 }
 
-/* Zones that lie in the window of a request as a whole. */
+/* Those of the zones that have shelves which lie in the window of a request as a whole. */
 static inline uint64_t vas_blocks_whole_zones(const struct vas_blocks *blocks,
 					      const struct vas_block_request *request)
 {
-	uint32_t shift = blocks->zone_shift + blocks->granule_shift;
-	uint64_t low = 0, high = VAS_BLOCK_SHELF_ZONES;
+	uint32_t first, end;
 
-	if (request->min > blocks->span.start)
-		low = ((request->min - 1 - blocks->base) >> shift) + 1;
-	/* 0 is no end, too. */
-	if (request->max - 1 < vas_blocks_end(blocks) - 1)
-		high = request->max > blocks->base ? (request->max - blocks->base) >> shift : 0;
-	high = high < VAS_BLOCK_SHELF_ZONES ? high : VAS_BLOCK_SHELF_ZONES;
-	return low < high ? UINT64_MAX << low & UINT64_MAX >> (VAS_BLOCK_SHELF_ZONES - high) : 0;
+	if (!vas_blocks_window_zones(blocks, request->min, request->max, &first, &end) ||
+	    first >= VAS_BLOCK_SHELF_ZONES)
+		return 0;
+	end = end < VAS_BLOCK_SHELF_ZONES ? end : VAS_BLOCK_SHELF_ZONES;
+	return UINT64_MAX << first & UINT64_MAX >> (VAS_BLOCK_SHELF_ZONES - end);
 }
 
 /* Makes a block that was taken from its shelf the request's. */
@@ -89,10 +86,11 @@ static inline void vas_blocks_shelf_serve(struct vas_blocks *blocks,
 
 /*
  * Takes a block with a key in a range out of a shelf: its number. 0: there is none, or another thread took it.
+ * *left: whether there are more.
  */
-static inline uint32_t vas_blocks_shelf_pick(struct vas_block_shelf *shelf,
-					     struct vas_block_key_range range, bool alone,
-					     uint32_t *key)
+static inline __attribute__((always_inline)) uint32_t
+vas_blocks_shelf_pick(struct vas_block_shelf *shelf, struct vas_block_key_range range, bool alone,
+		      uint32_t *key, bool *left)
 {
 	uint32_t bits = vas_block_keys_in(vas_block_shelf_keys(shelf), range), place;
 
@@ -100,10 +98,25 @@ static inline uint32_t vas_blocks_shelf_pick(struct vas_block_shelf *shelf,
 		return 0;
 	/* Smaller classes stand in lower places. */
 	place = (uint32_t)__builtin_ctz(bits);
+	*left = (bits & (bits - 1)) != 0;
 	*key = vas_block_load32(&shelf->key[place]);
 	if (!vas_block_key_in(*key, range) || !vas_block_place_claim(shelf, place, *key, alone))
 		return 0;
 	return vas_block_place_take(shelf, place);
+}
+
+/*
+ * The last block of a class or a larger one was taken from the first shelf of a zone. Only where no other
+ * thread is: what it costs with them is more than looks in vain.
+ */
+static inline void vas_blocks_shelf_forget(struct vas_block_shelves *shelves, uint32_t class,
+					   uint32_t zone)
+{
+	uint64_t bit = shelves->shelf[1] ? 0 : UINT64_C(1) << zone;
+
+	/* Without a branch that depends on the class. */
+	for (uint32_t i = 0; i < VAS_BLOCK_SHELF_CLASSES; i++)
+		vas_block_store(&shelves->some[i], shelves->some[i] & ~(i < class ? 0 : bit));
 }
 
 /*
@@ -121,6 +134,7 @@ static inline bool vas_blocks_shelf_take(struct vas_blocks *blocks,
 	uint32_t in_shelf = class % VAS_BLOCK_SHELF_CLASSES, number, key, zone;
 	struct vas_block_shelves *shelves = vas_blocks_shelves(blocks, class);
 	struct vas_block_key_range range = vas_block_key_range(in_shelf, VAS_BLOCK_SHELF_CLASSES);
+	bool alone = vas_blocks_single(blocks), left;
 	uint64_t zones;
 
 	if (!shelves || request->alignment > blocks->granule)
@@ -128,11 +142,11 @@ static inline bool vas_blocks_shelf_take(struct vas_blocks *blocks,
 	zones = vas_block_load(&shelves->some[in_shelf]) & vas_blocks_whole_zones(blocks, request);
 	for (uint32_t looks = VAS_BLOCK_SHELF_LOOKS; zones && looks; zones &= zones - 1, looks--) {
 		zone = (uint32_t)__builtin_ctzll(zones);
-		number = vas_blocks_shelf_pick(&shelves->shelf[0][zone], range,
-					       vas_blocks_single(blocks), &key);
+		number = vas_blocks_shelf_pick(&shelves->shelf[0][zone], range, alone, &key, &left);
 		if (__builtin_expect(!number, 0))
-			number = vas_blocks_shelf_pick_more(shelves, in_shelf, zone,
-							    vas_blocks_single(blocks), &key);
+			number = vas_blocks_shelf_pick_more(shelves, in_shelf, zone, alone, &key);
+		else if (alone && !left)
+			vas_blocks_shelf_forget(shelves, in_shelf, zone);
 		if (__builtin_expect(!number, 0))
 			continue;
 		vas_blocks_shelf_serve(blocks, request, class - in_shelf + vas_block_key_class(key),

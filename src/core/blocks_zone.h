@@ -106,6 +106,23 @@ static inline uint32_t vas_blocks_zone_number(const struct vas_blocks *blocks, u
 	return (uint32_t)((address - blocks->base) >> blocks->granule_shift >> blocks->zone_shift);
 }
 
+/* The zones that lie as a whole in a window as requests have it: [*first, *end). False: none does. */
+static inline bool vas_blocks_window_zones(const struct vas_blocks *blocks, uint64_t min,
+					   uint64_t max, uint32_t *first, uint32_t *end)
+{
+	uint32_t shift = blocks->zone_shift + blocks->granule_shift;
+	uint64_t low = 0, high = blocks->zone_count;
+
+	if (min > blocks->span.start)
+		low = ((min - 1 - blocks->base) >> shift) + 1;
+	/* 0 is no end, too. */
+	if (max - 1 < vas_blocks_end(blocks) - 1)
+		high = max > blocks->base ? (max - blocks->base) >> shift : 0;
+	*first = (uint32_t)low;
+	*end = (uint32_t)high;
+	return low < high;
+}
+
 /* NULL: not made yet. */
 static inline struct vas_block_zone *vas_blocks_zone(const struct vas_blocks *blocks,
 						     uint32_t number)
