@@ -10,13 +10,13 @@ struct vas_space;
 
 /* Guarded by space->lock. */
 struct vas_ballast {
-	uint64_t start; /* of a mapping of our own; 0 = not made */
-	uint64_t size; /* bytes */
+	bool missing; /* fewer than wanted, or not made yet (atomic, for a first look) */
 	uint32_t pairs; /* spare mappings that are there, in pairs: each is enough for one split */
 	uint32_t wanted; /* pairs */
 	uint32_t pause; /* calls that do not try to make more */
 	uint32_t pause_next; /* after the next refusal */
-	bool missing; /* fewer than wanted, or not made yet (atomic, for a first look) */
+	uint64_t start; /* of a mapping of our own; 0 = not made */
+	uint64_t size; /* bytes */
 };
 
 void vas_ballast_init(struct vas_ballast *ballast);

@@ -180,15 +180,15 @@ VAS_HOT static struct place extents_find(const struct vas_extents *extents, uint
  */
 static inline uint32_t leaf_steps(const struct vas_extent_leaf *leaf, uint64_t address)
 {
-	uint32_t item = 0, probe;
+	uint32_t item = 0, inside;
 
 	_Static_assert(VAS_EXTENT_LEAF_ITEMS < 64, "so many steps do");
 	leaf_prefetch(leaf);
+	/* By arithmetic: compilers take what stands behind a question for rare. */
 #pragma GCC unroll 6
 	for (uint32_t half = 32; half > 0; half /= 2) {
-		probe = item + half <= leaf->count ? item + half : item;
-		/* I: ends[item - 1] is not above address, so it may be asked again. */
-		item = leaf->ends[probe ? probe - 1 : 0] <= address ? probe : item;
+		inside = 0u - (item + half <= leaf->count);
+		item += half & inside & (0u - (leaf->ends[(item + half - 1) & inside] <= address));
 	}
 	return item;
 }

@@ -68,13 +68,13 @@ struct vas_extents {
 	uint32_t excess; /* sum over leaves of what they hold above half */
 	uint32_t touching; /* pairs of neighbours without room between */
 	uint32_t fused; /* of these: the kernel sees one mapping */
+	struct vas_extent_hint *near; /* by address; NULL while there are few leaves (atomic) */
+	uint32_t near_shift; /* (atomic) */
+	uint64_t bytes[VAS_PART_STATES]; /* by state; RESERVED is not counted */
 	uint64_t last; /* where the last search ended: leaf and item; a hint (atomic) */
 	uint64_t last_address; /* what it was for (atomic) */
 	uint64_t low; /* I: where the first extent begins, if there is one */
 	uint64_t high; /* I: where the last one ends */
-	struct vas_extent_hint *near; /* by address; NULL while there are few leaves (atomic) */
-	uint32_t near_shift; /* (atomic) */
-	uint64_t bytes[VAS_PART_STATES]; /* by state; RESERVED is not counted */
 };
 
 /*

@@ -87,18 +87,18 @@ VAS_HOT int vas_part_pin_used(struct vas_space *space, struct vas_holding_user *
 {
 	int err;
 
-	__atomic_fetch_add(&user->pins, 1, __ATOMIC_SEQ_CST);
+	vas_user_add_pins(user, 1);
 	if (__builtin_expect(__atomic_load_n(&space->gate, __ATOMIC_SEQ_CST) != 0, 0))
 		part_pin_slowly(space, user);
 	err = part_refusal(user->holding, failure);
 	if (__builtin_expect(err, 0))
-		__atomic_fetch_sub(&user->pins, 1, __ATOMIC_RELEASE);
+		vas_user_add_pins(user, -1);
 	return err;
 }
 
 VAS_HOT void vas_part_unpin_used(struct vas_space *space, struct vas_holding_user *user)
 {
-	__atomic_fetch_sub(&user->pins, 1, __ATOMIC_RELEASE);
+	vas_user_add_pins(user, -1);
 	vas_space_retry(space);
 }
 

@@ -64,9 +64,26 @@ enum vas_holding_state {
 
 /* One reserved span and its book. */
 struct vas_holding {
+	/* What changes look at comes first, in three lines of the cache. */
 	struct vas_lock lock; /* guards extents, and the kernel calls that change the span */
+	enum vas_holding_state state; /* changed under space->lock, too (atomic, for a look under lock alone) */
+	uint32_t recipe; /* constant while published: VAS_RECIPE_ bits */
+	uint32_t fork; /* likewise: enum vas_fork, as asked for */
+	uint32_t forked; /* likewise: as it came out in this child; DEFAULT: reserved in this process */
+	bool parked; /* nothing of what the extents say is mapped, and nobody but unpark may change it (atomic) */
+	const struct vas_claimer *claimer; /* likewise: NULL = the kernel; set right after publishing */
+	struct vas_policy *policy; /* likewise: of memory in it, in the books' memory; NULL = the thread's own */
+	struct vas_holding_user *user; /* the region that uses the span; NULL = none. Changed under lock and space->lock */
+	struct vas_part_work *busy; /* populated with the lock dropped; their callers hold pins. Guarded by lock */
+	uint64_t generation; /* how often what is mapped in it has changed (atomic) */
+	/*
+	 * While there is a user: what changed that the sums of the space and the line do not have yet, modulo 2^64
+	 * (atomic, to be read under space->lock). vas_space_sums adds it, vas_space_fold puts it there.
+	 */
+	uint64_t loose_committed;
+	uint64_t loose_runs;
+	struct vas_extents extents; /* I: inside span. Guarded by lock; committed bytes also summed in line */
 	/* Guarded by space->lock: */
-	enum vas_holding_state state; /* (atomic, for a look under lock alone) */
 	/*
 	 * Callers that use this struct without space->lock. Counted in space->pins too, but for those
 	 * that are in a hook, for which fork does not wait. The user's own are in user->pins instead, but for
@@ -78,30 +95,14 @@ struct vas_holding {
 	struct vas_holding *next; /* in space->held (I: exactly when HELD) or space->spare */
 	/* Constant while published: */
 	struct vas_span span;
-	uint32_t recipe; /* VAS_RECIPE_ bits */
-	uint32_t fork; /* enum vas_fork, as asked for */
-	uint32_t forked; /* enum vas_fork, as it came out in this child; DEFAULT: reserved in this process */
-	const struct vas_claimer *claimer; /* NULL = the kernel; set right after publishing */
-	struct vas_policy *policy; /* of memory in it, in the books' memory; NULL = the thread's own */
 	/* Changed under space->lock: */
-	struct vas_holding_user *user; /* the region that uses the span; NULL = none */
-	bool parked; /* nothing of what the extents say is mapped, and nobody but unpark may change it (atomic) */
 	struct vas_parked *park; /* I: there exactly when parked: space/park.h */
-	uint64_t generation; /* how often what is mapped in it has changed (atomic) */
 	uint64_t retry_round; /* of space->retry_rounds: when its parts were tried last */
 	struct vas_holding *unretired_next; /* in space->unretired */
 	struct vas_holding **unretired_link; /* NULL = not in that list. I: in it when LIVE and some bytes are unretired */
-	/* Guarded by lock; committed bytes also summed in line: */
-	struct vas_extents extents; /* I: inside span */
+	/* Guarded by lock: */
 	uint64_t retry_at; /* where the next try of unretired parts begins */
-	/*
-	 * While there is a user: what changed that the sums of the space and the line do not have yet, modulo 2^64
-	 * (atomic, to be read under space->lock). vas_space_sums adds it, vas_space_fold puts it there.
-	 */
-	uint64_t loose_committed;
-	uint64_t loose_runs;
 	struct vas_backings backings; /* what extents name by number */
-	struct vas_part_work *busy; /* populated with the lock dropped; their callers hold pins */
 };
 
 /* Bytes that are committed, kernel mappings that the layout asks for: as things are, parked or not. */
@@ -131,32 +132,33 @@ struct vas_remembered {
 #define VAS_REMEMBERED 4u
 
 struct vas_space {
-	/* Touched by every reserve and release; on one page, see base/hot.h. */
+	/* What changes of a region's memory look at, and hardly anybody writes: in one line of the cache. */
 	struct vas_sys *sys;
-	struct vas_lock lock;
 	/*
 	 * The process's own: NULL until it is ready for use; then a number that reads as 0 in a child whose
 	 * fork was not announced (sys/process.h), where these books are not to be used (atomic).
 	 */
 	const uint32_t *alive;
+	struct vas_holding *held; /* (atomic, for a first look) */
+	struct vas_holding *unretired; /* live, with parts that could not be made inaccessible (atomic, for a first look) */
+	uint32_t subscribers; /* I: how many notices.first lists (atomic, for a first look) */
+	uint32_t gate; /* 0: users pin without the lock. Else who wants none to: see vas_space_quiesce (atomic) */
+	struct vas_ballast ballast;
+	/* Touched by every reserve and release; on one page, see base/hot.h. */
+	struct vas_lock lock;
 	bool verbose; /* somebody may listen to every event (atomic) */
 	int claim_flags; /* of a claim's mmap, as the probes say; 0 = not asked yet (atomic) */
 	struct vas_owner_index index; /* readers need no lock */
 	struct vas_bounds bounds; /* constant */
 	uint64_t brk_seen; /* the break when it was read last (atomic) */
 	/* Guarded by lock: */
-	struct vas_holding *held; /* (atomic, for a first look) */
 	struct vas_holding *spare; /* unused ones with an entry, for the next claims */
 	uint32_t pins; /* sum over holdings less those in hooks, and claims in flight */
-	struct vas_holding *unretired; /* live, with parts that could not be made inaccessible (atomic, for a first look) */
-	uint64_t unretired_bytes; /* in these parts */
-	struct vas_ballast ballast;
+	uint64_t unretired_bytes; /* in the parts of unretired */
 	bool refused; /* the kernel was at its limit of mappings just now (atomic) */
 	bool retrying; /* some call is at the list of unretired parts (atomic) */
 	uint64_t retry_rounds; /* changed by that call only */
 	uint32_t quiescers; /* threads that wait for pins to be gone (atomic) */
-	uint32_t gate; /* 0: users pin without the lock. Else who wants none to: see vas_space_quiesce (atomic) */
-	uint32_t subscribers; /* I: how many notices.first lists (atomic, for a first look) */
 	struct vas_ledger ledger;
 	struct vas_stats stats; /* I: spans, reserved, held, and with vas_space_sums committed match the holdings */
 	int64_t vma_delta; /* of the statistics (atomic) */

@@ -11,6 +11,8 @@
 
 #include <vaspace/base.h>
 
+#include "sys/single.h"
+
 struct vas_space;
 struct vas_holding;
 struct vas_holding_user;
@@ -51,6 +53,15 @@ struct vas_holding_user {
 };
 
 #define VAS_USER_HOOK (UINT64_C(1) << 32)
+
+/* By the user's own calls. */
+static inline void vas_user_add_pins(struct vas_holding_user *user, int64_t count)
+{
+	if (vas_single())
+		__atomic_store_n(&user->pins, user->pins + (uint64_t)count, __ATOMIC_RELEASE);
+	else
+		__atomic_fetch_add(&user->pins, (uint64_t)count, __ATOMIC_SEQ_CST);
+}
 
 /* Calls that fork waits for. */
 static inline bool vas_user_is_pinned(const struct vas_holding_user *user)

@@ -53,10 +53,10 @@ _Static_assert(sizeof(void *) == 8 && sizeof(long) == 8, "addresses are 64 bits"
 
 /* The table, and what its hot operations look at, side by side. */
 static struct real {
-	struct vas_sys sys;
 	enum vas_route route;
 	bool watched; /* a sanitizer's runtime is here */
-} real;
+	struct vas_sys sys;
+} real __attribute__((aligned(64)));
 
 static inline void *real_pointer(uint64_t address)
 {

@@ -69,13 +69,10 @@ struct vas_sys_stat {
 #define VAS_STRAYS 16u
 
 struct vas_sys {
-	const char *name;
+	/* What changes of a region's memory look at comes first, in one line of the cache. */
 	uint64_t page_size;
-	/*
-	 * An address in the topmost mapping part of the main thread's stack, which
-	 * never moves; 0 = not known. Real: AT_EXECFN; simulated: its [stack].
-	 */
-	uint64_t stack_address;
+	/* Ours, but the kernel would not take it back so far: sys/strays.h. */
+	uint32_t stray_count; /* (atomic, for a first look) */
 
 	/*
 	 * mmap(2). Claims (without MAP_FIXED) go by raw system call, so that
@@ -88,6 +85,12 @@ struct vas_sys {
 	int64_t (*unmap)(struct vas_sys *sys, uint64_t address, uint64_t size);
 	int64_t (*protect)(struct vas_sys *sys, uint64_t address, uint64_t size, int prot);
 	int64_t (*advise)(struct vas_sys *sys, uint64_t address, uint64_t size, int advice);
+	/*
+	 * mbind(2): the memory policy of a range. mode: VAS_MPOL_ (sys/definitions.h); nodes:
+	 * bits bits in words of 64, NULL with 0 bits; flags: 0 touches no page that is there.
+	 */
+	int64_t (*set_policy)(struct vas_sys *sys, uint64_t address, uint64_t size, int mode,
+			      const uint64_t *nodes, uint32_t bits, uint32_t flags);
 	/* msync(2). With MS_ASYNC: -ENOMEM exactly when the range has a hole. */
 	int64_t (*sync)(struct vas_sys *sys, uint64_t address, uint64_t size, int flags);
 	/* prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME). */
@@ -130,12 +133,6 @@ struct vas_sys {
 			    uint64_t offset);
 
 	/*
-	 * mbind(2): the memory policy of a range. mode: VAS_MPOL_ (sys/definitions.h); nodes:
-	 * bits bits in words of 64, NULL with 0 bits; flags: 0 touches no page that is there.
-	 */
-	int64_t (*set_policy)(struct vas_sys *sys, uint64_t address, uint64_t size, int mode,
-			      const uint64_t *nodes, uint32_t bits, uint32_t flags);
-	/*
 	 * mremap(2), through libc when it replaces or moves contents. flags: MREMAP_ bits.
 	 * Returns the new address.
 	 */
@@ -154,9 +151,14 @@ struct vas_sys {
 	 */
 	int64_t (*thread_alive)(struct vas_sys *sys, uint32_t thread);
 
-	/* Ours, but the kernel would not take it back so far: sys/strays.h. */
-	uint32_t stray_count; /* (atomic, for a first look) */
-	struct vas_span strays[VAS_STRAYS];
+	struct vas_span strays[VAS_STRAYS]; /* so many as stray_count says */
+
+	const char *name;
+	/*
+	 * An address in the topmost mapping part of the main thread's stack, which
+	 * never moves; 0 = not known. Real: AT_EXECFN; simulated: its [stack].
+	 */
+	uint64_t stack_address;
 };
 
 /* The table for this process's kernel. The same object at every call; never NULL. */
