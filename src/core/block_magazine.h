@@ -79,30 +79,29 @@ static inline bool vas_block_magazine_put(struct vas_block_magazine *magazine, u
 
 /*
  * Takes the first record of a class out, if its block starts, past granules further on, at a multiple of
- * mask + 1, a power of two. NULL: there is none, or not there. *word is the record's.
+ * mask + 1, a power of two; its word too. False: there is none, or not there.
  */
-static inline struct vas_block_record *
-vas_block_magazine_take(struct vas_block_magazine *magazine, uint32_t class,
-			const struct vas_block_records *records, uint64_t past, uint64_t mask,
-			uint64_t *word, bool alone)
+static inline bool vas_block_magazine_take(struct vas_block_magazine *magazine, uint32_t class,
+					   const struct vas_block_records *records, uint64_t past,
+					   uint64_t mask, struct vas_block_record **record,
+					   uint64_t *word, bool alone)
 {
 	uint64_t *list = &magazine->list[class], was;
-	struct vas_block_record *record;
 	uint32_t first, link;
 
 	do {
 		was = vas_block_load(list);
 		first = vas_block_list_first(was);
 		if (!first)
-			return NULL;
-		record = vas_block_record_at(records, first);
-		*word = vas_block_load(&record->word);
+			return false;
+		*record = vas_block_record_at(records, first);
+		*word = vas_block_load(&(*record)->word);
 		if ((vas_block_word_start(*word) + past) & mask)
-			return NULL;
+			return false;
 		/* Another thread may have taken it meanwhile, and link is a size: then the swap fails. */
-		link = vas_block_list_link(record);
+		link = vas_block_list_link(*record);
 	} while (!vas_block_list_swap(list, was, vas_block_list_next(was, link, -1), alone));
-	return record;
+	return true;
 }
 
 /* Takes a whole list out: the number of its first record, the others follow by their links; or 0. */

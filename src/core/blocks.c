@@ -171,19 +171,17 @@ static inline uint32_t request_class(const struct vas_blocks *blocks,
 
 /* A block from the magazine, aligned to mask + 1 granules. False: there is none. */
 static inline __attribute__((always_inline)) bool
-alloc_cached(struct vas_blocks *blocks, uint32_t class, uint64_t last, uint64_t mask,
-	     uint32_t mark, bool alone, uint64_t *start)
+alloc_cached(struct vas_blocks *blocks, struct vas_block_magazine *magazine, uint32_t class,
+	     uint64_t last, uint64_t mask, uint32_t mark, bool alone, uint64_t *start)
 {
-	struct vas_block_magazine *magazine = vas_blocks_magazine(blocks, class);
 	struct vas_block_record *record;
 	uint64_t word;
 
 	if (__builtin_expect(!magazine, 0))
 		return false;
-	record = vas_block_magazine_take(magazine, class % VAS_BLOCK_CLASSES, &blocks->records,
-					 blocks->span.start >> blocks->granule_shift, mask, &word,
-					 alone);
-	if (__builtin_expect(!record, 0))
+	if (__builtin_expect(!vas_block_magazine_take(magazine, class, &blocks->records,
+						      blocks->span.start >> blocks->granule_shift,
+						      mask, &record, &word, alone), 0))
 		return false;
 	/* I: the upper bits of the size are 0 in all that has a class. */
 	vas_block_store32(&record->size, (uint32_t)last);
@@ -291,7 +289,8 @@ alloc_any(struct vas_blocks *blocks, const struct vas_block_request *request, bo
 	uint32_t class = request_class(blocks, request, last);
 
 	if (class != VAS_BLOCK_NO_CLASS &&
-	    alloc_cached(blocks, class, last, mask, request->mark, alone, start))
+	    alloc_cached(blocks, vas_blocks_magazine(blocks, class, alone),
+			 class % VAS_BLOCK_CLASSES, last, mask, request->mark, alone, start))
 		return 0;
 	return alloc_placed(blocks, request, class, start);
 }
@@ -345,7 +344,8 @@ alloc_size(struct vas_blocks *blocks, uint64_t size, uint32_t mark, bool alone, 
 	uint64_t last = (size - 1) >> blocks->granule_shift;
 
 	if (__builtin_expect(last < __atomic_load_n(&blocks->cached, __ATOMIC_RELAXED), 1) &&
-	    alloc_cached(blocks, vas_block_class((uint32_t)last), last, 0, mark, alone, start))
+	    alloc_cached(blocks, vas_blocks_magazine(blocks, 0, alone),
+			 vas_block_class((uint32_t)last), last, 0, mark, alone, start))
 		return 0;
 	return alloc_size_placed(blocks, size, mark, start);
 }
@@ -381,35 +381,35 @@ static inline bool record_claim(struct vas_block_record *record, uint64_t word, 
 #define WORD_REST (((UINT64_C(1) << VAS_BLOCK_START_BITS) - 1) << VAS_BLOCK_START_SHIFT | 3)
 
 /*
- * The record of the block that starts there, found without a lock, and its word. NULL: not found so,
+ * The record of the block that starts there, found without a lock, and its word. False: not found so,
  * or not LIVE. near: looks only where most keys stand.
  */
-static inline __attribute__((always_inline)) struct vas_block_record *
-record_find(const struct vas_blocks *blocks, uint64_t start, bool near, uint32_t *number,
-	    uint64_t *word)
+static inline __attribute__((always_inline)) bool record_find(const struct vas_blocks *blocks,
+							      uint64_t start, bool near,
+							      uint32_t *number, uint64_t *word,
+							      struct vas_block_record **record)
 {
 	const struct vas_block_zones *zones = __atomic_load_n(&blocks->zones, __ATOMIC_ACQUIRE);
 	uint64_t offset = start - blocks->span.start;
 	uint64_t at = offset >> blocks->granule_shift, granule = at + blocks->first;
 	uint64_t index = granule >> blocks->zone_shift, wanted;
 	const struct vas_block_zone *zone;
-	struct vas_block_record *record;
 	uint32_t key;
 
 	if (__builtin_expect(index >= zones->room || at << blocks->granule_shift != offset, 0))
-		return NULL;
+		return false;
 	zone = __atomic_load_n(&zones->zone[index], __ATOMIC_ACQUIRE);
 	if (__builtin_expect(!zone, 0))
-		return NULL;
+		return false;
 	key = (uint32_t)(granule - (index << blocks->zone_shift));
 	*number = near ? vas_block_table_find_near(&zone->table, key)
 		       : vas_block_table_find(&zone->table, key);
 	if (__builtin_expect(!*number, 0))
-		return NULL;
-	record = vas_block_record_at(&blocks->records, *number);
-	*word = vas_block_load(&record->word);
+		return false;
+	*record = vas_block_record_at(&blocks->records, *number);
+	*word = vas_block_load(&(*record)->word);
 	wanted = at << VAS_BLOCK_START_SHIFT | VAS_BLOCK_LIVE;
-	return __builtin_expect(((*word ^ wanted) & WORD_REST) != 0, 0) ? NULL : record;
+	return __builtin_expect(((*word ^ wanted) & WORD_REST) == 0, 1);
 }
 
 /* What is known of the block that a record is of. False: it is not LIVE. */
@@ -476,7 +476,8 @@ static void free_claimed(struct vas_blocks *blocks, struct vas_block_record *rec
 			 uint32_t number, uint32_t class)
 {
 	uint32_t most = __atomic_load_n(&blocks->most[class], __ATOMIC_RELAXED);
-	struct vas_block_magazine *magazine = most ? vas_blocks_magazine(blocks, class) : NULL;
+	struct vas_block_magazine *magazine =
+		most ? vas_blocks_magazine(blocks, class, vas_blocks_single(blocks)) : NULL;
 
 	if (!magazine || !vas_block_magazine_put(magazine, class % VAS_BLOCK_CLASSES, number,
 						 record, most, false))
@@ -493,8 +494,7 @@ static __attribute__((noinline)) int free_away(struct vas_blocks *blocks, uint64
 
 	if (!vas_blocks_covers(blocks, start))
 		return -ERANGE;
-	record = record_find(blocks, start, false, &number, &word);
-	if (!record)
+	if (!record_find(blocks, start, false, &number, &word, &record))
 		return free_held(blocks, start, info);
 	if (is_shelved(vas_block_word_class(word)))
 		return free_shelved(blocks, record, number, word, info);
@@ -524,15 +524,14 @@ free_near(struct vas_blocks *blocks, uint64_t start, bool alone, struct vas_bloc
 
 	if (__builtin_expect(!__atomic_load_n(&blocks->cached, __ATOMIC_RELAXED), 0))
 		return free_booked(blocks, start, info);
-	record = record_find(blocks, start, true, &number, &word);
-	if (__builtin_expect(!record, 0))
+	if (__builtin_expect(!record_find(blocks, start, true, &number, &word, &record), 0))
 		return free_away(blocks, start, info);
 	class = vas_block_word_class(word);
 	most = __atomic_load_n(&blocks->most[class], __ATOMIC_RELAXED);
 	if (__builtin_expect(!most, 0))
 		return is_shelved(class) ? free_shelved(blocks, record, number, word, info)
 					 : free_away(blocks, start, info);
-	magazine = vas_blocks_magazine(blocks, class);
+	magazine = vas_blocks_magazine(blocks, class, alone);
 	if (__builtin_expect(!magazine, 0))
 		return free_away(blocks, start, info);
 	if (info) {
@@ -568,7 +567,7 @@ VAS_HOT int vas_blocks_free(struct vas_blocks *blocks, uint64_t start, struct va
 
 VAS_HOT int vas_blocks_at(struct vas_blocks *blocks, uint64_t address, struct vas_block_info *info)
 {
-	const struct vas_block_record *record;
+	struct vas_block_record *record;
 	struct vas_block_info found;
 	struct vas_block_hold hold;
 	uint32_t number;
@@ -577,9 +576,9 @@ VAS_HOT int vas_blocks_at(struct vas_blocks *blocks, uint64_t address, struct va
 
 	if (!vas_blocks_covers(blocks, address))
 		return -ERANGE;
-	record = record_find(blocks, address, false, &number, &word);
 	/* By now the record may be another block's. */
-	if (record && record_info(blocks, record, &found) && found.span.start == address) {
+	if (record_find(blocks, address, false, &number, &word, &record) &&
+	    record_info(blocks, record, &found) && found.span.start == address) {
 		*info = found;
 		return 0;
 	}
@@ -622,8 +621,8 @@ VAS_HOT int vas_blocks_mark(struct vas_blocks *blocks, uint64_t start, uint32_t 
 
 	if (!vas_blocks_covers(blocks, start))
 		return -ERANGE;
-	record = vas_blocks_single(blocks) ? record_find(blocks, start, false, &number, &word) : NULL;
-	if (!record)
+	if (!vas_blocks_single(blocks) ||
+	    !record_find(blocks, start, false, &number, &word, &record))
 		return mark_held(blocks, start, expected, mark);
 	if (expected && record->link != *expected) {
 		*expected = record->link;

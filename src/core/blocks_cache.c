@@ -76,10 +76,13 @@ static void magazine_make(struct vas_blocks *blocks, struct vas_block_magazine *
 
 void vas_blocks_magazine_make(struct vas_blocks *blocks, uint32_t class)
 {
-	if (__builtin_expect(vas_blocks_magazine(blocks, class) != NULL, 1))
+	bool single = vas_blocks_single(blocks);
+	uint32_t slot = single ? 0 : vas_blocks_slot(blocks);
+
+	if (__builtin_expect(vas_blocks_magazine(blocks, class, single) != NULL, 1))
 		return;
 	vas_blocks_lock(blocks, &blocks->making);
-	magazine_make(blocks, &blocks->slot[class / VAS_BLOCK_CLASSES][vas_blocks_slot(blocks)]);
+	magazine_make(blocks, &blocks->slot[class / VAS_BLOCK_CLASSES][slot]);
 	vas_blocks_unlock(blocks, &blocks->making);
 }
 

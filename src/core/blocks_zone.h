@@ -287,12 +287,13 @@ static inline uint32_t vas_blocks_slot(const struct vas_blocks *blocks)
 	return blocks->slot_at ? vas_thread_word(blocks->slot_at) % VAS_BLOCK_SLOTS : 0;
 }
 
-/* The magazine of the calling thread for a class; NULL: none was made yet. */
+/* The magazine of the calling thread for a class; NULL: none was made yet. A single thread uses the first. */
 static inline struct vas_block_magazine *vas_blocks_magazine(const struct vas_blocks *blocks,
-							     uint32_t class)
+							     uint32_t class, bool single)
 {
-	return __atomic_load_n(&blocks->slot[class / VAS_BLOCK_CLASSES][vas_blocks_slot(blocks)],
-			       __ATOMIC_ACQUIRE);
+	return __atomic_load_n(
+		&blocks->slot[class / VAS_BLOCK_CLASSES][single ? 0 : vas_blocks_slot(blocks)],
+		__ATOMIC_ACQUIRE);
 }
 
 /* --- blocks_hold.c: blocks that are there --- */

@@ -65,7 +65,7 @@ static void stamp(uint64_t start, uint64_t size, uint32_t from, uint32_t to)
 static bool has_room(uint64_t cells, uint64_t min, uint64_t max, uint64_t alignment)
 {
 	static bool taken[CELLS];
-	const struct vas_block_record *record;
+	struct vas_block_record *record = NULL;
 	uint64_t length = 0;
 
 	memset(taken, 0, sizeof(taken));
@@ -74,7 +74,8 @@ static bool has_room(uint64_t cells, uint64_t min, uint64_t max, uint64_t alignm
 		uint64_t word;
 		struct vas_span extent;
 
-		record = record_find(run.blocks, run.live[i].start, false, &number, &word);
+		run.wrong += !record_find(run.blocks, run.live[i].start, false, &number, &word,
+					  &record);
 		extent = vas_blocks_extent(run.blocks, record);
 		for (uint64_t j = 0; j < extent.size / GRANULE; j++)
 			taken[(extent.start - START) / GRANULE + j] = true;
