@@ -111,6 +111,19 @@ static int load_alloc(const struct vas_alloc_opts *opts, struct vas_alloc_opts *
 	return err;
 }
 
+/* What most calls ask for, without looking at all options first. */
+static inline bool alloc_short(struct vas_region *region, uint64_t size,
+			       const struct vas_alloc_opts *opts, struct vas_block *block,
+			       int *tried)
+{
+	static const struct vas_alloc_opts none = { .size = sizeof(none) };
+
+	if (!opts)
+		opts = &none;
+	return region && block && opts->size == sizeof(*opts) &&
+	       vas_block_alloc_short(region, size, opts, block, tried);
+}
+
 VAS_HOT int vas_region_alloc(struct vas_region *region, uint64_t size,
 			     const struct vas_alloc_opts *opts,
 		     struct vas_block *block)
@@ -119,14 +132,20 @@ VAS_HOT int vas_region_alloc(struct vas_region *region, uint64_t size,
 	struct vas_alloc_opts known;
 	struct vas_policy policy;
 	struct vas_failure failure;
-	int err;
+	int err, tried = 0;
 
+	if (__builtin_expect(alloc_short(region, size, opts, block, &tried), 1))
+		return 0;
 	begin(&failure, VAS_OPERATION_ALLOC, size, NULL);
 	err = region && block ? load_alloc(opts, &known, &commit, &policy) : -EINVAL;
 	if (err)
 		return fail(&failure, VAS_WHY_ARGUMENT, err);
 	failure.address = number_of(known.address);
-	err = finish(&failure, vas_block_alloc(region, size, &known, &failure, block));
+	if (opts && opts->commit)
+		err = vas_block_alloc(region, size, &known, &failure, block);
+	else
+		err = vas_block_alloc_long(region, size, &known, tried, &failure, block);
+	err = finish(&failure, err);
 	if (!err && (known.flags & VAS_ALLOC_COMMIT) && known.commit)
 		vas_watch_committed(vas_space_if_made(), known.commit->flags);
 	return err;
@@ -138,10 +157,15 @@ VAS_HOT int vas_region_free(struct vas_region *region, void *start, enum vas_ret
 	enum vas_retired reached;
 	int err;
 
+	if (__builtin_expect(region && vas_swift_free(region, number_of(start), &reached), 1)) {
+		if (state)
+			*state = reached;
+		return 0;
+	}
 	begin(&failure, VAS_OPERATION_FREE, 0, start);
 	if (!region)
 		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
-	err = finish(&failure, vas_block_free(region, number_of(start), &failure, &reached));
+	err = finish(&failure, vas_block_free_long(region, number_of(start), 0, &failure, &reached));
 	if (!err && state)
 		*state = reached;
 	return err;
@@ -157,7 +181,7 @@ int vas_region_free_tagged(struct vas_region *region, void *start, uint32_t tag,
 	begin(&failure, VAS_OPERATION_FREE, 0, start);
 	if (!region)
 		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
-	err = finish(&failure, vas_block_free_tagged(region, number_of(start), tag, &failure, &reached));
+	err = finish(&failure, vas_block_free_long(region, number_of(start), tag, &failure, &reached));
 	if (!err && state)
 		*state = reached;
 	return err;

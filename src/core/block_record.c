@@ -119,13 +119,25 @@ static void record_move(const struct vas_block_records *records, struct vas_bloc
 	vas_block_record_give(records, to, vas_block_record_take(records, from));
 }
 
+/*
+ * The numbers of a new page in an order in which neighbours are 128 bytes apart: threads that take blocks in
+ * turn should not write to the same cache lines.
+ */
+static uint32_t fresh_take(struct vas_block_records *records)
+{
+	uint32_t size = records->fresh_end == FEW ? FEW : VAS_BLOCK_RECORD_PAGE;
+	uint32_t i = records->fresh++ % size, apart = 128 / sizeof(struct vas_block_record);
+
+	return records->fresh_end - size + i % (size / apart) * apart + i / (size / apart);
+}
+
 /* One more for list. False: a page must be added first. */
 static bool fill_one(struct vas_block_records *records, struct vas_block_record_list *list)
 {
 	if (records->free.count > 0)
 		record_move(records, &records->free, list);
 	else if (records->fresh < records->fresh_end)
-		vas_block_record_give(records, list, records->fresh++);
+		vas_block_record_give(records, list, fresh_take(records));
 	else
 		return false;
 	return true;

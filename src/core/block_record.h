@@ -130,7 +130,7 @@ struct vas_block_records {
 	uint32_t pages; /* I: at most room */
 	uint32_t room; /* pages that the directory has place for */
 	uint32_t
-		fresh; /* of the last page's numbers these were never handed out: [fresh, fresh_end) */
+		fresh; /* of the last page, up to here its places were handed out, see fresh_take */
 	uint32_t fresh_end;
 };
 

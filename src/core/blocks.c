@@ -22,7 +22,8 @@
  *
  * CONCURRENCY. A free makes a record CACHED by compare-and-swap, which only one of several frees of
  * the same block can do; the record is its alone then, and goes into a magazine, onto a shelf, or to
- * the books under the zone's lock. Looking a block up takes no lock; who finds nothing looks
+ * the books under the zone's lock. Who changes a mark claims the record in the same way and makes it LIVE
+ * again, so a free that expects a mark cannot be deceived. Looking a block up takes no lock; who finds nothing looks
  * again under the lock.
  *
  * WHAT IT DOES NOT DO. It does not keep anyone from using a block that another frees. It gives
@@ -472,15 +473,15 @@ static __attribute__((noinline)) int free_shelved(struct vas_blocks *blocks,
 }
 
 /* A block whose record is CACHED and nowhere: into a magazine, or to the books. */
-static void free_claimed(struct vas_blocks *blocks, struct vas_block_record *record,
-			 uint32_t number, uint32_t class)
+static inline void free_claimed(struct vas_blocks *blocks, struct vas_block_record *record,
+				uint32_t number, uint32_t class, bool alone)
 {
 	uint32_t most = __atomic_load_n(&blocks->most[class], __ATOMIC_RELAXED);
 	struct vas_block_magazine *magazine =
 		most ? vas_blocks_magazine(blocks, class, vas_blocks_single(blocks)) : NULL;
 
 	if (!magazine || !vas_block_magazine_put(magazine, class % VAS_BLOCK_CLASSES, number,
-						 record, most, false))
+						 record, most, alone))
 		vas_blocks_free_claimed(blocks, record);
 }
 
@@ -500,7 +501,7 @@ static __attribute__((noinline)) int free_away(struct vas_blocks *blocks, uint64
 		return free_shelved(blocks, record, number, word, info);
 	if ((info && !record_info(blocks, record, info)) || !record_claim(record, word, false))
 		return -ENOENT;
-	free_claimed(blocks, record, number, vas_block_word_class(word));
+	free_claimed(blocks, record, number, vas_block_word_class(word), false);
 	return 0;
 }
 
@@ -591,29 +592,62 @@ VAS_HOT int vas_blocks_at(struct vas_blocks *blocks, uint64_t address, struct va
 	return error;
 }
 
+/* --- marks --- */
+
+/* The block whose record the caller has claimed, from the word that it had. */
+static inline struct vas_block_info claimed_info(const struct vas_blocks *blocks,
+						 const struct vas_block_record *record,
+						 uint64_t word)
+{
+	return (struct vas_block_info){
+		.span = { blocks->span.start +
+				  (vas_block_word_start(word) << blocks->granule_shift),
+			  vas_block_record_size(record, word) << blocks->granule_shift },
+		.live = true,
+		.mark = vas_block_load32(&record->link),
+	};
+}
+
+/*
+ * Sets the mark of a block whose record the caller has claimed, if it is expected; the block is LIVE again
+ * then, either way. *info is what it was.
+ */
+static inline int mark_claimed(const struct vas_blocks *blocks, struct vas_block_record *record,
+			       uint64_t word, const uint32_t *expected, uint32_t mark,
+			       struct vas_block_info *info)
+{
+	bool differs;
+
+	*info = claimed_info(blocks, record, word);
+	differs = expected && info->mark != *expected;
+	if (!differs)
+		vas_block_store32(&record->link, mark);
+	vas_block_store(&record->word, word);
+	return differs ? -EBUSY : 0;
+}
+
 static __attribute__((noinline)) int mark_held(struct vas_blocks *blocks, uint64_t start,
-					       uint32_t *expected, uint32_t mark)
+					       const uint32_t *expected, uint32_t mark,
+					       struct vas_block_info *info)
 {
 	struct vas_block_hold hold;
 	int error = vas_blocks_hold_start(blocks, start, &hold);
-	uint32_t is;
+	uint64_t word;
 
 	if (error)
 		return error;
-	do {
-		is = vas_block_load32(&hold.record->link);
-		if (expected && is != *expected) {
-			*expected = is;
-			error = -EBUSY;
-			break;
-		}
-	} while (!vas_block_exchange32(&hold.record->link, is, mark));
+	/* Frees without the lock come in between. */
+	word = vas_block_load(&hold.record->word);
+	if (vas_block_word_state(word) == VAS_BLOCK_LIVE && record_claim(hold.record, word, false))
+		error = mark_claimed(blocks, hold.record, word, expected, mark, info);
+	else
+		error = -ENOENT;
 	vas_blocks_hold_end(blocks, &hold);
 	return error;
 }
 
-VAS_HOT int vas_blocks_mark(struct vas_blocks *blocks, uint64_t start, uint32_t *expected,
-			    uint32_t mark)
+static int mark_start(struct vas_blocks *blocks, uint64_t start, const uint32_t *expected,
+		      uint32_t mark, struct vas_block_info *info)
 {
 	struct vas_block_record *record;
 	uint32_t number;
@@ -621,13 +655,70 @@ VAS_HOT int vas_blocks_mark(struct vas_blocks *blocks, uint64_t start, uint32_t 
 
 	if (!vas_blocks_covers(blocks, start))
 		return -ERANGE;
-	if (!vas_blocks_single(blocks) ||
-	    !record_find(blocks, start, false, &number, &word, &record))
-		return mark_held(blocks, start, expected, mark);
-	if (expected && record->link != *expected) {
-		*expected = record->link;
+	if (!record_find(blocks, start, false, &number, &word, &record) ||
+	    !record_claim(record, word, vas_blocks_single(blocks)))
+		return mark_held(blocks, start, expected, mark, info);
+	return mark_claimed(blocks, record, word, expected, mark, info);
+}
+
+VAS_HOT int vas_blocks_mark(struct vas_blocks *blocks, uint64_t start, uint32_t *expected,
+			    uint32_t mark)
+{
+	struct vas_block_info info;
+	int error = mark_start(blocks, start, expected, mark, &info);
+
+	if (error == -EBUSY)
+		*expected = info.mark;
+	return error;
+}
+
+VAS_HOT int vas_blocks_swap(struct vas_blocks *blocks, uint64_t start, uint32_t expected,
+			    uint32_t mark, struct vas_block_info *info)
+{
+	return mark_start(blocks, start, &expected, mark, info);
+}
+
+static inline __attribute__((always_inline)) int
+free_marked(struct vas_blocks *blocks, uint64_t start, uint32_t expected, bool alone,
+	    struct vas_block_info *info)
+{
+	struct vas_block_record *record;
+	uint32_t number;
+	uint64_t word;
+
+	if (!vas_blocks_covers(blocks, start))
+		return -ERANGE;
+	if (__builtin_expect(!record_find(blocks, start, false, &number, &word, &record) ||
+				     !record_info(blocks, record, info), 0))
+		return -EAGAIN;
+	if (info->mark != expected)
+		return -EBUSY;
+	if (__builtin_expect(!record_claim(record, word, alone), 0))
+		return -EAGAIN;
+	/* Marks change only while a record is claimed. */
+	*info = claimed_info(blocks, record, word);
+	if (__builtin_expect(info->mark != expected, 0)) {
+		vas_block_store(&record->word, word);
 		return -EBUSY;
 	}
-	vas_block_store32(&record->link, mark);
+	if (!is_shelved(vas_block_word_class(word)))
+		free_claimed(blocks, record, number, vas_block_word_class(word), alone);
+	else if (!vas_blocks_shelf_put(blocks, number, word))
+		vas_blocks_free_claimed(blocks, record);
 	return 0;
+}
+
+static __attribute__((noinline)) int free_marked_alone(struct vas_blocks *blocks, uint64_t start,
+						       uint32_t expected,
+						       struct vas_block_info *info)
+{
+	return free_marked(blocks, start, expected, true, info);
+}
+
+VAS_HOT int vas_blocks_free_marked(struct vas_blocks *blocks, uint64_t start, uint32_t expected,
+				   struct vas_block_info *info)
+{
+	if (vas_blocks_single(blocks))
+		return free_marked_alone(blocks, start, expected, info);
+	return free_marked(blocks, start, expected, false, info);
 }

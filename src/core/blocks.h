@@ -152,6 +152,12 @@ int vas_blocks_alloc_size(struct vas_blocks *blocks, uint64_t size, uint32_t mar
  *  -ENOENT	no live block there: freed already, or never taken
  */
 int vas_blocks_free(struct vas_blocks *blocks, uint64_t start, struct vas_block_info *info);
+/*
+ * The same if its mark is expected. Nothing is changed after -EBUSY: it differs, *info is what it is; and after -EAGAIN:
+ * the block was not found at once, ask the others why.
+ */
+int vas_blocks_free_marked(struct vas_blocks *blocks, uint64_t start, uint32_t expected,
+			   struct vas_block_info *info);
 /* The live block that covers address. -ERANGE, -ENOENT. */
 int vas_blocks_at(struct vas_blocks *blocks, uint64_t address, struct vas_block_info *info);
 /*
@@ -177,9 +183,13 @@ int vas_blocks_split(struct vas_blocks *blocks, uint64_t start, uint64_t at);
 int vas_blocks_merge(struct vas_blocks *blocks, uint64_t lower, uint64_t upper);
 /*
  * Replaces the mark of the live block at start if it is expected (any: expected NULL), and writes
- * what it was to *expected when it is not. -EBUSY: it differs; -ENOENT, -EINVAL, -ERANGE.
+ * what it was to *expected when it is not. -EBUSY: it differs; -ENOENT, -EINVAL, -ERANGE. While one call
+ * changes the mark, another one for the same block may be told -ENOENT.
  */
 int vas_blocks_mark(struct vas_blocks *blocks, uint64_t start, uint32_t *expected, uint32_t mark);
+/* The same, and *info is the block with the mark that it had, also after -EBUSY. */
+int vas_blocks_swap(struct vas_blocks *blocks, uint64_t start, uint32_t expected, uint32_t mark,
+		    struct vas_block_info *info);
 
 /*
  * Cuts the allocator in two at address at, which lies in a free range or

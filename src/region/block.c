@@ -14,15 +14,22 @@
  * What a free needs of the engine's books was promised when something was first committed in the block.
  * Promises are got by the dozen and kept by the region.
  *
- * CONCURRENCY. The region's lock for the books, dropped over the engine; see region.h.
+ * Here is the long way. The short one, without the region's lock, is tried first (swift.c), and does what most
+ * calls ask for.
+ *
+ * CONCURRENCY. The region's lock for the books, dropped over the engine; see region.h. A block that calls without
+ * the lock might free at the same time is seized before anything is done to it: its mark is changed, if it is
+ * what it was.
  *
  * WHAT IT DOES NOT DO. It does not keep one thread from using a block that another frees.
  */
 #include <errno.h>
 
 #include "base/assert.h"
+#include "base/hot.h"
 #include "base/number.h"
 #include "region/region.h"
+#include "region/tray.h"
 
 #define PLACES (VAS_ALLOC_LOW | VAS_ALLOC_HIGH | VAS_ALLOC_EXACT | VAS_ALLOC_RANDOM)
 #define ADVANCE 4u /* blocks that a free lets out of quarantine */
@@ -38,6 +45,17 @@ void vas_block_mark(struct vas_region *region, uint64_t start, uint32_t mark)
 	int err = vas_blocks_mark(region->blocks, start, NULL, mark);
 
 	VAS_ASSERT(err == 0);
+}
+
+bool vas_block_change(struct vas_region *region, struct vas_block_info *info, uint32_t mark)
+{
+	uint32_t expected = info->mark;
+
+	if (mark != info->mark &&
+	    vas_blocks_mark(region->blocks, info->span.start, &expected, mark))
+		return false;
+	info->mark = mark;
+	return true;
 }
 
 /* Free again; its record goes, its promise is spent or was kept by the caller. */
@@ -127,13 +145,13 @@ static int alloc_take(struct vas_region *region, struct vas_block_request *reque
 }
 
 /*
- * The same; without room, blocks that are RETIRED are tried to be got back, once. Lock held,
- * after an error not.
+ * The same; without room, blocks that are RETIRED are tried to be got back, once. tried: what the short way came
+ * to. Lock held, after an error not.
  */
 static int alloc_place(struct vas_region *region, struct vas_block_request *request,
-		       uint32_t tag, struct vas_failure *failure, uint64_t *start)
+		       uint32_t tag, int tried, struct vas_failure *failure, uint64_t *start)
 {
-	int err = alloc_take(region, request, tag, start);
+	int err = tried ? tried : alloc_take(region, request, tag, start);
 
 	if (__builtin_expect(err, 0) && (err == -ENOSPC || err == -EEXIST) && region->retired) {
 		vas_region_unlock(region);
@@ -204,6 +222,28 @@ static int alloc_commit(struct vas_region *region, struct vas_span span, uint32_
 	return 0;
 }
 
+/* Whether a warm block would do. */
+static bool warm_suits(const struct vas_alloc_opts *opts)
+{
+	return (opts->flags & VAS_ALLOC_COMMIT) && !opts->commit->flags &&
+	       vas_cache_is_plain(opts->commit);
+}
+
+/* A block that was warm is handed out. No lock. */
+static void warm_finish(struct vas_region *region, struct vas_span span,
+			const struct vas_alloc_opts *opts, struct vas_block *block)
+{
+	bool dirty = (opts->flags & VAS_ALLOC_DIRTY) != 0;
+
+	if (!dirty)
+		vas_cache_zero(region, span);
+	else if (region->flags & VAS_REGION_FILL)
+		region->fill(span, FILL_BYTE);
+	*block = (struct vas_block){ (void *)(uintptr_t)span.start, span.size,
+				     VAS_BLOCK_COMMITTED | (dirty ? VAS_BLOCK_DIRTY : 0),
+				     opts->tag };
+}
+
 /*
  * A warm block, if there is one that suits. Lock held; not after success. False also when there is no
  * record for its tag.
@@ -211,11 +251,10 @@ static int alloc_commit(struct vas_region *region, struct vas_span span, uint32_
 static bool alloc_warm(struct vas_region *region, uint64_t size, const struct vas_alloc_opts *opts,
 		       struct vas_block *block)
 {
-	bool dirty = (opts->flags & VAS_ALLOC_DIRTY) != 0;
 	uint32_t mark = VAS_MARK_LIVE | VAS_MARK_PROMISED | VAS_MARK_PLAIN;
 	uint64_t start;
 
-	if (region->cache.count == 0 || opts->commit->flags || !vas_cache_is_plain(opts->commit) ||
+	if ((region->cache.count == 0 && region->cache.aside == 0) || !warm_suits(opts) ||
 	    alloc_record(region, opts->tag, &mark))
 		return false;
 	if (!vas_cache_take(region, size, opts, &start)) {
@@ -227,21 +266,65 @@ static bool alloc_warm(struct vas_region *region, uint64_t size, const struct va
 	alloc_count(region, size);
 	region->warm_hits++;
 	vas_region_unlock(region);
-	if (!dirty)
-		vas_cache_zero(region, (struct vas_span){ start, size });
-	else if (region->flags & VAS_REGION_FILL)
-		region->fill((struct vas_span){ start, size }, FILL_BYTE);
-	*block = (struct vas_block){ (void *)(uintptr_t)start, size,
-				     VAS_BLOCK_COMMITTED | (dirty ? VAS_BLOCK_DIRTY : 0),
-				     opts->tag };
+	warm_finish(region, (struct vas_span){ start, size }, opts, block);
 	return true;
 }
 
-static int block_alloc(struct vas_region *region, uint64_t size, const struct vas_alloc_opts *opts,
-		       struct vas_failure *failure, struct vas_block *block)
+/* A promise and a place in the cache for a block that will be committed. Lock held, after an error not. */
+static int alloc_foresee(struct vas_region *region, const struct vas_alloc_opts *opts,
+			 struct vas_block_request *request, struct vas_failure *failure)
 {
-	struct vas_block_request request = {
-		.size = size,
+	request->mark = VAS_MARK_MAKING | VAS_MARK_PROMISED;
+	if (vas_cache_admits(region, request->size) && vas_cache_is_plain(opts->commit)) {
+		request->mark |= VAS_MARK_PLAIN;
+		vas_cache_prepare(region);
+	}
+	return vas_region_promise(region, failure);
+}
+
+static int block_alloc(struct vas_region *region, struct vas_block_request *request,
+		       const struct vas_alloc_opts *opts, int tried, struct vas_failure *failure,
+		       struct vas_block *block)
+{
+	bool commit = (opts->flags & VAS_ALLOC_COMMIT) != 0;
+	uint32_t flags = 0;
+	uint64_t start;
+	int err = vas_region_lock(region, failure);
+
+	if (err)
+		return err;
+	vas_shard_make(region);
+	if (commit) {
+		if (alloc_warm(region, request->size, opts, block))
+			return 0;
+		err = alloc_foresee(region, opts, request, failure);
+		if (err)
+			return err;
+	}
+	err = alloc_place(region, request, opts->tag, tried, failure, &start);
+	if (err)
+		return err;
+	if (commit) {
+		region->promises--;
+		err = alloc_commit(region, (struct vas_span){ start, request->size },
+				   request->mark, opts->commit, failure, &flags);
+		if (err)
+			return err;
+	} else {
+		alloc_count(region, request->size);
+		vas_region_unlock(region);
+	}
+	*block = (struct vas_block){ (void *)(uintptr_t)start, request->size, flags, opts->tag };
+	return 0;
+}
+
+/* What the options ask of the allocator. False: a size that cannot be. */
+static inline bool request_build(const struct vas_region *region, uint64_t size,
+				 const struct vas_alloc_opts *opts,
+				 struct vas_block_request *request)
+{
+	*request = (struct vas_block_request){
+		.size = (size + region->granule - 1) & ~(region->granule - 1),
 		.alignment = opts->alignment,
 		.phase = opts->phase,
 		.min = opts->min,
@@ -252,52 +335,67 @@ static int block_alloc(struct vas_region *region, uint64_t size, const struct va
 		.flags = opts->flags & PLACES,
 		.mark = VAS_MARK_LIVE,
 	};
-	bool commit = (opts->flags & VAS_ALLOC_COMMIT) != 0;
-	uint32_t flags = 0;
-	uint64_t start;
-	int err;
-
-	if (size == 0 || !vas_align_up(size, region->granule, &request.size))
-		return vas_region_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
-	err = vas_region_lock(region, failure);
-	if (err)
-		return err;
-	if (commit) {
-		if (alloc_warm(region, request.size, opts, block))
-			return 0;
-		request.mark = VAS_MARK_MAKING | VAS_MARK_PROMISED;
-		if (vas_cache_admits(region, request.size) && vas_cache_is_plain(opts->commit)) {
-			request.mark |= VAS_MARK_PLAIN;
-			vas_cache_prepare(region);
-		}
-		err = vas_region_promise(region, failure);
-		if (err)
-			return err;
-	}
-	err = alloc_place(region, &request, opts->tag, failure, &start);
-	if (err)
-		return err;
-	if (commit) {
-		region->promises--;
-		err = alloc_commit(region, (struct vas_span){ start, request.size }, request.mark,
-				   opts->commit, failure, &flags);
-		if (err)
-			return err;
-	} else {
-		alloc_count(region, request.size);
-		vas_region_unlock(region);
-	}
-	*block = (struct vas_block){ (void *)(uintptr_t)start, request.size, flags, opts->tag };
-	return 0;
+	/* I: it was 0, or wrapped. */
+	return request->size >= size && size != 0;
 }
 
-int vas_block_alloc(struct vas_region *region, uint64_t size, const struct vas_alloc_opts *opts,
-		    struct vas_failure *failure, struct vas_block *block)
+/* Where a block may be, the options do not say. */
+static inline bool opts_are_plain(const struct vas_region *region, const struct vas_alloc_opts *opts)
 {
+	return (opts->alignment | opts->phase | opts->min | opts->max | opts->boundary |
+		(uintptr_t)opts->address | (opts->flags & PLACES) |
+		(region->flags & VAS_REGION_RED_ZONES)) == 0;
+}
+
+/* A block without memory. */
+static bool short_place(struct vas_region *region, uint64_t size, const struct vas_alloc_opts *opts,
+			struct vas_block *block, int *tried)
+{
+	struct vas_block_request request;
+	uint64_t start;
+	bool gone;
+
+	if (__builtin_expect(opts_are_plain(region, opts), 1)) {
+		gone = vas_swift_size(region, size, &start, tried);
+	} else {
+		(void)request_build(region, size, opts, &request);
+		gone = vas_swift_place(region, &request, &start, tried);
+	}
+	if (!gone || *tried)
+		return false;
+	*block = (struct vas_block){ (void *)(uintptr_t)start, size, 0, 0 };
+	return true;
+}
+
+VAS_HOT bool vas_block_alloc_short(struct vas_region *region, uint64_t size,
+				   const struct vas_alloc_opts *opts, struct vas_block *block,
+				   int *tried)
+{
+	uint64_t whole = (size + region->granule - 1) & ~(region->granule - 1), start;
+
+	if (opts->tag || opts->commit || (opts->flags & ~VAS_ALLOC_ALL) || size == 0 ||
+	    whole < size)
+		return false;
+	if (!(opts->flags & VAS_ALLOC_COMMIT))
+		return short_place(region, whole, opts, block, tried);
+	if ((opts->flags & PLACES) || opts->address || !vas_swift_warm(region, whole, opts, &start))
+		return false;
+	warm_finish(region, (struct vas_span){ start, whole }, opts, block);
+	return true;
+}
+
+int vas_block_alloc_long(struct vas_region *region, uint64_t size,
+			 const struct vas_alloc_opts *opts, int tried,
+			 struct vas_failure *failure, struct vas_block *block)
+{
+	struct vas_block_request request;
 	uint64_t margin = vas_region_margin(region);
 	struct vas_span way = { 0 };
-	int err = block_alloc(region, size, opts, failure, block);
+	int err;
 
+	if (!request_build(region, size, opts, &request))
+		return vas_region_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
+	err = block_alloc(region, &request, opts, tried, failure, block);
 	if (__builtin_expect(err == 0, 1))
 		return 0;
 	if (err == -EEXIST)
@@ -308,7 +406,21 @@ int vas_block_alloc(struct vas_region *region, uint64_t size, const struct vas_a
 	if (!vas_region_relieve(region, way))
 		return err;
 	failure->why = VAS_WHY_NONE;
-	return block_alloc(region, size, opts, failure, block);
+	(void)request_build(region, size, opts, &request);
+	return block_alloc(region, &request, opts, 0, failure, block);
+}
+
+int vas_block_alloc(struct vas_region *region, uint64_t size, const struct vas_alloc_opts *opts,
+		    struct vas_failure *failure, struct vas_block *block)
+{
+	struct vas_alloc_opts plain = *opts;
+	int tried = 0;
+
+	if (opts->commit && warm_suits(opts))
+		plain.commit = NULL;
+	if (vas_block_alloc_short(region, size, &plain, block, &tried))
+		return 0;
+	return vas_block_alloc_long(region, size, opts, tried, failure, block);
 }
 
 /* --- free --- */
@@ -428,7 +540,10 @@ static bool free_warm(struct vas_region *region, const struct vas_block_info *in
 	if (vas_mark_record(info->mark))
 		vas_record_give(region, vas_mark_record(info->mark));
 	free_count(region, info->span.size);
-	over = region->cache.bytes > region->cache_bytes;
+	over = vas_cache_is_over(region);
+	/* The next ones go the short way. */
+	if (__builtin_expect(!over, 1))
+		vas_tray_renew(region);
 	vas_region_unlock(region);
 	if (__builtin_expect(over, 0))
 		vas_cache_limit(region);
@@ -447,14 +562,30 @@ static int free_check(struct vas_region *region, const struct vas_block_info *in
 	return vas_region_refuse(failure, VAS_WHY_TAG, -EPERM);
 }
 
-int vas_block_free(struct vas_region *region, uint64_t start, struct vas_failure *failure,
-		   enum vas_retired *state)
+/*
+ * The block that starts there, from now on left alone by calls without the lock: a loose one is FREEING. info has
+ * the mark that it had. Lock held.
+ */
+static int free_seize(struct vas_region *region, uint64_t start, uint32_t tag,
+		      struct vas_failure *failure, struct vas_block_info *info)
 {
-	return vas_block_free_tagged(region, start, 0, failure, state);
+	struct vas_block_info seized;
+	int err;
+
+	do {
+		err = vas_block_find(region, start, failure, info);
+		if (!err)
+			err = free_check(region, info, tag, failure);
+		if (err)
+			return err;
+		seized = *info;
+	} while (vas_mark_is_loose(info->mark) &&
+		 !vas_block_change(region, &seized, vas_mark_with(info->mark, VAS_MARK_FREEING)));
+	return 0;
 }
 
-int vas_block_free_tagged(struct vas_region *region, uint64_t start, uint32_t tag,
-			  struct vas_failure *failure, enum vas_retired *state)
+int vas_block_free_long(struct vas_region *region, uint64_t start, uint32_t tag,
+			struct vas_failure *failure, enum vas_retired *state)
 {
 	struct vas_block_info info;
 	int err;
@@ -463,20 +594,23 @@ int vas_block_free_tagged(struct vas_region *region, uint64_t start, uint32_t ta
 	if (err)
 		return err;
 	vas_part_foresee(region->user.holding, start);
-	err = vas_block_find(region, start, failure, &info);
-	if (!err)
-		err = free_check(region, &info, tag, failure);
-	if (!err && free_waiting(region, &info)) {
+	err = free_seize(region, start, tag, failure, &info);
+	if (err) {
+		vas_region_unlock(region);
+		return err;
+	}
+	if (free_waiting(region, &info)) {
 		*state = VAS_RETIRED_WAITING;
 		return 0;
 	}
-	if (!err && free_warm(region, &info)) {
+	if (free_warm(region, &info)) {
 		*state = VAS_RETIRED_WARM;
 		return 0;
 	}
-	if (!err && (info.mark & VAS_MARK_PROMISED))
+	if (info.mark & VAS_MARK_PROMISED)
 		err = vas_region_pin(region, failure);
 	if (err) {
+		vas_block_mark(region, start, info.mark);
 		vas_region_unlock(region);
 		return err;
 	}
@@ -496,6 +630,14 @@ int vas_block_free_tagged(struct vas_region *region, uint64_t start, uint32_t ta
 	else
 		free_advance(region);
 	return err;
+}
+
+int vas_block_free(struct vas_region *region, uint64_t start, struct vas_failure *failure,
+		   enum vas_retired *state)
+{
+	if (vas_swift_free(region, start, state))
+		return 0;
+	return vas_block_free_long(region, start, 0, failure, state);
 }
 
 /* --- what became inaccessible later --- */

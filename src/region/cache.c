@@ -13,6 +13,9 @@
  *
  * Nodes are made when blocks are allocated, so that a free needs no memory.
  *
+ * Blocks that were freed last stand in trays, one for each thread or processor (tray.c). They are gathered before
+ * anything is done here that depends on all warm blocks.
+ *
  * CONCURRENCY. The region's lock for the books. Zeroing and giving back happen without it: the block is
  * LIVE or FREEING by then.
  *
@@ -28,6 +31,7 @@
 #include "base/assert.h"
 #include "base/number.h"
 #include "region/region.h"
+#include "region/tray.h"
 
 #define CAPACITY_FIRST 84u /* nodes: 4 KiB */
 #define BATCH	       256u /* blocks in one decommit */
@@ -72,11 +76,14 @@ void vas_cache_prepare(struct vas_region *region)
 	uint64_t most = region->cache_bytes / region->granule;
 	uint32_t capacity = cache->capacity ? cache->capacity * 2 : CAPACITY_FIRST;
 	struct vas_cache_node *nodes;
+	uint64_t live;
 	void *memory;
 
 	if (most > VAS_CACHE_NODES)
 		most = VAS_CACHE_NODES;
-	if (cache->capacity - cache->count > region->live || cache->capacity >= most)
+	/* Trays lie idle for the most part. */
+	live = region->live + vas_shards_sum(region).live + cache->aside;
+	if (cache->capacity - cache->count > live || cache->capacity >= most)
 		return;
 	if (capacity > most)
 		capacity = (uint32_t)most;
@@ -90,6 +97,7 @@ void vas_cache_prepare(struct vas_region *region)
 	for (uint32_t number = capacity; number > cache->capacity; number--) {
 		nodes[number - 1].below = cache->unused;
 		cache->unused = number;
+		cache->spares++;
 	}
 	cache->nodes = nodes;
 	cache->capacity = capacity;
@@ -200,12 +208,16 @@ static void age_remove(struct vas_cache *cache, uint32_t number)
 bool vas_cache_put(struct vas_region *region, struct vas_span span)
 {
 	struct vas_cache *cache = &region->cache;
-	uint32_t number = cache->unused;
+	uint32_t number;
 
 	VAS_ASSERT_DEBUG(vas_lock_held(&region->lock));
+	if (cache->spares == cache->aside)
+		vas_trays_gather(region);
+	number = cache->unused;
 	if (!number)
 		return false;
 	cache->unused = node_get(cache, number)->below;
+	cache->spares--;
 	node_get(cache, number)->span = span;
 	size_push(cache, region, number);
 	age_push(cache, number);
@@ -220,6 +232,7 @@ static void node_give(struct vas_cache *cache, uint32_t number)
 {
 	node_get(cache, number)->below = cache->unused;
 	cache->unused = number;
+	cache->spares++;
 }
 
 /* The block is not warm any more; its mark is for the caller to set, and its node to give. */
@@ -252,8 +265,8 @@ static bool alignment_suits(const struct vas_region *region, const struct vas_al
 	return opts->phase < opts->alignment && start % opts->alignment == opts->phase;
 }
 
-static bool node_suits(const struct vas_region *region, struct vas_span span,
-		       const struct vas_alloc_opts *opts)
+bool vas_cache_suits(const struct vas_region *region, struct vas_span span,
+		     const struct vas_alloc_opts *opts)
 {
 	uint64_t last = span.start + span.size - 1;
 
@@ -283,23 +296,28 @@ bool vas_cache_take(struct vas_region *region, uint64_t size, const struct vas_a
 	uint32_t places = opts->flags & (VAS_ALLOC_LOW | VAS_ALLOC_HIGH | VAS_ALLOC_RANDOM);
 	uint32_t number = 0;
 
-	if (cache->count == 0 || places)
+	if ((cache->count == 0 && cache->aside == 0) || places)
 		return false;
-	if (opts->flags & VAS_ALLOC_EXACT)
+	if (opts->flags & VAS_ALLOC_EXACT) {
+		vas_trays_gather(region);
 		number = exact_find(region, (uint64_t)(uintptr_t)opts->address, size);
-	else if (!opts->address)
+	} else if (!opts->address) {
+		if (vas_trays_take_own(region, size, opts, start))
+			return true;
 		number = size_find(cache, region, size);
+	}
 	for (uint32_t i = 0; number && i < LOOK; i++) {
 		struct vas_cache_node *node = node_get(cache, number);
 
-		if (node_suits(region, node->span, opts)) {
+		if (vas_cache_suits(region, node->span, opts)) {
 			*start = node->span.start;
 			cache_remove(region, number);
 			return true;
 		}
 		number = opts->flags & VAS_ALLOC_EXACT ? 0 : node->below;
 	}
-	return false;
+	return !(opts->flags & VAS_ALLOC_EXACT) && !opts->address &&
+	       vas_trays_take(region, size, opts, start);
 }
 
 void vas_cache_zero(struct vas_region *region, struct vas_span span)
@@ -390,6 +408,7 @@ static uint64_t cache_drain(struct vas_region *region, uint64_t target, uint64_t
 	while (batch && got < target) {
 		if (vas_region_lock(region, &failure))
 			break;
+		vas_trays_gather(region);
 		if (!cache->oldest || cache->bytes <= keep ||
 		    node_get(cache, cache->oldest)->time > before) {
 			vas_region_unlock(region);
@@ -406,6 +425,16 @@ uint64_t vas_cache_drain(struct vas_region *region, uint64_t target)
 	return cache_drain(region, target, UINT64_MAX, 0);
 }
 
+bool vas_cache_is_over(struct vas_region *region)
+{
+	const struct vas_cache *cache = &region->cache;
+
+	if (__builtin_expect(cache->bytes + cache->granted <= region->cache_bytes, 1))
+		return false;
+	vas_trays_gather(region);
+	return cache->bytes > region->cache_bytes;
+}
+
 void vas_cache_limit(struct vas_region *region)
 {
 	/* An eighth at once, so that not every free pays for it. */
@@ -420,6 +449,8 @@ uint64_t vas_cache_age(struct vas_region *region, uint64_t now)
 
 	if (vas_region_lock(region, &failure))
 		return 0;
+	/* They were freed before now. */
+	vas_trays_gather(region);
 	/* Of two threads that tell the time, the later one is right. */
 	if (now > region->cache.now)
 		region->cache.now = now;
@@ -439,6 +470,7 @@ uint64_t vas_cache_drain_span(struct vas_region *region, struct vas_span span)
 	while (batch && position < vas_range_end(span)) {
 		if (vas_region_lock(region, &failure))
 			break;
+		vas_trays_gather(region);
 		if (vas_blocks_next(region->blocks, position, &info) ||
 		    info.span.start >= vas_range_end(span)) {
 			vas_region_unlock(region);
@@ -492,5 +524,6 @@ bool vas_cache_check(const struct vas_region *region)
 	for (number = cache->unused; number && unused <= cache->capacity; unused++)
 		number = node_get(cache, number)->below;
 	return cache->newest == older && count == cache->count && bytes == cache->bytes &&
-	       unused + count <= cache->capacity;
+	       unused == cache->spares && unused + count <= cache->capacity &&
+	       cache->aside <= cache->spares;
 }

@@ -83,6 +83,28 @@ static int range_find(struct vas_region *region, struct vas_span range,
 	return 0;
 }
 
+/*
+ * The block, not PLAIN any more and, with promise, PROMISED: calls without the lock leave it alone then. Lock held,
+ * and with promise there is one.
+ */
+static int range_seize(struct vas_region *region, struct vas_span range, bool promise,
+		       struct vas_failure *failure, struct vas_block_info *info)
+{
+	uint32_t was, mark;
+	int err;
+
+	do {
+		err = range_find(region, range, failure, info);
+		if (err)
+			return err;
+		was = info->mark;
+		mark = (was & ~VAS_MARK_PLAIN) | (promise ? VAS_MARK_PROMISED : 0);
+	} while (!vas_block_change(region, info, mark));
+	if (mark & ~was & VAS_MARK_PROMISED)
+		region->promises--;
+	return 0;
+}
+
 /* Finds the block and pins; the lock is held after success only. */
 static int range_begin(struct vas_region *region, struct vas_span range, bool promise,
 		       struct vas_failure *failure, struct vas_block_info *info)
@@ -97,18 +119,12 @@ static int range_begin(struct vas_region *region, struct vas_span range, bool pr
 			return err;
 	}
 	vas_part_foresee(region->user.holding, range.start);
-	err = range_find(region, range, failure, info);
+	err = range_seize(region, range, promise, failure, info);
 	if (!err)
 		err = vas_region_pin(region, failure);
-	if (err) {
+	if (err)
 		vas_region_unlock(region);
-		return err;
-	}
-	if (info->mark & VAS_MARK_PLAIN) {
-		info->mark &= ~VAS_MARK_PLAIN;
-		vas_block_mark(region, info->span.start, info->mark);
-	}
-	return 0;
+	return err;
 }
 
 static int block_commit(struct vas_region *region, struct vas_span range,
@@ -121,10 +137,6 @@ static int block_commit(struct vas_region *region, struct vas_span range,
 	err = range_begin(region, range, true, failure, &info);
 	if (err)
 		return err;
-	if (!(info.mark & VAS_MARK_PROMISED)) {
-		region->promises--;
-		vas_block_mark(region, info.span.start, info.mark | VAS_MARK_PROMISED);
-	}
 	return vas_block_populate(region, range, opts, &dirty, failure);
 }
 

@@ -10,7 +10,7 @@
  * What is cached is given back first, since nobody needs it saved. Then the space does it
  * (space/park.c).
  *
- * CONCURRENCY. The state changes under the region's lock. While park, unpark or a manifest
+ * CONCURRENCY. The state changes under the region's lock, with the gates shut. While park, unpark or a manifest
  * is at work, moving keeps the others away; it is no lock, so they answer -EBUSY instead
  * of waiting.
  *
@@ -46,20 +46,22 @@ int vas_region_hold_parked(struct vas_region *region, struct vas_failure *failur
 void vas_region_settled(struct vas_region *region, enum vas_region_state state)
 {
 	vas_lock_take(&region->lock);
+	vas_shards_shut(region);
 	region->moving = false;
 	region->state = state;
-	vas_region_unlock(region);
+	vas_region_resume(region);
 }
 
 /* Nothing else begins from here on, and what had begun has ended. */
 static int rest_stop(struct vas_region *region, struct vas_failure *failure)
 {
-	int err = vas_region_lock(region, failure);
+	int err = vas_region_stop(region, failure);
 
 	if (err)
 		return err;
 	region->state = VAS_REGION_PARKED;
 	region->moving = true;
+	vas_shards_open(region);
 	while (region->unfinished || !vas_user_is_quiet(&region->user)) {
 		vas_region_unlock(region);
 		vas_lock_pause();

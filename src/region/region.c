@@ -9,7 +9,7 @@
  * told its user; then the allocator is made over the whole granules of the span. All memory of
  * the books comes from the space's pages.
  *
- * CONCURRENCY. See region.h. A fork takes the region's lock, then waits for pins; so
+ * CONCURRENCY. See region.h. A fork takes the region's lock, shuts the gates, then waits for pins; so
  * in a child the books are whole, except that blocks may be MAKING or FREEING for
  * threads that are not there. These orphans are freed by the first call that changes something.
  *
@@ -86,6 +86,15 @@ int vas_region_look(struct vas_region *region, struct vas_failure *failure)
 	return err;
 }
 
+int vas_region_stop(struct vas_region *region, struct vas_failure *failure)
+{
+	int err = vas_region_lock(region, failure);
+
+	if (!err)
+		vas_shards_shut(region);
+	return err;
+}
+
 /*
  * In a child: frees what threads of the parent were making or freeing. The lock is dropped
  * between them.
@@ -103,7 +112,7 @@ static void region_adopt(struct vas_region *region)
 		failure.why = VAS_WHY_NONE;
 		if (vas_region_pin(region, &failure))
 			return;
-		region->orphans--;
+		__atomic_store_n(&region->orphans, region->orphans - 1, __ATOMIC_RELAXED);
 		region->unfinished++;
 		vas_block_mark(region, info.span.start, vas_mark_with(info.mark, VAS_MARK_FREEING));
 		(void)vas_block_retire(region, info.span, &failure, NULL);
@@ -200,7 +209,7 @@ static uint64_t user_warm(struct vas_holding_user *user)
 
 	if (vas_region_look(region, &failure))
 		return 0;
-	warm = region->cache.bytes;
+	warm = region->cache.bytes + vas_shards_sum(region).warm;
 	vas_region_unlock(region);
 	return warm;
 }
@@ -217,16 +226,19 @@ bool vas_region_relieve(struct vas_region *region, struct vas_span span)
 static void user_fork_prepare(struct vas_holding_user *user)
 {
 	vas_lock_fork_hold(&vas_region_of(user)->lock);
+	vas_shards_fork_prepare(vas_region_of(user));
 	vas_readers_fork_prepare(vas_region_of(user)->quarantine.readers);
 }
 
 static bool user_fork_quiet(struct vas_holding_user *user)
 {
-	return vas_lock_fork_quiet(&vas_region_of(user)->lock);
+	return vas_lock_fork_quiet(&vas_region_of(user)->lock) &&
+	       vas_shards_fork_quiet(vas_region_of(user));
 }
 
 static void user_fork_parent(struct vas_holding_user *user)
 {
+	vas_shards_fork_parent(vas_region_of(user));
 	vas_lock_fork_drop(&vas_region_of(user)->lock);
 }
 
@@ -265,6 +277,7 @@ static void user_fork_child(struct vas_holding_user *user, int state)
 		region->pending = 0;
 		fork_orphans(region);
 	}
+	vas_shards_fork_child(region);
 	vas_readers_fork_child(region->quarantine.readers, now_absent);
 	vas_lock_fork_reset(&region->lock);
 }
@@ -324,6 +337,21 @@ static int region_reserve(struct vas_region *region, uint64_t size,
 	return err;
 }
 
+/* The locks of the allocator's own. */
+static void blocks_lock(void *context, uint32_t *word)
+{
+	(void)context;
+	vas_lock_take((struct vas_lock *)word);
+}
+
+static void blocks_unlock(void *context, uint32_t *word)
+{
+	(void)context;
+	vas_lock_drop((struct vas_lock *)word);
+}
+
+_Static_assert(sizeof(struct vas_lock) == sizeof(uint32_t), "a lock is its word");
+
 /* The allocator over the holding's whole granules. */
 static int region_blocks(struct vas_region *region, struct vas_failure *failure)
 {
@@ -331,6 +359,10 @@ static int region_blocks(struct vas_region *region, struct vas_failure *failure)
 		.context = region->space,
 		.take = vas_region_take,
 		.give = vas_region_give,
+		.lock = blocks_lock,
+		.unlock = blocks_unlock,
+		.slot = vas_slot_place(),
+		.single = vas_single_byte(),
 	};
 	struct vas_span span = region->user.holding->span;
 	int err;
@@ -421,6 +453,7 @@ int vas_region_make(struct vas_space *space, uint64_t size, const struct vas_reg
 	region->cache_age = opts->cache_age;
 	region->flags = opts->flags | (vas_environment_get()->debug & DEBUG);
 	region->fill = region_fill;
+	vas_shards_init(region);
 	if (vas_quarantine_is_on(region) && vas_readers_make(region))
 		err = vas_region_refuse(failure, VAS_WHY_BOOKS, -ENOMEM);
 	else
@@ -441,6 +474,7 @@ void vas_region_forget(struct vas_region *region)
 	vas_blocks_destroy(region->blocks);
 	vas_records_free(region);
 	vas_cache_free(region);
+	vas_shards_free(region);
 	vas_readers_leave(region);
 	vas_region_give(space, region, sizeof(*region));
 }

@@ -9,6 +9,12 @@
  * vas_region_pin, called with the lock, and vas_region_unpin, without:
  * fork takes the lock and then waits for pins, so the lock is never taken with a pin held.
  * What must not change while the engine is at work is kept by the block's mark.
+ *
+ * Two things are done without the lock, behind a gate of the calling thread's slot (shard.h): blocks in which nothing
+ * is committed are allocated and freed, and warm ones are taken and put back. So whoever holds the lock may rely on
+ * what a block's mark says unless that is one of two: see vas_mark_is_loose. Gates are shut, with the lock
+ * held, for what needs everything to stand still: changes of the region's state, of a block's size, split and merge,
+ * fork. The order: the lock, then gates, then the allocator's own locks.
  */
 #ifndef VAS_REGION_REGION_H
 #define VAS_REGION_REGION_H
@@ -23,6 +29,7 @@
 #include "region/cache.h"
 #include "region/quarantine.h"
 #include "region/records.h"
+#include "region/shard.h"
 #include "space/part.h"
 #include "space/space.h"
 
@@ -68,6 +75,16 @@ static inline bool vas_mark_is(uint32_t mark, uint32_t state)
 	return (mark & VAS_MARK_STATE) == state;
 }
 
+/*
+ * Whether calls without the lock may do something to a block with this mark: free it, or make it
+ * warm. Of WARM ones, only those in trays are taken without the lock.
+ */
+static inline bool vas_mark_is_loose(uint32_t mark)
+{
+	return mark == VAS_MARK_LIVE ||
+	       mark == (VAS_MARK_LIVE | VAS_MARK_PROMISED | VAS_MARK_PLAIN);
+}
+
 struct vas_region {
 	struct vas_holding_user user; /* user.holding: changed with the lock held, by merge */
 	struct vas_space *space; /* constant */
@@ -85,11 +102,12 @@ struct vas_region {
 	uint32_t flags; /* VAS_REGION_ bits */
 	/* Writes a byte all over memory that is accessible. Over simulated kernels it must not. */
 	void (*fill)(struct vas_span span, int byte);
-	/* Guarded by lock: */
+	/* Written with the lock held and gates shut, read with either: */
 	enum vas_region_state state;
+	/* Guarded by lock: */
 	bool moving; /* PARKED: some call parks, unparks or describes it */
 	struct vas_span span; /* as the allocator has it: of whole granules */
-	struct vas_blocks *blocks;
+	struct vas_blocks *blocks; /* constant once it is there; needs no lock of ours */
 	struct vas_records records;
 	struct vas_cache cache;
 	struct vas_quarantine quarantine;
@@ -97,13 +115,15 @@ struct vas_region {
 	uint32_t promises; /* of the engine's, for blocks that will be committed */
 	bool whole; /* something was committed with VAS_COMMIT_WHOLE, ever */
 	uint32_t unfinished; /* I: blocks that are MAKING or FREEING */
-	uint32_t orphans; /* I: blocks that are ORPHAN */
-	uint64_t live; /* I: blocks that are LIVE */
-	uint64_t used; /* I: bytes in them */
-	uint64_t retired; /* I: blocks that are RETIRED */
+	uint32_t orphans; /* I: blocks that are ORPHAN (atomic) */
+	/* What was done with the lock held; the shards have the rest. Modulo 2^64. */
+	uint64_t live; /* I: with the shards', blocks that are LIVE */
+	uint64_t used; /* I: with the shards', bytes in them */
 	uint64_t allocs;
 	uint64_t frees;
 	uint64_t warm_hits;
+	uint64_t retired; /* I: blocks that are RETIRED */
+	struct vas_shards shards;
 };
 
 /* --- region.c --- */
@@ -126,6 +146,13 @@ int vas_region_lock(struct vas_region *region, struct vas_failure *failure);
 static inline void vas_region_unlock(struct vas_region *region)
 {
 	vas_lock_drop(&region->lock);
+}
+/* The same, and all gates are shut, or opened. */
+int vas_region_stop(struct vas_region *region, struct vas_failure *failure);
+static inline void vas_region_resume(struct vas_region *region)
+{
+	vas_shards_open(region);
+	vas_region_unlock(region);
 }
 
 /*
@@ -188,20 +215,35 @@ static inline int vas_region_refuse(struct vas_failure *failure, enum vas_why wh
 
 /* --- block.c --- */
 
+/*
+ * The short way, without the region's lock, if that will do, and the long way. short: opts need not be loaded, but have
+ * the size of this version, and NULL for plain options of the commit; false: not this way, and *tried is
+ * an error if that is what it came to. long: tried, 0 = nothing. With options that are loaded, vas_block_alloc does both.
+ */
 int vas_block_alloc(struct vas_region *region, uint64_t size, const struct vas_alloc_opts *opts,
 		    struct vas_failure *failure, struct vas_block *block);
+bool vas_block_alloc_short(struct vas_region *region, uint64_t size,
+			   const struct vas_alloc_opts *opts, struct vas_block *block, int *tried);
+int vas_block_alloc_long(struct vas_region *region, uint64_t size,
+			 const struct vas_alloc_opts *opts, int tried,
+			 struct vas_failure *failure, struct vas_block *block);
+/* The short way is vas_swift_free. tag: what debug mode compares; without it 0. */
 int vas_block_free(struct vas_region *region, uint64_t start, struct vas_failure *failure,
 		   enum vas_retired *state);
-/* The same with the tag that debug mode compares: without it 0. */
-int vas_block_free_tagged(struct vas_region *region, uint64_t start, uint32_t tag,
-			  struct vas_failure *failure, enum vas_retired *state);
+int vas_block_free_long(struct vas_region *region, uint64_t start, uint32_t tag,
+			struct vas_failure *failure, enum vas_retired *state);
 
 /* The live block that starts there. Lock held. -ERANGE, -EINVAL, -ENOENT. */
 int vas_block_find(struct vas_region *region, uint64_t start, struct vas_failure *failure,
 		   struct vas_block_info *info);
 /* Whether all of a span is inaccessible. Pinned, or the region's lock held. */
 bool vas_block_is_reserved(struct vas_region *region, struct vas_span span);
-/* Sets the mark of a block that is there. Lock held. */
+/*
+ * Changes the mark of a block whose mark was info's a moment ago; info has the new one then. False: it is
+ * another one by now, or there is no block any more. Lock held.
+ */
+bool vas_block_change(struct vas_region *region, struct vas_block_info *info, uint32_t mark);
+/* Sets the mark of a block that is there, and that calls without the lock leave alone. Lock held. */
 void vas_block_mark(struct vas_region *region, uint64_t start, uint32_t mark);
 /*
  * The second half of a free, for a block that is FREEING and counted as unfinished: its memory goes down the
@@ -214,6 +256,19 @@ int vas_block_retire(struct vas_region *region, struct vas_span span, struct vas
 void vas_block_settle(struct vas_region *region, struct vas_span span);
 /* Lock held: the block is free again, whatever it was; its record and promise go. */
 void vas_block_drop(struct vas_region *region, uint64_t start);
+
+/* --- swift.c: the short ways --- */
+
+/*
+ * Without the lock, behind the calling thread's gate. False: not this way, nothing is changed. size: of whole
+ * granules. size and place take a block without memory, or find none: *err then; warm one that is warm.
+ */
+bool vas_swift_size(struct vas_region *region, uint64_t size, uint64_t *start, int *err);
+bool vas_swift_place(struct vas_region *region, const struct vas_block_request *request,
+		     uint64_t *start, int *err);
+bool vas_swift_warm(struct vas_region *region, uint64_t size, const struct vas_alloc_opts *opts,
+		    uint64_t *start);
+bool vas_swift_free(struct vas_region *region, uint64_t start, enum vas_retired *state);
 
 /* --- resize.c --- */
 

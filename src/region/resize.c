@@ -8,7 +8,7 @@
  * upper half is freed. Each block in which something is committed keeps a promise of the engine's, so a split
  * needs one more and a merge gives one back.
  *
- * CONCURRENCY. All under the region's lock, but for the freeing of a tail (block.c).
+ * CONCURRENCY. All under the region's lock and with its gates shut, but for the freeing of a tail (block.c).
  *
  * WHAT IT DOES NOT DO. It never moves anything, and commits nothing.
  */
@@ -73,23 +73,25 @@ static int block_cut(struct vas_region *region, const struct vas_block_info *inf
 	return 0;
 }
 
-/* Lock taken, a promise at hand, the block found. Not held after an error. */
+/* Stopped, a promise at hand, the block found. Not so after an error. */
 static int cut_begin(struct vas_region *region, uint64_t start, struct vas_failure *failure,
 		     struct vas_block_info *info)
 {
-	int err = vas_region_lock(region, failure);
+	int err = vas_region_stop(region, failure);
 
 	if (err)
 		return err;
 	err = vas_block_find(region, start, failure, info);
 	if (!err && (info->mark & VAS_MARK_PROMISED) && region->promises == 0) {
+		vas_shards_open(region);
 		err = vas_region_promise(region, failure);
 		if (err)
 			return err;
+		vas_shards_shut(region);
 		err = vas_block_find(region, start, failure, info);
 	}
 	if (err)
-		vas_region_unlock(region);
+		vas_region_resume(region);
 	return err;
 }
 
@@ -103,7 +105,7 @@ int vas_block_split(struct vas_region *region, uint64_t start, uint64_t at,
 	if (err)
 		return err;
 	if (at <= start || at - start >= info.span.size || at % region->granule) {
-		vas_region_unlock(region);
+		vas_region_resume(region);
 		return vas_region_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
 	}
 	if (info.mark & VAS_MARK_PROMISED)
@@ -112,7 +114,7 @@ int vas_block_split(struct vas_region *region, uint64_t start, uint64_t at,
 		err = block_cut(region, &info, at, failure);
 	if (!err)
 		region->live++;
-	vas_region_unlock(region);
+	vas_region_resume(region);
 	return err;
 }
 
@@ -140,7 +142,7 @@ int vas_block_merge(struct vas_region *region, uint64_t lower, uint64_t upper,
 	struct vas_block_info low, high;
 	int err;
 
-	err = vas_region_lock(region, failure);
+	err = vas_region_stop(region, failure);
 	if (err)
 		return err;
 	err = vas_block_find(region, lower, failure, &low);
@@ -152,11 +154,11 @@ int vas_block_merge(struct vas_region *region, uint64_t lower, uint64_t upper,
 		block_join(region, &low, &high);
 		region->live--;
 	}
-	vas_region_unlock(region);
+	vas_region_resume(region);
 	return err;
 }
 
-/* The tail goes down the ladder. Lock held; not after. */
+/* The tail goes down the ladder. Stopped; not after. */
 static int shrink_tail(struct vas_region *region, uint64_t start, struct vas_span tail,
 		       struct vas_failure *failure)
 {
@@ -168,10 +170,12 @@ static int shrink_tail(struct vas_region *region, uint64_t start, struct vas_spa
 		(void)vas_blocks_at(region->blocks, tail.start, &high);
 		vas_block_mark(region, tail.start, vas_mark_with(high.mark, VAS_MARK_FREEING));
 		region->unfinished++;
+		vas_shards_open(region);
 		err = vas_block_retire(region, tail, failure, NULL);
 		if (!err)
 			return 0;
 		vas_lock_take(&region->lock);
+		vas_shards_shut(region);
 		region->unfinished--;
 	}
 	/* Not possible just now, in a notice for example: one block again. */
@@ -180,11 +184,11 @@ static int shrink_tail(struct vas_region *region, uint64_t start, struct vas_spa
 	high.mark = vas_mark_with(high.mark, VAS_MARK_LIVE);
 	block_join(region, &low, &high);
 	region->used += tail.size;
-	vas_region_unlock(region);
+	vas_region_resume(region);
 	return err;
 }
 
-/* Lock held; not after. */
+/* Stopped; not after. */
 static int block_shrink(struct vas_region *region, const struct vas_block_info *info,
 			uint64_t size, struct vas_failure *failure)
 {
@@ -196,21 +200,21 @@ static int block_shrink(struct vas_region *region, const struct vas_block_info *
 		VAS_ASSERT(err == 0 || err == -ENOMEM);
 		if (!err)
 			region->used -= tail.size;
-		vas_region_unlock(region);
+		vas_region_resume(region);
 		return err ? vas_region_refuse(failure, VAS_WHY_BOOKS, err) : 0;
 	}
 	err = cut_check(region, tail.start, failure);
 	if (!err)
 		err = block_cut(region, info, tail.start, failure);
 	if (err) {
-		vas_region_unlock(region);
+		vas_region_resume(region);
 		return err;
 	}
 	region->used -= tail.size;
 	return shrink_tail(region, info->span.start, tail, failure);
 }
 
-/* Lock held; not after. */
+/* Stopped; not after. */
 static int block_grow(struct vas_region *region, const struct vas_block_info *info,
 		      uint64_t size, struct vas_failure *failure)
 {
@@ -227,7 +231,7 @@ static int block_grow(struct vas_region *region, const struct vas_block_info *in
 		if (info->mark & VAS_MARK_PLAIN)
 			vas_block_mark(region, info->span.start, info->mark & ~VAS_MARK_PLAIN);
 	}
-	vas_region_unlock(region);
+	vas_region_resume(region);
 	switch (err) {
 	case 0:
 		return 0;
@@ -255,7 +259,7 @@ static int block_resize(struct vas_region *region, uint64_t start, uint64_t size
 		return block_shrink(region, &info, size, failure);
 	if (size > info.span.size)
 		return block_grow(region, &info, size, failure);
-	vas_region_unlock(region);
+	vas_region_resume(region);
 	return 0;
 }
 

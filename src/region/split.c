@@ -12,7 +12,8 @@
  * have records get new marks. Blocks that wait go on waiting, for the same threads: the parts have the readers
  * of the whole.
  *
- * CONCURRENCY. users_lock, so that fork and other splits stay out; then the lock of the region, or of both. Waiting
+ * CONCURRENCY. users_lock, so that fork and other splits stay out; then the lock of the region, or of both, and their
+ * gates shut. Waiting
  * is done without any of them. Whoever waits is let pass by calls that begin.
  *
  * WHAT IT DOES NOT DO. It does not cut a block: split that first.
@@ -21,12 +22,14 @@
 
 #include "base/assert.h"
 #include "region/region.h"
+#include "region/tray.h"
 #include "space/notice.h"
 #include "space/split.h"
 
-/* Is nobody in the middle of something? Lock held. */
-static bool is_quiet(const struct vas_region *region)
+/* Is nobody in the middle of something? Lock held, and shut. */
+static bool is_quiet(struct vas_region *region)
 {
+	vas_trays_gather(region);
 	return region->unfinished == 0 && region->orphans == 0 && region->cache.count == 0 &&
 	       vas_user_is_quiet(&region->user);
 }
@@ -59,9 +62,16 @@ static int settle_orphans(struct vas_region *region, struct vas_failure *failure
 static void quiet_end(struct vas_region *region, struct vas_region *other)
 {
 	if (other)
-		vas_region_unlock(other);
-	vas_region_unlock(region);
+		vas_region_resume(other);
+	vas_region_resume(region);
 	vas_lock_drop(&region->space->users_lock);
+}
+
+/* Nothing moves. */
+static void quiet_stop(struct vas_region *region)
+{
+	vas_lock_take(&region->lock);
+	vas_shards_shut(region);
 }
 
 /* users_lock and the locks of one or two regions, at a quiet moment. Nothing is held after an error. */
@@ -76,9 +86,9 @@ static int quiet_begin(struct vas_region *region, struct vas_region *other,
 		return err;
 	for (;;) {
 		vas_lock_take(&region->space->users_lock);
-		vas_lock_take(&region->lock);
+		quiet_stop(region);
 		if (other)
-			vas_lock_take(&other->lock);
+			quiet_stop(other);
 		err = quiet_refusal(region, failure);
 		if (!err && other)
 			err = quiet_refusal(other, failure);
@@ -245,6 +255,7 @@ static int cut_make(const struct vas_region *like, struct vas_failure *failure,
 	region->cache_age = like->cache_age;
 	region->flags = like->flags;
 	region->fill = like->fill;
+	vas_shards_init(region);
 	vas_readers_share(region, like->quarantine.readers);
 	*made = region;
 	return 0;
@@ -392,6 +403,7 @@ static int join_locked(struct vas_region *lower, struct vas_region *upper,
 	}
 	vas_join_finish(&join);
 	join_move_records(lower, upper);
+	vas_shards_fold(upper);
 	join_share(lower, upper);
 	vas_quarantine_renumber(&upper->quarantine, lower, upper);
 	vas_quarantine_unite(lower, upper);
@@ -423,6 +435,7 @@ int vas_region_unite(struct vas_region *lower, struct vas_region *upper, struct 
 	}
 	vas_records_free(upper);
 	vas_cache_free(upper);
+	vas_shards_free(upper);
 	vas_readers_leave(upper);
 	vas_region_give(space, upper, sizeof(*upper));
 	vas_block_settle(lower, lower->span);

@@ -120,25 +120,27 @@ int vas_region_sum(struct vas_region *region, struct vas_failure *failure,
 		   struct vas_region_stats *stats)
 {
 	struct vas_blocks_stats blocks;
+	struct vas_shard_sums sums;
 	int err;
 
 	err = vas_region_look(region, failure);
 	if (err)
 		return err;
 	vas_blocks_stats(region->blocks, &blocks);
+	sums = vas_shards_sum(region);
 	stats->span = region->user.holding->span;
-	stats->blocks = region->live;
-	stats->used = region->used;
+	stats->blocks = region->live + sums.live;
+	stats->used = region->used + sums.used;
 	stats->free_ranges = blocks.free_ranges;
 	stats->largest_free = blocks.largest_free;
 	stats->fragmentation = fragmentation(blocks.largest_free, blocks.size - blocks.used);
-	stats->books = blocks.books + sizeof(*region) +
+	stats->books = blocks.books + sizeof(*region) + sums.books +
 		       region->records.chunk_count * VAS_RECORDS_CHUNK * sizeof(struct vas_record) +
 		       region->cache.capacity * sizeof(struct vas_cache_node);
-	stats->allocs = region->allocs;
-	stats->frees = region->frees;
-	stats->warm_hits = region->warm_hits;
-	stats->warm = region->cache.bytes;
+	stats->allocs = region->allocs + sums.allocs;
+	stats->frees = region->frees + sums.frees;
+	stats->warm_hits = region->warm_hits + sums.warm_hits;
+	stats->warm = region->cache.bytes + sums.warm;
 	stats->waiting = region->quarantine.bytes;
 	sum_parts(region, stats);
 	return 0;
@@ -148,11 +150,14 @@ bool vas_region_check(struct vas_region *region)
 {
 	uint64_t position = region->span.start, live = 0, used = 0, retired = 0, warm = 0, waiting = 0;
 	uint32_t unfinished = 0, orphans = 0, records = 0;
+	struct vas_shard_sums sums;
 	struct vas_block_info info;
 	bool right;
 
 	vas_lock_take(&region->lock);
-	right = vas_blocks_check(region->blocks);
+	vas_shards_shut(region);
+	sums = vas_shards_sum(region);
+	right = vas_blocks_check(region->blocks) && vas_shards_check(region);
 	while (right && vas_blocks_next(region->blocks, position, &info) == 0) {
 		position = vas_range_end(info.span);
 		if (!info.live)
@@ -169,11 +174,11 @@ bool vas_region_check(struct vas_region *region)
 			      vas_mark_is(info.mark, VAS_MARK_FREEING);
 		orphans += vas_mark_is(info.mark, VAS_MARK_ORPHAN);
 	}
-	right = right && live == region->live && used == region->used &&
+	right = right && live == region->live + sums.live && used == region->used + sums.used &&
 		retired == region->retired && unfinished == region->unfinished &&
 		orphans == region->orphans && records == region->records.count &&
 		waiting == region->quarantine.bytes && vas_quarantine_check(region) &&
-		warm == region->cache.bytes && vas_cache_check(region);
-	vas_region_unlock(region);
+		warm == region->cache.bytes + sums.warm && vas_cache_check(region);
+	vas_region_resume(region);
 	return right;
 }

@@ -45,6 +45,7 @@ static uint8_t environment_set[16];
 
 static const char *const claim_words[] = { "auto", "hint", NULL };
 static const char *const route_words[] = { "auto", "raw", "libc", NULL };
+static const char *const slot_words[] = { "auto", "thread", NULL };
 /* In the order of the bits VAS_REGION_RED_ZONES and further. */
 static const char *const debug_words[] = { "redzones", "delay", "fill", "tags", NULL };
 static const char *const log_words[] = { "error", "warning", "info", "debug", NULL };
@@ -235,6 +236,20 @@ static void print_debug(const struct vas_environment *environment, struct vas_te
 	}
 }
 
+static bool parse_slot(struct vas_environment *environment, const char *value)
+{
+	int word = environment_word(slot_words, value);
+
+	if (word >= 0)
+		environment->slot = (enum vas_slot_source)word;
+	return word >= 0;
+}
+
+static void print_slot(const struct vas_environment *environment, struct vas_text *text)
+{
+	vas_text_add(text, slot_words[environment->slot]);
+}
+
 static bool parse_module_path(struct vas_environment *environment, const char *value)
 {
 	size_t length = strlen(value);
@@ -278,6 +293,9 @@ static const struct setting settings[] = {
 	{ "VASPACE_DEBUG",
 	  "Debug modes of every region, with commas between: redzones, delay, fill, tags.", "",
 	  parse_debug, print_debug },
+	{ "VASPACE_SLOT",
+	  "What threads are told apart by: auto, or thread to do without the processor they run on.",
+	  "auto", parse_slot, print_slot },
 };
 _Static_assert(VAS_REGION_RED_ZONES == 1 && VAS_REGION_DELAY == 2 && VAS_REGION_FILL == 4 &&
 		       VAS_REGION_TAGS == 8,

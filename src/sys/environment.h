@@ -15,6 +15,7 @@
 
 enum vas_claim_mode { VAS_CLAIM_AUTO, VAS_CLAIM_HINT };
 enum vas_route { VAS_ROUTE_AUTO, VAS_ROUTE_RAW, VAS_ROUTE_LIBC };
+enum vas_slot_source { VAS_SLOT_AUTO, VAS_SLOT_THREAD };
 
 #define VAS_BALLAST_DEFAULT 8u
 #define VAS_BALLAST_MAX 1024u
@@ -31,6 +32,7 @@ struct vas_environment {
 	char module_path
 		[256]; /* VASPACE_MODULE_PATH: where modules are looked for first; "" = default */
 	uint32_t ballast; /* VASPACE_BALLAST=8: spare kernel mappings; 0 = none */
+	enum vas_slot_source slot; /* VASPACE_SLOT=auto|thread: thread does without what the kernel tells */
 	uint32_t debug; /* VASPACE_DEBUG=redzones,fill,...: VAS_REGION_ bits for every region */
 };
 

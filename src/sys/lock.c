@@ -21,15 +21,6 @@
 /* About a microsecond: the critical sections of this library's books are shorter than a sleep. */
 #define LOCK_SPINS 100
 
-static inline void lock_pause(void)
-{
-#if defined(__x86_64__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ __volatile__("isb" ::: "memory");
-#endif
-}
-
 static bool lock_try(struct vas_lock *lock)
 {
 	uint32_t expected = 0;
@@ -65,7 +56,7 @@ void vas_lock_wait(struct vas_lock *lock)
 	for (int i = 0; i < LOCK_SPINS; i++) {
 		if (lock_try(lock))
 			return;
-		lock_pause();
+		vas_lock_relax();
 	}
 	/* Taken as 2 even when nobody else waits any more: at worst one wake too many. */
 	while (!lock_take_awaited(lock, &rounds))

@@ -36,6 +36,16 @@ void vas_lock_wake(struct vas_lock *lock, uint32_t word); /* the slow half of dr
 /* Lets another thread run: for the rare wait on something that is not a lock. */
 void vas_lock_pause(void);
 
+/* Tells the processor that this is a wait. */
+static inline void vas_lock_relax(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ __volatile__("isb" ::: "memory");
+#endif
+}
+
 static inline void vas_lock_take(struct vas_lock *lock)
 {
 	uint32_t expected = 0;

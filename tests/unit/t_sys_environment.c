@@ -12,7 +12,7 @@
 static const char *const names[] = { "VASPACE_DISABLE",	     "VASPACE_CLAIM",	   "VASPACE_ROUTE",
 				     "VASPACE_STACK_MARGIN", "VASPACE_BRK_MARGIN", "VASPACE_TRACE",
 				     "VASPACE_LOG",	     "VASPACE_MODULE_PATH", "VASPACE_BALLAST",
-				     "VASPACE_DEBUG" };
+				     "VASPACE_DEBUG",	     "VASPACE_SLOT" };
 #define NAMES (sizeof(names) / sizeof(names[0]))
 
 static void clear(void)
@@ -83,6 +83,8 @@ static void understood(void)
 		{ "VASPACE_DEBUG", "tags,redzones", "redzones,tags" },
 		{ "VASPACE_DEBUG", "redzones,delay,fill,tags", "redzones,delay,fill,tags" },
 		{ "VASPACE_DEBUG", ",fill,", "fill" },
+		{ "VASPACE_SLOT", "thread", "thread" },
+		{ "VASPACE_SLOT", "auto", "auto" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -117,6 +119,7 @@ static void not_understood(void)
 		{ "VASPACE_BALLAST", "99999999999999999999", "8" },
 		{ "VASPACE_DEBUG", "redzone", "" },
 		{ "VASPACE_DEBUG", "fill,quarantine", "" },
+		{ "VASPACE_SLOT", "processor", "auto" },
 	};
 	char path[300];
 	struct vas_setting setting;

@@ -3,7 +3,6 @@
 #ifndef VASBENCH_ALLOC_LOAD_H
 #define VASBENCH_ALLOC_LOAD_H
 
-#include <pthread.h>
 
 #include "alloc.h"
 #include "alloc_sizes.h"
@@ -13,7 +12,6 @@
 #define ALLOC_THREADS	   2u
 
 struct alloc_delays;
-struct alloc_log;
 
 struct alloc_thread {
 	struct alloc_load *load;
@@ -26,8 +24,6 @@ struct alloc_thread {
 	uint32_t *slots; /* of a batch: which item is replaced */
 	struct alloc_request *requests;
 	double times[ALLOC_BATCHES_MOST];
-	pthread_t thread;
-	struct alloc_log *log;
 };
 
 struct alloc_load {
@@ -36,9 +32,7 @@ struct alloc_load {
 	struct alloc_space space;
 	uint32_t sizes[ALLOC_SIZES];
 	uint32_t batch; /* pairs */
-	bool ended; /* a thread is done: the others end too */
 	struct alloc_delays *delays;
-	pthread_barrier_t barrier;
 	struct alloc_thread threads[ALLOC_THREADS];
 };
 
