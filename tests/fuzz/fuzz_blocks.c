@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* budget: 20 */
 /*
- * Fuzz target: any bytes as calls on a block allocator with small nodes, beside the flat map.
+ * Fuzz target: any bytes as calls on a block allocator with small nodes and small zones, beside the
+ * flat map.
  *
  * The first byte chooses the region; then each call is an operation and a few bytes of
  * arguments. Whatever the bytes are, every answer is what the map says, and the books are in order.
  */
-#define VAS_BLOCK_LEAF_MOST  8u
-#define VAS_BLOCK_INNER_MOST 8u
+#define VAS_BLOCK_LEAF_MOST	8u
+#define VAS_BLOCK_INNER_MOST	8u
+#define VAS_BLOCKS_ZONE_SHIFT	21u
+#define VAS_BLOCKS_SMALL_IS_ONE 0
 
 #include "support/blocks_all.h"
 
@@ -40,6 +43,14 @@ static uint64_t next_address(struct bytes *bytes, const struct blocks_map *map)
 	return blocks_map_address(map, byte) + (byte % 16 == 15 ? map->granule / 2 : 0);
 }
 
+/* A multiple of the granule, or a power of two from 1 byte to 4 GiB. */
+static uint64_t next_alignment(struct bytes *bytes, const struct blocks_map *map)
+{
+	uint64_t byte = next(bytes);
+
+	return byte >= 224 ? UINT64_C(1) << (byte - 224) : byte * map->granule;
+}
+
 /* A byte says which options follow. */
 static bool call_alloc(struct blocks_map *map, struct bytes *bytes)
 {
@@ -53,11 +64,13 @@ static bool call_alloc(struct blocks_map *map, struct bytes *bytes)
 	};
 
 	if (options & 32)
-		request.alignment = next(bytes) * map->granule;
-	if ((options & 32) && request.alignment > 0)
+		request.alignment = next_alignment(bytes, map);
+	if ((options & 32) && request.alignment > map->granule)
 		request.phase = next(bytes) * map->granule % request.alignment;
 	if (options & 64)
 		request.boundary = UINT64_C(1) << (next(bytes) % 40);
+	if (options & 16)
+		request.margin = next(bytes) % 8 * map->granule;
 	if (options & 128) {
 		request.min = next_address(bytes, map);
 		request.max = request.min + next(bytes) * map->granule + 1;
