@@ -328,7 +328,7 @@ struct vas_space_loose vas_space_sums(const struct vas_space *space, const char 
 	for (const struct vas_holding_user *user = space->users; user; user = user->next) {
 		const struct vas_holding *holding = user->holding;
 
-		if (name && strcmp(holding->line->name, name) != 0)
+		if (name && memcmp(holding->line->name, name, strlen(name) + 1) != 0)
 			continue;
 		sums.committed += __atomic_load_n(&holding->loose_committed, __ATOMIC_RELAXED);
 		sums.runs += __atomic_load_n(&holding->loose_runs, __ATOMIC_RELAXED);
