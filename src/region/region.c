@@ -225,8 +225,16 @@ bool vas_region_relieve(struct vas_region *region, struct vas_span span)
 
 static void user_fork_prepare(struct vas_holding_user *user)
 {
-	vas_lock_fork_hold(&vas_region_of(user)->lock);
-	vas_shards_fork_prepare(vas_region_of(user));
+	struct vas_region *region = vas_region_of(user);
+
+	/* Gates are shut before the lock may be lent: who borrows it relies on that. */
+	if (!region->shards.forking) {
+		vas_lock_take(&region->lock);
+		vas_shards_fork_prepare(region);
+		vas_lock_fork_keep(&region->lock);
+	} else {
+		vas_lock_fork_hold(&region->lock);
+	}
 	vas_readers_fork_prepare(vas_region_of(user)->quarantine.readers);
 }
 
