@@ -155,9 +155,10 @@ VAS_HOT int vas_region_free(struct vas_region *region, void *start, enum vas_ret
 {
 	struct vas_failure failure;
 	enum vas_retired reached;
+	uint32_t seen = 0;
 	int err;
 
-	if (__builtin_expect(region && vas_swift_free(region, number_of(start), &reached), 1)) {
+	if (__builtin_expect(region && vas_swift_free(region, number_of(start), &reached, &seen), 1)) {
 		if (state)
 			*state = reached;
 		return 0;
@@ -165,7 +166,8 @@ VAS_HOT int vas_region_free(struct vas_region *region, void *start, enum vas_ret
 	begin(&failure, VAS_OPERATION_FREE, 0, start);
 	if (!region)
 		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
-	err = finish(&failure, vas_block_free_long(region, number_of(start), 0, &failure, &reached));
+	err = finish(&failure,
+		     vas_block_free_long(region, number_of(start), 0, seen, &failure, &reached));
 	if (!err && state)
 		*state = reached;
 	return err;
@@ -181,7 +183,8 @@ int vas_region_free_tagged(struct vas_region *region, void *start, uint32_t tag,
 	begin(&failure, VAS_OPERATION_FREE, 0, start);
 	if (!region)
 		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
-	err = finish(&failure, vas_block_free_long(region, number_of(start), tag, &failure, &reached));
+	err = finish(&failure,
+		     vas_block_free_long(region, number_of(start), tag, 0, &failure, &reached));
 	if (!err && state)
 		*state = reached;
 	return err;

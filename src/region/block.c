@@ -563,15 +563,19 @@ static int free_check(struct vas_region *region, const struct vas_block_info *in
 }
 
 /*
- * The block that starts there, from now on left alone by calls without the lock: a loose one is FREEING. info has
- * the mark that it had. Lock held.
+ * The block that starts there, from now on left alone by calls without the lock: it is FREEING, unless its
+ * mark is not loose. info has the mark that it had. A mark that was seen is most likely still there: then one
+ * look is enough. Lock held.
  */
-static int free_seize(struct vas_region *region, uint64_t start, uint32_t tag,
+static int free_seize(struct vas_region *region, uint64_t start, uint32_t tag, uint32_t seen,
 		      struct vas_failure *failure, struct vas_block_info *info)
 {
 	struct vas_block_info seized;
 	int err;
 
+	if (seen && !vas_blocks_swap(region->blocks, start, seen,
+				     vas_mark_with(seen, VAS_MARK_FREEING), info))
+		return 0;
 	do {
 		err = vas_block_find(region, start, failure, info);
 		if (!err)
@@ -584,7 +588,7 @@ static int free_seize(struct vas_region *region, uint64_t start, uint32_t tag,
 	return 0;
 }
 
-int vas_block_free_long(struct vas_region *region, uint64_t start, uint32_t tag,
+int vas_block_free_long(struct vas_region *region, uint64_t start, uint32_t tag, uint32_t seen,
 			struct vas_failure *failure, enum vas_retired *state)
 {
 	struct vas_block_info info;
@@ -594,7 +598,7 @@ int vas_block_free_long(struct vas_region *region, uint64_t start, uint32_t tag,
 	if (err)
 		return err;
 	vas_part_foresee(region->user.holding, start);
-	err = free_seize(region, start, tag, failure, &info);
+	err = free_seize(region, start, tag, seen, failure, &info);
 	if (err) {
 		vas_region_unlock(region);
 		return err;
@@ -623,7 +627,8 @@ int vas_block_free_long(struct vas_region *region, uint64_t start, uint32_t tag,
 		return 0;
 	}
 	region->unfinished++;
-	vas_block_mark(region, start, vas_mark_with(info.mark, VAS_MARK_FREEING));
+	if (!seen)
+		vas_block_mark(region, start, vas_mark_with(info.mark, VAS_MARK_FREEING));
 	err = vas_block_retire(region, info.span, failure, state);
 	if (err)
 		free_undo(region, &info);
@@ -635,9 +640,11 @@ int vas_block_free_long(struct vas_region *region, uint64_t start, uint32_t tag,
 int vas_block_free(struct vas_region *region, uint64_t start, struct vas_failure *failure,
 		   enum vas_retired *state)
 {
-	if (vas_swift_free(region, start, state))
+	uint32_t seen;
+
+	if (vas_swift_free(region, start, state, &seen))
 		return 0;
-	return vas_block_free_long(region, start, 0, failure, state);
+	return vas_block_free_long(region, start, 0, seen, failure, state);
 }
 
 /* --- what became inaccessible later --- */

@@ -227,10 +227,13 @@ bool vas_block_alloc_short(struct vas_region *region, uint64_t size,
 int vas_block_alloc_long(struct vas_region *region, uint64_t size,
 			 const struct vas_alloc_opts *opts, int tried,
 			 struct vas_failure *failure, struct vas_block *block);
-/* The short way is vas_swift_free. tag: what debug mode compares; without it 0. */
+/*
+ * The short way is vas_swift_free, which tells in seen what mark it saw; 0: none. tag: what debug mode
+ * compares; without it 0.
+ */
 int vas_block_free(struct vas_region *region, uint64_t start, struct vas_failure *failure,
 		   enum vas_retired *state);
-int vas_block_free_long(struct vas_region *region, uint64_t start, uint32_t tag,
+int vas_block_free_long(struct vas_region *region, uint64_t start, uint32_t tag, uint32_t seen,
 			struct vas_failure *failure, enum vas_retired *state);
 
 /* The live block that starts there. Lock held. -ERANGE, -EINVAL, -ENOENT. */
@@ -262,13 +265,15 @@ void vas_block_drop(struct vas_region *region, uint64_t start);
 /*
  * Without the lock, behind the calling thread's gate. False: not this way, nothing is changed. size: of whole
  * granules. size and place take a block without memory, or find none: *err then; warm one that is warm.
+ * *seen: 0, or after false the mark of the LIVE block without a record that starts there.
  */
 bool vas_swift_size(struct vas_region *region, uint64_t size, uint64_t *start, int *err);
 bool vas_swift_place(struct vas_region *region, const struct vas_block_request *request,
 		     uint64_t *start, int *err);
 bool vas_swift_warm(struct vas_region *region, uint64_t size, const struct vas_alloc_opts *opts,
 		    uint64_t *start);
-bool vas_swift_free(struct vas_region *region, uint64_t start, enum vas_retired *state);
+bool vas_swift_free(struct vas_region *region, uint64_t start, enum vas_retired *state,
+		    uint32_t *seen);
 
 /* --- resize.c --- */
 

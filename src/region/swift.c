@@ -97,13 +97,15 @@ static bool free_warm(struct vas_region *region, struct vas_shard *shard, struct
 	return false;
 }
 
-VAS_HOT bool vas_swift_free(struct vas_region *region, uint64_t start, enum vas_retired *state)
+VAS_HOT bool vas_swift_free(struct vas_region *region, uint64_t start, enum vas_retired *state,
+			    uint32_t *seen)
 {
 	struct vas_shard *shard = vas_shard_enter(region);
 	struct vas_block_info info;
 	bool done = false;
 	int err;
 
+	*seen = 0;
 	if (__builtin_expect(!shard, 0))
 		return false;
 	err = vas_blocks_free_marked(region->blocks, start, VAS_MARK_LIVE, &info);
@@ -114,6 +116,10 @@ VAS_HOT bool vas_swift_free(struct vas_region *region, uint64_t start, enum vas_
 		done = free_warm(region, shard, info.span);
 		*state = VAS_RETIRED_WARM;
 	}
+	/* Who has a record may have a tag to be compared, or wait. */
+	if (err == -EBUSY && vas_mark_is(info.mark, VAS_MARK_LIVE) &&
+	    !vas_mark_record(info.mark) && info.span.start == start)
+		*seen = info.mark;
 	if (__builtin_expect(done, 1)) {
 		vas_shard_add(&shard->frees, 1);
 		vas_shard_add(&shard->used, -info.span.size);

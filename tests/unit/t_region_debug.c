@@ -33,7 +33,7 @@ static int give(uint64_t start, uint32_t tag)
 	enum vas_retired state;
 
 	world->failure.why = VAS_WHY_NONE;
-	return vas_block_free_long(world->region, start, tag, &world->failure, &state);
+	return vas_block_free_long(world->region, start, tag, 0, &world->failure, &state);
 }
 
 static void test_tags(void)
