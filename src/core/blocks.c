@@ -431,6 +431,20 @@ static inline bool record_info(const struct vas_blocks *blocks,
 	return true;
 }
 
+/* The block whose record the caller has claimed, from the word that it had. */
+static inline struct vas_block_info claimed_info(const struct vas_blocks *blocks,
+						 const struct vas_block_record *record,
+						 uint64_t word)
+{
+	return (struct vas_block_info){
+		.span = { blocks->span.start +
+				  (vas_block_word_start(word) << blocks->granule_shift),
+			  vas_block_record_size(record, word) << blocks->granule_shift },
+		.live = true,
+		.mark = vas_block_load32(&record->link),
+	};
+}
+
 /* The slow way, which also tells what is wrong with the address. */
 static __attribute__((noinline)) int free_held(struct vas_blocks *blocks, uint64_t start,
 					       struct vas_block_info *info)
@@ -443,11 +457,13 @@ static __attribute__((noinline)) int free_held(struct vas_blocks *blocks, uint64
 		return error;
 	/* Frees without the lock come in between. */
 	word = vas_block_load(&hold.record->word);
-	if ((!info || record_info(blocks, hold.record, info)) &&
-	    vas_block_word_state(word) == VAS_BLOCK_LIVE && record_claim(hold.record, word, false))
+	if (vas_block_word_state(word) == VAS_BLOCK_LIVE && record_claim(hold.record, word, false)) {
+		if (info)
+			*info = claimed_info(blocks, hold.record, word);
 		vas_blocks_drop(blocks, hold.zone, hold.record);
-	else
+	} else {
 		error = -ENOENT;
+	}
 	vas_blocks_hold_end(blocks, &hold);
 	vas_blocks_loosen(blocks);
 	return error;
@@ -459,30 +475,38 @@ static bool is_shelved(uint32_t class)
 	return class - VAS_BLOCK_SHELVED < VAS_BLOCK_NO_CLASS - VAS_BLOCK_SHELVED;
 }
 
-/* A free of such a block. Out of line: the way past it is short. */
-static __attribute__((noinline)) int free_shelved(struct vas_blocks *blocks,
-						  struct vas_block_record *record, uint32_t number,
-						  uint64_t word, struct vas_block_info *info)
-{
-	if ((info && !record_info(blocks, record, info)) ||
-	    !record_claim(record, word, vas_blocks_single(blocks)))
-		return -ENOENT;
-	if (!vas_blocks_shelf_put(blocks, number, word))
-		vas_blocks_free_claimed(blocks, record);
-	return 0;
-}
-
-/* A block whose record is CACHED and nowhere: into a magazine, or to the books. */
+/* A block whose record is CACHED and nowhere: onto a shelf, into a magazine, or to the books. */
 static inline void free_claimed(struct vas_blocks *blocks, struct vas_block_record *record,
-				uint32_t number, uint32_t class, bool alone)
+				uint32_t number, uint64_t word, bool alone)
 {
+	uint32_t class = vas_block_word_class(word);
 	uint32_t most = __atomic_load_n(&blocks->most[class], __ATOMIC_RELAXED);
 	struct vas_block_magazine *magazine =
-		most ? vas_blocks_magazine(blocks, class, vas_blocks_single(blocks)) : NULL;
+		most ? vas_blocks_magazine(blocks, class, alone) : NULL;
+	bool kept;
 
-	if (!magazine || !vas_block_magazine_put(magazine, class % VAS_BLOCK_CLASSES, number,
-						 record, most, alone))
+	if (is_shelved(class))
+		kept = vas_blocks_shelf_put(blocks, number, word);
+	else
+		kept = magazine && vas_block_magazine_put(magazine, class % VAS_BLOCK_CLASSES,
+							  number, record, most, alone);
+	if (!kept)
 		vas_blocks_free_claimed(blocks, record);
+}
+
+/* A free of a block that was found. Out of line: the way past it is short. */
+static __attribute__((noinline)) int free_found(struct vas_blocks *blocks,
+						struct vas_block_record *record, uint32_t number,
+						uint64_t word, struct vas_block_info *info)
+{
+	bool alone = vas_blocks_single(blocks);
+
+	if (!record_claim(record, word, alone))
+		return -ENOENT;
+	if (info)
+		*info = claimed_info(blocks, record, word);
+	free_claimed(blocks, record, number, word, alone);
+	return 0;
 }
 
 /* Any other free. */
@@ -497,12 +521,7 @@ static __attribute__((noinline)) int free_away(struct vas_blocks *blocks, uint64
 		return -ERANGE;
 	if (!record_find(blocks, start, false, &number, &word, &record))
 		return free_held(blocks, start, info);
-	if (is_shelved(vas_block_word_class(word)))
-		return free_shelved(blocks, record, number, word, info);
-	if ((info && !record_info(blocks, record, info)) || !record_claim(record, word, false))
-		return -ENOENT;
-	free_claimed(blocks, record, number, vas_block_word_class(word), false);
-	return 0;
+	return free_found(blocks, record, number, word, info);
 }
 
 /* While magazines rest. */
@@ -530,11 +549,13 @@ free_near(struct vas_blocks *blocks, uint64_t start, bool alone, struct vas_bloc
 	class = vas_block_word_class(word);
 	most = __atomic_load_n(&blocks->most[class], __ATOMIC_RELAXED);
 	if (__builtin_expect(!most, 0))
-		return is_shelved(class) ? free_shelved(blocks, record, number, word, info)
-					 : free_away(blocks, start, info);
+		return free_found(blocks, record, number, word, info);
 	magazine = vas_blocks_magazine(blocks, class, alone);
 	if (__builtin_expect(!magazine, 0))
-		return free_away(blocks, start, info);
+		return free_found(blocks, record, number, word, info);
+	if (__builtin_expect(!record_claim(record, word, alone), 0))
+		return -ENOENT;
+	/* Size and mark are the block's until the record is linked, and no other call's. */
 	if (info) {
 		/* I: the upper bits of the size are 0 in all that has a class. */
 		info->span.start = start;
@@ -543,8 +564,6 @@ free_near(struct vas_blocks *blocks, uint64_t start, bool alone, struct vas_bloc
 		info->live = true;
 		info->mark = vas_block_load32(&record->link);
 	}
-	if (__builtin_expect(!record_claim(record, word, alone), 0))
-		return -ENOENT;
 	if (__builtin_expect(!vas_block_magazine_put(magazine, class % VAS_BLOCK_CLASSES, number,
 						     record, most, alone), 0))
 		vas_blocks_free_claimed(blocks, record);
@@ -593,20 +612,6 @@ VAS_HOT int vas_blocks_at(struct vas_blocks *blocks, uint64_t address, struct va
 }
 
 /* --- marks --- */
-
-/* The block whose record the caller has claimed, from the word that it had. */
-static inline struct vas_block_info claimed_info(const struct vas_blocks *blocks,
-						 const struct vas_block_record *record,
-						 uint64_t word)
-{
-	return (struct vas_block_info){
-		.span = { blocks->span.start +
-				  (vas_block_word_start(word) << blocks->granule_shift),
-			  vas_block_record_size(record, word) << blocks->granule_shift },
-		.live = true,
-		.mark = vas_block_load32(&record->link),
-	};
-}
 
 /*
  * Sets the mark of a block whose record the caller has claimed, if it is expected; the block is LIVE again
@@ -701,10 +706,7 @@ free_marked(struct vas_blocks *blocks, uint64_t start, uint32_t expected, bool a
 		vas_block_store(&record->word, word);
 		return -EBUSY;
 	}
-	if (!is_shelved(vas_block_word_class(word)))
-		free_claimed(blocks, record, number, vas_block_word_class(word), alone);
-	else if (!vas_blocks_shelf_put(blocks, number, word))
-		vas_blocks_free_claimed(blocks, record);
+	free_claimed(blocks, record, number, word, alone);
 	return 0;
 }
 

@@ -49,15 +49,7 @@ static void fork_or_churn(void *argument, unsigned int number)
 		return;
 	}
 	crew_meet();
-	for (uint64_t i = 0; i < tap_scaled(20) && !crew_failed(); i++) {
-		pid_t pid = fork();
-		int status = 0;
-
-		if (pid == 0)
-			_exit(child());
-		if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
-			crew_fault("a child ended with %x", status);
-	}
+	crew_fork(tap_scaled(20), child);
 }
 
 static void test_fork(void)

@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <vaspace/vaspace.h>
@@ -139,15 +138,7 @@ static void fork_or_work(void *argument, unsigned int number)
 		return;
 	}
 	crew_meet();
-	for (uint64_t i = 0; i < tap_scaled(30) && !crew_failed(); i++) {
-		pid_t pid = fork();
-		int status = 0;
-
-		if (pid == 0)
-			_exit(child());
-		if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
-			crew_fault("a child ended with %x", status);
-	}
+	crew_fork(tap_scaled(30), child);
 }
 
 static void test_forks(void)

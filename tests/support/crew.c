@@ -10,6 +10,8 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "tap/tap.h"
 
@@ -89,4 +91,17 @@ unsigned int crew_faults(void)
 bool crew_failed(void)
 {
 	return __atomic_load_n(&crew.faults, __ATOMIC_RELAXED) != 0;
+}
+
+void crew_fork(uint64_t rounds, int (*child)(void))
+{
+	for (uint64_t i = 0; i < rounds && !crew_failed(); i++) {
+		pid_t pid = fork();
+		int status = 0;
+
+		if (pid == 0)
+			_exit(child());
+		if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
+			crew_fault("a child ended with %x", status);
+	}
 }

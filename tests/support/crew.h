@@ -29,4 +29,7 @@ unsigned int crew_faults(void);
 /* Findings so far, for loops that should end early. */
 bool crew_failed(void);
 
+/* Forks so often, one child after the other; each ends with what child answers, where all but 0 is a fault. */
+void crew_fork(uint64_t rounds, int (*child)(void));
+
 #endif
