@@ -85,7 +85,9 @@ static bool broken_exchange(uint64_t *word, uint64_t expected, uint64_t value)
 
 static uint64_t take_block(uint64_t granules)
 {
-	struct vas_block_request request = { .size = granules * GRANULE };
+	/* The mark says which of those held it is. */
+	struct vas_block_request request = { .size = granules * GRANULE,
+					     .mark = world.taken + 1 };
 	uint64_t start;
 
 	if (vas_blocks_alloc(world.blocks, &request, &start)) {
@@ -228,6 +230,29 @@ static void free_held_main(void *state)
 			       (unsigned long long)info.span.size);
 }
 
+/* A free is told of a block that was there and that no other free was told of. */
+static void free_told_main(void *state)
+{
+	struct vas_block_info info = { 0 };
+	int error = vas_blocks_free(world.blocks, world.block[BLOCKS - 1], &info);
+
+	(void)state;
+	if (error && error != -ENOENT)
+		explorer_fault("a second free is answered %d", error);
+	if (error)
+		return;
+	if (info.mark == 0 || info.mark > world.taken || world.held_size[info.mark - 1] == 0)
+		explorer_fault("a free is told of block %u", info.mark);
+	else
+		world.held_size[info.mark - 1] = 0;
+}
+
+static void free_told_take_main(void *state)
+{
+	free_told_main(state);
+	take_main(state);
+}
+
 static void one_free_end(void *state)
 {
 	if (world.frees != 1)
@@ -349,6 +374,12 @@ static const struct scene scenes[] = {
 	  { .waiting = 1 },
 	  { free_same_main, free_held_main },
 	  one_free_end,
+	  3,
+	  { NO_CLAIM } },
+	{ "two frees of one block, which is taken again",
+	  { .waiting = 1 },
+	  { free_told_main, free_told_take_main },
+	  world_end,
 	  3,
 	  { NO_CLAIM } },
 	{ "a look, free and take",
