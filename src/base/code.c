@@ -11,7 +11,6 @@
  * an uninitialised field, and looking for its tail would leave the struct.
  */
 #include "base/code.h"
-#include "base/hot.h"
 
 #include <errno.h>
 #include <string.h>
@@ -240,7 +239,7 @@ static size_t stated_size(const void *options)
 	return size;
 }
 
-VAS_HOT int vas_options_load(const void *options, void *known, size_t known_size, size_t minimum)
+int vas_options_load_slowly(const void *options, void *known, size_t known_size, size_t minimum)
 {
 	const unsigned char *bytes = options;
 	size_t size;
@@ -251,10 +250,6 @@ VAS_HOT int vas_options_load(const void *options, void *known, size_t known_size
 		return 0;
 	}
 	size = stated_size(options);
-	if (__builtin_expect(size == known_size, 1)) {
-		memcpy(known, options, known_size);
-		return 0;
-	}
 	if (size < minimum)
 		return -EINVAL;
 	if (size > VAS_OPTIONS_SIZE_MAX)

@@ -4,6 +4,7 @@
 #define VAS_BASE_CODE_H
 
 #include <stddef.h>
+#include <string.h>
 
 #include <vaspace/report.h>
 
@@ -25,7 +26,20 @@ const char *vas_why_remedy(enum vas_why why);
  * minimum; -E2BIG: a non-zero byte beyond known_size, or a size beyond belief.
  * known is untouched on failure.
  */
-int vas_options_load(const void *options, void *known, size_t known_size, size_t minimum);
+int vas_options_load_slowly(const void *options, void *known, size_t known_size, size_t minimum);
+/* In line for a caller of this version: the size is known there, so the copy needs no call. */
+static inline __attribute__((always_inline)) int
+vas_options_load(const void *options, void *known, size_t known_size, size_t minimum)
+{
+	size_t size = 0;
+
+	if (options)
+		memcpy(&size, options, sizeof(size));
+	if (__builtin_expect(size != known_size, 0))
+		return vas_options_load_slowly(options, known, known_size, minimum);
+	memcpy(known, options, known_size);
+	return 0;
+}
 /*
  * The other way: copies min(size field of out, known_size) bytes of a filled
  * struct to the caller's out, zeroing its unknown tail and keeping its size field.

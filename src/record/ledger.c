@@ -86,8 +86,8 @@ static int chunk_with_room(struct vas_ledger *ledger, struct vas_pages *pages,
 	return 0;
 }
 
-VAS_HOT int vas_ledger_line(struct vas_ledger *ledger, struct vas_pages *pages, const char *name,
-		    struct vas_ledger_line **line)
+VAS_HOT int vas_ledger_line_slowly(struct vas_ledger *ledger, struct vas_pages *pages,
+				   const char *name, struct vas_ledger_line **line)
 {
 	struct vas_ledger_chunk *chunk;
 	struct vas_ledger_line *found;
@@ -95,10 +95,6 @@ VAS_HOT int vas_ledger_line(struct vas_ledger *ledger, struct vas_pages *pages, 
 	size_t length;
 	int error;
 
-	if (!name && ledger->unnamed) {
-		*line = ledger->unnamed;
-		return 0;
-	}
 	length = name_length(name ? name : UNNAMED);
 	unnamed = !name;
 	if (unnamed)

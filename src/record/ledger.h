@@ -36,9 +36,18 @@ struct vas_ledger {
 	size_t count;
 };
 
+int vas_ledger_line_slowly(struct vas_ledger *ledger, struct vas_pages *pages, const char *name,
+			   struct vas_ledger_line **line);
 /* Finds or adds the line of a name (NULL = "anonymous"; cut at 31 bytes). -ENOMEM. */
-int vas_ledger_line(struct vas_ledger *ledger, struct vas_pages *pages, const char *name,
-		    struct vas_ledger_line **line);
+static inline int vas_ledger_line(struct vas_ledger *ledger, struct vas_pages *pages,
+				  const char *name, struct vas_ledger_line **line)
+{
+	if (name || !ledger->unnamed)
+		return vas_ledger_line_slowly(ledger, pages, name, line);
+	*line = ledger->unnamed;
+	return 0;
+}
+
 static inline void vas_ledger_reserve(struct vas_ledger_line *line, uint64_t bytes)
 {
 	line->spans++;

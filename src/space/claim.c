@@ -26,15 +26,14 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-#include "base/assert.h"
 #include "base/hot.h"
-#include "space/space.h"
+#include "space/claim.h"
 #include "sys/definitions.h"
 #include "sys/environment.h"
 
 #define CLAIM_FLAGS (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
 
-static __attribute__((noinline)) int claim_flags_find(struct vas_space *space)
+int vas_space_claim_flags_find(struct vas_space *space)
 {
 	const struct vas_environment *environment = vas_environment_get();
 	int flags = CLAIM_FLAGS | MAP_FIXED_NOREPLACE;
@@ -50,13 +49,6 @@ static __attribute__((noinline)) int claim_flags_find(struct vas_space *space)
 	    environment->claim == VAS_CLAIM_HINT)
 		__atomic_store_n(&space->claim_flags, flags, __ATOMIC_RELAXED);
 	return flags;
-}
-
-VAS_HOT static inline int claim_flags(struct vas_space *space)
-{
-	int flags = __atomic_load_n(&space->claim_flags, __ATOMIC_RELAXED);
-
-	return __builtin_expect(flags != 0, 1) ? flags : claim_flags_find(space);
 }
 
 void vas_space_forget_probes(struct vas_space *space)
@@ -97,15 +89,11 @@ static void claim_undo(struct vas_space *space, uint64_t address, uint64_t size,
 		*stray = (struct vas_span){ address, size };
 }
 
-VAS_HOT int vas_space_claim(struct vas_space *space, uint64_t address, uint64_t size, uint32_t recipe,
-		    struct vas_span *stray)
+int vas_space_claim_settle(struct vas_space *space, uint64_t address, uint64_t size,
+			   uint32_t recipe, int64_t got, struct vas_span *stray)
 {
-	int64_t got;
 	int err;
 
-	VAS_ASSERT_DEBUG(address && size && (address | size) % space->sys->page_size == 0);
-	*stray = (struct vas_span){ 0, 0 };
-	got = VAS_CALL(space->sys, map, address, size, PROT_NONE, claim_flags(space), -1, 0);
 	if (got < 0)
 		return (int)got;
 	if ((uint64_t)got != address) {
@@ -116,4 +104,10 @@ VAS_HOT int vas_space_claim(struct vas_space *space, uint64_t address, uint64_t 
 	if (err)
 		claim_undo(space, address, size, stray);
 	return err;
+}
+
+VAS_HOT int vas_space_claim(struct vas_space *space, uint64_t address, uint64_t size, uint32_t recipe,
+		    struct vas_span *stray)
+{
+	return vas_space_claim_in_line(space, address, size, recipe, stray);
 }

@@ -119,7 +119,8 @@ static void release_hide(struct vas_space *space, struct vas_holding *holding)
 	vas_lock_drop(&space->lock);
 }
 
-VAS_HOT static int release_unmap(struct vas_space *space, struct vas_holding *holding)
+/* In line: what returns to it after the kernel's call returns to where the processor does not expect it. */
+VAS_HOT static inline __attribute__((always_inline)) int release_unmap(struct vas_space *space, struct vas_holding *holding)
 {
 	const struct vas_claimer *claimer = holding->claimer;
 
@@ -130,15 +131,22 @@ VAS_HOT static int release_unmap(struct vas_space *space, struct vas_holding *ho
 	return (int)VAS_CALL(space->sys, unmap, holding->span.start, holding->span.size);
 }
 
-/* False: what is mapped is the only way to bytes that are ours, and that could not be given back. */
-VAS_HOT static bool release_punch(struct vas_space *space, struct vas_holding *holding)
+/* Apart, since what it needs is much to make ready. */
+static __attribute__((noinline)) bool release_punch_objects(struct vas_space *space,
+							    struct vas_holding *holding)
 {
 	const struct vas_part_work work = { .space = space, .holding = holding };
 
+	return vas_retire_punch(&work, holding->span.start, vas_span_end(holding->span));
+}
+
+/* False: what is mapped is the only way to bytes that are ours, and that could not be given back. */
+VAS_HOT static bool release_punch(struct vas_space *space, struct vas_holding *holding)
+{
 	/* What is parked is in its objects, to be found again. */
 	if (__builtin_expect(holding->backings.count == 0, 1) || holding->parked)
 		return true;
-	return vas_retire_punch(&work, holding->span.start, vas_span_end(holding->span));
+	return release_punch_objects(space, holding);
 }
 
 /* The same with the ballast behind it, and with the bytes of objects that are ours punched out. */

@@ -23,17 +23,20 @@
 #include "base/number.h"
 #include "space/space.h"
 
-/* Word by word and in line: a call into libc would touch another page. */
-static inline bool same_opts(const struct vas_reserve_opts *a, const struct vas_reserve_opts *b)
+/* In line: a call into libc would touch another page. */
+static inline __attribute__((always_inline)) bool same_opts(const struct vas_reserve_opts *a,
+							    const struct vas_reserve_opts *b)
 {
-	uint64_t words_a[sizeof(*a) / 8], words_b[sizeof(*b) / 8], differ = 0;
+	/* Two words at a time: of a plain loop gcc 12 makes three times the instructions. */
+	typedef uint64_t two_words __attribute__((vector_size(16), aligned(8), may_alias));
+	const two_words *words_a = (const void *)a, *words_b = (const void *)b;
+	two_words differ = { 0, 0 };
 
-	_Static_assert(sizeof(*a) % 8 == 0, "whole words");
-	memcpy(words_a, a, sizeof(*a));
-	memcpy(words_b, b, sizeof(*b));
-	for (size_t i = 0; i < sizeof(*a) / 8; i++)
+	_Static_assert(sizeof(*a) % sizeof(differ) == 0, "whole pairs of words");
+#pragma GCC unroll 16
+	for (size_t i = 0; i < sizeof(*a) / sizeof(differ); i++)
 		differ |= words_a[i] ^ words_b[i];
-	return differ == 0;
+	return (differ[0] | differ[1]) == 0;
 }
 
 VAS_HOT struct vas_remembered *vas_remembered_find(struct vas_space *space, uint64_t size,

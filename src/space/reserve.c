@@ -40,6 +40,7 @@
 
 #include "base/assert.h"
 #include "base/number.h"
+#include "space/claim.h"
 #include "space/explain.h"
 
 #define SEARCH_ROUNDS 12u /* searches of one request: each may lose a race */
@@ -604,6 +605,19 @@ VAS_HOT static bool again_is_clear(const struct vas_space *space, const struct a
 	       !(stack && near_edge(again->address, again->size, stack));
 }
 
+/* It is owned as a held span; the whole way tells why. Apart, as its frame is larger than a page. */
+static __attribute__((noinline)) int again_stray(struct vas_space *space, const struct again *again,
+						 struct vas_span stray)
+{
+	struct reserve work = { .space = space, .holding = again->holding, .recipe = again->recipe };
+
+	hold_stray(&work, stray);
+	vas_lock_take(&space->lock);
+	space->pins--;
+	vas_lock_drop(&space->lock);
+	return -ENOMEM;
+}
+
 /*
  * The common case told apart early: where a request alike got its span, or
  * right below. 0, or anything else to go the whole way.
@@ -620,19 +634,10 @@ VAS_HOT static int reserve_again(struct vas_space *space, uint64_t size,
 			return -EEXIST;
 		err = -EEXIST;
 		if (again_is_clear(space, &again))
-			err = vas_space_claim(space, again.address, again.size, again.recipe,
-					      &stray);
-		if (stray.size) {
-			/* Owned as a held span; the whole way tells why. */
-			struct reserve work = { .space = space, .holding = again.holding,
-						.recipe = again.recipe };
-
-			hold_stray(&work, stray);
-			vas_lock_take(&space->lock);
-			space->pins--;
-			vas_lock_drop(&space->lock);
-			return -ENOMEM;
-		}
+			err = vas_space_claim_in_line(space, again.address, again.size,
+						      again.recipe, &stray);
+		if (__builtin_expect(stray.size != 0, 0))
+			return again_stray(space, &again, stray);
 		again_finish(space, &again, err);
 		if (!err) {
 			*span = (struct vas_span){ again.address, again.size };

@@ -42,6 +42,16 @@ static void prepare_any(struct fault_world *world)
 	world->opts.name = "any";
 }
 
+/* A place is remembered for the request. */
+static void setup_alike(struct fault_world *world)
+{
+	world->opts = (struct vas_reserve_opts){ .size = sizeof(world->opts) };
+	prepare_any(world);
+	if (call_reserve(world))
+		tap_bail("nothing fails, and yet nothing can be reserved");
+	undo_reserve(world);
+}
+
 static void prepare_low(struct fault_world *world)
 {
 	world->size = 16 * world->page;
@@ -270,6 +280,7 @@ static const struct fault_scenario reserve_scenarios[] = {
 	  .undo = undo_reserve, __VA_ARGS__ }
 	RESERVE("at first", .cold = true, .prepare = prepare_any, .stride = 7),
 	RESERVE("anywhere", .prepare = prepare_any),
+	RESERVE("where one alike was", .setup = setup_alike, .prepare = prepare_any),
 	RESERVE("low", .prepare = prepare_low),
 	RESERVE("high", .prepare = prepare_high),
 	RESERVE("the lowest", .prepare = prepare_low_strict),
