@@ -154,20 +154,28 @@ VAS_HOT int vas_region_alloc(struct vas_region *region, uint64_t size,
 VAS_HOT int vas_region_free(struct vas_region *region, void *start, enum vas_retired *state)
 {
 	struct vas_failure failure;
+	struct vas_block_info info;
 	enum vas_retired reached;
-	uint32_t seen = 0;
+	enum vas_swift way;
 	int err;
 
-	if (__builtin_expect(region && vas_swift_free(region, number_of(start), &reached, &seen), 1)) {
+	if (__builtin_expect(!region, 0)) {
+		begin(&failure, VAS_OPERATION_FREE, 0, start);
+		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	}
+	way = vas_swift_free(region, number_of(start), &reached, &info);
+	if (__builtin_expect(way == VAS_SWIFT_DONE, 1)) {
 		if (state)
 			*state = reached;
 		return 0;
 	}
 	begin(&failure, VAS_OPERATION_FREE, 0, start);
-	if (!region)
-		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
-	err = finish(&failure,
-		     vas_block_free_long(region, number_of(start), 0, seen, &failure, &reached));
+	if (way == VAS_SWIFT_SEIZED)
+		err = vas_block_free_seized(region, &info, &failure, &reached);
+	else
+		err = vas_block_free_long(region, number_of(start), 0, info.mark, &failure,
+					  &reached);
+	err = finish(&failure, err);
 	if (!err && state)
 		*state = reached;
 	return err;

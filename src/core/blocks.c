@@ -683,44 +683,42 @@ VAS_HOT int vas_blocks_swap(struct vas_blocks *blocks, uint64_t start, uint32_t 
 	return mark_start(blocks, start, &expected, mark, info);
 }
 
-static inline __attribute__((always_inline)) int
-free_marked(struct vas_blocks *blocks, uint64_t start, uint32_t expected, bool alone,
-	    struct vas_block_info *info)
+/* --- claims --- */
+
+VAS_HOT int vas_blocks_claim(struct vas_blocks *blocks, uint64_t start, uint32_t expected,
+			     uint32_t beside, struct vas_block_claim *claim)
 {
-	struct vas_block_record *record;
-	uint32_t number;
-	uint64_t word;
+	uint32_t differs;
 
 	if (!vas_blocks_covers(blocks, start))
 		return -ERANGE;
-	if (__builtin_expect(!record_find(blocks, start, false, &number, &word, &record) ||
-				     !record_info(blocks, record, info), 0))
+	if (__builtin_expect(!record_find(blocks, start, false, &claim->number, &claim->word,
+					  &claim->record), 0))
 		return -EAGAIN;
-	if (info->mark != expected)
+	/* Most likely so; then nobody need notice that it was looked at. */
+	differs = (vas_block_load32(&claim->record->link) ^ expected) & ~beside;
+	if (__builtin_expect(differs, 0))
 		return -EBUSY;
-	if (__builtin_expect(!record_claim(record, word, alone), 0))
+	if (__builtin_expect(!record_claim(claim->record, claim->word, vas_blocks_single(blocks)), 0))
 		return -EAGAIN;
 	/* Marks change only while a record is claimed. */
-	*info = claimed_info(blocks, record, word);
-	if (__builtin_expect(info->mark != expected, 0)) {
-		vas_block_store(&record->word, word);
-		return -EBUSY;
-	}
-	free_claimed(blocks, record, number, word, alone);
-	return 0;
+	claim->info = claimed_info(blocks, claim->record, claim->word);
+	differs = (claim->info.mark ^ expected) & ~beside;
+	if (__builtin_expect(!differs, 1))
+		return 0;
+	vas_block_store(&claim->record->word, claim->word);
+	return -EBUSY;
 }
 
-static __attribute__((noinline)) int free_marked_alone(struct vas_blocks *blocks, uint64_t start,
-						       uint32_t expected,
-						       struct vas_block_info *info)
+VAS_HOT void vas_blocks_claim_free(struct vas_blocks *blocks, const struct vas_block_claim *claim)
 {
-	return free_marked(blocks, start, expected, true, info);
+	free_claimed(blocks, claim->record, claim->number, claim->word, vas_blocks_single(blocks));
 }
 
-VAS_HOT int vas_blocks_free_marked(struct vas_blocks *blocks, uint64_t start, uint32_t expected,
-				   struct vas_block_info *info)
+VAS_HOT void vas_blocks_claim_mark(struct vas_blocks *blocks, const struct vas_block_claim *claim,
+				   uint32_t mark)
 {
-	if (vas_blocks_single(blocks))
-		return free_marked_alone(blocks, start, expected, info);
-	return free_marked(blocks, start, expected, false, info);
+	(void)blocks;
+	vas_block_store32(&claim->record->link, mark);
+	vas_block_store(&claim->record->word, claim->word);
 }

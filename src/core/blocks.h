@@ -112,6 +112,15 @@ struct vas_block_info {
 	uint32_t mark; /* of live blocks */
 };
 
+/* A block that is a caller's alone for a moment: see vas_blocks_claim. */
+struct vas_block_claim {
+	struct vas_block_info info;
+	/* The allocator's own: */
+	struct vas_block_record *record;
+	uint32_t number;
+	uint64_t word;
+};
+
 struct vas_blocks_stats {
 	uint64_t size; /* bytes of the span */
 	uint64_t used; /* bytes in live blocks, with what rounding added */
@@ -152,12 +161,22 @@ int vas_blocks_alloc_size(struct vas_blocks *blocks, uint64_t size, uint32_t mar
  *  -ENOENT	no live block there: freed already, or never taken
  */
 int vas_blocks_free(struct vas_blocks *blocks, uint64_t start, struct vas_block_info *info);
+/* Some live blocks will be freed soon: asks the processor to fetch what that takes. */
+void vas_blocks_foresee(struct vas_blocks *blocks, const uint64_t *starts, uint32_t count);
 /*
- * The same if its mark is expected. Nothing is changed after -EBUSY: it differs, *info is what it is; and after -EAGAIN:
- * the block was not found at once, ask the others why.
+ * Makes the block that starts there the caller's alone, if its mark is expected but for the bits in beside: until it ends
+ * that by one of the two below, others find no block there, or wait. After an error nothing is changed.
+ *  -ERANGE	outside the span
+ *  -EBUSY	the mark differs, or differed a moment ago
+ *  -EAGAIN	the block was not found at once: ask the others why
  */
-int vas_blocks_free_marked(struct vas_blocks *blocks, uint64_t start, uint32_t expected,
-			   struct vas_block_info *info);
+int vas_blocks_claim(struct vas_blocks *blocks, uint64_t start, uint32_t expected, uint32_t beside,
+		     struct vas_block_claim *claim);
+/* As free. */
+void vas_blocks_claim_free(struct vas_blocks *blocks, const struct vas_block_claim *claim);
+/* The block lives on, with another mark, or the same. */
+void vas_blocks_claim_mark(struct vas_blocks *blocks, const struct vas_block_claim *claim,
+			   uint32_t mark);
 /* The live block that covers address. -ERANGE, -ENOENT. */
 int vas_blocks_at(struct vas_blocks *blocks, uint64_t address, struct vas_block_info *info);
 /*

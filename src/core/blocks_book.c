@@ -231,6 +231,22 @@ static inline bool held_claim(const struct vas_blocks *blocks, struct vas_block_
 	return true;
 }
 
+void vas_blocks_foresee(struct vas_blocks *blocks, const uint64_t *starts, uint32_t count)
+{
+	struct vas_block_place place;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct vas_block_zone *zone =
+			vas_blocks_zone(blocks, vas_blocks_zone_number(blocks, starts[i]));
+		uint32_t offset = vas_block_offset(zone, starts[i]);
+
+		vas_block_table_fetch(&zone->table, offset);
+		vas_blocks_lock(blocks, &zone->lock);
+		vas_block_tree_find_leaf(&zone->tree, offset, &place);
+		vas_blocks_unlock(blocks, &zone->lock);
+	}
+}
+
 VAS_HOT int vas_blocks_free_held(struct vas_blocks *blocks, uint64_t start,
 				 struct vas_block_info *info)
 {

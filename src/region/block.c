@@ -58,8 +58,7 @@ bool vas_block_change(struct vas_region *region, struct vas_block_info *info, ui
 	return true;
 }
 
-/* Free again; its record goes, its promise is spent or was kept by the caller. */
-static void block_vacate(struct vas_region *region, uint64_t start, uint32_t *mark)
+uint32_t vas_block_vacate(struct vas_region *region, uint64_t start)
 {
 	struct vas_block_info info;
 	int err = vas_blocks_free(region->blocks, start, &info);
@@ -67,15 +66,12 @@ static void block_vacate(struct vas_region *region, uint64_t start, uint32_t *ma
 	VAS_ASSERT(err == 0);
 	if (vas_mark_record(info.mark))
 		vas_record_give(region, vas_mark_record(info.mark));
-	*mark = info.mark;
+	return info.mark;
 }
 
 void vas_block_drop(struct vas_region *region, uint64_t start)
 {
-	uint32_t mark;
-
-	block_vacate(region, start, &mark);
-	if (mark & VAS_MARK_PROMISED)
+	if (vas_block_vacate(region, start) & VAS_MARK_PROMISED)
 		region->promises++;
 }
 
@@ -151,7 +147,7 @@ static int alloc_take(struct vas_region *region, struct vas_block_request *reque
 static int alloc_place(struct vas_region *region, struct vas_block_request *request,
 		       uint32_t tag, int tried, struct vas_failure *failure, uint64_t *start)
 {
-	int err = tried ? tried : alloc_take(region, request, tag, start);
+	int err = vas_leaving_end(region) || !tried ? alloc_take(region, request, tag, start) : tried;
 
 	if (__builtin_expect(err, 0) && (err == -ENOSPC || err == -EEXIST) && region->retired) {
 		vas_region_unlock(region);
@@ -289,7 +285,7 @@ static int block_alloc(struct vas_region *region, struct vas_block_request *requ
 	bool commit = (opts->flags & VAS_ALLOC_COMMIT) != 0;
 	uint32_t flags = 0;
 	uint64_t start;
-	int err = vas_region_lock(region, failure);
+	int err = vas_region_lock_fast(region, failure);
 
 	if (err)
 		return err;
@@ -355,6 +351,9 @@ static bool short_place(struct vas_region *region, uint64_t size, const struct v
 	uint64_t start;
 	bool gone;
 
+	/* Who says where to look for a place is to find all that is free. */
+	if ((opts->flags & PLACES) && vas_leaving_count(&region->leaving))
+		return false;
 	if (__builtin_expect(opts_are_plain(region, opts), 1)) {
 		gone = vas_swift_size(region, size, &start, tried);
 	} else {
@@ -444,30 +443,38 @@ static void block_keep(struct vas_region *region, struct vas_span span)
 	region->retired++;
 }
 
-/* Its memory is gone: the block is free, or its addresses wait. Lock held. */
-static void block_leave(struct vas_region *region, uint64_t start, uint32_t *mark)
+/* Its memory is gone: the block is free at once, or its addresses wait. Lock held. */
+static void block_leave(struct vas_region *region, uint64_t start)
 {
 	const uint32_t waits = VAS_REGION_DELAY | VAS_REGION_QUARANTINE;
 	struct vas_block_info info;
 
 	if ((region->flags & waits) != VAS_REGION_DELAY ||
 	    vas_blocks_at(region->blocks, start, &info) || !vas_mark_record(info.mark)) {
-		block_vacate(region, start, mark);
+		(void)vas_block_vacate(region, start);
 		return;
 	}
 	info.mark &= ~VAS_MARK_PROMISED;
 	vas_quarantine_put(region, &info);
 }
 
-int vas_block_retire(struct vas_region *region, struct vas_span span, struct vas_failure *failure,
-		     enum vas_retired *state)
+/* The same, at once or soon. Lock held. */
+static inline void block_leave_soon(struct vas_region *region, uint64_t start)
+{
+	if (__builtin_expect(region->flags & VAS_REGION_DELAY, 0))
+		block_leave(region, start);
+	else
+		vas_leaving_put(region, start);
+}
+
+/* The same, without the lock. */
+static int block_retire(struct vas_region *region, struct vas_span span,
+			struct vas_failure *failure, enum vas_retired *state)
 {
 	struct vas_holding *holding = region->user.holding;
 	enum vas_retired reached;
-	uint32_t mark;
 	int err;
 
-	vas_region_unlock(region);
 	/* This spends the block's promise. */
 	err = vas_part_decommit(region->space, holding, span, true, &reached, failure);
 	vas_region_unpin(region);
@@ -476,7 +483,7 @@ int vas_block_retire(struct vas_region *region, struct vas_span span, struct vas
 	vas_lock_take(&region->lock);
 	region->unfinished--;
 	if (__builtin_expect(is_usable(reached), 1))
-		block_leave(region, span.start, &mark);
+		block_leave_soon(region, span.start);
 	else
 		block_keep(region, span);
 	vas_region_unlock(region);
@@ -486,6 +493,13 @@ int vas_block_retire(struct vas_region *region, struct vas_span span, struct vas
 	if (state)
 		*state = reached;
 	return 0;
+}
+
+int vas_block_retire(struct vas_region *region, struct vas_span span, struct vas_failure *failure,
+		     enum vas_retired *state)
+{
+	vas_region_unlock(region);
+	return block_retire(region, span, failure, state);
 }
 
 /* The caller's block no more. Lock held. */
@@ -594,7 +608,7 @@ int vas_block_free_long(struct vas_region *region, uint64_t start, uint32_t tag,
 	struct vas_block_info info;
 	int err;
 
-	err = vas_region_lock(region, failure);
+	err = vas_region_lock_fast(region, failure);
 	if (err)
 		return err;
 	vas_part_foresee(region->user.holding, start);
@@ -620,7 +634,7 @@ int vas_block_free_long(struct vas_region *region, uint64_t start, uint32_t tag,
 	}
 	free_count(region, info.span.size);
 	if (!(info.mark & VAS_MARK_PROMISED)) {
-		block_leave(region, start, &info.mark);
+		block_leave(region, start);
 		vas_region_unlock(region);
 		*state = VAS_RETIRED_GONE;
 		free_advance(region);
@@ -637,14 +651,27 @@ int vas_block_free_long(struct vas_region *region, uint64_t start, uint32_t tag,
 	return err;
 }
 
+VAS_HOT int vas_block_free_seized(struct vas_region *region, const struct vas_block_info *info,
+				  struct vas_failure *failure, enum vas_retired *state)
+{
+	int err = block_retire(region, info->span, failure, state);
+
+	if (__builtin_expect(err, 0))
+		free_undo(region, info);
+	return err;
+}
+
 int vas_block_free(struct vas_region *region, uint64_t start, struct vas_failure *failure,
 		   enum vas_retired *state)
 {
-	uint32_t seen;
+	struct vas_block_info info;
+	enum vas_swift way = vas_swift_free(region, start, state, &info);
 
-	if (vas_swift_free(region, start, state, &seen))
+	if (way == VAS_SWIFT_DONE)
 		return 0;
-	return vas_block_free_long(region, start, 0, seen, failure, state);
+	if (way == VAS_SWIFT_SEIZED)
+		return vas_block_free_seized(region, &info, failure, state);
+	return vas_block_free_long(region, start, 0, info.mark, failure, state);
 }
 
 /* --- what became inaccessible later --- */

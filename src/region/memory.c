@@ -84,8 +84,8 @@ static int range_find(struct vas_region *region, struct vas_span range,
 }
 
 /*
- * The block, not PLAIN any more and, with promise, PROMISED: calls without the lock leave it alone then. Lock held,
- * and with promise there is one.
+ * The block, not PLAIN any more, so that no cache keeps it, and, with promise, PROMISED. Lock held, and with promise
+ * there is one.
  */
 static int range_seize(struct vas_region *region, struct vas_span range, bool promise,
 		       struct vas_failure *failure, struct vas_block_info *info)
@@ -109,7 +109,7 @@ static int range_seize(struct vas_region *region, struct vas_span range, bool pr
 static int range_begin(struct vas_region *region, struct vas_span range, bool promise,
 		       struct vas_failure *failure, struct vas_block_info *info)
 {
-	int err = vas_region_lock(region, failure);
+	int err = vas_region_lock_fast(region, failure);
 
 	if (err)
 		return err;

@@ -62,11 +62,12 @@ static int rest_stop(struct vas_region *region, struct vas_failure *failure)
 	region->state = VAS_REGION_PARKED;
 	region->moving = true;
 	vas_shards_open(region);
-	while (region->unfinished || !vas_user_is_quiet(&region->user)) {
+	while (vas_region_unfinished(region) || !vas_user_is_quiet(&region->user)) {
 		vas_region_unlock(region);
 		vas_lock_pause();
 		vas_lock_take(&region->lock);
 	}
+	(void)vas_leaving_end(region);
 	vas_region_unlock(region);
 	return 0;
 }

@@ -83,6 +83,8 @@ int vas_region_look(struct vas_region *region, struct vas_failure *failure)
 	err = region_refusal(region, false, failure);
 	if (err)
 		vas_lock_drop(&region->lock);
+	else
+		(void)vas_leaving_end(region);
 	return err;
 }
 
@@ -130,7 +132,7 @@ static void region_refused(struct vas_region *region)
 		vas_space_settle_apart(region->space, region->user.holding);
 }
 
-int vas_region_lock(struct vas_region *region, struct vas_failure *failure)
+int vas_region_lock_fast(struct vas_region *region, struct vas_failure *failure)
 {
 	int err;
 
@@ -145,6 +147,15 @@ int vas_region_lock(struct vas_region *region, struct vas_failure *failure)
 		region_refused(region);
 	else if (__builtin_expect(region->orphans, 0))
 		region_adopt(region);
+	return err;
+}
+
+int vas_region_lock(struct vas_region *region, struct vas_failure *failure)
+{
+	int err = vas_region_lock_fast(region, failure);
+
+	if (!err)
+		(void)vas_leaving_end(region);
 	return err;
 }
 
@@ -254,14 +265,16 @@ static void user_fork_parent(struct vas_holding_user *user)
 static void fork_orphans(struct vas_region *region)
 {
 	uint64_t position = region->span.start;
+	uint32_t left = vas_region_unfinished(region);
 	struct vas_block_info info;
 
-	while (region->unfinished && vas_blocks_next(region->blocks, position, &info) == 0) {
+	while (left && vas_blocks_next(region->blocks, position, &info) == 0) {
 		position = vas_range_end(info.span);
 		if (!info.live || (!vas_mark_is(info.mark, VAS_MARK_MAKING) &&
 				   !vas_mark_is(info.mark, VAS_MARK_FREEING)))
 			continue;
 		vas_block_mark(region, info.span.start, vas_mark_with(info.mark, VAS_MARK_ORPHAN));
+		left--;
 		region->unfinished--;
 		region->orphans++;
 	}
@@ -283,6 +296,7 @@ static void user_fork_child(struct vas_holding_user *user, int state)
 	region->splitters = 0;
 	if (!inside && region->state == VAS_REGION_LIVE) {
 		region->pending = 0;
+		(void)vas_leaving_end(region);
 		fork_orphans(region);
 	}
 	vas_shards_fork_child(region);

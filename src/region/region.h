@@ -6,13 +6,14 @@
  * LOCKS. The order of space/space.h: users_lock, then a region's lock, then the holding's, then the
  * space's. The region's lock guards all books here. It is never held over
  * a kernel call for the span, nor over a notice. The functions of the engine that change what is mapped run between
- * vas_region_pin, called with the lock, and vas_region_unpin, without:
- * fork takes the lock and then waits for pins, so the lock is never taken with a pin held.
+ * vas_region_pin, called with the lock or behind a gate, and vas_region_unpin, with neither:
+ * fork takes the lock, shuts gates, and then waits for pins, so the lock is never taken with a pin held.
  * What must not change while the engine is at work is kept by the block's mark.
  *
- * Two things are done without the lock, behind a gate of the calling thread's slot (shard.h): blocks in which nothing
- * is committed are allocated and freed, and warm ones are taken and put back. So whoever holds the lock may rely on
- * what a block's mark says unless that is one of two: see vas_mark_is_loose. Gates are shut, with the lock
+ * Three things are done without the lock, behind a gate of the calling thread's slot (shard.h): blocks in which nothing
+ * is committed are allocated and freed, warm ones are taken and put back, and others are made FREEING and the holding
+ * pinned, to free them. So whoever holds the lock may rely on what a block's mark says unless it is loose: see
+ * vas_mark_is_loose. Gates are shut, with the lock
  * held, for what needs everything to stand still: changes of the region's state, of a block's size, split and merge,
  * fork. The order: the lock, then gates, then the allocator's own locks.
  */
@@ -27,6 +28,7 @@
 #include "core/blocks.h"
 #include "record/report.h"
 #include "region/cache.h"
+#include "region/leaving.h"
 #include "region/quarantine.h"
 #include "region/records.h"
 #include "region/shard.h"
@@ -77,12 +79,11 @@ static inline bool vas_mark_is(uint32_t mark, uint32_t state)
 
 /*
  * Whether calls without the lock may do something to a block with this mark: free it, or make it
- * warm. Of WARM ones, only those in trays are taken without the lock.
+ * warm or FREEING. Of WARM ones, only those in trays are taken without the lock.
  */
 static inline bool vas_mark_is_loose(uint32_t mark)
 {
-	return mark == VAS_MARK_LIVE ||
-	       mark == (VAS_MARK_LIVE | VAS_MARK_PROMISED | VAS_MARK_PLAIN);
+	return (mark & ~(VAS_MARK_PROMISED | VAS_MARK_PLAIN)) == VAS_MARK_LIVE;
 }
 
 struct vas_region {
@@ -114,8 +115,9 @@ struct vas_region {
 	uint64_t pending; /* bytes of commits on their way, when there is a cap */
 	uint32_t promises; /* of the engine's, for blocks that will be committed */
 	bool whole; /* something was committed with VAS_COMMIT_WHOLE, ever */
-	uint32_t unfinished; /* I: blocks that are MAKING or FREEING */
+	uint32_t unfinished; /* I: with the shards' seized and those that leave, blocks MAKING or FREEING */
 	uint32_t orphans; /* I: blocks that are ORPHAN (atomic) */
+	struct vas_leaving leaving;
 	/* What was done with the lock held; the shards have the rest. Modulo 2^64. */
 	uint64_t live; /* I: with the shards', blocks that are LIVE */
 	uint64_t used; /* I: with the shards', bytes in them */
@@ -143,6 +145,8 @@ int vas_region_unmake(struct vas_region *region, enum vas_retired *state,
  */
 int vas_region_look(struct vas_region *region, struct vas_failure *failure);
 int vas_region_lock(struct vas_region *region, struct vas_failure *failure);
+/* The same as lock; but blocks that leave are not given to the allocator first. */
+int vas_region_lock_fast(struct vas_region *region, struct vas_failure *failure);
 static inline void vas_region_unlock(struct vas_region *region)
 {
 	vas_lock_drop(&region->lock);
@@ -190,6 +194,12 @@ static inline bool vas_books_are_lost(const uint32_t *alive, uint32_t era)
 					era != vas_space_era(), 0);
 }
 
+/* Blocks that are MAKING or FREEING, but for those that leave. Exact with the gates shut. */
+static inline uint32_t vas_region_unfinished(const struct vas_region *region)
+{
+	return region->unfinished + vas_shards_sum(region).seized;
+}
+
 static inline struct vas_region *vas_region_of(struct vas_holding_user *user)
 {
 	return (struct vas_region *)(void *)user; /* the first member */
@@ -228,13 +238,15 @@ int vas_block_alloc_long(struct vas_region *region, uint64_t size,
 			 const struct vas_alloc_opts *opts, int tried,
 			 struct vas_failure *failure, struct vas_block *block);
 /*
- * The short way is vas_swift_free, which tells in seen what mark it saw; 0: none. tag: what debug mode
- * compares; without it 0.
+ * The short way is vas_swift_free; what it came to is gone on with by free_seized, or by free_long, whose seen is the
+ * mark that was seen; 0: none. tag: what debug mode compares; without it 0.
  */
 int vas_block_free(struct vas_region *region, uint64_t start, struct vas_failure *failure,
 		   enum vas_retired *state);
 int vas_block_free_long(struct vas_region *region, uint64_t start, uint32_t tag, uint32_t seen,
 			struct vas_failure *failure, enum vas_retired *state);
+int vas_block_free_seized(struct vas_region *region, const struct vas_block_info *info,
+			  struct vas_failure *failure, enum vas_retired *state);
 
 /* The live block that starts there. Lock held. -ERANGE, -EINVAL, -ENOENT. */
 int vas_block_find(struct vas_region *region, uint64_t start, struct vas_failure *failure,
@@ -257,23 +269,36 @@ int vas_block_retire(struct vas_region *region, struct vas_span span, struct vas
 		     enum vas_retired *state);
 /* Frees every block in the span that is RETIRED and wholly inaccessible by now. No lock. */
 void vas_block_settle(struct vas_region *region, struct vas_span span);
-/* Lock held: the block is free again, whatever it was; its record and promise go. */
+/*
+ * Lock held: the block is free again, whatever it was; its record goes. drop: its promise too. vacate returns its mark:
+ * the promise is spent, or the caller's.
+ */
+uint32_t vas_block_vacate(struct vas_region *region, uint64_t start);
 void vas_block_drop(struct vas_region *region, uint64_t start);
 
 /* --- swift.c: the short ways --- */
 
+enum vas_swift {
+	VAS_SWIFT_NOT, /* not this way */
+	VAS_SWIFT_DONE,
+	VAS_SWIFT_SEIZED /* the block is FREEING, and counted as freed and unfinished */
+};
+
 /*
  * Without the lock, behind the calling thread's gate. False: not this way, nothing is changed. size: of whole
  * granules. size and place take a block without memory, or find none: *err then; warm one that is warm.
- * *seen: 0, or after false the mark of the LIVE block without a record that starts there.
  */
 bool vas_swift_size(struct vas_region *region, uint64_t size, uint64_t *start, int *err);
 bool vas_swift_place(struct vas_region *region, const struct vas_block_request *request,
 		     uint64_t *start, int *err);
 bool vas_swift_warm(struct vas_region *region, uint64_t size, const struct vas_alloc_opts *opts,
 		    uint64_t *start);
-bool vas_swift_free(struct vas_region *region, uint64_t start, enum vas_retired *state,
-		    uint32_t *seen);
+/*
+ * *info: what the block was, or after NOT its mark if it is worth while to look whether it is that still, or
+ * mark 0. SEIZED: the region is pinned, vas_block_free_seized does the rest.
+ */
+enum vas_swift vas_swift_free(struct vas_region *region, uint64_t start, enum vas_retired *state,
+			      struct vas_block_info *info);
 
 /* --- resize.c --- */
 

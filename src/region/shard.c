@@ -11,7 +11,7 @@
  * thread with the same number delays nobody: that one goes the long way, under the region's lock.
  *
  * What two threads do to one block is decided by its mark, or by the allocator: of two frees one wins. On the short way
- * only blocks are touched whose marks say exactly LIVE, or LIVE, PROMISED and PLAIN, or which lie in the shard's own tray.
+ * only blocks are touched whose marks are loose: LIVE, with no record; or which lie in the shard's own tray.
  * So with the region's lock held a block with any other mark is left alone by all others, and one of
  * these is seized first, by giving it another mark (vas_block_seize).
  *
@@ -174,6 +174,7 @@ struct vas_shard_sums vas_shards_sum(const struct vas_region *region)
 		sums.frees += sum_of(&shard->frees);
 		sums.warm_hits += sum_of(&shard->warm_hits);
 		sums.warm += sum_of(&shard->tray_bytes);
+		sums.seized += __atomic_load_n(&shard->seized, __ATOMIC_RELAXED);
 		sums.books += sizeof(*shard);
 	}
 	sums.live = sums.allocs - sums.frees;
@@ -189,11 +190,13 @@ void vas_shards_fold(struct vas_region *region)
 	region->allocs += sums.allocs;
 	region->frees += sums.frees;
 	region->warm_hits += sums.warm_hits;
+	region->unfinished += sums.seized;
 	for (struct vas_shard *shard = vas_shards_first(&region->shards); shard; shard = shard->next) {
 		shard->used = 0;
 		shard->allocs = 0;
 		shard->frees = 0;
 		shard->warm_hits = 0;
+		shard->seized = 0;
 	}
 }
 

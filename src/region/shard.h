@@ -19,7 +19,7 @@
 
 struct vas_region;
 
-#define VAS_SHARD_WARM 12u /* blocks in a tray */
+#define VAS_SHARD_WARM 11u /* blocks in a tray */
 
 /* Written behind the gate, or with it shut. The sums are read by anybody (atomic). */
 struct vas_shard {
@@ -30,7 +30,7 @@ struct vas_shard {
 	 */
 	uint16_t count;
 	uint16_t room; /* blocks that are granted; 0 = nothing is */
-	struct vas_shard *next; /* constant */
+	uint32_t seized; /* modulo 2^32: blocks that became unfinished here */
 	uint64_t allocs;
 	uint64_t frees;
 	uint64_t warm_hits;
@@ -38,6 +38,7 @@ struct vas_shard {
 	uint64_t tray_bytes;
 	uint64_t tray_left; /* bytes that may still be put; with tray_bytes, what is granted */
 	struct vas_span tray[VAS_SHARD_WARM];
+	struct vas_shard *next; /* constant */
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct vas_shard) == 256, "four cache lines, one of them for what is always used");
@@ -61,6 +62,7 @@ struct vas_shard_sums {
 	uint64_t warm_hits;
 	uint64_t warm;
 	uint64_t books;
+	uint32_t seized; /* modulo 2^32 */
 };
 
 void vas_shards_init(struct vas_region *region);

@@ -30,7 +30,8 @@
 static bool is_quiet(struct vas_region *region)
 {
 	vas_trays_gather(region);
-	return region->unfinished == 0 && region->orphans == 0 && region->cache.count == 0 &&
+	(void)vas_leaving_end(region);
+	return vas_region_unfinished(region) == 0 && region->orphans == 0 && region->cache.count == 0 &&
 	       vas_user_is_quiet(&region->user);
 }
 

@@ -156,6 +156,7 @@ bool vas_region_check(struct vas_region *region)
 
 	vas_lock_take(&region->lock);
 	vas_shards_shut(region);
+	(void)vas_leaving_end(region);
 	sums = vas_shards_sum(region);
 	right = vas_blocks_check(region->blocks) && vas_shards_check(region);
 	while (right && vas_blocks_next(region->blocks, position, &info) == 0) {
@@ -175,7 +176,7 @@ bool vas_region_check(struct vas_region *region)
 		orphans += vas_mark_is(info.mark, VAS_MARK_ORPHAN);
 	}
 	right = right && live == region->live + sums.live && used == region->used + sums.used &&
-		retired == region->retired && unfinished == region->unfinished &&
+		retired == region->retired && unfinished == vas_region_unfinished(region) &&
 		orphans == region->orphans && records == region->records.count &&
 		waiting == region->quarantine.bytes && vas_quarantine_check(region) &&
 		warm == region->cache.bytes + sums.warm && vas_cache_check(region);

@@ -96,6 +96,18 @@ VAS_HOT int vas_part_pin_used(struct vas_space *space, struct vas_holding_user *
 	return err;
 }
 
+VAS_HOT bool vas_part_pin_used_now(struct vas_space *space, struct vas_holding_user *user)
+{
+	struct vas_failure unused;
+
+	vas_user_add_pins(user, 1);
+	if (__builtin_expect(__atomic_load_n(&space->gate, __ATOMIC_SEQ_CST) == 0, 1) &&
+	    __builtin_expect(part_refusal(user->holding, &unused) == 0, 1))
+		return true;
+	vas_user_add_pins(user, -1);
+	return false;
+}
+
 VAS_HOT void vas_part_unpin_used(struct vas_space *space, struct vas_holding_user *user)
 {
 	vas_user_add_pins(user, -1);

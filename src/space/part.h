@@ -32,6 +32,8 @@ void vas_part_unpin(struct vas_space *space, struct vas_holding *holding);
  */
 int vas_part_pin_used(struct vas_space *space, struct vas_holding_user *user,
 		      struct vas_failure *failure);
+/* The same at once. False: it would have to wait, or is refused. */
+bool vas_part_pin_used_now(struct vas_space *space, struct vas_holding_user *user);
 void vas_part_unpin_used(struct vas_space *space, struct vas_holding_user *user);
 
 /* A change at address comes soon: see extents.h. Pinned, or by the holding's user, no lock needed. */

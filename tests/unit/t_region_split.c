@@ -138,6 +138,7 @@ static void test_both_ways(void)
 		if (world_free(world, starts[i]))
 			ok(false, "block %u cannot be freed", i);
 	is_u64(world_accessible(world), 0, "nothing is accessible any more");
+	ok(vas_region_check(lower), "the books are whole");
 	is_u64(lower->records.count, 0, "no record is left");
 	region_world_end(world);
 }
