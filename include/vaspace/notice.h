@@ -27,7 +27,9 @@ enum vas_change {
 	VAS_CHANGE_GUARD, /* and unguard */
 	VAS_CHANGE_PARK,
 	VAS_CHANGE_UNPARK,
-	VAS_CHANGE_RELEASE /* and disown */
+	VAS_CHANGE_RELEASE, /* and disown */
+	VAS_CHANGE_GROW, /* of an arena of shared memory: its new bytes */
+	VAS_CHANGE_SHRINK /* the bytes that go */
 };
 
 enum vas_notice_phase {

@@ -58,6 +58,8 @@ enum vas_why {
 	VAS_WHY_IMAGE, /* the image for contents is missing, too small, or cannot be written or read */
 	VAS_WHY_MANIFEST, /* the manifest is malformed, or of another kind of machine */
 	VAS_WHY_TAG, /* the block has another tag */
+	VAS_WHY_FILE_SYSTEM, /* the file system, or shared memory as a whole, is full */
+	VAS_WHY_FILE_LIMIT, /* RLIMIT_FSIZE */
 	VAS_WHY_COUNT
 };
 
@@ -80,7 +82,10 @@ enum vas_operation {
 	VAS_OPERATION_PARK,
 	VAS_OPERATION_UNPARK,
 	VAS_OPERATION_DETACHED, /* a driver's hook */
-	VAS_OPERATION_MANIFEST /* writing one, and making a region from one */
+	VAS_OPERATION_MANIFEST, /* writing one, and making a region from one */
+	VAS_OPERATION_ARENA, /* make or end an arena */
+	VAS_OPERATION_GROW, /* an arena */
+	VAS_OPERATION_SHRINK
 };
 
 struct vas_report {

@@ -3,6 +3,7 @@
 #ifndef VASPACE_VASPACE_H
 #define VASPACE_VASPACE_H
 
+#include <vaspace/arena.h>
 #include <vaspace/base.h>
 #include <vaspace/fork.h>
 #include <vaspace/limits.h>

@@ -113,6 +113,12 @@ const char *vas_operation_name(enum vas_operation operation)
 		return "detached";
 	case VAS_OPERATION_MANIFEST:
 		return "manifest";
+	case VAS_OPERATION_ARENA:
+		return "arena";
+	case VAS_OPERATION_GROW:
+		return "grow";
+	case VAS_OPERATION_SHRINK:
+		return "shrink";
 	}
 	return "unknown";
 }
@@ -204,6 +210,10 @@ static const struct why_words why_table[VAS_WHY_COUNT] = {
 			     "pass the block's start, and ranges inside one block" },
 	[VAS_WHY_FORK_POLICY] = { "fork-policy", "the fork policy of the span does not go with it",
 				  "reserve the span with another fork policy" },
+	[VAS_WHY_FILE_SYSTEM] = { "file-system", "the file system, or shared memory as a whole, is full",
+				  "free some of it, or make it larger" },
+	[VAS_WHY_FILE_LIMIT] = { "file-limit", "RLIMIT_FSIZE forbids an object of that size",
+				 "raise it with ulimit -f, or ask for less" },
 };
 
 static const struct why_words *why_find(enum vas_why why)

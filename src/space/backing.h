@@ -19,6 +19,12 @@
 
 struct vas_backing;
 
+/*
+ * Beside the VAS_COMMIT_ bits, for users above: with SHARED, the range may reach beyond the object's end, now and later. It is
+ * recorded as a view, and nothing of it is populated.
+ */
+#define VAS_COMMIT_SHOWN 0x80000000u
+
 /* One range that is to be backed. */
 struct vas_backing_range {
 	struct vas_span span;

@@ -81,7 +81,7 @@ static int object_plan(const struct vas_backing *backing, struct vas_sys *sys,
 		return -EACCES;
 	if ((backing->flags & VAS_COMMIT_PUNCH) && !stat->writable)
 		return -EACCES;
-	return end > stat->size ? -ERANGE : 0;
+	return end > stat->size && !(range->flags & VAS_COMMIT_SHOWN) ? -ERANGE : 0;
 }
 
 static int object_map(const struct vas_backing *backing, struct vas_sys *sys,

@@ -189,6 +189,7 @@ VAS_HOT void vas_space_publish(struct vas_space *space, struct vas_holding *hold
 	holding->forked = VAS_FORK_DEFAULT;
 	holding->parked = false;
 	holding->park = NULL;
+	holding->shown = 0;
 	__atomic_store_n(&holding->state, VAS_HOLDING_LIVE, __ATOMIC_RELAXED);
 	holding->user = NULL;
 	holding->claimer = NULL;

@@ -323,8 +323,10 @@ static int commit_object(struct commit *commit, struct vas_failure *failure)
 		commit->extent.flags |= VAS_EXTENT_WHOLE;
 	commit->extent.delta = commit->backing->delta;
 	commit->recipe |= vas_fork_recipe(commit->backing);
+	if (opts->flags & VAS_COMMIT_SHOWN)
+		commit->extent.state = VAS_PART_VIEW;
 	/* Otherwise an empty pool is a signal at the first touch. */
-	if (commit->backing->kind == VAS_SYS_KIND_HUGETLB)
+	else if (commit->backing->kind == VAS_SYS_KIND_HUGETLB)
 		commit->flags |= VAS_COMMIT_POPULATE;
 	commit->fresh = commit_is_fresh(commit, &stat);
 	return 0;

@@ -584,7 +584,8 @@ static const struct vas_extent *extents_step(const struct vas_extents *extents, 
 
 static bool is_committed(const struct vas_extent *piece)
 {
-	return piece->state == VAS_PART_COMMITTED || piece->state == VAS_PART_GUARD;
+	return piece->state == VAS_PART_COMMITTED || piece->state == VAS_PART_GUARD ||
+	       piece->state == VAS_PART_VIEW;
 }
 
 VAS_HOT bool vas_extents_hole(const struct vas_extents *extents, uint64_t *position, uint64_t end,

@@ -16,6 +16,7 @@
 
 enum vas_part_state {
 	VAS_PART_RESERVED, /* as reserved: inaccessible; the books keep no extent of it */
+	VAS_PART_VIEW, /* an object that is shown whatever its size; what counts as committed is its user's affair */
 	VAS_PART_COMMITTED,
 	VAS_PART_GUARD, /* committed, guarded by the caller */
 	VAS_PART_GUARDED, /* retired as far as that: see enum vas_retired */
@@ -91,7 +92,7 @@ void vas_extents_foresee(const struct vas_extents *extents, uint64_t address);
 /* Whether the bytes right below and at an address are of one extent. */
 bool vas_extents_same(const struct vas_extents *extents, uint64_t address);
 /*
- * The next part of [*position, end) that is not committed (guarded by the caller is committed). Moves
+ * The next part of [*position, end) that is not committed (guarded by the caller is committed, and so is a view). Moves
  * *position past it; false when there is none.
  */
 bool vas_extents_hole(const struct vas_extents *extents, uint64_t *position, uint64_t end,

@@ -97,6 +97,7 @@ struct vas_holding {
 	struct vas_span span;
 	/* Changed under space->lock: */
 	struct vas_parked *park; /* I: there exactly when parked: space/park.h */
+	uint64_t shown; /* bytes of its views that count as committed: see sums.h. Changed under lock */
 	uint64_t retry_round; /* of space->retry_rounds: when its parts were tried last */
 	struct vas_holding *unretired_next; /* in space->unretired */
 	struct vas_holding **unretired_link; /* NULL = not in that list. I: in it when LIVE and some bytes are unretired */
@@ -108,7 +109,7 @@ struct vas_holding {
 /* Bytes that are committed, kernel mappings that the layout asks for: as things are, parked or not. */
 static inline uint64_t vas_holding_committed(const struct vas_holding *holding)
 {
-	return holding->parked ? 0 : vas_extents_bytes(&holding->extents);
+	return holding->parked ? 0 : vas_extents_bytes(&holding->extents) + holding->shown;
 }
 
 static inline uint32_t vas_holding_runs(const struct vas_holding *holding)

@@ -12,6 +12,8 @@
  */
 #include "space/sums.h"
 
+#include "space/part_work.h"
+
 void vas_part_sum(struct vas_holding *holding, struct vas_part_sums *sums)
 {
 	const struct vas_extents *extents = &holding->extents;
@@ -35,4 +37,18 @@ uint64_t vas_part_uncommitted(struct vas_holding *holding, struct vas_span range
 		bytes += hole.size;
 	vas_lock_drop(&holding->lock);
 	return bytes;
+}
+
+uint64_t vas_part_set_shown(struct vas_space *space, struct vas_holding *holding, uint64_t bytes)
+{
+	uint64_t generation, more;
+
+	vas_lock_take(&holding->lock);
+	more = bytes - holding->shown;
+	holding->shown = bytes;
+	vas_part_tally(space, holding, more, 0);
+	generation = __atomic_load_n(&holding->generation, __ATOMIC_RELAXED) + 1;
+	__atomic_store_n(&holding->generation, generation, __ATOMIC_RELEASE);
+	vas_lock_drop(&holding->lock);
+	return generation;
 }

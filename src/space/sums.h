@@ -18,5 +18,10 @@ struct vas_part_sums {
 void vas_part_sum(struct vas_holding *holding, struct vas_part_sums *sums);
 /* Bytes of the range that a commit would add. */
 uint64_t vas_part_uncommitted(struct vas_holding *holding, struct vas_span range);
+/*
+ * So many bytes of its views count as committed from now on: a change, which is counted. Returns the generation; by the
+ * holding's user.
+ */
+uint64_t vas_part_set_shown(struct vas_space *space, struct vas_holding *holding, uint64_t bytes);
 
 #endif

@@ -745,6 +745,7 @@ static const struct errno_row errno_table[] = {
 	{"vas_region_from_manifest", EOPNOTSUPP, VAS_WHY_DENIED, "VAS_FORK_WIPE, and the kernel has no MADV_WIPEONFORK"},
 	{"vas_region_from_manifest", EBUSY, VAS_WHY_RACE, "the place was lost to another thread, a bounded number of times"},
 	{"vas_region_from_manifest", EOWNERDEAD, VAS_WHY_FORKED, "in a forked child that nobody announced (vaspace/fork.h)"},
+#include "fault/errno_rows_arena.h"
 	/* clang-format on */
 };
 

@@ -615,6 +615,12 @@ static const struct {
 	void (*check)(void);
 } functions[] = {
 	{ "vas_adopt", check_adopt },
+	{ "vas_arena_create", check_arena_create },
+	{ "vas_arena_destroy", check_arena_destroy },
+	{ "vas_arena_get", check_arena_get },
+	{ "vas_arena_grow", check_arena_grow },
+	{ "vas_arena_shrink", check_arena_shrink },
+	{ "vas_arena_size", check_arena_size },
 	{ "vas_commit", check_commit },
 	{ "vas_decommit", check_decommit },
 	{ "vas_protect", check_protect },

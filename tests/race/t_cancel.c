@@ -373,6 +373,19 @@ CALL(region_from_manifest)
 	return err ? err : vas_region_from_manifest(manifest, manifest_length, &region);
 }
 
+static struct vas_arena *arena;
+CALL(arena_create) { return vas_arena_create(64 * page, NULL, &arena); }
+CALL(arena_grow) { return vas_arena_grow(arena, 8 * page, 0, NULL); }
+CALL(arena_shrink) { return vas_arena_shrink(arena, page); }
+CALL(arena_size) { return vas_arena_size(arena) != page; }
+CALL(arena_destroy) { return vas_arena_destroy(arena, NULL); }
+
+CALL(arena_get)
+{
+	SIZED(vas_arena_info, info);
+	return vas_arena_get(arena, &info);
+}
+
 CALL(shutdown) { return vas_pressure_set(NULL, NULL, NULL) || vas_shutdown(); }
 
 /* In this order: what one makes the next ones use. */
@@ -398,7 +411,8 @@ static const struct {
 	ROW(region_stats), ROW(region_split_block), ROW(region_merge_blocks), ROW(region_free),
 	ROW(region_tick), ROW(region_trim), ROW(region_join), ROW(region_enter),
 	ROW(region_leave), ROW(region_quit), ROW(region_free_tagged), ROW(region_split), ROW(region_merge),
-	ROW(region_destroy), ROW(notice_cancel), ROW(release), ROW(shutdown),
+	ROW(region_destroy), ROW(arena_create), ROW(arena_grow), ROW(arena_shrink), ROW(arena_size),
+	ROW(arena_get), ROW(arena_destroy), ROW(notice_cancel), ROW(release), ROW(shutdown),
 #undef ROW
 };
 #define CALLS (sizeof(calls) / sizeof(calls[0]))

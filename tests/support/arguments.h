@@ -36,6 +36,13 @@ void check_options(const char *function, call_options_fn *call, const void *good
 typedef int call_result_fn(void *result);
 void check_result(const char *function, call_result_fn *call, size_t known);
 
+/* vaspace/arena.h */
+void check_arena_create(void);
+void check_arena_destroy(void);
+void check_arena_get(void);
+void check_arena_grow(void);
+void check_arena_shrink(void);
+void check_arena_size(void);
 /* vaspace/reserve.h: adoption */
 void check_adopt(void);
 void check_disown(void);

@@ -5,14 +5,14 @@ set -u
 . "$VASPACE_SOURCE/tests/tap/tap.sh"
 cd "$VASPACE_SOURCE" || exit
 
-table=tests/fault/errno_table.h
+tables=(tests/fault/errno_table.h tests/fault/errno_rows_*.h)
 page=docs/errors.md
 guide=docs/guides/why-did-it-fail.md
 
 # function errno reason, of the table
 rows_of_table()
 {
-	sed -nE 's/^\t\{"(vas_[a-z_]+)", (E[A-Z0-9]+), (VAS_WHY_|ERRNO_WHY_)([A-Z_]+), .*/\1 \2 \4/p' "$table" |
+	sed -nE 's/^\t\{"(vas_[a-z_]+)", (E[A-Z0-9]+), (VAS_WHY_|ERRNO_WHY_)([A-Z_]+), .*/\1 \2 \4/p' "${tables[@]}" |
 		tr '[:upper:]_' '[:lower:]-' | sort
 }
 
@@ -28,7 +28,7 @@ rows_of_page()
 # function|errno|reason|when, of the table
 texts_of_table()
 {
-	sed -nE 's/^\t\{"(vas_[a-z_]+)", (E[A-Z0-9]+), (VAS_WHY_|ERRNO_WHY_)([A-Z_]+), "(.*)"\},$/\1|\2|\4|\5/p' "$table" |
+	sed -nE 's/^\t\{"(vas_[a-z_]+)", (E[A-Z0-9]+), (VAS_WHY_|ERRNO_WHY_)([A-Z_]+), "(.*)"\},$/\1|\2|\4|\5/p' "${tables[@]}" |
 		awk -F'|' -vOFS='|' '{ $3 = tolower($3); gsub("_", "-", $3); print }' | sort
 }
 
@@ -84,7 +84,7 @@ headers_in_table()
 {
 	local missing
 	missing=$(comm -23 <(rows_of_headers | grep -v '\*') \
-		<(sed -nE 's/^\t\{"(vas_[a-z_]+)", (E[A-Z0-9]+),.*/\1 \2/p' "$table" | sort -u))
+		<(sed -nE 's/^\t\{"(vas_[a-z_]+)", (E[A-Z0-9]+),.*/\1 \2/p' "${tables[@]}" | sort -u))
 	[[ -z $missing ]] || { echo "$missing"; return 1; }
 }
 
@@ -93,7 +93,7 @@ table_in_headers()
 {
 	local missing
 	missing=$(comm -13 <(rows_of_headers | grep -v '\*') \
-		<(sed -nE 's/^\t\{"(vas_[a-z_]+)", (E[A-Z0-9]+),.*/\1 \2/p' "$table" | sort -u) |
+		<(sed -nE 's/^\t\{"(vas_[a-z_]+)", (E[A-Z0-9]+),.*/\1 \2/p' "${tables[@]}" | sort -u) |
 		grep -vwFf <(rows_of_headers | sed -n 's/ \*//p'))
 	[[ -z $missing ]] || { echo "$missing"; return 1; }
 }
@@ -103,7 +103,7 @@ all_covered()
 {
 	local name missing=0
 	while read -r name; do
-		grep -q "\"$name\"" "$table" && grep -q "^## $name\$" "$page" && continue
+		grep -q "\"$name\"" "${tables[@]}" && grep -q "^## $name\$" "$page" && continue
 		sed -n '/^These cannot fail/,/^$/p' "$page" | grep -q "\`$name\`" && continue
 		echo "$name"
 		missing=1
@@ -116,7 +116,7 @@ reasons_exist()
 {
 	local missing
 	missing=$(comm -13 <(sed -nE 's/^\t(VAS_WHY_[A-Z_]+).*/\1/p' include/vaspace/report.h | sort -u) \
-		<(grep -oE 'VAS_WHY_[A-Z_]+,' "$table" | tr -d , | sort -u))
+		<(grep -ohE 'VAS_WHY_[A-Z_]+,' "${tables[@]}" | tr -d , | sort -u))
 	[[ -z $missing ]] || { echo "$missing"; return 1; }
 }
 

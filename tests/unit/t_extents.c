@@ -83,7 +83,7 @@ static bool model_agrees(void)
 	for (unsigned int i = 0; i < MODEL_PAGES; i++) {
 		if (model[i].state == VAS_PART_COMMITTED || model[i].state == VAS_PART_GUARD)
 			committed += PAGE;
-		else if (model[i].state != VAS_PART_RESERVED)
+		else if (model[i].state != VAS_PART_RESERVED && model[i].state != VAS_PART_VIEW)
 			unretired += PAGE;
 	}
 	return position == at(MODEL_PAGES) && committed == vas_extents_bytes(&extents) &&

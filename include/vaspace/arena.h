@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vaspace/arena.h - memory that grows in place.
+ *
+ *	create	an arena of some bytes that may become many
+ *	grow, shrink	change its size; nothing moves
+ *
+ * An arena is one object (a memfd), or private memory, and a span that is reserved for as much as it may ever become. An object
+ * is mapped once over all of the span: growing gives it more bytes and publishes the new size, and maps nothing. What is there
+ * stays as it is, and can be read and written, all the while; also when growing fails.
+ *
+ * Beyond the size nothing may be touched: of an object that is SIGBUS, of private memory SIGSEGV.
+ *
+ * While a span is an arena's, only the functions here change what is in it: vas_commit and the like and vas_release
+ * answer -EBUSY there.
+ */
+#ifndef VASPACE_ARENA_H
+#define VASPACE_ARENA_H
+
+#include <vaspace/base.h>
+#include <vaspace/memory.h>
+#include <vaspace/reserve.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct vas_arena;
+
+/* What an arena's bytes are. */
+enum vas_arena_kind {
+	VAS_ARENA_MEMFD = 0, /* an anonymous object: shared memory with a descriptor, which is never executable */
+	VAS_ARENA_ANONYMOUS /* private memory of this process, without a descriptor */
+};
+
+/* ANONYMOUS: growing gives no pages; they come at first touch, where a shortage can end the process. */
+#define VAS_ARENA_LAZY 0x1u
+#define VAS_ARENA_ALL 0x1u
+
+struct vas_arena_opts {
+	size_t size;
+	enum vas_arena_kind kind;
+	uint32_t flags; /* VAS_ARENA_ bits */
+	/*
+	 * Of the span: place, limits, fork policy, memory policy, name; min_size is 0. The name is the memfd's too,
+	 * so that it shows in maps; NULL = "arena". MEMFD: a forked child shares the memory, or does not have it.
+	 */
+	const struct vas_reserve_opts *reserve;
+	uint64_t initial; /* bytes that it begins with, rounded up to the step */
+	uint64_t step; /* sizes are multiples of it: a multiple of the page size; 0 = the page size */
+	uint64_t cap; /* it never becomes larger, rounded down to the step; at most the maximum; 0 = the maximum */
+};
+
+/*
+ * Makes an arena that may grow to maximum bytes (rounded up to the step), and writes the handle to *arena. It belongs to the
+ * caller until vas_arena_destroy. All of its bytes are readable and writable and begin as zero.
+ *
+ * Errors as vas_reserve and vas_arena_grow, and below; nothing is reserved then, *arena is untouched:
+ *  -EINVAL	arena is NULL; maximum 0; initial or cap above it; a step that the page size does not divide; an unknown
+ *		kind or flag; LAZY without ANONYMOUS; a min_size
+ *  -E2BIG	opts or opts.reserve is larger than known, with a non-zero tail
+ *  -EOPNOTSUPP	the fork policy does not go with the kind: COPY and WIPE with MEMFD, SHARE with ANONYMOUS
+ *  -EMFILE	MEMFD: no descriptor is left in the process
+ *  -ENFILE	MEMFD: no descriptor is left in the system
+ *  -ENOMEM	no memory for the library's own books
+ *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_arena_create(uint64_t maximum, const struct vas_arena_opts *opts,
+			     struct vas_arena **arena);
+
+/*
+ * Ends an arena: its span is released as vas_release does, its descriptor closed. *state (may be NULL) is what became of the
+ * span. The handle must not be used any more, by no thread. A memfd whose descriptor was duplicated lives on.
+ *
+ * Errors; nothing is changed then:
+ *  -EINVAL	arena is NULL
+ *  -EDEADLK	called inside a notice about the arena
+ *  -ESTALE	in a forked child that has nothing of it
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
+ *  -ENOENT	the span is gone already: another destroy
+ *
+ * In a child that shares the memory it ends the child's use of it. Allocates nothing. Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_arena_destroy(struct vas_arena *arena, enum vas_retired *state);
+
+/*
+ * Makes the arena at least size bytes large (rounded up to the step), with a page for every new byte, unless LAZY. When not all of
+ * them can be had and least is not 0, it becomes as large as can be had, but at least least. *now (may be NULL) is the
+ * size that it has then. An arena that is as large already is no error, and stays as it is.
+ *
+ * New bytes are zero. With MEMFD no kernel mapping is added or changed. Notices: VAS_CHANGE_GROW of the new bytes; with ANONYMOUS
+ * VAS_CHANGE_COMMIT.
+ *
+ * Errors; size, contents and what is mapped are as before, *now is untouched (ANONYMOUS: at the VMA limit new pages may be
+ * retired as vas_commit tells):
+ *  -EINVAL	arena is NULL; least above size
+ *  -ERANGE	more than the maximum
+ *  -EDQUOT	more than opts.cap
+ *  -ENOMEM	the kernel refused: no memory, no room in a memory group; ANONYMOUS also overcommit, the VMA limit; or no
+ *		memory for the library's own books
+ *  -ENOSPC	MEMFD: shared memory is at a limit of its own, or RLIMIT_FSIZE is below the size, for which no signal comes
+ *  -EBADF	MEMFD: the descriptor was closed, or is another object's by now
+ *  -EBUSY	a subscriber to notices refused it; the arena is being destroyed
+ *  -EDEADLK	called inside a notice about the arena
+ *  -EAGAIN	ANONYMOUS: memory is locked by mlockall(MCL_FUTURE) beyond RLIMIT_MEMLOCK
+ *  -EACCES	ANONYMOUS: a security module refuses it
+ *  -EPERM	sealed against growing, or forbidden by a sandbox; in a forked child that shares the parent's memory
+ *  -ENOSYS	a sandbox denies a call that it needs
+ *  -EOPNOTSUPP	ANONYMOUS without LAZY, on a kernel that cannot populate private memory
+ *  -ESTALE	in a forked child that has nothing of it
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
+ *
+ * Other processes of a memory group can take the room that was seen: then the kernel kills, as ever. Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_arena_grow(struct vas_arena *arena, uint64_t size, uint64_t least, uint64_t *now);
+
+/*
+ * Makes the arena at most size bytes large (rounded up to the step). The bytes beyond are gone, and their memory is back with the
+ * kernel when this returns; nobody may be using them. An arena that is as small already is no error. Notices: VAS_CHANGE_SHRINK
+ * of the bytes that go; with ANONYMOUS VAS_CHANGE_DECOMMIT.
+ *
+ * Errors; nothing is changed then:
+ *  -EINVAL	arena is NULL
+ *  -EBADF	MEMFD: the descriptor was closed, or is another object's by now
+ *  -EBUSY	a subscriber to notices refused it; the arena is being destroyed
+ *  -EDEADLK	called inside a notice about the arena
+ *  -ENOMEM	no memory for the library's own books, or the kernel's
+ *  -EPERM	sealed against shrinking, or forbidden by a sandbox; in a forked child that shares the parent's memory
+ *  -ESTALE	in a forked child that has nothing of it
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_arena_shrink(struct vas_arena *arena, uint64_t size);
+
+/*
+ * The size: bytes from the start on that may be touched, until somebody shrinks the arena. 0 for NULL, and in a forked child
+ * that has nothing of it.
+ *
+ * Cannot fail. One load with acquire order: bytes below it are there. Thread-safe; signal-safe.
+ */
+VAS_API uint64_t vas_arena_size(const struct vas_arena *arena);
+
+/* What an arena is, and how it stands. */
+struct vas_arena_info {
+	size_t size; /* set by the caller: sizeof(struct vas_arena_info) */
+	struct vas_span span; /* its first byte is the arena's */
+	uint64_t bytes; /* the arena's size */
+	uint64_t maximum;
+	uint64_t step;
+	uint64_t page_size; /* of the object */
+	enum vas_arena_kind kind;
+	uint32_t flags; /* VAS_ARENA_ bits */
+	/*
+	 * MEMFD: the arena's own descriptor, close-on-exec, valid until vas_arena_destroy: to be duplicated, passed on or sealed, and neither
+	 * closed nor truncated. -1 = none.
+	 */
+	int32_t fd;
+	char name[32];
+};
+
+/*
+ * Fills *info.
+ *
+ * Errors, with *info untouched:
+ *  -EINVAL	arena or info is NULL, or its size field is below the first version's
+ *  -ESTALE	in a forked child that has nothing of it
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_arena_get(struct vas_arena *arena, struct vas_arena_info *info);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

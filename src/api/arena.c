@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The edge of vaspace/arena.h: what callers pass is checked here; then one call down. */
+#include <vaspace/arena.h>
+
+#include <errno.h>
+
+#include "api/edge.h"
+#include "arena/arena.h"
+#include "base/code.h"
+
+/* The first versions' sizes. */
+#define ARENA_OPTS_MIN	 sizeof(struct vas_arena_opts)
+#define RESERVE_OPTS_MIN sizeof(struct vas_reserve_opts)
+#define INFO_MIN	 sizeof(struct vas_arena_info)
+
+static int fail(struct vas_failure *failure, enum vas_why why, int err)
+{
+	struct vas_space *space = vas_space_if_made();
+
+	failure->error = err;
+	if (failure->why == VAS_WHY_NONE)
+		failure->why = (uint8_t)why;
+	vas_failure_publish(failure);
+	if (space)
+		vas_watch_refused(space, err);
+	return err;
+}
+
+static int finish(struct vas_failure *failure, int err)
+{
+	return err ? fail(failure, VAS_WHY_KERNEL, err) : 0;
+}
+
+/* What the options point to is loaded too. */
+static int load_create(const struct vas_arena_opts *opts, struct vas_arena_opts *known,
+		       struct vas_reserve_opts *reserve, struct vas_policy *policy)
+{
+	int err = vas_options_load(opts, known, sizeof(*known), ARENA_OPTS_MIN);
+
+	if (err || !known->reserve)
+		return err;
+	err = vas_options_load(known->reserve, reserve, sizeof(*reserve), RESERVE_OPTS_MIN);
+	known->reserve = reserve;
+	if (!err && reserve->policy)
+		err = vas_edge_policy(&reserve->policy, policy);
+	return err;
+}
+
+int vas_arena_create(uint64_t maximum, const struct vas_arena_opts *opts, struct vas_arena **arena)
+{
+	struct vas_reserve_opts reserve;
+	struct vas_arena_opts known;
+	struct vas_failure failure;
+	struct vas_policy policy;
+	struct vas_space *space;
+	int err;
+
+	vas_failure_begin(&failure, VAS_OPERATION_ARENA, maximum);
+	err = arena ? load_create(opts, &known, &reserve, &policy) : -EINVAL;
+	if (err)
+		return fail(&failure, VAS_WHY_ARGUMENT, err);
+	err = vas_space_default(&space);
+	if (err)
+		return fail(&failure, vas_edge_books_why(err), err);
+	return finish(&failure, vas_arena_make(space, maximum, &known, &failure, arena));
+}
+
+int vas_arena_destroy(struct vas_arena *arena, enum vas_retired *state)
+{
+	struct vas_failure failure;
+	enum vas_retired reached;
+	int err;
+
+	vas_failure_begin(&failure, VAS_OPERATION_ARENA, 0);
+	if (!arena)
+		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	err = finish(&failure, vas_arena_unmake(arena, &reached, &failure));
+	if (!err && state)
+		*state = reached;
+	return err;
+}
+
+int vas_arena_grow(struct vas_arena *arena, uint64_t size, uint64_t least, uint64_t *now)
+{
+	struct vas_failure failure;
+	uint64_t reached;
+	int err;
+
+	vas_failure_begin(&failure, VAS_OPERATION_GROW, size);
+	if (!arena)
+		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	err = finish(&failure, vas_arena_enlarge(arena, size, least, &failure, &reached));
+	if (!err && now)
+		*now = reached;
+	return err;
+}
+
+int vas_arena_shrink(struct vas_arena *arena, uint64_t size)
+{
+	struct vas_failure failure;
+
+	vas_failure_begin(&failure, VAS_OPERATION_SHRINK, size);
+	if (!arena)
+		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	return finish(&failure, vas_arena_reduce(arena, size, &failure));
+}
+
+uint64_t vas_arena_size(const struct vas_arena *arena)
+{
+	return arena && arena->state != VAS_ARENA_ABSENT ? vas_arena_bytes(arena) : 0;
+}
+
+int vas_arena_get(struct vas_arena *arena, struct vas_arena_info *info)
+{
+	struct vas_arena_info known = { .size = sizeof(known) };
+	struct vas_failure failure;
+	int err;
+
+	if (!arena || !info || info->size < INFO_MIN)
+		return -EINVAL;
+	err = vas_arena_look(arena, &failure);
+	if (err)
+		return err;
+	vas_arena_tell(arena, &known);
+	return vas_options_store(info, &known, sizeof(known), INFO_MIN);
+}

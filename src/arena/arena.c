@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Arenas: made, pinned, described, ended.
+ *
+ * WHAT FOR. A heap, a table or a buffer that becomes larger without moving.
+ *
+ * STRATEGY. A span is reserved for as much as the arena may become, and the object is shown over all of it at once, beyond its end: from
+ * then on the size is a matter between the arena and its object. What is special about arenas for the space is a user (space/user.h).
+ *
+ * CONCURRENCY. See arena.h.
+ *
+ * WHAT IT DOES NOT DO. It does not wait for other threads' calls when an arena ends: that they have ended is the caller's
+ * duty, as with free().
+ */
+#include "arena/arena.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/number.h"
+
+/* --- looking and pinning --- */
+
+static bool books_are_lost(const struct vas_arena *arena)
+{
+	return arena->alive && (__atomic_load_n(arena->alive, __ATOMIC_RELAXED) == 0 ||
+				arena->era != vas_space_era());
+}
+
+int vas_arena_look(struct vas_arena *arena, struct vas_failure *failure)
+{
+	if (books_are_lost(arena))
+		return vas_arena_refuse(failure, VAS_WHY_FORKED, -EOWNERDEAD);
+	if (arena->state == VAS_ARENA_ABSENT)
+		return vas_arena_refuse(failure, VAS_WHY_FORKED, -ESTALE);
+	return 0;
+}
+
+int vas_arena_pin(struct vas_arena *arena, struct vas_failure *failure)
+{
+	int err = vas_arena_look(arena, failure);
+
+	if (err)
+		return err;
+	if (arena->state == VAS_ARENA_SHARED)
+		return vas_arena_refuse(failure, VAS_WHY_FORKED, -EPERM);
+	vas_lock_take(&arena->lock);
+	err = vas_part_pin_used(arena->space, &arena->user, failure);
+	vas_lock_drop(&arena->lock);
+	return err;
+}
+
+void vas_arena_unpin(struct vas_arena *arena)
+{
+	vas_part_unpin_used(arena->space, &arena->user);
+}
+
+void vas_arena_tell(struct vas_arena *arena, struct vas_arena_info *info)
+{
+	struct vas_holding *holding = arena->user.holding;
+
+	info->span = holding->span;
+	info->bytes = vas_arena_bytes(arena);
+	info->maximum = arena->maximum;
+	info->step = arena->step;
+	info->page_size = arena->object.page_size;
+	info->kind = arena->kind;
+	info->flags = arena->flags;
+	info->fd = arena->object.fd;
+	memcpy(info->name, arena->name, sizeof(info->name));
+}
+
+bool vas_arena_check(struct vas_arena *arena)
+{
+	const struct vas_holding *holding = arena->user.holding;
+	uint64_t size = vas_arena_bytes(arena);
+	bool object = arena->kind == VAS_ARENA_MEMFD;
+
+	return holding && holding->user == &arena->user && size % arena->step == 0 &&
+	       size <= arena->cap && arena->cap <= arena->maximum &&
+	       arena->maximum <= holding->span.size &&
+	       arena->step % arena->object.page_size == 0 &&
+	       holding->shown == (object ? size : 0) && (arena->object.fd >= 0) == object;
+}
+
+/* --- making and ending --- */
+
+static int arena_take(struct vas_space *space, struct vas_arena **arena)
+{
+	void *memory;
+	int err;
+
+	vas_lock_take(&space->lock);
+	err = vas_pages_take(&space->pages, sizeof(**arena), &memory);
+	vas_lock_drop(&space->lock);
+	if (!err)
+		*arena = memory;
+	return err;
+}
+
+static void arena_give(struct vas_arena *arena)
+{
+	struct vas_space *space = arena->space;
+
+	vas_object_close(space->sys, &arena->object);
+	vas_lock_take(&space->lock);
+	vas_pages_give(&space->pages, arena, sizeof(*arena));
+	vas_lock_drop(&space->lock);
+}
+
+static void arena_name(struct vas_arena *arena, const struct vas_reserve_opts *reserve)
+{
+	const char *name = reserve && reserve->name ? reserve->name : "arena";
+
+	for (size_t i = 0; i + 1 < sizeof(arena->name) && name[i]; i++)
+		arena->name[i] = name[i];
+}
+
+/* Numbers that go together. The arena has its page size. */
+static int arena_plan(struct vas_arena *arena, uint64_t maximum, const struct vas_arena_opts *opts)
+{
+	uint64_t page = arena->object.page_size;
+
+	arena->step = opts->step ? opts->step : page;
+	if (arena->step % page || !vas_align_up(maximum, arena->step, &maximum))
+		return -EINVAL;
+	arena->maximum = maximum;
+	arena->cap = opts->cap ? opts->cap - opts->cap % arena->step : maximum;
+	if (opts->cap > maximum || arena->cap == 0 || opts->initial > arena->cap)
+		return -EINVAL;
+	return 0;
+}
+
+/* What memory of the kind cannot be in a child. */
+static bool fork_suits(enum vas_arena_kind kind, const struct vas_reserve_opts *reserve)
+{
+	enum vas_fork fork = reserve ? reserve->fork : VAS_FORK_DEFAULT;
+
+	if (kind == VAS_ARENA_MEMFD)
+		return fork != VAS_FORK_COPY && fork != VAS_FORK_WIPE;
+	return fork != VAS_FORK_SHARE;
+}
+
+static int arena_reserve(struct vas_arena *arena, const struct vas_reserve_opts *wish,
+			 struct vas_failure *failure, uint64_t *start)
+{
+	struct vas_reserve_opts opts = { .size = sizeof(opts) };
+	struct vas_span span;
+	int err;
+
+	if (wish)
+		opts = *wish;
+	if (opts.min_size)
+		return vas_arena_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
+	opts.name = arena->name;
+	err = vas_space_reserve(arena->space, arena->maximum, &opts, failure, &span);
+	if (!err)
+		*start = span.start;
+	return err;
+}
+
+/* The object over all of the span, once and for good. */
+static int arena_show(struct vas_arena *arena, struct vas_failure *failure)
+{
+	const struct vas_commit_opts opts = {
+		.size = sizeof(opts),
+		.flags = VAS_COMMIT_SHARED | VAS_COMMIT_SHOWN,
+		.fd = arena->object.fd,
+	};
+	struct vas_holding *holding = arena->user.holding;
+	struct vas_span range = { holding->span.start, arena->maximum };
+	int err;
+
+	err = vas_arena_pin(arena, failure);
+	if (err)
+		return err;
+	err = vas_part_commit(arena->space, holding, range, &opts, NULL, failure);
+	vas_arena_unpin(arena);
+	/* What was made just now suits, so it is a sandbox that speaks. */
+	if (err && (failure->why == VAS_WHY_OBJECT || err == -EOPNOTSUPP))
+		return vas_arena_refuse(failure, VAS_WHY_DENIED, -EPERM);
+	return err;
+}
+
+static int arena_build(struct vas_arena *arena, const struct vas_arena_opts *opts,
+		       struct vas_failure *failure)
+{
+	struct vas_space *space = arena->space;
+	enum vas_retired state;
+	uint64_t start, size;
+	int err;
+
+	err = arena_reserve(arena, opts->reserve, failure, &start);
+	if (err)
+		return err;
+	err = vas_space_use_at(space, start, &arena->user);
+	if (err)
+		(void)vas_arena_refuse(failure, VAS_WHY_NOT_OWNED, err);
+	if (!err && arena->kind == VAS_ARENA_MEMFD)
+		err = arena_show(arena, failure);
+	if (!err && opts->initial)
+		err = vas_arena_enlarge(arena, opts->initial, 0, failure, &size);
+	if (!err)
+		return 0;
+	(void)vas_space_release(space, start, arena->user.holding ? &arena->user : NULL, &state,
+				&size);
+	/* What did not come to be is not counted. */
+	vas_lock_take(&space->lock);
+	space->stats.reserves--;
+	space->stats.releases--;
+	vas_lock_drop(&space->lock);
+	return err;
+}
+
+int vas_arena_make(struct vas_space *space, uint64_t maximum, const struct vas_arena_opts *opts,
+		   struct vas_failure *failure, struct vas_arena **made)
+{
+	struct vas_arena *arena;
+	int err;
+
+	if (maximum == 0 || opts->kind > VAS_ARENA_ANONYMOUS || (opts->flags & ~VAS_ARENA_ALL) ||
+	    ((opts->flags & VAS_ARENA_LAZY) && opts->kind == VAS_ARENA_MEMFD))
+		return vas_arena_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
+	if (!fork_suits(opts->kind, opts->reserve))
+		return vas_arena_refuse(failure, VAS_WHY_FORK_POLICY, -EOPNOTSUPP);
+	if (arena_take(space, &arena))
+		return vas_arena_refuse(failure, VAS_WHY_BOOKS, -ENOMEM);
+	arena->user.ops = &vas_arena_user_ops;
+	arena->space = space;
+	arena->alive = __atomic_load_n(&space->alive, __ATOMIC_RELAXED);
+	arena->era = vas_space_era();
+	arena->kind = opts->kind;
+	arena->flags = opts->flags;
+	arena->object = (struct vas_object){ .fd = -1, .page_size = space->sys->page_size };
+	arena_name(arena, opts->reserve);
+	err = arena_plan(arena, maximum, opts);
+	if (err)
+		(void)vas_arena_refuse(failure, VAS_WHY_ARGUMENT, err);
+	else if (arena->kind == VAS_ARENA_MEMFD)
+		err = vas_object_create(space->sys, arena->name, failure, &arena->object);
+	if (!err)
+		err = arena_build(arena, opts, failure);
+	if (err) {
+		arena_give(arena);
+		return err;
+	}
+	*made = arena;
+	return 0;
+}
+
+int vas_arena_unmake(struct vas_arena *arena, enum vas_retired *state, struct vas_failure *failure)
+{
+	uint64_t size;
+	int err;
+
+	err = vas_arena_look(arena, failure);
+	if (err)
+		return err;
+	err = vas_space_release(arena->space, arena->user.holding->span.start, &arena->user, state,
+				&size);
+	if (err == -EDEADLK)
+		return vas_arena_refuse(failure, VAS_WHY_REENTERED, err);
+	if (err)
+		return vas_arena_refuse(failure, VAS_WHY_NOT_OWNED, err);
+	arena_give(arena);
+	return 0;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * An arena: an object, and the owned span (space/user.h) in which it is shown from its first byte to beyond its end
+ * (VAS_COMMIT_SHOWN). Private memory has no object: what the arena reaches over is committed, the rest as reserved.
+ *
+ * LOCKS. Two, in the order of space/space.h:
+ *
+ *	arena->lock	a user's own lock: held for some instructions, to pin, and over a fork
+ *	arena->work	one change after the other: over kernel calls on the object. It is taken with a pin only, so no fork finds
+ *			it taken; never held over a notice, and the holding's lock is taken inside it
+ *
+ * A change: vas_arena_pin; notice before; work; the kernel; the size; work dropped; notice after; vas_arena_unpin.
+ */
+#ifndef VAS_ARENA_ARENA_H
+#define VAS_ARENA_ARENA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <vaspace/arena.h>
+
+#include "arena/object.h"
+#include "record/report.h"
+#include "space/part.h"
+#include "space/space.h"
+
+enum vas_arena_state {
+	VAS_ARENA_LIVE,
+	VAS_ARENA_SHARED, /* in a child, of the parent's object: nothing may be changed */
+	VAS_ARENA_ABSENT /* in a child that has nothing of it */
+};
+
+struct vas_arena {
+	struct vas_holding_user user; /* first. user.holding: the span, NULL when ABSENT */
+	struct vas_space *space; /* constant */
+	const uint32_t *alive; /* constant: the space's, NULL over simulated kernels */
+	uint32_t era; /* constant: of the space's books; others were given up */
+	struct vas_lock lock;
+	struct vas_lock work;
+	enum vas_arena_state state; /* changed by fork only */
+	/* Constant: */
+	enum vas_arena_kind kind;
+	uint32_t flags; /* VAS_ARENA_ bits */
+	uint64_t maximum; /* I: a multiple of step, and the span's size at most */
+	uint64_t step; /* I: a multiple of the object's page */
+	uint64_t cap; /* I: at most maximum */
+	struct vas_object object; /* of MEMFD */
+	char name[32];
+	/* Changed with work held: */
+	uint64_t size; /* I: a multiple of step, at most cap; the object is as large (atomic) */
+};
+
+static inline struct vas_arena *vas_arena_of(struct vas_holding_user *user)
+{
+	return (struct vas_arena *)(void *)user; /* the first member */
+}
+
+static inline uint64_t vas_arena_bytes(const struct vas_arena *arena)
+{
+	return __atomic_load_n(&arena->size, __ATOMIC_ACQUIRE);
+}
+
+/* Refuses with a reason. */
+static inline int vas_arena_refuse(struct vas_failure *failure, enum vas_why why, int err)
+{
+	failure->why = (uint8_t)why;
+	return err;
+}
+
+/* --- arena.c --- */
+
+int vas_arena_make(struct vas_space *space, uint64_t maximum, const struct vas_arena_opts *opts,
+		   struct vas_failure *failure, struct vas_arena **arena);
+int vas_arena_unmake(struct vas_arena *arena, enum vas_retired *state,
+		     struct vas_failure *failure);
+/* Whether it can be looked at. -ESTALE, -EOWNERDEAD. */
+int vas_arena_look(struct vas_arena *arena, struct vas_failure *failure);
+/* The engine may be called on the arena's span. -ESTALE, -EPERM, -EOWNERDEAD, and as vas_part_pin_used. */
+int vas_arena_pin(struct vas_arena *arena, struct vas_failure *failure);
+void vas_arena_unpin(struct vas_arena *arena);
+void vas_arena_tell(struct vas_arena *arena, struct vas_arena_info *info);
+/* Every invariant; for tests. Nobody changes it meanwhile. */
+bool vas_arena_check(struct vas_arena *arena);
+
+/* --- grow.c, shrink.c --- */
+
+int vas_arena_enlarge(struct vas_arena *arena, uint64_t size, uint64_t least,
+		      struct vas_failure *failure, uint64_t *now);
+int vas_arena_reduce(struct vas_arena *arena, uint64_t size, struct vas_failure *failure);
+/*
+ * Around a change of bytes [from, to) of an arena with an object: notice and work. end: the size as it is
+ * then; what err says is passed on. *run is begin's to fill.
+ */
+int vas_arena_begin(struct vas_arena *arena, enum vas_change change, uint64_t from, uint64_t to,
+		    struct vas_notice_run *run, struct vas_failure *failure);
+int vas_arena_end(struct vas_arena *arena, const struct vas_notice_run *run, uint64_t size,
+		  int err);
+
+/* --- fork.c --- */
+
+extern const struct vas_holding_user_ops vas_arena_user_ops;
+
+#endif

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Growing.
+ *
+ * WHAT FOR. More bytes at the same addresses, while others read and write those that are there.
+ *
+ * STRATEGY. An object is mapped beyond its end already: it gets its memory, the size is published, and nothing is mapped. Private
+ * memory is committed and populated by the engine, which replaces a part of our own reservation; the
+ * new part merges with the one below.
+ *
+ * CONCURRENCY. One change after the other. Who is told of a growth is told before the work lock is taken, so the size is looked at again
+ * behind it: another thread may have been faster.
+ *
+ * WHAT IT DOES NOT DO. It gives nothing back but what it took itself.
+ */
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "arena/arena.h"
+#include "base/assert.h"
+#include "base/number.h"
+#include "space/sums.h"
+
+int vas_arena_begin(struct vas_arena *arena, enum vas_change change, uint64_t from, uint64_t to,
+		    struct vas_notice_run *run, struct vas_failure *failure)
+{
+	struct vas_holding *holding = arena->user.holding;
+	struct vas_span range = { holding->span.start + from, to - from };
+	int err = vas_notice_before(arena->space, holding, range, change, false, run);
+
+	if (err)
+		return vas_arena_refuse(failure, err == -EBUSY ? VAS_WHY_VETO : VAS_WHY_REENTERED,
+					err);
+	vas_lock_take(&arena->work);
+	return 0;
+}
+
+int vas_arena_end(struct vas_arena *arena, const struct vas_notice_run *run, uint64_t size, int err)
+{
+	struct vas_holding *holding = arena->user.holding;
+	bool done = !err && size != holding->shown;
+	uint64_t generation;
+
+	if (done) {
+		__atomic_store_n(&arena->size, size, __ATOMIC_RELEASE);
+		generation = vas_part_set_shown(arena->space, holding, size);
+	} else {
+		generation = __atomic_load_n(&holding->generation, __ATOMIC_RELAXED);
+	}
+	VAS_ASSERT_DEBUG(vas_arena_check(arena));
+	vas_lock_drop(&arena->work);
+	if (__builtin_expect(run->last != 0, 0))
+		vas_notice_tell(arena->space, holding, run, done, generation);
+	return err;
+}
+
+static int grow_object(struct vas_arena *arena, uint64_t from, uint64_t to, uint64_t least,
+		       struct vas_failure *failure)
+{
+	struct vas_notice_run run;
+	uint64_t size;
+	int err;
+
+	err = vas_arena_begin(arena, VAS_CHANGE_GROW, from, to, &run, failure);
+	if (err)
+		return err;
+	size = arena->size;
+	if (size < to)
+		err = vas_object_same(&arena->object, arena->space->sys, failure);
+	if (size < to && !err)
+		err = vas_object_extend(&arena->object, arena->space, size, to, least, arena->step,
+					failure, &size);
+	return vas_arena_end(arena, &run, size, err);
+}
+
+/*
+ * [from, to) by the engine, which tells and undoes by itself. So hooks run while work is held: this thread's answer -EDEADLK
+ * before they want it.
+ */
+static int commit_private(struct vas_arena *arena, uint64_t from, uint64_t to,
+			  struct vas_failure *failure)
+{
+	const struct vas_commit_opts opts = {
+		.size = sizeof(opts),
+		.flags = arena->flags & VAS_ARENA_LAZY ? 0 : VAS_COMMIT_POPULATE,
+	};
+	struct vas_holding *holding = arena->user.holding;
+	struct vas_span range = { holding->span.start + from, to - from };
+
+	return vas_part_commit(arena->space, holding, range, &opts, NULL, failure);
+}
+
+/* As much as can be had of [*size, to), in halves of halves. */
+static int commit_pieces(struct vas_arena *arena, uint64_t to, struct vas_failure *failure,
+			 uint64_t *size)
+{
+	uint64_t part = to - *size;
+	int err = 0;
+
+	while (*size < to) {
+		part = part < to - *size ? part : to - *size;
+		err = commit_private(arena, *size, *size + part, failure);
+		if (!err) {
+			*size += part;
+		} else if (err == -ENOMEM && part > arena->step) {
+			part = vas_align_down(part / 2, arena->step);
+			part = part ? part : arena->step;
+			failure->why = VAS_WHY_NONE;
+		} else {
+			break;
+		}
+	}
+	return err;
+}
+
+static int grow_private(struct vas_arena *arena, uint64_t to, uint64_t least,
+			struct vas_failure *failure)
+{
+	struct vas_holding *holding = arena->user.holding;
+	uint64_t from, size;
+	int err;
+
+	if (vas_notice_inside(arena->space, vas_owner_id(holding->entry)))
+		return vas_arena_refuse(failure, VAS_WHY_REENTERED, -EDEADLK);
+	vas_lock_take(&arena->work);
+	from = size = arena->size;
+	if (least < to && size < to)
+		err = commit_pieces(arena, to, failure, &size);
+	else
+		err = size < to ? commit_private(arena, size, to, failure) : 0;
+	if (!err && least >= to)
+		size = size < to ? to : size;
+	if (err && size >= least && size > from)
+		err = 0;
+	if (err && size > from) {
+		struct vas_span range = { holding->span.start + from, size - from };
+		struct vas_failure ignored = { .why = VAS_WHY_NONE };
+		enum vas_retired state;
+
+		(void)vas_part_decommit(arena->space, holding, range, true, &state, &ignored);
+		size = from;
+	}
+	__atomic_store_n(&arena->size, size, __ATOMIC_RELEASE);
+	VAS_ASSERT_DEBUG(vas_arena_check(arena));
+	vas_lock_drop(&arena->work);
+	return err;
+}
+
+/* What is asked for, in whole steps. */
+static int grow_plan(const struct vas_arena *arena, uint64_t *size, uint64_t *least,
+		     struct vas_failure *failure)
+{
+	if (*least > *size)
+		return vas_arena_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
+	*least = *least ? *least : *size;
+	if (*least > arena->maximum)
+		return vas_arena_refuse(failure, VAS_WHY_WINDOW, -ERANGE);
+	if (*least > arena->cap)
+		return vas_arena_refuse(failure, VAS_WHY_CAP, -EDQUOT);
+	if (*size > arena->cap)
+		*size = arena->cap;
+	/* Below the cap, which is a multiple. */
+	(void)vas_align_up(*size, arena->step, size);
+	(void)vas_align_up(*least, arena->step, least);
+	return 0;
+}
+
+int vas_arena_enlarge(struct vas_arena *arena, uint64_t size, uint64_t least,
+		      struct vas_failure *failure, uint64_t *now)
+{
+	uint64_t was;
+	int err;
+
+	err = grow_plan(arena, &size, &least, failure);
+	if (!err)
+		err = vas_arena_pin(arena, failure);
+	if (err)
+		return err;
+	was = vas_arena_bytes(arena);
+	if (was < size)
+		err = arena->kind == VAS_ARENA_MEMFD ? grow_object(arena, was, size, least, failure)
+						     : grow_private(arena, size, least, failure);
+	/* What there was may be enough. */
+	if (err && vas_arena_bytes(arena) >= least)
+		err = 0;
+	if (!err)
+		*now = vas_arena_bytes(arena);
+	vas_arena_unpin(arena);
+	return err;
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The object of an arena.
+ *
+ * WHAT FOR. Bytes that any number of mappings see at once, given by one call that ends in an errno where
+ * touching would end in a signal.
+ *
+ * STRATEGY. fallocate, in steps: before each the room under memory groups is looked at, since these kill instead of refusing, and
+ * a storm of signals cannot keep a short step from ending. What a refused growth had got is cut off again. With "at least" a refused
+ * step is halved until nothing more can be had.
+ *
+ * Daemons close descriptors that they do not know. So every call that changes the object first
+ * compares what the descriptor stands for with what was opened.
+ *
+ * CONCURRENCY. None of its own: the arena's work lock is held.
+ *
+ * WHAT IT DOES NOT DO. It maps nothing.
+ */
+#include "arena/object.h"
+
+#include <errno.h>
+
+#include "base/number.h"
+#include "space/cgroup.h"
+#include "sys/definitions.h"
+
+#define STEP (UINT64_C(64) << 20)
+
+static bool is_same(const struct vas_object *object, const struct vas_sys_stat *stat)
+{
+	return stat->device == object->device && stat->inode == object->inode;
+}
+
+int vas_object_create(struct vas_sys *sys, const char *name, struct vas_failure *failure,
+		      struct vas_object *object)
+{
+	struct vas_sys_stat stat;
+	int64_t fd, err;
+
+	fd = VAS_CALL(sys, create, name, MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+	if (fd == -EINVAL) /* before 6.3 */
+		fd = VAS_CALL(sys, create, name, MFD_ALLOW_SEALING);
+	err = fd < 0 ? fd : VAS_CALL(sys, stat, (int)fd, VAS_STAT_KIND, &stat);
+	if (err < 0) {
+		if (fd >= 0)
+			(void)VAS_CALL(sys, close, (int)fd);
+		if (err != -EMFILE && err != -ENFILE && err != -ENOMEM && err != -ENOSYS)
+			err = -EPERM;
+		failure->why = err == -EPERM || err == -ENOSYS ? VAS_WHY_DENIED : VAS_WHY_KERNEL;
+		return (int)err;
+	}
+	*object = (struct vas_object){ (int32_t)fd, stat.device, stat.inode, stat.page_size };
+	return 0;
+}
+
+void vas_object_close(struct vas_sys *sys, struct vas_object *object)
+{
+	struct vas_sys_stat stat;
+	int64_t err;
+
+	if (object->fd < 0)
+		return;
+	err = VAS_CALL(sys, stat, object->fd, 0, &stat);
+	/* Should it be another's by now, it stays that one's. */
+	if (err < 0 || is_same(object, &stat))
+		(void)VAS_CALL(sys, close, object->fd);
+	object->fd = -1;
+}
+
+int vas_object_same(const struct vas_object *object, struct vas_sys *sys,
+		    struct vas_failure *failure)
+{
+	struct vas_sys_stat stat;
+	int64_t err = VAS_CALL(sys, stat, object->fd, 0, &stat);
+
+	if (err >= 0 && is_same(object, &stat))
+		return 0;
+	failure->why = VAS_WHY_OBJECT;
+	return -EBADF;
+}
+
+/* What the kernel answered, as an errno of the tables, with the reason. */
+static int object_classify(int err, struct vas_failure *failure)
+{
+	if (failure->why != VAS_WHY_NONE)
+		return err;
+	switch (err) {
+	case -EFBIG:
+		failure->why = VAS_WHY_FILE_LIMIT;
+		return -ENOSPC;
+	case -ENOSPC:
+		failure->why = VAS_WHY_FILE_SYSTEM;
+		return err;
+	case -ENOMEM:
+		failure->why = VAS_WHY_KERNEL;
+		return err;
+	case -EBADF:
+		failure->why = VAS_WHY_OBJECT;
+		return err;
+	default: /* a seal, or a sandbox */
+		failure->why = VAS_WHY_DENIED;
+		return -EPERM;
+	}
+}
+
+static int extend_step(const struct vas_object *object, struct vas_space *space, uint64_t from,
+		       uint64_t size, struct vas_failure *failure)
+{
+	if (vas_cgroup_admits(space->sys, &space->group_credit, size))
+		return (int)VAS_CALL(space->sys, allocate, object->fd, 0, from, size);
+	failure->why = VAS_WHY_CGROUP;
+	return -ENOMEM;
+}
+
+/* From the end on; what has been had so far is *reached. */
+static int extend_steps(const struct vas_object *object, struct vas_space *space, uint64_t to,
+			bool partly, uint64_t unit, struct vas_failure *failure,
+			uint64_t *reached)
+{
+	uint64_t most = STEP < unit ? unit : vas_align_down(STEP, unit);
+	int err = 0;
+
+	while (*reached < to) {
+		uint64_t size = to - *reached < most ? to - *reached : most;
+
+		err = extend_step(object, space, *reached, size, failure);
+		if (!err) {
+			*reached += size;
+		} else if (partly && size > unit && (err == -ENOMEM || err == -ENOSPC || err == -EFBIG)) {
+			most = vas_align_down(size / 2, unit);
+			most = most ? most : unit;
+			failure->why = VAS_WHY_NONE;
+		} else {
+			break;
+		}
+	}
+	return err;
+}
+
+int vas_object_extend(const struct vas_object *object, struct vas_space *space, uint64_t from,
+		      uint64_t to, uint64_t least, uint64_t unit, struct vas_failure *failure,
+		      uint64_t *reached)
+{
+	uint64_t end = from;
+	int err;
+
+	err = extend_steps(object, space, to, least < to, unit, failure, &end);
+	if (err && end < least) {
+		/* Also what a refused step may have got on its way. */
+		(void)VAS_CALL(space->sys, truncate, object->fd, from);
+		return object_classify(err, failure);
+	}
+	*reached = end;
+	return 0;
+}
+
+int vas_object_cut(const struct vas_object *object, struct vas_sys *sys, uint64_t size,
+		   struct vas_failure *failure)
+{
+	int err = (int)VAS_CALL(sys, truncate, object->fd, size);
+
+	return err < 0 ? object_classify(err, failure) : 0;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The object of an arena: kernel calls on its descriptor, after a look whether that is still the one. No lock, no books. */
+#ifndef VAS_ARENA_OBJECT_H
+#define VAS_ARENA_OBJECT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "record/report.h"
+#include "space/space.h"
+
+struct vas_object {
+	int32_t fd; /* ours, close-on-exec; -1: private memory */
+	uint64_t device; /* identity */
+	uint64_t inode;
+	uint64_t page_size;
+};
+
+/* An empty memfd. -EMFILE, -ENFILE, -ENOMEM, -EPERM, -ENOSYS. */
+int vas_object_create(struct vas_sys *sys, const char *name, struct vas_failure *failure,
+		      struct vas_object *object);
+void vas_object_close(struct vas_sys *sys, struct vas_object *object);
+/* -EBADF: the descriptor was closed, or is another's by now. */
+int vas_object_same(const struct vas_object *object, struct vas_sys *sys,
+		    struct vas_failure *failure);
+/*
+ * Memory for [from, to) beyond the end, which moves with it: all of it, or as many whole units from from on as can be had, at least up to
+ * least. *reached: the end. After an error the object is as it was.
+ */
+int vas_object_extend(const struct vas_object *object, struct vas_space *space, uint64_t from,
+		      uint64_t to, uint64_t least, uint64_t unit, struct vas_failure *failure,
+		      uint64_t *reached);
+int vas_object_cut(const struct vas_object *object, struct vas_sys *sys, uint64_t size,
+		   struct vas_failure *failure);
+
+#endif

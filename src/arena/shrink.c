@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Shrinking.
+ *
+ * WHAT FOR. Memory that is not needed any more goes back to the kernel at once; the addresses stay.
+ *
+ * STRATEGY. The smaller size is published first, so that nobody who looks begins to use what goes. Then the object is cut off there; what is
+ * mapped beyond its end stays mapped. Private memory is decommitted by the engine.
+ *
+ * CONCURRENCY. As growing.
+ *
+ * WHAT IT DOES NOT DO. It waits for nobody who uses what goes.
+ */
+#include <errno.h>
+
+#include "arena/arena.h"
+#include "base/assert.h"
+#include "base/number.h"
+
+static int shrink_object(struct vas_arena *arena, uint64_t from, uint64_t to,
+			 struct vas_failure *failure)
+{
+	struct vas_notice_run run;
+	uint64_t was;
+	int err;
+
+	err = vas_arena_begin(arena, VAS_CHANGE_SHRINK, to, from, &run, failure);
+	if (err)
+		return err;
+	was = arena->size;
+	if (was <= to)
+		return vas_arena_end(arena, &run, was, 0);
+	err = vas_object_same(&arena->object, arena->space->sys, failure);
+	if (!err) {
+		__atomic_store_n(&arena->size, to, __ATOMIC_RELEASE);
+		err = vas_object_cut(&arena->object, arena->space->sys, to, failure);
+	}
+	if (err)
+		__atomic_store_n(&arena->size, was, __ATOMIC_RELEASE);
+	return vas_arena_end(arena, &run, err ? was : to, err);
+}
+
+static int shrink_private(struct vas_arena *arena, uint64_t to, struct vas_failure *failure)
+{
+	struct vas_holding *holding = arena->user.holding;
+	enum vas_retired state;
+	struct vas_span range;
+	uint64_t was;
+	int err = 0;
+
+	if (vas_notice_inside(arena->space, vas_owner_id(holding->entry)))
+		return vas_arena_refuse(failure, VAS_WHY_REENTERED, -EDEADLK);
+	vas_lock_take(&arena->work);
+	was = arena->size;
+	if (to < was) {
+		range = (struct vas_span){ holding->span.start + to, was - to };
+		__atomic_store_n(&arena->size, to, __ATOMIC_RELEASE);
+		err = vas_part_decommit(arena->space, holding, range, false, &state, failure);
+	}
+	if (err)
+		__atomic_store_n(&arena->size, was, __ATOMIC_RELEASE);
+	VAS_ASSERT_DEBUG(vas_arena_check(arena));
+	vas_lock_drop(&arena->work);
+	return err;
+}
+
+int vas_arena_reduce(struct vas_arena *arena, uint64_t size, struct vas_failure *failure)
+{
+	uint64_t was;
+	int err;
+
+	err = vas_arena_pin(arena, failure);
+	if (err)
+		return err;
+	was = vas_arena_bytes(arena);
+	if (size < was && !vas_align_up(size, arena->step, &size))
+		size = was;
+	if (size < was)
+		err = arena->kind == VAS_ARENA_MEMFD ? shrink_object(arena, was, size, failure)
+						     : shrink_private(arena, size, failure);
+	vas_arena_unpin(arena);
+	return err;
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* budget: 20 */
+/*
+ * Every call on an arena with every kernel call that it makes failing in turn: what it answers is a row
+ * of its table, and a failure leaves size, contents, object and mappings as they were. support/fault_loop.h has
+ * the loop and what is compared.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "arena/arena.h"
+#include "support/fault_loop.h"
+#include "tap/tap.h"
+
+#define PAGES 64u
+#define BEGIN 4u /* pages that it begins with */
+
+/* What the calls work on: one case is one process. */
+static struct vas_arena *arena;
+static enum vas_arena_kind kind;
+static unsigned char *start;
+
+static void must(int err, const char *what)
+{
+	if (err)
+		tap_bail("%s: %d", what, err);
+}
+
+static void setup(struct fault_world *world)
+{
+	struct vas_arena_info info = { .size = sizeof(info) };
+
+	VAS_OPTS(vas_arena_opts, opts);
+	opts.kind = kind;
+	opts.initial = BEGIN * world->page;
+	must(vas_arena_create(PAGES * world->page, &opts, &arena), "no arena");
+	must(vas_arena_get(arena, &info), "it tells nothing");
+	start = vas_span_pointer(info.span);
+	start[0] = 0x5a;
+	start[BEGIN * world->page - 1] = 0x5b;
+}
+
+static void setup_memfd(struct fault_world *world)
+{
+	kind = VAS_ARENA_MEMFD;
+	setup(world);
+}
+
+static void setup_private(struct fault_world *world)
+{
+	kind = VAS_ARENA_ANONYMOUS;
+	setup(world);
+}
+
+/* Whether it is as it began: after a failure, and after what undid a success. */
+static void check(struct fault_world *world)
+{
+	struct vas_arena_info info = { .size = sizeof(info) };
+	uint64_t bytes = BEGIN * world->page;
+	struct stat status;
+
+	must(vas_arena_get(arena, &info), "it tells nothing");
+	if (!vas_arena_check(arena) || info.bytes != bytes || start[0] != 0x5a ||
+	    start[bytes - 1] != 0x5b)
+		fault_wrong("the arena is not as it was");
+	if (info.fd >= 0 && (fstat(info.fd, &status) || (uint64_t)status.st_size != bytes ||
+			     (uint64_t)status.st_blocks * 512 != bytes))
+		fault_wrong("its object is not as it was");
+}
+
+static void finish(struct fault_world *world)
+{
+	check(world);
+	must(vas_arena_destroy(arena, NULL), "the arena stays");
+}
+
+static int create(struct fault_world *world, enum vas_arena_kind made_kind)
+{
+	struct vas_arena *made;
+	int err;
+
+	VAS_OPTS(vas_arena_opts, opts);
+	opts.reserve = &world->opts;
+	opts.kind = made_kind;
+	opts.initial = world->page;
+	memcpy(&made, &world->out, sizeof(made));
+	err = vas_arena_create(PAGES * world->page, &opts, &made);
+	memcpy(&world->out, &made, sizeof(made));
+	return err;
+}
+
+static int call_create_memfd(struct fault_world *world)
+{
+	return create(world, VAS_ARENA_MEMFD);
+}
+
+static int call_create_private(struct fault_world *world)
+{
+	return create(world, VAS_ARENA_ANONYMOUS);
+}
+
+static void undo_create(struct fault_world *world)
+{
+	struct vas_arena *made;
+
+	memcpy(&made, &world->out, sizeof(made));
+	must(vas_arena_destroy(made, NULL), "what was made cannot be ended");
+}
+
+static void prepare_recipe(struct fault_world *world)
+{
+	world->opts.flags = VAS_RESERVE_NODUMP;
+}
+
+static int call_grow(struct fault_world *world)
+{
+	return vas_arena_grow(arena, 16 * world->page, 0, &world->out.number);
+}
+
+static void undo_grow(struct fault_world *world)
+{
+	if (world->out.number != 16 * world->page || start[16 * world->page - 1] != 0)
+		fault_wrong("it did not grow");
+	must(vas_arena_shrink(arena, BEGIN * world->page), "it cannot be shrunk");
+	check(world);
+}
+
+static int call_grow_least(struct fault_world *world)
+{
+	return vas_arena_grow(arena, 16 * world->page, 6 * world->page, &world->out.number);
+}
+
+static void undo_grow_least(struct fault_world *world)
+{
+	uint64_t now = world->out.number;
+
+	if (now < 6 * world->page || now > 16 * world->page || start[now - 1] != 0 ||
+	    now != vas_arena_size(arena))
+		fault_wrong("it grew to something else");
+	must(vas_arena_shrink(arena, BEGIN * world->page), "it cannot be shrunk");
+	check(world);
+}
+
+static int call_shrink(struct fault_world *world)
+{
+	return vas_arena_shrink(arena, world->page);
+}
+
+static void undo_shrink(struct fault_world *world)
+{
+	if (vas_arena_size(arena) != world->page || start[0] != 0x5a)
+		fault_wrong("it is not as small");
+	must(vas_arena_grow(arena, BEGIN * world->page, 0, NULL), "it cannot grow again");
+	if (start[BEGIN * world->page - 1] != 0)
+		fault_wrong("what was given back is there still");
+	start[BEGIN * world->page - 1] = 0x5b;
+	check(world);
+}
+
+static int call_get(struct fault_world *world)
+{
+	struct vas_arena_info info = { .size = sizeof(info) };
+
+	(void)world;
+	return vas_arena_get(arena, &info) || info.bytes != vas_arena_size(arena);
+}
+
+static int call_destroy(struct fault_world *world)
+{
+	(void)world;
+	return vas_arena_destroy(arena, NULL);
+}
+
+static const struct fault_scenario scenarios[] = {
+	{ .name = "create: a memfd", .function = "vas_arena_create", .call = call_create_memfd,
+	  .undo = undo_create },
+	{ .name = "create: a memfd with a recipe", .function = "vas_arena_create",
+	  .prepare = prepare_recipe, .call = call_create_memfd, .undo = undo_create },
+	{ .name = "create: private memory", .function = "vas_arena_create",
+	  .call = call_create_private, .undo = undo_create },
+	{ .name = "grow: a memfd", .function = "vas_arena_grow", .setup = setup_memfd,
+	  .call = call_grow, .undo = undo_grow, .finish = finish },
+	{ .name = "grow: private memory", .function = "vas_arena_grow", .setup = setup_private,
+	  .call = call_grow, .undo = undo_grow, .finish = finish },
+	{ .name = "grow: a memfd, at least", .function = "vas_arena_grow", .setup = setup_memfd,
+	  .call = call_grow_least, .undo = undo_grow_least, .finish = finish },
+	{ .name = "grow: private memory, at least", .function = "vas_arena_grow",
+	  .setup = setup_private, .call = call_grow_least, .undo = undo_grow_least,
+	  .finish = finish },
+	{ .name = "shrink: a memfd", .function = "vas_arena_shrink", .setup = setup_memfd,
+	  .call = call_shrink, .undo = undo_shrink, .finish = finish },
+	{ .name = "shrink: private memory", .function = "vas_arena_shrink", .setup = setup_private,
+	  .call = call_shrink, .undo = undo_shrink, .finish = finish },
+	{ .name = "get", .function = "vas_arena_get", .setup = setup_memfd, .call = call_get,
+	  .finish = finish },
+	{ .name = "destroy: a memfd", .function = "vas_arena_destroy", .prepare = setup_memfd,
+	  .call = call_destroy },
+	{ .name = "destroy: private memory", .function = "vas_arena_destroy",
+	  .prepare = setup_private, .call = call_destroy },
+};
+
+static bool is_of_arenas(const char *file)
+{
+	return strstr(file, "src/arena/") != NULL;
+}
+
+int main(void)
+{
+	tap_plan(0);
+	FAULT_LIST_RUN(scenarios);
+	fault_sites_report(is_of_arenas);
+	return tap_done();
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Bad arguments of the functions of vaspace/arena.h. */
+#include "support/arguments.h"
+
+#include "tap/tap.h"
+
+#define ARGUMENT VAS_WHY_ARGUMENT
+
+static struct vas_arena *arena;
+
+static void made(void)
+{
+	VAS_OPTS(vas_arena_opts, opts);
+	opts.initial = 2 * arguments_page;
+	opts.cap = 8 * arguments_page;
+	if (vas_arena_create(16 * arguments_page, &opts, &arena))
+		tap_bail("no arena");
+	errno = SENTINEL_ERRNO;
+}
+
+static void unmade(void)
+{
+	if (vas_arena_destroy(arena, NULL))
+		tap_bail("the arena stays");
+	arena = NULL;
+}
+
+static int create_with(const void *options)
+{
+	struct vas_arena *got = NULL;
+	int err = vas_arena_create(16 * arguments_page, options, &got);
+
+	if (!err && vas_arena_destroy(got, NULL))
+		tap_bail("the arena stays");
+	return err;
+}
+
+static int get_into(void *result)
+{
+	return vas_arena_get(arena, result);
+}
+
+void check_arena_create(void)
+{
+	const char *name = "vas_arena_create";
+	uint64_t page = arguments_page;
+	const struct {
+		const char *what;
+		struct vas_arena_opts opts;
+	} cases[] = {
+#define S .size = sizeof(struct vas_arena_opts)
+		{ "an unknown kind", { S, .kind = (enum vas_arena_kind)2 } },
+		{ "an unknown flag", { S, .flags = VAS_ARENA_ALL + 1 } },
+		{ "all flags", { S, .flags = 0xffffffff } },
+		{ "LAZY with an object", { S, .flags = VAS_ARENA_LAZY } },
+		{ "an initial size above the maximum", { S, .initial = 17 * page } },
+		{ "an initial size beyond everything", { S, .initial = UINT64_MAX } },
+		{ "a cap above the maximum", { S, .cap = 17 * page } },
+		{ "a cap below a page", { S, .cap = 1 } },
+		{ "an initial size above the cap", { S, .initial = 3 * page, .cap = 2 * page } },
+		{ "a step off the page size", { S, .step = page + 1 } },
+#undef S
+	};
+
+	VAS_OPTS(vas_arena_opts, opts);
+	VAS_OPTS(vas_reserve_opts, reserve);
+	errno = SENTINEL_ERRNO;
+	check_options(name, create_with, &opts, sizeof(opts), ARGUMENT);
+	answer(name, "nowhere to put it", vas_arena_create(page, NULL, NULL), EINVAL, ARGUMENT);
+	answer(name, "of nothing", vas_arena_create(0, NULL, &arena), EINVAL, ARGUMENT);
+	answer(name, "of everything", vas_arena_create(UINT64_MAX, NULL, &arena), EINVAL, ARGUMENT);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		answer(name, cases[i].what, create_with(&cases[i].opts), EINVAL, ARGUMENT);
+	opts.reserve = &reserve;
+	reserve.min_size = page;
+	answer(name, "a min_size", create_with(&opts), EINVAL, ARGUMENT);
+	reserve.min_size = 0;
+	reserve.flags = VAS_RESERVE_ALL + 1;
+	answer(name, "an unknown flag of reserve", create_with(&opts), EINVAL, ARGUMENT);
+	reserve.flags = 0;
+	reserve.fork = VAS_FORK_COPY;
+	answer(name, "a copy of an object", create_with(&opts), EOPNOTSUPP, VAS_WHY_FORK_POLICY);
+	opts.kind = VAS_ARENA_ANONYMOUS;
+	reserve.fork = VAS_FORK_SHARE;
+	answer(name, "sharing private memory", create_with(&opts), EOPNOTSUPP, VAS_WHY_FORK_POLICY);
+	ok(arena == NULL, "vas_arena_create: the handle is untouched");
+}
+
+void check_arena_destroy(void)
+{
+	answer("vas_arena_destroy", "NULL", vas_arena_destroy(NULL, NULL), EINVAL, ARGUMENT);
+}
+
+void check_arena_get(void)
+{
+	struct vas_arena_info info = { .size = sizeof(info) };
+
+	answer("vas_arena_get", "NULL", vas_arena_get(NULL, &info), EINVAL, NO_REPORT);
+	made();
+	check_result("vas_arena_get", get_into, sizeof(info));
+	unmade();
+}
+
+void check_arena_grow(void)
+{
+	const char *name = "vas_arena_grow";
+	uint64_t page = arguments_page, now = 1;
+
+	answer(name, "NULL", vas_arena_grow(NULL, page, 0, &now), EINVAL, ARGUMENT);
+	made();
+	answer(name, "at least more", vas_arena_grow(arena, 4 * page, 5 * page, &now), EINVAL, ARGUMENT);
+	answer(name, "above the cap", vas_arena_grow(arena, 9 * page, 0, &now), EDQUOT, VAS_WHY_CAP);
+	answer(name, "above the maximum", vas_arena_grow(arena, 17 * page, 0, &now), ERANGE,
+	       VAS_WHY_WINDOW);
+	answer(name, "to everything", vas_arena_grow(arena, UINT64_MAX, 0, &now), ERANGE,
+	       VAS_WHY_WINDOW);
+	is_u64(now, 1, "vas_arena_grow: the size that is told is untouched");
+	answer(name, "to nothing", vas_arena_grow(arena, 0, 0, NULL), 0, NO_REPORT);
+	answer(name, "to everything, at least one byte", vas_arena_grow(arena, UINT64_MAX, 1, &now), 0,
+	       NO_REPORT);
+	is_u64(now, 8 * page, "vas_arena_grow: up to the cap");
+	unmade();
+}
+
+void check_arena_shrink(void)
+{
+	const char *name = "vas_arena_shrink";
+
+	answer(name, "NULL", vas_arena_shrink(NULL, 0), EINVAL, ARGUMENT);
+	made();
+	answer(name, "to everything", vas_arena_shrink(arena, UINT64_MAX), 0, NO_REPORT);
+	is_u64(vas_arena_size(arena), 2 * arguments_page, "vas_arena_shrink: nothing is changed");
+	answer(name, "to nothing", vas_arena_shrink(arena, 0), 0, NO_REPORT);
+	is_u64(vas_arena_size(arena), 0, "vas_arena_shrink: all of it");
+	unmade();
+}
+
+void check_arena_size(void)
+{
+	is_u64(vas_arena_size(NULL), 0, "vas_arena_size: NULL");
+}
