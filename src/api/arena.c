@@ -10,7 +10,6 @@
 
 /* The first versions' sizes. */
 #define ARENA_OPTS_MIN	 sizeof(struct vas_arena_opts)
-#define RESERVE_OPTS_MIN sizeof(struct vas_reserve_opts)
 #define INFO_MIN	 sizeof(struct vas_arena_info)
 
 static int fail(struct vas_failure *failure, enum vas_why why, int err)
@@ -37,13 +36,7 @@ static int load_create(const struct vas_arena_opts *opts, struct vas_arena_opts 
 {
 	int err = vas_options_load(opts, known, sizeof(*known), ARENA_OPTS_MIN);
 
-	if (err || !known->reserve)
-		return err;
-	err = vas_options_load(known->reserve, reserve, sizeof(*reserve), RESERVE_OPTS_MIN);
-	known->reserve = reserve;
-	if (!err && reserve->policy)
-		err = vas_edge_policy(&reserve->policy, policy);
-	return err;
+	return !err && known->reserve ? vas_edge_reserve(&known->reserve, reserve, policy) : err;
 }
 
 int vas_arena_create(uint64_t maximum, const struct vas_arena_opts *opts, struct vas_arena **arena)

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include <vaspace/memory.h>
+#include <vaspace/reserve.h>
 
 #include "base/code.h"
 #include "space/policy.h"
@@ -17,6 +18,7 @@
 /* The first versions' sizes. */
 #define VAS_POLICY_MIN sizeof(struct vas_policy)
 #define VAS_COMMIT_MIN sizeof(struct vas_commit_opts)
+#define VAS_RESERVE_MIN sizeof(struct vas_reserve_opts)
 
 /* A caller's policy as this version knows it, checked; *given points at it then. -EINVAL, -E2BIG. */
 static inline int vas_edge_policy(const struct vas_policy **given, struct vas_policy *known)
@@ -27,6 +29,16 @@ static inline int vas_edge_policy(const struct vas_policy **given, struct vas_po
 		return err;
 	*given = known;
 	return vas_policy_sound(known) ? 0 : -EINVAL;
+}
+
+/* A caller's reserve options as this version knows them, with their policy; *given points at them then. -EINVAL, -E2BIG. */
+static inline int vas_edge_reserve(const struct vas_reserve_opts **given,
+				   struct vas_reserve_opts *known, struct vas_policy *policy)
+{
+	int err = vas_options_load(*given, known, sizeof(*known), VAS_RESERVE_MIN);
+
+	*given = known;
+	return !err && known->policy ? vas_edge_policy(&known->policy, policy) : err;
 }
 
 /* Why there are no books to work with. */

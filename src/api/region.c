@@ -11,7 +11,6 @@
 
 /* The first versions' sizes: what older callers may pass. */
 #define REGION_OPTS_MIN	 sizeof(struct vas_region_opts)
-#define RESERVE_OPTS_MIN sizeof(struct vas_reserve_opts)
 #define ALLOC_OPTS_MIN	 sizeof(struct vas_alloc_opts)
 #define STATS_MIN	 sizeof(struct vas_region_stats)
 
@@ -51,13 +50,7 @@ static int load_create(const struct vas_region_opts *opts, struct vas_region_opt
 {
 	int err = vas_options_load(opts, known, sizeof(*known), REGION_OPTS_MIN);
 
-	if (err || !known->reserve)
-		return err;
-	err = vas_options_load(known->reserve, reserve, sizeof(*reserve), RESERVE_OPTS_MIN);
-	known->reserve = reserve;
-	if (!err && reserve->policy)
-		err = vas_edge_policy(&reserve->policy, policy);
-	return err;
+	return !err && known->reserve ? vas_edge_reserve(&known->reserve, reserve, policy) : err;
 }
 
 int vas_region_create(uint64_t size, const struct vas_region_opts *opts, struct vas_region **region)
