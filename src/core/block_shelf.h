@@ -110,20 +110,19 @@ static inline struct vas_block_keys vas_block_shelf_keys(const struct vas_block_
 /* Bit i: place i. */
 static inline uint32_t vas_block_keys_bits(vas_lanes low, vas_lanes high)
 {
-	vas_lanes none = { 0 };
-
-	return (uint32_t)vas_lanes_bits_16(low, high, none, none);
+	return (uint32_t)(vas_lanes_bits(low) | vas_lanes_bits(high) << 4);
 }
 
 /* The places of keys in a range. */
 static inline uint32_t vas_block_keys_in(struct vas_block_keys keys,
 					 struct vas_block_key_range range)
 {
-	vas_lanes first = vas_lanes_all(range.first), end = vas_lanes_all(range.end);
+	/* Counted from the lowest signed number on, so that one comparison is enough. */
+	vas_lanes from = vas_lanes_all(range.first - VAS_BLOCK_KEY_TURN);
+	vas_lanes size = vas_lanes_all(range.end - range.first + VAS_BLOCK_KEY_TURN);
 
-	return vas_block_keys_bits(vas_lanes_more(end, keys.low) & ~vas_lanes_more(first, keys.low),
-				   vas_lanes_more(end, keys.high) &
-					   ~vas_lanes_more(first, keys.high));
+	return vas_block_keys_bits(vas_lanes_more(size, keys.low - from),
+				   vas_lanes_more(size, keys.high - from));
 }
 
 /* Those of blocks that begin in [first, end) of the zone, at a multiple of mask + 1, a power of two. */

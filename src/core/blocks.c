@@ -479,17 +479,18 @@ static bool is_shelved(uint32_t class)
 static inline void free_claimed(struct vas_blocks *blocks, struct vas_block_record *record,
 				uint32_t number, uint64_t word, bool alone)
 {
-	uint32_t class = vas_block_word_class(word);
-	uint32_t most = __atomic_load_n(&blocks->most[class], __ATOMIC_RELAXED);
-	struct vas_block_magazine *magazine =
-		most ? vas_blocks_magazine(blocks, class, alone) : NULL;
-	bool kept;
+	uint32_t class = vas_block_word_class(word), most;
+	struct vas_block_magazine *magazine;
+	bool kept = false;
 
-	if (is_shelved(class))
-		kept = vas_blocks_shelf_put(blocks, number, word);
-	else
+	if (is_shelved(class)) {
+		kept = vas_blocks_shelf_put(blocks, number, word, alone);
+	} else {
+		most = __atomic_load_n(&blocks->most[class], __ATOMIC_RELAXED);
+		magazine = most ? vas_blocks_magazine(blocks, class, alone) : NULL;
 		kept = magazine && vas_block_magazine_put(magazine, class % VAS_BLOCK_CLASSES,
 							  number, record, most, alone);
+	}
 	if (!kept)
 		vas_blocks_free_claimed(blocks, record);
 }

@@ -110,8 +110,7 @@ static void bit_set(uint64_t *word, uint64_t bit)
 
 bool vas_blocks_shelf_tell(struct vas_block_shelves *shelves, uint32_t class, uint32_t zone)
 {
-	for (uint32_t i = 0; i <= class; i++)
-		bit_set(&shelves->some[i], zone_bit(zone));
+	bit_set(&shelves->some[class], zone_bit(zone));
 	bit_set(&shelves->ever, zone_bit(zone));
 	return true;
 }
@@ -142,14 +141,21 @@ static bool hints_clear(struct vas_block_shelves *shelves, uint32_t class, uint3
 		if (vas_block_load(&shelves->some[i]) & zone_bit(zone))
 			__atomic_and_fetch(&shelves->some[i], ~zone_bit(zone), __ATOMIC_SEQ_CST);
 	range.end = VAS_BLOCK_KEY_EMPTY;
-	return !zone_has(shelves, zone, range) ||
-	       !vas_blocks_shelf_tell(shelves, VAS_BLOCK_SHELF_CLASSES - 1, zone);
+	if (!zone_has(shelves, zone, range))
+		return true;
+	for (uint32_t i = class; i < VAS_BLOCK_SHELF_CLASSES; i++)
+		(void)vas_blocks_shelf_tell(shelves, i, zone);
+	return false;
 }
 
 /* --- taking --- */
 
-uint32_t vas_blocks_shelf_pick_more(struct vas_block_shelves *shelves, uint32_t class,
-				    uint32_t zone, bool alone, uint32_t *key)
+/*
+ * What follows on a pick from a zone's first shelf in vain: both are looked at, and if they have none
+ * the hints are corrected. The number, or 0.
+ */
+static uint32_t pick_more(struct vas_block_shelves *shelves, uint32_t class, uint32_t zone,
+			  bool alone, uint32_t *key)
 {
 	struct vas_block_key_range range = vas_block_key_range(class, VAS_BLOCK_SHELF_CLASSES);
 	struct vas_block_shelf *shelf;
@@ -165,6 +171,27 @@ uint32_t vas_blocks_shelf_pick_more(struct vas_block_shelves *shelves, uint32_t 
 		}
 	while (!number && zone_has(shelves, zone, range));
 	return number;
+}
+
+bool vas_blocks_shelf_take_more(struct vas_blocks *blocks, const struct vas_block_request *request,
+				uint32_t class, uint64_t zones, uint64_t *start)
+{
+	struct vas_block_shelves *shelves = vas_blocks_shelves(blocks, class);
+	uint32_t in_shelf = class % VAS_BLOCK_SHELF_CLASSES, zone, number, key;
+	struct vas_block_key_range range = vas_block_key_range(in_shelf, VAS_BLOCK_SHELF_CLASSES);
+	bool alone = vas_blocks_single(blocks), left;
+
+	for (uint32_t looks = VAS_BLOCK_SHELF_LOOKS; zones && looks; zones &= zones - 1, looks--) {
+		zone = (uint32_t)__builtin_ctzll(zones);
+		number = vas_blocks_shelf_pick(&shelves->shelf[0][zone], range, alone, &key, &left);
+		if (!number)
+			number = pick_more(shelves, in_shelf, zone, alone, &key);
+		if (!number)
+			continue;
+		vas_blocks_shelf_give(blocks, request, class, zone, key, number, start);
+		return true;
+	}
+	return false;
 }
 
 /* What is looked for: starts of blocks in granules, from base on. */
@@ -270,19 +297,17 @@ VAS_HOT bool vas_blocks_shelf_take_slow(struct vas_blocks *blocks,
 	struct vas_block_shelves *shelves = vas_blocks_shelves(blocks, class);
 	uint32_t zone, key, number;
 	struct shelf_want want;
-	uint64_t zones, at;
+	uint64_t zones;
 
 	if (!shelves || !want_make(blocks, request, class, &want))
 		return false;
-	zones = want_zones(blocks, &want) & vas_block_load(&shelves->some[in_shelf]);
+	zones = want_zones(blocks, &want) & vas_blocks_shelf_zones(shelves, in_shelf);
 	for (; zones && looks; zones &= zones - 1, looks--) {
 		zone = (uint32_t)__builtin_ctzll(zones);
 		number = take_in(blocks, shelves, zone, &want, &key);
 		if (!number)
 			continue;
-		at = ((uint64_t)zone << blocks->zone_shift) + vas_block_key_offset(key);
-		vas_blocks_shelf_serve(blocks, request, class - in_shelf + vas_block_key_class(key),
-				       number, at - blocks->first, start);
+		vas_blocks_shelf_give(blocks, request, class, zone, key, number, start);
 		return true;
 	}
 	return false;
@@ -424,9 +449,8 @@ static bool place_check(const struct vas_blocks *blocks, uint32_t class, uint32_
 		return true;
 	if (key == VAS_BLOCK_KEY_BUSY || vas_block_key_offset(key) > shelves->limit)
 		return false;
-	for (uint32_t i = 0; i <= in_shelf; i++)
-		if (!((shelves->some[i] & shelves->ever) >> zone & 1))
-			return false;
+	if (!((shelves->some[in_shelf] & shelves->ever) >> zone & 1))
+		return false;
 	word = vas_block_load(&vas_block_record_at(&blocks->records, number)->word);
 	return vas_block_word_state(word) == VAS_BLOCK_CACHED &&
 	       vas_block_word_class(word) == VAS_BLOCK_SHELVED + class + in_shelf &&

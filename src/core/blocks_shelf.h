@@ -17,8 +17,7 @@
 
 /* The shelves of four classes, in all zones. */
 struct vas_block_shelves {
-	uint64_t some
-		[VAS_BLOCK_SHELF_CLASSES]; /* atomic; zones that may have a block of a class or a larger one */
+	uint64_t some[VAS_BLOCK_SHELF_CLASSES]; /* atomic; zones that may have a block of a class */
 	uint64_t ever; /* atomic; zones that had any since they were drained */
 	uint32_t limit; /* constant: blocks of all four that begin here end in their zone */
 	uint32_t full; /* atomic; not 0: a zone of many blocks needs a second shelf */
@@ -105,6 +104,17 @@ vas_blocks_shelf_pick(struct vas_block_shelf *shelf, struct vas_block_key_range 
 	return vas_block_place_take(shelf, place);
 }
 
+/* Zones that may have a block of a class or a larger one. Without a branch that depends on the class. */
+static inline uint64_t vas_blocks_shelf_zones(const struct vas_block_shelves *shelves, uint32_t class)
+{
+	uint64_t zones = vas_block_load(&shelves->some[VAS_BLOCK_SHELF_CLASSES - 1]);
+
+	VAS_UNROLL
+	for (uint32_t i = 0; i < VAS_BLOCK_SHELF_CLASSES - 1; i++)
+		zones |= vas_block_load(&shelves->some[i]) & -(uint64_t)(i >= class);
+	return zones;
+}
+
 /*
  * The last block of a class or a larger one was taken from the first shelf of a zone. Only where no other
  * thread is: what it costs with them is more than looks in vain.
@@ -115,16 +125,27 @@ static inline void vas_blocks_shelf_forget(struct vas_block_shelves *shelves, ui
 	uint64_t bit = shelves->shelf[1] ? 0 : UINT64_C(1) << zone;
 
 	/* Without a branch that depends on the class. */
+	VAS_UNROLL
 	for (uint32_t i = 0; i < VAS_BLOCK_SHELF_CLASSES; i++)
-		vas_block_store(&shelves->some[i], shelves->some[i] & ~(i < class ? 0 : bit));
+		vas_block_store(&shelves->some[i],
+				shelves->some[i] & ~(bit & -(uint64_t)(i >= class)));
 }
 
-/*
- * What follows on a pick from a zone's first shelf in vain: both are looked at, and if they have none
- * the hints are corrected. The number, or 0.
- */
-uint32_t vas_blocks_shelf_pick_more(struct vas_block_shelves *shelves, uint32_t class,
-				    uint32_t zone, bool alone, uint32_t *key);
+/* Makes a block of a zone that was taken from its shelf the request's. */
+static inline void vas_blocks_shelf_give(struct vas_blocks *blocks,
+					 const struct vas_block_request *request, uint32_t class,
+					 uint32_t zone, uint32_t key, uint32_t number,
+					 uint64_t *start)
+{
+	uint64_t at = ((uint64_t)zone << blocks->zone_shift) + vas_block_key_offset(key);
+
+	class += vas_block_key_class(key) - class % VAS_BLOCK_SHELF_CLASSES;
+	vas_blocks_shelf_serve(blocks, request, class, number, at - blocks->first, start);
+}
+
+/* What follows on a pick in vain from the first of some zones. False: as take. */
+bool vas_blocks_shelf_take_more(struct vas_blocks *blocks, const struct vas_block_request *request,
+				uint32_t class, uint64_t zones, uint64_t *start);
 
 /* A block from a zone in the window. False: take_slow may know one. */
 static inline bool vas_blocks_shelf_take(struct vas_blocks *blocks,
@@ -139,24 +160,17 @@ static inline bool vas_blocks_shelf_take(struct vas_blocks *blocks,
 
 	if (!shelves || request->alignment > blocks->granule)
 		return false;
-	zones = vas_block_load(&shelves->some[in_shelf]) & vas_blocks_whole_zones(blocks, request);
-	for (uint32_t looks = VAS_BLOCK_SHELF_LOOKS; zones && looks; zones &= zones - 1, looks--) {
-		zone = (uint32_t)__builtin_ctzll(zones);
-		number = vas_blocks_shelf_pick(&shelves->shelf[0][zone], range, alone, &key, &left);
-		if (__builtin_expect(!number, 0))
-			number = vas_blocks_shelf_pick_more(shelves, in_shelf, zone, alone, &key);
-		else if (alone && !left)
-			vas_blocks_shelf_forget(shelves, in_shelf, zone);
-		if (__builtin_expect(!number, 0))
-			continue;
-		vas_blocks_shelf_serve(blocks, request, class - in_shelf + vas_block_key_class(key),
-				       number,
-				       ((uint64_t)zone << blocks->zone_shift) - blocks->first +
-					       vas_block_key_offset(key),
-				       start);
-		return true;
-	}
-	return false;
+	zones = vas_blocks_shelf_zones(shelves, in_shelf) & vas_blocks_whole_zones(blocks, request);
+	if (!zones)
+		return false;
+	zone = (uint32_t)__builtin_ctzll(zones);
+	number = vas_blocks_shelf_pick(&shelves->shelf[0][zone], range, alone, &key, &left);
+	if (__builtin_expect(!number, 0))
+		return vas_blocks_shelf_take_more(blocks, request, class, zones, start);
+	if (alone && !left)
+		vas_blocks_shelf_forget(shelves, in_shelf, zone);
+	vas_blocks_shelf_give(blocks, request, class, zone, key, number, start);
+	return true;
 }
 
 /* The same with any alignment, any zone of the window, and larger classes of the shelf, too. */
@@ -189,7 +203,8 @@ static inline bool vas_blocks_shelf_lay(struct vas_block_shelf *shelf, uint32_t 
 }
 
 /* Keeps a block whose record is CACHED. False: there is no place. */
-static inline bool vas_blocks_shelf_put(struct vas_blocks *blocks, uint32_t number, uint64_t word)
+static inline bool vas_blocks_shelf_put(struct vas_blocks *blocks, uint32_t number, uint64_t word,
+					bool alone)
 {
 	uint64_t at = vas_block_word_start(word) + blocks->first, zone = at >> blocks->zone_shift;
 	uint32_t offset = (uint32_t)(at - (zone << blocks->zone_shift));
@@ -203,9 +218,14 @@ static inline bool vas_blocks_shelf_put(struct vas_blocks *blocks, uint32_t numb
 	shelf = __atomic_load_n(&shelves->shelf[0], __ATOMIC_ACQUIRE);
 	if (!shelf)
 		return false;
-	if (!vas_blocks_shelf_lay(shelf + zone, key, number, vas_blocks_single(blocks)))
+	if (!vas_blocks_shelf_lay(shelf + zone, key, number, alone))
 		return vas_blocks_shelf_put_more(blocks, shelves, (uint32_t)zone, key, number);
 	class %= VAS_BLOCK_SHELF_CLASSES;
+	if (alone) {
+		vas_block_store(&shelves->some[class], shelves->some[class] | UINT64_C(1) << zone);
+		vas_block_store(&shelves->ever, shelves->ever | UINT64_C(1) << zone);
+		return true;
+	}
 	if (!((vas_block_load(&shelves->some[class]) & vas_block_load(&shelves->ever)) >> zone & 1))
 		return vas_blocks_shelf_tell(shelves, class, (uint32_t)zone);
 	return true;

@@ -160,17 +160,24 @@ static void test_larger(void)
 static void test_hints(void)
 {
 	const struct vas_block_shelves *shelves;
-	uint64_t a;
+	uint64_t a, b;
 
 	open_blocks();
 	a = alloc(6, START, START + ZONE, 0);
+	b = alloc(5, START, START + ZONE, 0);
 	shelves = vas_blocks_shelves(blocks, VAS_BLOCK_SHELVED + 5);
 	is_u64(shelves->some[0] | shelves->some[1] | shelves->ever, 0, "no hint at first");
 	release(a);
-	ok(shelves->some[0] == 1 && shelves->some[1] == 1 && shelves->some[2] == 0 &&
+	ok(shelves->some[0] == 0 && shelves->some[1] == 1 && shelves->some[2] == 0 &&
 		   shelves->ever == 1,
-	   "a block is told of for its class and smaller ones");
-	is_u64(alloc(6, START, START + ZONE, 0), a, "it is taken");
+	   "a block is told of for its class");
+	ok(vas_blocks_shelf_zones(shelves, 0) == 1 && vas_blocks_shelf_zones(shelves, 1) == 1 &&
+		   vas_blocks_shelf_zones(shelves, 2) == 0,
+	   "and so for requests of smaller ones");
+	release(b);
+	is_u64(alloc(5, START, START + ZONE, 0), b, "of two, the one of the class is taken");
+	ok(shelves->some[0] == 1 && shelves->some[1] == 1, "with one left, no hint is cleared");
+	is_u64(alloc(6, START, START + ZONE, 0), a, "that is taken");
 	ok(shelves->some[0] == 1 && shelves->some[1] == 0, "and with it the hint for its class");
 	(void)alloc(5, START, START + ZONE, 0);
 	is_u64(shelves->some[0], 0, "a look in vain clears the other one");
