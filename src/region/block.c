@@ -467,8 +467,8 @@ static inline void block_leave_soon(struct vas_region *region, uint64_t start)
 		vas_leaving_put(region, start);
 }
 
-/* The same, without the lock. */
-static int block_retire(struct vas_region *region, struct vas_span span,
+/* The same, without the lock. In line, as vas_part_restore_in_line is. */
+static inline __attribute__((always_inline)) int block_retire(struct vas_region *region, struct vas_span span,
 			struct vas_failure *failure, enum vas_retired *state)
 {
 	struct vas_holding *holding = region->user.holding;

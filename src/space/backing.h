@@ -12,9 +12,12 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/mman.h>
 
 #include <vaspace/memory.h>
 
+#include "base/assert.h"
+#include "sys/definitions.h"
 #include "sys/sys.h"
 
 struct vas_backing;
@@ -85,6 +88,17 @@ extern const struct vas_backing_ops vas_backing_object;
 static inline bool vas_backing_is_anonymous(const struct vas_backing *backing)
 {
 	return backing->ops == &vas_backing_anonymous;
+}
+
+/* Its map. In line, as vas_part_restore_in_line is. */
+static inline __attribute__((always_inline)) int
+vas_backing_map_anonymous(struct vas_sys *sys, struct vas_span span, int prot)
+{
+	int64_t got = VAS_CALL(sys, map, span.start, span.size, prot,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+
+	VAS_ASSERT(got < 0 || (uint64_t)got == span.start);
+	return got < 0 ? (int)got : 0;
 }
 
 #endif

@@ -16,10 +16,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-#include "base/assert.h"
-#include "base/hot.h"
 #include "space/backing.h"
-#include "sys/definitions.h"
 
 static int anonymous_plan(const struct vas_backing *backing, struct vas_sys *sys,
 			  const struct vas_backing_range *range)
@@ -30,17 +27,11 @@ static int anonymous_plan(const struct vas_backing *backing, struct vas_sys *sys
 	return 0;
 }
 
-VAS_HOT static int anonymous_map(const struct vas_backing *backing, struct vas_sys *sys,
+static int anonymous_map(const struct vas_backing *backing, struct vas_sys *sys,
 			 const struct vas_backing_range *range, int prot)
 {
-	int64_t got = VAS_CALL(sys, map, range->span.start, range->span.size, prot,
-			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-
 	(void)backing;
-	if (got < 0)
-		return (int)got;
-	VAS_ASSERT((uint64_t)got == range->span.start);
-	return 0;
+	return vas_backing_map_anonymous(sys, range->span, prot);
 }
 
 static int anonymous_discard(const struct vas_backing *backing, struct vas_sys *sys,

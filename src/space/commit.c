@@ -65,7 +65,7 @@ VAS_HOT static bool commit_next(const struct commit *commit, uint64_t *position,
  * merge with a neighbour's, and at the VMA limit could neither be told apart
  * from it nor be taken back. *mapped: the hole is not as it was, but closed when this fails.
  */
-VAS_HOT static int commit_hole(const struct commit *commit, struct vas_span hole, bool *mapped)
+VAS_HOT static inline __attribute__((always_inline)) int commit_hole(const struct commit *commit, struct vas_span hole, bool *mapped)
 {
 	struct vas_space *space = commit->work.space;
 	struct vas_sys *sys = space->sys;
@@ -79,8 +79,11 @@ VAS_HOT static int commit_hole(const struct commit *commit, struct vas_span hole
 		     commit->backing->kind != VAS_SYS_KIND_HUGETLB;
 	int err;
 
-	err = commit->backing->ops->map(commit->backing, sys, &range,
-					plain ? commit->prot : PROT_NONE);
+	if (__builtin_expect(vas_backing_is_anonymous(commit->backing), 1))
+		err = vas_backing_map_anonymous(sys, hole, plain ? commit->prot : PROT_NONE);
+	else
+		err = commit->backing->ops->map(commit->backing, sys, &range,
+						plain ? commit->prot : PROT_NONE);
 	*mapped = err == 0;
 	if (err)
 		return err;

@@ -302,19 +302,10 @@ int vas_part_classify(int err, struct vas_failure *failure)
 	}
 }
 
-VAS_HOT int vas_part_restore(struct vas_space *space, const struct vas_holding *holding,
+int vas_part_restore(struct vas_space *space, const struct vas_holding *holding,
 		     struct vas_span range, bool *replaced)
 {
-	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
-	int64_t got = VAS_CALL(space->sys, map, range.start, range.size, PROT_NONE, flags, -1, 0);
-
-	*replaced = got >= 0;
-	if (got < 0)
-		return (int)got;
-	VAS_ASSERT((uint64_t)got == range.start);
-	/* Not the memory policy: it is put on what is committed, never on a reservation. */
-	return holding->recipe ?
-		       vas_space_apply_recipe(space, range.start, range.size, holding->recipe) : 0;
+	return vas_part_restore_in_line(space, holding, range, replaced);
 }
 
 int vas_part_promise(struct vas_space *space, struct vas_holding *holding, uint32_t count)

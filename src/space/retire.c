@@ -50,11 +50,9 @@ static struct vas_backing_range piece_range(const struct vas_extent *piece)
 }
 
 /* Steps 2 and 3. *replaced: not as it was, though perhaps not with the whole recipe. */
-VAS_HOT int vas_retire_replace(struct vas_space *space, const struct vas_holding *holding,
-			       struct vas_span range, bool *replaced)
+int vas_retire_replaced(struct vas_space *space, const struct vas_holding *holding,
+			struct vas_span range, int err, bool *replaced)
 {
-	int err = vas_part_restore(space, holding, range, replaced);
-
 	while (err == -ENOMEM && vas_ballast_spend(space))
 		err = vas_part_restore(space, holding, range, replaced);
 	if (err == -ENOMEM)

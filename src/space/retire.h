@@ -11,9 +11,19 @@
  * every WHOLE piece is inside. Lock held.
  */
 enum vas_retired vas_retire_range(struct vas_part_work *work, uint64_t start, uint64_t end);
+/* Its first step went so: what can be done about it. */
+int vas_retire_replaced(struct vas_space *space, const struct vas_holding *holding,
+			struct vas_span range, int err, bool *replaced);
 /* Its first step, by itself: 0, or -errno, with *replaced when the range is not as it was. */
-int vas_retire_replace(struct vas_space *space, const struct vas_holding *holding,
-		       struct vas_span range, bool *replaced);
+static inline __attribute__((always_inline)) int
+vas_retire_replace(struct vas_space *space, const struct vas_holding *holding,
+		   struct vas_span range, bool *replaced)
+{
+	int err = vas_part_restore_in_line(space, holding, range, replaced);
+
+	return __builtin_expect(err == 0, 1) ? 0 :
+	       vas_retire_replaced(space, holding, range, err, replaced);
+}
 /* What follows when that was refused. */
 enum vas_retired vas_retire_refused(struct vas_part_work *work, uint64_t start, uint64_t end,
 				    bool replaced);

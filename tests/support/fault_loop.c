@@ -577,6 +577,21 @@ void fault_list_run(const struct fault_scenario *list, size_t count)
 			fault_scenario_run(&list[i]);
 }
 
+#ifdef VASPACE_CALL_SITES
+/* The first of all sites with the same place in the source: what is in line has one in each file that includes it. */
+static size_t site_first(size_t index)
+{
+	const struct vas_call_site *site = vas_call_site_get(index), *other;
+
+	for (size_t i = 0; i < index; i++) {
+		other = vas_call_site_get(i);
+		if (other->line == site->line && strcmp(other->file, site->file) == 0)
+			return i;
+	}
+	return index;
+}
+#endif
+
 void fault_sites_report(bool (*wanted)(const char *file))
 {
 	unsigned int total = 0, hit = 0;
@@ -585,11 +600,17 @@ void fault_sites_report(bool (*wanted)(const char *file))
 	tap_figure("faults injected", (double)totals->injected, "faults");
 	tap_figure("calls that refused", (double)totals->refused, "calls");
 #ifdef VASPACE_CALL_SITES
-	for (size_t i = 0; i < vas_call_site_count(); i++) {
+	for (size_t i = vas_call_site_count(); i-- > 0;) {
 		const struct vas_call_site *site = vas_call_site_get(i);
+		size_t first = site_first(i);
 
 		if (!wanted(site->file))
 			continue;
+		if (first != i) {
+			totals->faults[first] += totals->faults[i];
+			totals->hits[first] += totals->hits[i];
+			continue;
+		}
 		total++;
 		hit += totals->faults[i] > 0;
 		if (!totals->faults[i])
