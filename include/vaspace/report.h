@@ -85,7 +85,8 @@ enum vas_operation {
 	VAS_OPERATION_MANIFEST, /* writing one, and making a region from one */
 	VAS_OPERATION_ARENA, /* make or end an arena */
 	VAS_OPERATION_GROW, /* an arena */
-	VAS_OPERATION_SHRINK
+	VAS_OPERATION_SHRINK,
+	VAS_OPERATION_RING /* make or end a ring */
 };
 
 struct vas_report {
@@ -96,7 +97,7 @@ struct vas_report {
 	enum vas_why shortfall; /* "at least" got less than asked: what stopped the rest; else NONE */
 	uint64_t asked; /* bytes */
 	uint64_t got; /* bytes, for "at least"; 0 on failure */
-	uint64_t min; /* the combined window [min, max) */
+	uint64_t min; /* the combined window [min, max); RING: the nearest sizes below and above that would do */
 	uint64_t max;
 	uint64_t alignment;
 	uint64_t address; /* the exact address, anchor or start of the range; 0 if none */

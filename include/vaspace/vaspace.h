@@ -10,6 +10,7 @@
 #include <vaspace/report.h>
 #include <vaspace/memory.h>
 #include <vaspace/reserve.h>
+#include <vaspace/ring.h>
 #include <vaspace/notice.h>
 #include <vaspace/park.h>
 #include <vaspace/pressure.h>

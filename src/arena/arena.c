@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "arena/ring.h"
 #include "base/assert.h"
 #include "base/number.h"
 
@@ -79,24 +80,28 @@ bool vas_arena_check(struct vas_arena *arena)
 
 	return holding && holding->user == &arena->user && size % arena->step == 0 &&
 	       size <= arena->cap && arena->cap <= arena->maximum &&
-	       arena->maximum <= holding->span.size &&
+	       arena->maximum * arena->copies <= holding->span.size &&
 	       arena->step % arena->object.page_size == 0 &&
 	       holding->shown == (object ? size : 0) && (arena->object.fd >= 0) == object;
 }
 
 /* --- making and ending --- */
 
-static int arena_take(struct vas_space *space, struct vas_arena **arena)
+int vas_arena_take_books(struct vas_space *space, uint64_t size, void **memory)
 {
-	void *memory;
 	int err;
 
 	vas_lock_take(&space->lock);
-	err = vas_pages_take(&space->pages, sizeof(**arena), &memory);
+	err = vas_pages_take(&space->pages, size, memory);
 	vas_lock_drop(&space->lock);
-	if (!err)
-		*arena = memory;
 	return err;
+}
+
+void vas_arena_give_books(struct vas_space *space, void *memory, uint64_t size)
+{
+	vas_lock_take(&space->lock);
+	vas_pages_give(&space->pages, memory, size);
+	vas_lock_drop(&space->lock);
 }
 
 static void arena_give(struct vas_arena *arena)
@@ -104,9 +109,7 @@ static void arena_give(struct vas_arena *arena)
 	struct vas_space *space = arena->space;
 
 	vas_object_close(space->sys, &arena->object);
-	vas_lock_take(&space->lock);
-	vas_pages_give(&space->pages, arena, sizeof(*arena));
-	vas_lock_drop(&space->lock);
+	vas_arena_give_books(space, arena, sizeof(*arena));
 }
 
 static void arena_name(struct vas_arena *arena, const struct vas_reserve_opts *reserve)
@@ -117,13 +120,26 @@ static void arena_name(struct vas_arena *arena, const struct vas_reserve_opts *r
 		arena->name[i] = name[i];
 }
 
+/* Copies can only begin where a page does. */
+static bool copies_meet(const struct vas_arena *arena, uint64_t maximum,
+			struct vas_failure *failure)
+{
+	if (arena->copies == 1 || maximum % arena->step == 0)
+		return true;
+	failure->min = vas_align_down(maximum, arena->step);
+	(void)vas_align_up(maximum, arena->step, &failure->max);
+	return false;
+}
+
 /* Numbers that go together. The arena has its page size. */
-static int arena_plan(struct vas_arena *arena, uint64_t maximum, const struct vas_arena_opts *opts)
+static int arena_plan(struct vas_arena *arena, uint64_t maximum, const struct vas_arena_opts *opts,
+		      struct vas_failure *failure)
 {
 	uint64_t page = arena->object.page_size;
 
 	arena->step = opts->step ? opts->step : page;
-	if (arena->step % page || !vas_align_up(maximum, arena->step, &maximum))
+	if (arena->step % page || !copies_meet(arena, maximum, failure) ||
+	    !vas_align_up(maximum, arena->step, &maximum))
 		return -EINVAL;
 	arena->maximum = maximum;
 	arena->cap = opts->cap ? opts->cap - opts->cap % arena->step : maximum;
@@ -147,6 +163,7 @@ static int arena_reserve(struct vas_arena *arena, const struct vas_reserve_opts 
 {
 	struct vas_reserve_opts opts = { .size = sizeof(opts) };
 	struct vas_span span;
+	uint64_t size;
 	int err;
 
 	if (wish)
@@ -154,13 +171,15 @@ static int arena_reserve(struct vas_arena *arena, const struct vas_reserve_opts 
 	if (opts.min_size)
 		return vas_arena_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
 	opts.name = arena->name;
-	err = vas_space_reserve(arena->space, arena->maximum, &opts, failure, &span);
+	if (!vas_multiply(arena->maximum, arena->copies, &size))
+		return vas_arena_refuse(failure, VAS_WHY_WIDTH, -ERANGE);
+	err = vas_space_reserve(arena->space, size, &opts, failure, &span);
 	if (!err)
 		*start = span.start;
 	return err;
 }
 
-/* The object over all of the span, once and for good. */
+/* The object over all of the span, once and for good; in each copy from its first byte on. */
 static int arena_show(struct vas_arena *arena, struct vas_failure *failure)
 {
 	const struct vas_commit_opts opts = {
@@ -175,7 +194,10 @@ static int arena_show(struct vas_arena *arena, struct vas_failure *failure)
 	err = vas_arena_pin(arena, failure);
 	if (err)
 		return err;
-	err = vas_part_commit(arena->space, holding, range, &opts, NULL, failure);
+	for (uint32_t i = 0; i < arena->copies && !err; i++) {
+		err = vas_part_commit(arena->space, holding, range, &opts, NULL, failure);
+		range.start += arena->maximum;
+	}
 	vas_arena_unpin(arena);
 	/* What was made just now suits, so it is a sandbox that speaks. */
 	if (err && (failure->why == VAS_WHY_OBJECT || err == -EOPNOTSUPP))
@@ -201,6 +223,9 @@ static int arena_build(struct vas_arena *arena, const struct vas_arena_opts *opt
 		err = arena_show(arena, failure);
 	if (!err && opts->initial)
 		err = vas_arena_enlarge(arena, opts->initial, 0, failure, &size);
+	if (!err && !vas_ring_meets(vas_span_pointer(arena->user.holding->span), arena->maximum,
+				    arena->copies))
+		err = vas_arena_refuse(failure, VAS_WHY_KERNEL, -EIO);
 	if (!err)
 		return 0;
 	(void)vas_space_release(space, start, arena->user.holding ? &arena->user : NULL, &state,
@@ -216,7 +241,15 @@ static int arena_build(struct vas_arena *arena, const struct vas_arena_opts *opt
 int vas_arena_make(struct vas_space *space, uint64_t maximum, const struct vas_arena_opts *opts,
 		   struct vas_failure *failure, struct vas_arena **made)
 {
+	return vas_arena_make_copies(space, maximum, 1, opts, failure, made);
+}
+
+int vas_arena_make_copies(struct vas_space *space, uint64_t maximum, uint32_t copies,
+			  const struct vas_arena_opts *opts, struct vas_failure *failure,
+			  struct vas_arena **made)
+{
 	struct vas_arena *arena;
+	void *memory;
 	int err;
 
 	if (maximum == 0 || opts->kind > VAS_ARENA_ANONYMOUS || (opts->flags & ~VAS_ARENA_ALL) ||
@@ -224,17 +257,19 @@ int vas_arena_make(struct vas_space *space, uint64_t maximum, const struct vas_a
 		return vas_arena_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
 	if (!fork_suits(opts->kind, opts->reserve))
 		return vas_arena_refuse(failure, VAS_WHY_FORK_POLICY, -EOPNOTSUPP);
-	if (arena_take(space, &arena))
+	if (vas_arena_take_books(space, sizeof(*arena), &memory))
 		return vas_arena_refuse(failure, VAS_WHY_BOOKS, -ENOMEM);
+	arena = memory;
 	arena->user.ops = &vas_arena_user_ops;
 	arena->space = space;
 	arena->alive = __atomic_load_n(&space->alive, __ATOMIC_RELAXED);
 	arena->era = vas_space_era();
 	arena->kind = opts->kind;
 	arena->flags = opts->flags;
+	arena->copies = copies;
 	arena->object = (struct vas_object){ .fd = -1, .page_size = space->sys->page_size };
 	arena_name(arena, opts->reserve);
-	err = arena_plan(arena, maximum, opts);
+	err = arena_plan(arena, maximum, opts, failure);
 	if (err)
 		(void)vas_arena_refuse(failure, VAS_WHY_ARGUMENT, err);
 	else if (arena->kind == VAS_ARENA_MEMFD)

@@ -44,6 +44,7 @@ struct vas_arena {
 	uint64_t maximum; /* I: a multiple of step, and the span's size at most */
 	uint64_t step; /* I: a multiple of the object's page */
 	uint64_t cap; /* I: at most maximum */
+	uint32_t copies; /* how often maximum is shown, back to back: 1, more of a ring */
 	struct vas_object object; /* of MEMFD */
 	char name[32];
 	/* Changed with work held: */
@@ -71,6 +72,13 @@ static inline int vas_arena_refuse(struct vas_failure *failure, enum vas_why why
 
 int vas_arena_make(struct vas_space *space, uint64_t maximum, const struct vas_arena_opts *opts,
 		   struct vas_failure *failure, struct vas_arena **arena);
+/* The same, shown copies times back to back; then it must be made of whole steps. failure: the nearest that are. */
+int vas_arena_make_copies(struct vas_space *space, uint64_t maximum, uint32_t copies,
+			  const struct vas_arena_opts *opts, struct vas_failure *failure,
+			  struct vas_arena **arena);
+/* Memory for books of this layer, zeroed. -ENOMEM. */
+int vas_arena_take_books(struct vas_space *space, uint64_t size, void **memory);
+void vas_arena_give_books(struct vas_space *space, void *memory, uint64_t size);
 int vas_arena_unmake(struct vas_arena *arena, enum vas_retired *state,
 		     struct vas_failure *failure);
 /* Whether it can be looked at. -ESTALE, -EOWNERDEAD. */

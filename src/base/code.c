@@ -119,6 +119,8 @@ const char *vas_operation_name(enum vas_operation operation)
 		return "grow";
 	case VAS_OPERATION_SHRINK:
 		return "shrink";
+	case VAS_OPERATION_RING:
+		return "ring";
 	}
 	return "unknown";
 }

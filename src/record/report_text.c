@@ -68,7 +68,13 @@ static void add_asked(struct vas_text *text, const struct vas_report *report)
 		vas_text_add(text, at || report->error == -EEXIST ? " at " : " near ");
 		add_pointer(text, report->address);
 	}
-	if (report->max > 0) {
+	if (report->max > 0 && report->operation == VAS_OPERATION_RING && report->error == -EINVAL) {
+		vas_text_add(text, " (the nearest that would do: ");
+		vas_text_add_size(text, report->min);
+		vas_text_add(text, " and ");
+		vas_text_add_size(text, report->max);
+		vas_text_add(text, ")");
+	} else if (report->max > 0) {
 		vas_text_add(text, " in [");
 		add_address(text, report->min);
 		vas_text_add(text, ", ");

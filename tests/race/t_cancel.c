@@ -386,6 +386,16 @@ CALL(arena_get)
 	return vas_arena_get(arena, &info);
 }
 
+static struct vas_ring *ring;
+CALL(ring_create) { return vas_ring_create(page, NULL, &ring); }
+CALL(ring_destroy) { return vas_ring_destroy(ring, NULL); }
+
+CALL(ring_get)
+{
+	SIZED(vas_ring_info, info);
+	return vas_ring_get(ring, &info);
+}
+
 CALL(shutdown) { return vas_pressure_set(NULL, NULL, NULL) || vas_shutdown(); }
 
 /* In this order: what one makes the next ones use. */
@@ -412,7 +422,8 @@ static const struct {
 	ROW(region_tick), ROW(region_trim), ROW(region_join), ROW(region_enter),
 	ROW(region_leave), ROW(region_quit), ROW(region_free_tagged), ROW(region_split), ROW(region_merge),
 	ROW(region_destroy), ROW(arena_create), ROW(arena_grow), ROW(arena_shrink), ROW(arena_size),
-	ROW(arena_get), ROW(arena_destroy), ROW(notice_cancel), ROW(release), ROW(shutdown),
+	ROW(arena_get), ROW(arena_destroy), ROW(ring_create), ROW(ring_get), ROW(ring_destroy),
+	ROW(notice_cancel), ROW(release), ROW(shutdown),
 #undef ROW
 };
 #define CALLS (sizeof(calls) / sizeof(calls[0]))

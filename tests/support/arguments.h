@@ -43,6 +43,10 @@ void check_arena_get(void);
 void check_arena_grow(void);
 void check_arena_shrink(void);
 void check_arena_size(void);
+/* vaspace/ring.h */
+void check_ring_create(void);
+void check_ring_destroy(void);
+void check_ring_get(void);
 /* vaspace/reserve.h: adoption */
 void check_adopt(void);
 void check_disown(void);

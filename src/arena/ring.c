@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Rings.
+ *
+ * WHAT FOR. Who writes records of any length into a buffer that goes round has to split those that meet its end, and so has who reads
+ * them. Seen twice back to back, the buffer has no end: what begins in the first copy goes on in the second.
+ *
+ * STRATEGY. An arena that is as large as it may become, and is shown several times in its span. So kinds of memory, fork, notices and
+ * failures are the arena's.
+ *
+ * CONCURRENCY. Nothing here changes while a ring lives. Who reads and writes in it agree among themselves, or by a queue.
+ *
+ * WHAT IT DOES NOT DO. It does not grow: the copies lie back to back.
+ */
+#include "arena/ring.h"
+
+#include <errno.h>
+#include <string.h>
+
+
+/* Half of it lies before the seam and half behind, where the buffer begins. */
+#define WORD UINT64_C(0x0123456789abcdef)
+#define HALF (sizeof(uint64_t) / 2)
+
+static bool seam_meets(unsigned char *start, uint64_t bytes, uint32_t copies, uint32_t seam)
+{
+	const uint64_t word = WORD + seam;
+	const uint64_t zero = 0;
+	bool meets = true;
+
+	memcpy(start + seam * bytes - HALF, &word, sizeof(word));
+	/* Another copy is another address: the compiler must not know better. */
+	__asm__ volatile("" ::: "memory");
+	for (uint32_t i = 0; i < copies; i++) {
+		const unsigned char *copy = start + i * bytes;
+
+		meets &= memcmp(copy + bytes - HALF, &word, HALF) == 0;
+		meets &= memcmp(copy, (const unsigned char *)&word + HALF, HALF) == 0;
+	}
+	memcpy(start + seam * bytes - HALF, &zero, sizeof(zero));
+	__asm__ volatile("" ::: "memory");
+	return meets;
+}
+
+bool vas_ring_meets(unsigned char *start, uint64_t bytes, uint32_t copies)
+{
+	bool meets = true;
+
+	for (uint32_t seam = 1; seam < copies && meets; seam++)
+		meets = seam_meets(start, bytes, copies, seam);
+	return meets;
+}
+
+/* What the arena is made of. */
+static int ring_plan(const struct vas_ring_opts *opts, uint64_t size,
+		     struct vas_reserve_opts *reserve, struct vas_arena_opts *made)
+{
+	if (opts->reserved || opts->copies == 1 || opts->copies > VAS_RING_COPIES)
+		return -EINVAL;
+	if (opts->arena)
+		*made = *opts->arena;
+	if (made->kind != VAS_ARENA_MEMFD || made->flags || made->initial || made->step ||
+	    made->cap)
+		return -EINVAL;
+	if (made->reserve)
+		*reserve = *made->reserve;
+	if (reserve->fork == VAS_FORK_DEFAULT)
+		reserve->fork = VAS_FORK_ABSENT;
+	if (!reserve->name)
+		reserve->name = "ring";
+	made->reserve = reserve;
+	made->initial = size;
+	return 0;
+}
+
+int vas_ring_make(struct vas_space *space, uint64_t size, const struct vas_ring_opts *opts,
+		  struct vas_failure *failure, struct vas_ring **made)
+{
+	struct vas_reserve_opts reserve = { .size = sizeof(reserve) };
+	struct vas_arena_opts arena = { .size = sizeof(arena) };
+	struct vas_ring *ring;
+	void *memory;
+	int err;
+
+	if (ring_plan(opts, size, &reserve, &arena))
+		return vas_arena_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
+	if (size == 0)
+		failure->max = space->sys->page_size;
+	if (vas_arena_take_books(space, sizeof(*ring), &memory))
+		return vas_arena_refuse(failure, VAS_WHY_BOOKS, -ENOMEM);
+	ring = memory;
+	err = vas_arena_make_copies(space, size, opts->copies ? opts->copies : 2, &arena, failure,
+				    &ring->arena);
+	if (err) {
+		vas_arena_give_books(space, ring, sizeof(*ring));
+		return err;
+	}
+	*made = ring;
+	return 0;
+}
+
+int vas_ring_unmake(struct vas_ring *ring, enum vas_retired *state, struct vas_failure *failure)
+{
+	struct vas_space *space = ring->arena->space;
+	int err = vas_arena_unmake(ring->arena, state, failure);
+
+	if (!err)
+		vas_arena_give_books(space, ring, sizeof(*ring));
+	return err;
+}
+
+void vas_ring_tell(struct vas_ring *ring, struct vas_ring_info *info)
+{
+	struct vas_arena_info arena = { .size = sizeof(arena) };
+
+	vas_arena_tell(ring->arena, &arena);
+	info->span = arena.span;
+	info->bytes = arena.maximum;
+	info->page_size = arena.page_size;
+	info->copies = ring->arena->copies;
+	info->fd = arena.fd;
+	memcpy(info->name, arena.name, sizeof(info->name));
+}
