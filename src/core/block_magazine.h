@@ -20,9 +20,8 @@
 #define VAS_BLOCK_STOCK 255u /* blocks in one list, at most */
 
 /*
- * A list in one word (atomic): the first record's number in bits 0 to 31, the length in
- * bits 32 to 39, and above it a count of changes, so that a list that became another and
- * looks the same again is noticed.
+ * A list in one word (atomic): the length in bits 0 to 7, a count of changes in bits 8 to 31, so that
+ * a list that became another and looks the same again is noticed, and above it the first record's number.
  */
 struct vas_block_magazine {
 	uint64_t list[VAS_BLOCK_CLASSES];
@@ -30,20 +29,18 @@ struct vas_block_magazine {
 
 static inline uint32_t vas_block_list_first(uint64_t list)
 {
-	return (uint32_t)list;
+	return (uint32_t)(list >> 32);
 }
 
 static inline uint32_t vas_block_list_length(uint64_t list)
 {
-	return (uint32_t)(list >> 32) & 0xff;
+	return (uint8_t)list;
 }
 
 /* The list that follows on one, with another first record, and grown by so many. */
 static inline uint64_t vas_block_list_next(uint64_t list, uint32_t first, int32_t grown)
 {
-	uint64_t one = UINT64_C(1) << 32;
-
-	return (((list + (one << 8) + one * (uint64_t)(int64_t)grown) >> 32) << 32) | first;
+	return (uint64_t)first << 32 | ((uint32_t)list + (1u << 8) + (uint32_t)grown);
 }
 
 /* Stores the successor if the list is as it was. alone: no other thread is at it. */

@@ -10,16 +10,18 @@
  * giving touch nothing shared, and one for all, from which owners refill theirs and to which
  * they give what is too much. Fresh ones are handed out in batches of a few cache lines.
  *
- * STRUCTURE. A directory holds the pages' addresses. When it is full, a larger copy takes its place by
- * one store; readers see the old one or the new one, and the old one stays as it is, since somebody may
- * still read it. All old ones together are smaller than the new one. Page 0 is a node: for a few
- * blocks a page would be too much. Its other numbers are never used, nor is number 0.
+ * STRUCTURE. Memory for books mostly comes from one part of the address space, so a number is the distance of the record
+ * from an address 8 GiB below the first one. Pages that lie further away than 8 GiB have a directory, and numbers of
+ * their own, which it gives them. When the directory is full, a larger copy takes its place by one store; readers see
+ * the old one or the new one, and the old one stays as it is, since somebody may
+ * still read it. All old ones together are smaller than the new one. The first page is a node: for a few
+ * blocks a page would be too much. Number 0 is none.
  *
  * BOUNDS. at, take and give: O(1). fill and trim: O(records that change hands).
  *
  * CONCURRENCY. One lock over the shared list and the pages, taken after the owner's and before the pool's.
  * A number reaches another thread only through a word that is stored with release and loaded with
- * acquire (block_atomic.h), so the directory that this thread then loads has its page.
+ * acquire (block_atomic.h), so near or the directory that this thread then loads has its page.
  *
  * WHAT IT DOES NOT DO. It does not know which transitions of a record's word are allowed;
  * that is in block_record.h and with its users.
@@ -35,7 +37,7 @@
 #define BATCH	   32u /* fresh or shared records that one fill adds, if it is easy */
 #define ROOM_NODE  (VAS_BLOCK_NODE_SIZE / (uint32_t)sizeof(uint64_t))
 #define ROOM_PAGE  (VAS_BLOCK_PAGE_SIZE / (uint32_t)sizeof(uint64_t))
-#define PAGES_MOST (UINT32_C(1) << 23) /* so that a number has 31 bits */
+#define PAGES_MOST (VAS_BLOCK_RECORD_FAR / VAS_BLOCK_RECORD_PAGE) /* so that a number has 31 bits */
 
 _Static_assert(sizeof(struct vas_block_record) == 16, "a record is 16 bytes");
 _Static_assert(VAS_BLOCK_RECORD_PAGE * sizeof(struct vas_block_record) == VAS_BLOCK_PAGE_SIZE,
@@ -88,27 +90,56 @@ static int pages_grow(struct vas_block_records *records)
 	return 0;
 }
 
-static int page_add(struct vas_block_records *records)
+/* Gives a page that lies far away its place in the directory, and numbers. */
+static int far_add(struct vas_block_records *records, uint64_t page)
 {
-	struct vas_block_spares spares = { 0 };
-	bool few = records->pages == 0;
 	uint64_t *pages;
-	void *memory;
 	int error = 0;
 
 	if (records->pages == records->room)
 		error = pages_grow(records);
-	if (!error)
-		error = vas_block_pool_fill(records->pool, &spares, few, !few);
+	if (error)
+		return error;
+	pages = (uint64_t *)(uintptr_t)records->directory;
+	vas_block_store(&pages[records->pages], page);
+	records->fresh = VAS_BLOCK_RECORD_FAR + records->pages * VAS_BLOCK_RECORD_PAGE;
+	records->pages++;
+	return 0;
+}
+
+/* Numbers for the records of a page. */
+static int page_number(struct vas_block_records *records, uint64_t page)
+{
+	/* No record has the number 0. */
+	uint64_t distance = page - records->near - VAS_BLOCK_PAGE_SIZE;
+
+	if (distance >= VAS_BLOCK_RECORD_NEAR - 2 * VAS_BLOCK_PAGE_SIZE)
+		return far_add(records, page);
+	records->fresh = (uint32_t)((page - records->near) / sizeof(struct vas_block_record));
+	return 0;
+}
+
+static int page_add(struct vas_block_records *records)
+{
+	struct vas_block_spares spares = { 0 };
+	bool few = records->fresh_most == 0; /* the first */
+	void *memory;
+	int error = vas_block_pool_fill(records->pool, &spares, few, !few);
+
 	if (error)
 		return error;
 	memory = few ? vas_block_spares_take(&spares) : vas_block_spares_take_page(&spares);
+	if (few)
+		vas_block_store(&records->near, (uintptr_t)memory - VAS_BLOCK_RECORD_NEAR / 2);
+	error = page_number(records, (uintptr_t)memory);
+	if (error) {
+		vas_block_spares_give_page(&spares, memory);
+		vas_block_pool_trim(records->pool, &spares, 0, 0);
+		return error;
+	}
 	memset(memory, 0, few ? VAS_BLOCK_NODE_SIZE : VAS_BLOCK_PAGE_SIZE);
-	pages = (uint64_t *)(uintptr_t)records->directory;
-	vas_block_store(&pages[records->pages], (uintptr_t)memory);
-	records->fresh = few ? 1 : records->pages * VAS_BLOCK_RECORD_PAGE;
-	records->fresh_end = few ? FEW : records->fresh + VAS_BLOCK_RECORD_PAGE;
-	records->pages++;
+	records->fresh_count = 0;
+	records->fresh_most = few ? FEW : VAS_BLOCK_RECORD_PAGE;
 	return 0;
 }
 
@@ -125,10 +156,10 @@ static void record_move(const struct vas_block_records *records, struct vas_bloc
  */
 static uint32_t fresh_take(struct vas_block_records *records)
 {
-	uint32_t size = records->fresh_end == FEW ? FEW : VAS_BLOCK_RECORD_PAGE;
-	uint32_t i = records->fresh++ % size, apart = 128 / sizeof(struct vas_block_record);
+	uint32_t i = records->fresh_count++, apart = 128 / sizeof(struct vas_block_record);
+	uint32_t lines = records->fresh_most / apart;
 
-	return records->fresh_end - size + i % (size / apart) * apart + i / (size / apart);
+	return records->fresh + i % lines * apart + i / lines;
 }
 
 /* One more for list. False: a page must be added first. */
@@ -136,7 +167,7 @@ static bool fill_one(struct vas_block_records *records, struct vas_block_record_
 {
 	if (records->free.count > 0)
 		record_move(records, &records->free, list);
-	else if (records->fresh < records->fresh_end)
+	else if (records->fresh_count < records->fresh_most)
 		vas_block_record_give(records, list, fresh_take(records));
 	else
 		return false;
@@ -174,15 +205,15 @@ void vas_block_records_trim(struct vas_block_records *records, struct vas_block_
 	records_leave(records);
 }
 
-static bool list_check(const struct vas_block_records *records,
-		       const struct vas_block_record_list *list)
+static bool record_list_check(const struct vas_block_records *records,
+			      const struct vas_block_record_list *list)
 {
 	uint32_t number = list->first, count = 0;
 
 	for (; number != 0 && count < list->count; count++) {
 		const struct vas_block_record *record;
 
-		if (number / VAS_BLOCK_RECORD_PAGE >= records->pages)
+		if (number >= VAS_BLOCK_RECORD_FAR + records->pages * VAS_BLOCK_RECORD_PAGE)
 			return false;
 		record = vas_block_record_at(records, number);
 		if (record->word != VAS_BLOCK_FREE)
@@ -197,10 +228,10 @@ bool vas_block_records_check(const struct vas_block_records *records,
 {
 	const uint64_t *pages = (const uint64_t *)(uintptr_t)records->directory;
 
-	if (records->pages > records->room || records->fresh > records->fresh_end)
+	if (records->pages > records->room || records->fresh_count > records->fresh_most)
 		return false;
 	for (uint32_t i = 0; i < records->pages; i++)
 		if (pages[i] == 0 || (pages[i] & 63) != 0)
 			return false;
-	return list_check(records, &records->free) && list_check(records, list);
+	return record_list_check(records, &records->free) && record_list_check(records, list);
 }

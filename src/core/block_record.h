@@ -2,7 +2,7 @@
 /*
  * What is known of each block: 16 bytes, by number. A record never moves, so a number
  * that was ever handed out can be followed at any time, without a lock: what stands there may by then
- * be another block, or none, which its word tells. See block_record.c.
+ * be another block, or none, which its word tells. A number says where its record lies. See block_record.c.
  *
  * Concurrency: at and the functions of one record need no lock. Lists are their owner's, who holds
  * its own lock; fill and trim take the records' lock, through support, and may be called with others held.
@@ -113,7 +113,16 @@ static inline void vas_block_record_set(struct vas_block_record *record, uint64_
 	vas_block_store(&record->word, word);
 }
 
-#define VAS_BLOCK_RECORD_PAGE 256u /* records in a page, by number */
+#define VAS_BLOCK_RECORD_PAGE 256u /* records in a page */
+
+/*
+ * Numbers below FAR count records from the address in near on, as far as NEAR bytes; from FAR on they count the
+ * records of the pages that lie elsewhere. A test makes NEAR smaller.
+ */
+#define VAS_BLOCK_RECORD_FAR (UINT32_C(1) << 30)
+#ifndef VAS_BLOCK_RECORD_NEAR
+#define VAS_BLOCK_RECORD_NEAR (UINT64_C(16) << 30)
+#endif
 
 /* Free records of one owner, linked. All zeroes is an empty list. */
 struct vas_block_record_list {
@@ -122,16 +131,17 @@ struct vas_block_record_list {
 };
 
 struct vas_block_records {
-	uint64_t directory; /* atomic: the address of the pages' addresses, each atomic */
-	uint64_t first; /* atomic; the directory while there is one page */
+	uint64_t near; /* atomic */
+	uint64_t directory; /* atomic: the address of the far pages' addresses, each atomic */
+	uint64_t first; /* atomic; the directory while there is one far page */
 	struct vas_block_pool *pool;
 	struct vas_block_record_list free; /* for all */
 	uint32_t lock;
-	uint32_t pages; /* I: at most room */
+	uint32_t pages; /* far ones; I: at most room */
 	uint32_t room; /* pages that the directory has place for */
-	uint32_t
-		fresh; /* of the last page, up to here its places were handed out, see fresh_take */
-	uint32_t fresh_end;
+	uint32_t fresh; /* the first number of the last page */
+	uint32_t fresh_count; /* so many of its places were handed out, see fresh_take */
+	uint32_t fresh_most; /* of so many; 0 = there is no page yet */
 };
 
 /* No memory is taken before the first fill. It stays where it is. */
@@ -153,10 +163,18 @@ bool vas_block_records_check(const struct vas_block_records *records,
 static inline struct vas_block_record *vas_block_record_at(const struct vas_block_records *records,
 							   uint32_t number)
 {
-	const uint64_t *pages = (const uint64_t *)(uintptr_t)vas_block_load(&records->directory);
-	uint64_t page = vas_block_load(&pages[number / VAS_BLOCK_RECORD_PAGE]);
+	uint64_t at = vas_block_load(&records->near);
 
-	return (struct vas_block_record *)(uintptr_t)page + number % VAS_BLOCK_RECORD_PAGE;
+	if (__builtin_expect(number >= VAS_BLOCK_RECORD_FAR, 0)) {
+		const uint64_t *pages =
+			(const uint64_t *)(uintptr_t)vas_block_load(&records->directory);
+
+		number -= VAS_BLOCK_RECORD_FAR;
+		at = vas_block_load(&pages[number / VAS_BLOCK_RECORD_PAGE]);
+		number %= VAS_BLOCK_RECORD_PAGE;
+	}
+	at += (uint64_t)number * sizeof(struct vas_block_record);
+	return (struct vas_block_record *)(uintptr_t)at;
 }
 
 /* A free record, its word FREE. I: the list has one. */

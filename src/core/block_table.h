@@ -109,11 +109,15 @@ static inline int vas_block_table_prepare(struct vas_block_table *table,
 					  key, entry);
 }
 
-/* The same as find; 0 also when the key stands away from its line. */
-static inline uint32_t vas_block_table_find_near(const struct vas_block_table *table, uint32_t key)
+/* What find finds by a directory that the table has or had, and in which keys may have been missing since. */
+static inline uint32_t vas_block_directory_find(uint64_t directory, uint32_t key)
 {
-	uint64_t directory = vas_block_load(&table->directory);
+	return vas_block_page_find(vas_block_load(vas_block_table_slot(directory, key)), key);
+}
 
+/* The same; 0 also when the key stands away from its line. */
+static inline uint32_t vas_block_directory_find_near(uint64_t directory, uint32_t key)
+{
 	return vas_block_page_find_near(vas_block_load(vas_block_table_slot(directory, key)), key);
 }
 
@@ -129,9 +133,7 @@ static inline uint64_t *vas_block_table_entry(const struct vas_block_table *tabl
 /* The record of key, a number that was handed out; 0: there is none. Without a lock as said above. */
 static inline uint32_t vas_block_table_find(const struct vas_block_table *table, uint32_t key)
 {
-	uint64_t directory = vas_block_load(&table->directory);
-
-	return vas_block_page_find(vas_block_load(vas_block_table_slot(directory, key)), key);
+	return vas_block_directory_find(vas_block_load(&table->directory), key);
 }
 
 #endif

@@ -187,7 +187,7 @@ alloc_cached(struct vas_blocks *blocks, struct vas_block_magazine *magazine, uin
 	/* I: the upper bits of the size are 0 in all that has a class. */
 	vas_block_store32(&record->size, (uint32_t)last);
 	vas_block_store32(&record->link, mark);
-	vas_block_store(&record->word, vas_block_word_with(word, VAS_BLOCK_LIVE));
+	vas_block_store(&record->word, word - (VAS_BLOCK_CACHED - VAS_BLOCK_LIVE));
 	*start = blocks->span.start + (vas_block_word_start(word) << blocks->granule_shift);
 	return true;
 }
@@ -367,15 +367,24 @@ VAS_HOT int vas_blocks_alloc_size(struct vas_blocks *blocks, uint64_t size, uint
 
 /* --- free --- */
 
-/* Makes the record of a block the caller's alone. False: it is not LIVE any more. */
+/* Makes the record of a block, LIVE by this word, the caller's alone. False: it is not LIVE any more. */
 static inline bool record_claim(struct vas_block_record *record, uint64_t word, bool alone)
 {
-	uint64_t claimed = vas_block_word_with(word, VAS_BLOCK_CACHED);
+	uint64_t claimed = word + (VAS_BLOCK_CACHED - VAS_BLOCK_LIVE);
 
 	if (!alone)
 		return vas_block_exchange(&record->word, word, claimed);
 	vas_block_store(&record->word, claimed);
 	return true;
+}
+
+/*
+ * How many granules an offset into the span is, by rotation: what begins inside a granule comes out as more than
+ * any span has, and need not be told from what lies beyond it.
+ */
+static inline uint64_t offset_granules(const struct vas_blocks *blocks, uint64_t offset)
+{
+	return offset >> blocks->granule_shift | offset << (64 - blocks->granule_shift);
 }
 
 /* What stands in a word beside class and size. */
@@ -391,20 +400,17 @@ static inline __attribute__((always_inline)) bool record_find(const struct vas_b
 							      struct vas_block_record **record)
 {
 	const struct vas_block_zones *zones = __atomic_load_n(&blocks->zones, __ATOMIC_ACQUIRE);
-	uint64_t offset = start - blocks->span.start;
-	uint64_t at = offset >> blocks->granule_shift, granule = at + blocks->first;
-	uint64_t index = granule >> blocks->zone_shift, wanted;
-	const struct vas_block_zone *zone;
-	uint32_t key;
+	uint64_t at = offset_granules(blocks, start - blocks->span.start), wanted;
+	uint64_t granule = at + blocks->first, index = granule >> blocks->zone_shift, directory;
+	uint32_t key = (uint32_t)granule & blocks->zone_last;
 
-	if (__builtin_expect(index >= zones->room || at << blocks->granule_shift != offset, 0))
+	if (__builtin_expect(index >= zones->room, 0))
 		return false;
-	zone = __atomic_load_n(&zones->zone[index], __ATOMIC_ACQUIRE);
-	if (__builtin_expect(!zone, 0))
+	directory = __atomic_load_n(&zones->at[index].directory, __ATOMIC_ACQUIRE);
+	if (__builtin_expect(!directory, 0))
 		return false;
-	key = (uint32_t)(granule - (index << blocks->zone_shift));
-	*number = near ? vas_block_table_find_near(&zone->table, key)
-		       : vas_block_table_find(&zone->table, key);
+	*number = near ? vas_block_directory_find_near(directory, key)
+		       : vas_block_directory_find(directory, key);
 	if (__builtin_expect(!*number, 0))
 		return false;
 	*record = vas_block_record_at(&blocks->records, *number);

@@ -80,6 +80,7 @@ static void blocks_init(struct vas_blocks *blocks, struct vas_span span, uint64_
 	blocks->alignment[1] = granule > ALIGNMENT_1 ? granule : ALIGNMENT_1;
 	blocks->alignment[2] = granule > ALIGNMENT_2 ? granule : ALIGNMENT_2;
 	blocks->zone_shift = shift - blocks->granule_shift;
+	blocks->zone_last = (UINT32_C(1) << blocks->zone_shift) - 1;
 	blocks->base = vas_align_down(span.start, UINT64_C(1) << shift);
 	blocks->first = (span.start - blocks->base) >> blocks->granule_shift;
 	blocks->zone_count = (uint32_t)zones_of(span, shift);

@@ -120,13 +120,13 @@ uint32_t vas_blocks_zone_with(const struct vas_blocks *blocks, uint32_t first, u
 uint64_t vas_block_zones_size(uint32_t room)
 {
 	return sizeof(struct vas_block_zones) +
-	       (sizeof(struct vas_block_zone *) + VAS_BLOCK_ROOMS) * (uint64_t)room;
+	       (sizeof(((struct vas_block_zones *)0)->at[0]) + VAS_BLOCK_ROOMS) * (uint64_t)room;
 }
 
 struct vas_block_zones *vas_block_zones_place(void *memory, uint32_t room)
 {
 	struct vas_block_zones *zones = memory;
-	uint8_t *hints = (uint8_t *)(zones->zone + room);
+	uint8_t *hints = (uint8_t *)(zones->at + room);
 
 	zones->room = room;
 	for (uint32_t key = 0; key < VAS_BLOCK_ROOMS; key++)
@@ -165,8 +165,8 @@ static struct vas_block_run zone_range(const struct vas_blocks *blocks, uint32_t
 }
 
 /*
- * Arrays that have a place for a zone. The making lock held. A hint that another thread stores meanwhile in the
- * old ones may be lost: it is right again when that zone's largest gap changes.
+ * Arrays that have a place for a zone. The making lock held. What another thread stores meanwhile in the old ones
+ * may be lost: a hint is right again when that zone's largest gap changes, a directory with the zone's next change.
  */
 static struct vas_block_zones *zones_for(struct vas_blocks *blocks, uint32_t number)
 {
@@ -184,7 +184,8 @@ static struct vas_block_zones *zones_for(struct vas_blocks *blocks, uint32_t num
 	memset(memory, 0, size);
 	larger = vas_block_zones_place(memory, room);
 	for (uint32_t i = 0; i < zones->room; i++) {
-		larger->zone[i] = zones->zone[i];
+		larger->at[i].zone = zones->at[i].zone;
+		larger->at[i].directory = vas_block_load(&zones->at[i].directory);
 		for (uint32_t key = 0; key < VAS_BLOCK_ROOMS; key++)
 			larger->hint[key][i] =
 				__atomic_load_n(&zones->hint[key][i], __ATOMIC_RELAXED);
@@ -211,7 +212,8 @@ static struct vas_block_zone *zone_make(struct vas_blocks *blocks, uint32_t numb
 			    blocks->granule_shift, zone_range(blocks, number));
 	zone->told = vas_block_hints_of(&zone->tree);
 	vas_blocks_hint_tell(blocks, zone);
-	__atomic_store_n(&zones->zone[number], zone, __ATOMIC_RELEASE);
+	vas_block_store(&zones->at[number].directory, zone->table.directory);
+	__atomic_store_n(&zones->at[number].zone, zone, __ATOMIC_RELEASE);
 	return zone;
 }
 

@@ -52,7 +52,11 @@ struct vas_block_zones {
 	uint32_t room; /* constant: a multiple of 8; zones from here on were not made */
 	/* By alignment: HINT_MOST less the code of the largest gap (atomic). */
 	uint8_t *hint[VAS_BLOCK_ROOMS];
-	struct vas_block_zone *zone[]; /* NULL = not made (atomic) */
+	struct {
+		struct vas_block_zone *zone; /* NULL = not made (atomic) */
+		/* The directory of its table, for who looks without the lock; it may be an older one (atomic). */
+		uint64_t directory;
+	} at[];
 };
 
 struct vas_blocks {
@@ -65,7 +69,8 @@ struct vas_blocks {
 	intptr_t slot_at; /* where a thread's slot is; 0: all use one */
 	const char *single; /* what this is at (atomic) is not 0 while nobody else is here */
 	uint32_t cached; /* granules of the largest blocks that magazines keep; 0: they rest (atomic) */
-	uint32_t cached_most; /* the same when they do not rest */
+	uint32_t zone_last; /* granules of a zone less one */
+	uint32_t cached_most; /* cached when they do not rest */
 	bool alone; /* the caller serialises */
 	/* What a magazine keeps of a class of any kind for now; 0: nothing, as of NO_CLASS (atomic). */
 	uint8_t most[VAS_BLOCK_NO_CLASS + 1];
@@ -131,7 +136,7 @@ static inline struct vas_block_zone *vas_blocks_zone(const struct vas_blocks *bl
 
 	if (__builtin_expect(number >= zones->room, 0))
 		return NULL;
-	return __atomic_load_n(&zones->zone[number], __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&zones->at[number].zone, __ATOMIC_ACQUIRE);
 }
 
 /* An address of the zone as an offset; its end, too. */
@@ -189,13 +194,17 @@ static inline struct vas_block_zone *vas_blocks_zone_enter(struct vas_blocks *bl
 	return zone;
 }
 
-/* Drops its lock, after telling what room it has. */
+/* Drops its lock, after telling what room it has, and where its table is. */
 static inline void vas_blocks_zone_leave(struct vas_blocks *blocks, struct vas_block_zone *zone)
 {
+	struct vas_block_zones *zones = __atomic_load_n(&blocks->zones, __ATOMIC_ACQUIRE);
+	uint64_t *directory = &zones->at[zone->number].directory;
 	uint32_t hints = vas_block_hints_of(&zone->tree);
 
 	VAS_ASSERT_EXPENSIVE(vas_block_tree_check(&zone->tree));
 	__atomic_store_n(&zone->used, zone->tree.used, __ATOMIC_RELAXED);
+	if (__builtin_expect(vas_block_load(directory) != zone->table.directory, 0))
+		vas_block_store(directory, zone->table.directory);
 	if (hints != zone->told) {
 		zone->told = hints;
 		vas_blocks_hint_tell(blocks, zone);
@@ -292,7 +301,8 @@ static inline struct vas_block_magazine *vas_blocks_magazine(const struct vas_bl
 							     uint32_t class, bool single)
 {
 	return __atomic_load_n(
-		&blocks->slot[class / VAS_BLOCK_CLASSES][single ? 0 : vas_blocks_slot(blocks)],
+		&blocks->slot[0][0] + class / VAS_BLOCK_CLASSES * VAS_BLOCK_SLOTS +
+			(single ? 0 : vas_blocks_slot(blocks)),
 		__ATOMIC_ACQUIRE);
 }
 

@@ -11,6 +11,8 @@
 #define VAS_BLOCK_STEP()     explorer_step()
 #define VAS_BLOCK_PAGE_LINES 4u
 #define VAS_BLOCK_PAGE_FEW   2u
+/* Pages of records lie further away than this from the first node: they begin where a chunk does, and it ends there. */
+#define VAS_BLOCK_RECORD_NEAR (UINT64_C(16) << 10)
 
 #include "core/block_page.c"
 #include "core/block_record.c"
@@ -20,7 +22,7 @@
 #include "support/block_memory.h"
 #include "tap/tap.h"
 
-enum { KEYS = 64 };
+enum { KEYS = 64, RECORDS_IN_NODE = VAS_BLOCK_NODE_SIZE / sizeof(struct vas_block_record) };
 
 /* How a world is made: so many keys, and what the threads then do with which. */
 struct plan {
@@ -138,7 +140,12 @@ static void remove_main(void *state)
  */
 static bool number_is_sane(uint32_t number)
 {
-	return number / VAS_BLOCK_RECORD_PAGE < zone.records.pages;
+	uint32_t first = VAS_BLOCK_RECORD_NEAR / 2 / sizeof(struct vas_block_record);
+
+	/* The node that records begin with is near, and every page is far. */
+	if (number < VAS_BLOCK_RECORD_FAR)
+		return number - first < RECORDS_IN_NODE;
+	return (number - VAS_BLOCK_RECORD_FAR) / VAS_BLOCK_RECORD_PAGE < zone.records.pages;
 }
 
 /* A key that is there all the time is found, by its record: at once, or under the lock. */
@@ -473,7 +480,7 @@ static void test_frees(void)
 /* A record in a page that is new, of a directory that is new. */
 static void test_records(void)
 {
-	struct plan plan = { .count = VAS_BLOCK_NODE_SIZE / 16 - 1, .looked = KEYS };
+	struct plan plan = { .count = RECORDS_IN_NODE, .looked = KEYS };
 	struct explorer_scenario scenario = { .name = "records of a new page",
 					      .state = &plan,
 					      .begin = world_begin,

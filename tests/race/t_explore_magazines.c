@@ -75,7 +75,7 @@ static bool broken_exchange(uint64_t *word, uint64_t expected, uint64_t value)
 	if (wrong == RIGHT || list == (wrong == NO_CLAIM))
 		return vas_block_exchange(word, expected, value);
 	VAS_BLOCK_STEP();
-	same = wrong != NO_COUNT || (uint32_t)*word == (uint32_t)expected;
+	same = wrong != NO_COUNT || vas_block_list_first(*word) == vas_block_list_first(expected);
 	if (same)
 		*word = value;
 	return same;

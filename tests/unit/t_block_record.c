@@ -61,47 +61,51 @@ static void test_words(void)
 	   "another one is not");
 }
 
+/* The record of a number is free, and nobody else's. */
+static bool number_is_new(uint32_t number)
+{
+	return number != 0 && number < UINT32_C(1) << 31 &&
+	       vas_block_record_at(&records, number)->word == VAS_BLOCK_FREE;
+}
+
 static void test_numbers(void)
 {
-	static struct vas_block_record *where[MANY * 2];
-	static uint8_t owner_of[MANY * 2];
+	static struct {
+		struct vas_block_record *where;
+		uint32_t number;
+		uint32_t owner;
+	} taken[MANY], *one;
 	struct vas_block_record_list list[OWNERS] = { 0 };
-	uint64_t random = tap_seed(), live = 0, wrong = 0, most = 0;
+	uint64_t random = tap_seed(), live = 0, wrong = 0;
 
 	records_make();
-	for (uint32_t i = 0; i < MANY; i++) {
-		uint32_t owner = (uint32_t)vas_random_below(&random, OWNERS), number;
-
-		wrong += vas_block_records_fill(&records, &list[owner], 1) != 0;
-		number = vas_block_record_take(&records, &list[owner]);
-		most = number > most ? number : most;
-		if (number == 0 || number >= MANY * 2 || owner_of[number] ||
-		    vas_block_record_at(&records, number)->word != VAS_BLOCK_FREE) {
+	for (one = taken; one < taken + MANY; one++) {
+		one->owner = (uint32_t)vas_random_below(&random, OWNERS);
+		wrong += vas_block_records_fill(&records, &list[one->owner], 1) != 0;
+		one->number = vas_block_record_take(&records, &list[one->owner]);
+		if (!number_is_new(one->number)) {
 			wrong++;
 			break;
 		}
-		owner_of[number] = (uint8_t)(owner + 1);
-		where[number] = vas_block_record_at(&records, number);
-		vas_block_record_set(where[number],
-				     vas_block_word(number, 1, VAS_BLOCK_NO_CLASS, VAS_BLOCK_LIVE),
-				     1, number);
+		one->where = vas_block_record_at(&records, one->number);
+		vas_block_record_set(one->where,
+				     vas_block_word(live, 1, VAS_BLOCK_NO_CLASS, VAS_BLOCK_LIVE), 1,
+				     one->number);
 		live++;
 	}
 	is_u64(wrong, 0, "every number is handed out once");
-	ok(most < live + live / 16 + 1024, "%llu numbers for %llu blocks", (unsigned long long)most,
-	   (unsigned long long)live);
-	for (uint32_t number = 0; number < MANY * 2; number++) {
-		if (!owner_of[number])
-			continue;
-		wrong += where[number] != vas_block_record_at(&records, number) ||
-			 vas_block_word_start(where[number]->word) != number ||
-			 ((uintptr_t)where[number] & 15) != 0;
-		vas_block_record_give(&records, &list[owner_of[number] - 1], number);
+	for (one = taken; one < taken + live; one++) {
+		wrong += one->where != vas_block_record_at(&records, one->number) ||
+			 vas_block_word_start(one->where->word) != (uint64_t)(one - taken) ||
+			 ((uintptr_t)one->where & 15) != 0;
+		vas_block_record_give(&records, &list[one->owner], one->number);
 	}
 	is_u64(wrong, 0, "and stays where it was");
 	for (uint32_t i = 0; i < OWNERS; i++)
 		ok(vas_block_records_check(&records, &list[i]), "the list of owner %u holds", i);
 	ok(memory.out <= live * 18, "%.1f bytes a block", (double)memory.out / (double)live);
+	ok((records.pages > 0) == (MANY * sizeof(struct vas_block_record) > VAS_BLOCK_RECORD_NEAR),
+	   "%u pages lie too far away from the others", records.pages);
 	records_end();
 }
 
