@@ -60,6 +60,7 @@ enum vas_why {
 	VAS_WHY_TAG, /* the block has another tag */
 	VAS_WHY_FILE_SYSTEM, /* the file system, or shared memory as a whole, is full */
 	VAS_WHY_FILE_LIMIT, /* RLIMIT_FSIZE */
+	VAS_WHY_PRIVATE, /* private memory cannot be seen twice */
 	VAS_WHY_COUNT
 };
 
@@ -86,7 +87,8 @@ enum vas_operation {
 	VAS_OPERATION_ARENA, /* make or end an arena */
 	VAS_OPERATION_GROW, /* an arena */
 	VAS_OPERATION_SHRINK,
-	VAS_OPERATION_RING /* make or end a ring */
+	VAS_OPERATION_RING, /* make or end a ring */
+	VAS_OPERATION_VIEW /* open, close or protect one */
 };
 
 struct vas_report {

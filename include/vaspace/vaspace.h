@@ -19,5 +19,6 @@
 #include <vaspace/stats.h>
 #include <vaspace/system.h>
 #include <vaspace/topology.h>
+#include <vaspace/view.h>
 
 #endif

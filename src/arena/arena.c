@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "arena/ring.h"
 #include "base/assert.h"
@@ -78,6 +79,9 @@ bool vas_arena_check(struct vas_arena *arena)
 	uint64_t size = vas_arena_bytes(arena);
 	bool object = arena->kind == VAS_ARENA_MEMFD;
 
+	for (const struct vas_view *view = arena->first.next; view; view = view->next)
+		if (!vas_view_check(view))
+			return false;
 	return holding && holding->user == &arena->user && size % arena->step == 0 &&
 	       size <= arena->cap && arena->cap <= arena->maximum &&
 	       arena->maximum * arena->copies <= holding->span.size &&
@@ -158,69 +162,55 @@ static bool fork_suits(enum vas_arena_kind kind, const struct vas_reserve_opts *
 	return fork != VAS_FORK_SHARE;
 }
 
-static int arena_reserve(struct vas_arena *arena, const struct vas_reserve_opts *wish,
-			 struct vas_failure *failure, uint64_t *start)
+int vas_arena_reserve(struct vas_arena *arena, uint64_t size, const struct vas_reserve_opts *wish,
+		      struct vas_failure *failure, uint64_t *start)
 {
 	struct vas_reserve_opts opts = { .size = sizeof(opts) };
 	struct vas_span span;
-	uint64_t size;
 	int err;
 
 	if (wish)
 		opts = *wish;
 	if (opts.min_size)
 		return vas_arena_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
-	opts.name = arena->name;
-	if (!vas_multiply(arena->maximum, arena->copies, &size))
-		return vas_arena_refuse(failure, VAS_WHY_WIDTH, -ERANGE);
+	if (!opts.name)
+		opts.name = arena->name;
 	err = vas_space_reserve(arena->space, size, &opts, failure, &span);
 	if (!err)
 		*start = span.start;
 	return err;
 }
 
-/* The object over all of the span, once and for good; in each copy from its first byte on. */
-static int arena_show(struct vas_arena *arena, struct vas_failure *failure)
+void vas_arena_unreserve(struct vas_arena *arena, struct vas_holding_user *user, uint64_t start)
 {
-	const struct vas_commit_opts opts = {
-		.size = sizeof(opts),
-		.flags = VAS_COMMIT_SHARED | VAS_COMMIT_SHOWN,
-		.fd = arena->object.fd,
-	};
-	struct vas_holding *holding = arena->user.holding;
-	struct vas_span range = { holding->span.start, arena->maximum };
-	int err;
+	struct vas_space *space = arena->space;
+	enum vas_retired state;
+	uint64_t size;
 
-	err = vas_arena_pin(arena, failure);
-	if (err)
-		return err;
-	for (uint32_t i = 0; i < arena->copies && !err; i++) {
-		err = vas_part_commit(arena->space, holding, range, &opts, NULL, failure);
-		range.start += arena->maximum;
-	}
-	vas_arena_unpin(arena);
-	/* What was made just now suits, so it is a sandbox that speaks. */
-	if (err && (failure->why == VAS_WHY_OBJECT || err == -EOPNOTSUPP))
-		return vas_arena_refuse(failure, VAS_WHY_DENIED, -EPERM);
-	return err;
+	(void)vas_space_release(space, start, user->holding ? user : NULL, &state, &size);
+	vas_lock_take(&space->lock);
+	space->stats.reserves--;
+	space->stats.releases--;
+	vas_lock_drop(&space->lock);
 }
 
 static int arena_build(struct vas_arena *arena, const struct vas_arena_opts *opts,
 		       struct vas_failure *failure)
 {
 	struct vas_space *space = arena->space;
-	enum vas_retired state;
 	uint64_t start, size;
 	int err;
 
-	err = arena_reserve(arena, opts->reserve, failure, &start);
+	if (!vas_multiply(arena->maximum, arena->copies, &size))
+		return vas_arena_refuse(failure, VAS_WHY_WIDTH, -ERANGE);
+	err = vas_arena_reserve(arena, size, opts->reserve, failure, &start);
 	if (err)
 		return err;
 	err = vas_space_use_at(space, start, &arena->user);
 	if (err)
 		(void)vas_arena_refuse(failure, VAS_WHY_NOT_OWNED, err);
 	if (!err && arena->kind == VAS_ARENA_MEMFD)
-		err = arena_show(arena, failure);
+		err = vas_view_show(&arena->first, PROT_READ | PROT_WRITE, failure);
 	if (!err && opts->initial)
 		err = vas_arena_enlarge(arena, opts->initial, 0, failure, &size);
 	if (!err && !vas_ring_meets(vas_span_pointer(arena->user.holding->span), arena->maximum,
@@ -228,13 +218,7 @@ static int arena_build(struct vas_arena *arena, const struct vas_arena_opts *opt
 		err = vas_arena_refuse(failure, VAS_WHY_KERNEL, -EIO);
 	if (!err)
 		return 0;
-	(void)vas_space_release(space, start, arena->user.holding ? &arena->user : NULL, &state,
-				&size);
-	/* What did not come to be is not counted. */
-	vas_lock_take(&space->lock);
-	space->stats.reserves--;
-	space->stats.releases--;
-	vas_lock_drop(&space->lock);
+	vas_arena_unreserve(arena, &arena->user, start);
 	return err;
 }
 
@@ -261,6 +245,7 @@ int vas_arena_make_copies(struct vas_space *space, uint64_t maximum, uint32_t co
 		return vas_arena_refuse(failure, VAS_WHY_BOOKS, -ENOMEM);
 	arena = memory;
 	arena->user.ops = &vas_arena_user_ops;
+	arena->first.arena = arena;
 	arena->space = space;
 	arena->alive = __atomic_load_n(&space->alive, __ATOMIC_RELAXED);
 	arena->era = vas_space_era();
@@ -270,6 +255,7 @@ int vas_arena_make_copies(struct vas_space *space, uint64_t maximum, uint32_t co
 	arena->object = (struct vas_object){ .fd = -1, .page_size = space->sys->page_size };
 	arena_name(arena, opts->reserve);
 	err = arena_plan(arena, maximum, opts, failure);
+	arena->first.extent = arena->maximum;
 	if (err)
 		(void)vas_arena_refuse(failure, VAS_WHY_ARGUMENT, err);
 	else if (arena->kind == VAS_ARENA_MEMFD)
@@ -286,18 +272,21 @@ int vas_arena_make_copies(struct vas_space *space, uint64_t maximum, uint32_t co
 
 int vas_arena_unmake(struct vas_arena *arena, enum vas_retired *state, struct vas_failure *failure)
 {
+	enum vas_retired worst = VAS_RETIRED_GONE;
 	uint64_t size;
 	int err;
 
 	err = vas_arena_look(arena, failure);
 	if (err)
 		return err;
+	if (vas_views_inside(arena))
+		return vas_arena_refuse(failure, VAS_WHY_REENTERED, -EDEADLK);
+	vas_views_unmake(arena, &worst);
 	err = vas_space_release(arena->space, arena->user.holding->span.start, &arena->user, state,
 				&size);
-	if (err == -EDEADLK)
-		return vas_arena_refuse(failure, VAS_WHY_REENTERED, err);
 	if (err)
 		return vas_arena_refuse(failure, VAS_WHY_NOT_OWNED, err);
+	*state = *state > worst ? *state : worst;
 	arena_give(arena);
 	return 0;
 }

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * An arena: an object, and the owned span (space/user.h) in which it is shown from its first byte to beyond its end
- * (VAS_COMMIT_SHOWN). Private memory has no object: what the arena reaches over is committed, the rest as reserved.
+ * (VAS_COMMIT_SHOWN): its first view. Others may be opened (arena/view.h). Private memory has no object: what the arena reaches over is committed, the rest as reserved.
  *
  * LOCKS. Two, in the order of space/space.h:
  *
- *	arena->lock	a user's own lock: held for some instructions, to pin, and over a fork
+ *	arena->lock	a user's own lock: held for some instructions, to pin (also views), and over a fork; never taken
+ *			with a pin, since fork takes it before it waits for pins
  *	arena->work	one change after the other: over kernel calls on the object. It is taken with a pin only, so no fork finds
  *			it taken; never held over a notice, and the holding's lock is taken inside it
  *
- * A change: vas_arena_pin; notice before; work; the kernel; the size; work dropped; notice after; vas_arena_unpin.
+ * A change: vas_arena_pin; notices before; work; the kernel; the size; work dropped; notices after; vas_arena_unpin. Fork waits
+ * for that one pin, so the views of the list are not pinned for it.
  */
 #ifndef VAS_ARENA_ARENA_H
 #define VAS_ARENA_ARENA_H
@@ -20,6 +22,7 @@
 #include <vaspace/arena.h>
 
 #include "arena/object.h"
+#include "arena/view.h"
 #include "record/report.h"
 #include "space/part.h"
 #include "space/space.h"
@@ -31,7 +34,10 @@ enum vas_arena_state {
 };
 
 struct vas_arena {
-	struct vas_holding_user user; /* first. user.holding: the span, NULL when ABSENT */
+	union { /* first */
+		struct vas_holding_user user; /* the first view's. user.holding: the span, NULL when ABSENT */
+		struct vas_view first; /* all of the arena; begins the list of views */
+	};
 	struct vas_space *space; /* constant */
 	const uint32_t *alive; /* constant: the space's, NULL over simulated kernels */
 	uint32_t era; /* constant: of the space's books; others were given up */
@@ -86,6 +92,10 @@ int vas_arena_look(struct vas_arena *arena, struct vas_failure *failure);
 /* The engine may be called on the arena's span. -ESTALE, -EPERM, -EOWNERDEAD, and as vas_part_pin_used. */
 int vas_arena_pin(struct vas_arena *arena, struct vas_failure *failure);
 void vas_arena_unpin(struct vas_arena *arena);
+int vas_arena_reserve(struct vas_arena *arena, uint64_t size, const struct vas_reserve_opts *wish,
+		      struct vas_failure *failure, uint64_t *start);
+/* A span that did not come to be of use: released, and counted neither as made nor as released. */
+void vas_arena_unreserve(struct vas_arena *arena, struct vas_holding_user *user, uint64_t start);
 void vas_arena_tell(struct vas_arena *arena, struct vas_arena_info *info);
 /* Every invariant; for tests. Nobody changes it meanwhile. */
 bool vas_arena_check(struct vas_arena *arena);
@@ -96,13 +106,12 @@ int vas_arena_enlarge(struct vas_arena *arena, uint64_t size, uint64_t least,
 		      struct vas_failure *failure, uint64_t *now);
 int vas_arena_reduce(struct vas_arena *arena, uint64_t size, struct vas_failure *failure);
 /*
- * Around a change of bytes [from, to) of an arena with an object: notice and work. end: the size as it is
- * then; what err says is passed on. *run is begin's to fill.
+ * Around a change of bytes [from, to) of an arena with an object: notices and work. end: the size as it is
+ * then; what err says is passed on. *telling is begin's to fill.
  */
 int vas_arena_begin(struct vas_arena *arena, enum vas_change change, uint64_t from, uint64_t to,
-		    struct vas_notice_run *run, struct vas_failure *failure);
-int vas_arena_end(struct vas_arena *arena, const struct vas_notice_run *run, uint64_t size,
-		  int err);
+		    struct vas_telling *telling, struct vas_failure *failure);
+int vas_arena_end(struct vas_arena *arena, struct vas_telling *telling, uint64_t size, int err);
 
 /* --- fork.c --- */
 

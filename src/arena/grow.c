@@ -22,46 +22,54 @@
 #include "space/sums.h"
 
 int vas_arena_begin(struct vas_arena *arena, enum vas_change change, uint64_t from, uint64_t to,
-		    struct vas_notice_run *run, struct vas_failure *failure)
+		    struct vas_telling *telling, struct vas_failure *failure)
 {
-	struct vas_holding *holding = arena->user.holding;
-	struct vas_span range = { holding->span.start + from, to - from };
-	int err = vas_notice_before(arena->space, holding, range, change, false, run);
+	int err = vas_telling_begin(arena, change, from, to, telling, failure);
 
-	if (err)
-		return vas_arena_refuse(failure, err == -EBUSY ? VAS_WHY_VETO : VAS_WHY_REENTERED,
-					err);
-	vas_lock_take(&arena->work);
-	return 0;
+	if (!err)
+		vas_lock_take(&arena->work);
+	return err;
 }
 
-int vas_arena_end(struct vas_arena *arena, const struct vas_notice_run *run, uint64_t size, int err)
+/* The size as it is from now on, which is a change of each view that has some of the difference. */
+static void grow_publish(struct vas_arena *arena, struct vas_telling *telling, uint64_t size)
 {
-	struct vas_holding *holding = arena->user.holding;
-	bool done = !err && size != holding->shown;
-	uint64_t generation;
+	uint64_t was = arena->user.holding->shown, generation;
+	struct vas_span range;
 
-	if (done) {
-		__atomic_store_n(&arena->size, size, __ATOMIC_RELEASE);
-		generation = vas_part_set_shown(arena->space, holding, size);
-	} else {
-		generation = __atomic_load_n(&holding->generation, __ATOMIC_RELAXED);
+	__atomic_store_n(&arena->size, size, __ATOMIC_RELEASE);
+	for (struct vas_view *view = &arena->first; view; view = view->next) {
+		struct vas_holding *holding = view->user.holding;
+
+		if (!vas_view_sees(view, was < size ? was : size, was < size ? size : was, &range))
+			continue;
+		generation = vas_part_set_shown(arena->space, holding,
+						view == &arena->first ? size : 0);
+		vas_telling_note(telling, holding, generation);
 	}
+}
+
+int vas_arena_end(struct vas_arena *arena, struct vas_telling *telling, uint64_t size, int err)
+{
+	bool done = !err && size != arena->user.holding->shown;
+
+	if (done)
+		grow_publish(arena, telling, size);
 	VAS_ASSERT_DEBUG(vas_arena_check(arena));
 	vas_lock_drop(&arena->work);
-	if (__builtin_expect(run->last != 0, 0))
-		vas_notice_tell(arena->space, holding, run, done, generation);
+	if (__builtin_expect(telling->count != 0, 0))
+		vas_telling_end(arena, telling, done);
 	return err;
 }
 
 static int grow_object(struct vas_arena *arena, uint64_t from, uint64_t to, uint64_t least,
 		       struct vas_failure *failure)
 {
-	struct vas_notice_run run;
+	struct vas_telling telling;
 	uint64_t size;
 	int err;
 
-	err = vas_arena_begin(arena, VAS_CHANGE_GROW, from, to, &run, failure);
+	err = vas_arena_begin(arena, VAS_CHANGE_GROW, from, to, &telling, failure);
 	if (err)
 		return err;
 	size = arena->size;
@@ -70,7 +78,7 @@ static int grow_object(struct vas_arena *arena, uint64_t from, uint64_t to, uint
 	if (size < to && !err)
 		err = vas_object_extend(&arena->object, arena->space, size, to, least, arena->step,
 					failure, &size);
-	return vas_arena_end(arena, &run, size, err);
+	return vas_arena_end(arena, &telling, size, err);
 }
 
 /*

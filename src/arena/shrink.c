@@ -20,16 +20,16 @@
 static int shrink_object(struct vas_arena *arena, uint64_t from, uint64_t to,
 			 struct vas_failure *failure)
 {
-	struct vas_notice_run run;
+	struct vas_telling telling;
 	uint64_t was;
 	int err;
 
-	err = vas_arena_begin(arena, VAS_CHANGE_SHRINK, to, from, &run, failure);
+	err = vas_arena_begin(arena, VAS_CHANGE_SHRINK, to, from, &telling, failure);
 	if (err)
 		return err;
 	was = arena->size;
 	if (was <= to)
-		return vas_arena_end(arena, &run, was, 0);
+		return vas_arena_end(arena, &telling, was, 0);
 	err = vas_object_same(&arena->object, arena->space->sys, failure);
 	if (!err) {
 		__atomic_store_n(&arena->size, to, __ATOMIC_RELEASE);
@@ -37,7 +37,7 @@ static int shrink_object(struct vas_arena *arena, uint64_t from, uint64_t to,
 	}
 	if (err)
 		__atomic_store_n(&arena->size, was, __ATOMIC_RELEASE);
-	return vas_arena_end(arena, &run, err ? was : to, err);
+	return vas_arena_end(arena, &telling, err ? was : to, err);
 }
 
 static int shrink_private(struct vas_arena *arena, uint64_t to, struct vas_failure *failure)

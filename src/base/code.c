@@ -121,6 +121,8 @@ const char *vas_operation_name(enum vas_operation operation)
 		return "shrink";
 	case VAS_OPERATION_RING:
 		return "ring";
+	case VAS_OPERATION_VIEW:
+		return "view";
 	}
 	return "unknown";
 }
@@ -216,6 +218,8 @@ static const struct why_words why_table[VAS_WHY_COUNT] = {
 				  "free some of it, or make it larger" },
 	[VAS_WHY_FILE_LIMIT] = { "file-limit", "RLIMIT_FSIZE forbids an object of that size",
 				 "raise it with ulimit -f, or ask for less" },
+	[VAS_WHY_PRIVATE] = { "private", "private memory cannot be seen at a second place",
+			      "make it an arena of shared memory (VAS_ARENA_MEMFD) to begin with" },
 };
 
 static const struct why_words *why_find(enum vas_why why)

@@ -182,21 +182,21 @@ static bool is_users(enum vas_change change)
 	       change != VAS_CHANGE_UNPARK;
 }
 
-VAS_HOT int vas_notice_before(struct vas_space *space, struct vas_holding *holding,
-			      struct vas_span span,
-		      enum vas_change change, bool final, struct vas_notice_run *run)
+/* user: whose pin the caller has. */
+static int notice_begin(struct vas_space *space, struct vas_holding *holding, struct vas_span span,
+			enum vas_change change, bool final, struct vas_holding_user *user,
+			struct vas_notice_run *run)
 {
 	uint64_t generation, vetoed;
 	bool live, inside;
 
-	run->last = 0;
-	if (__builtin_expect(!vas_space_is_watched(space), 1))
-		return 0;
 	vas_lock_take(&space->lock);
 	live = holding->state == VAS_HOLDING_LIVE;
+	if (!user && is_users(change))
+		user = holding->user;
 	*run = (struct vas_notice_run){ .span = span,
 					.owner = vas_owner_id(holding->entry),
-					.user = is_users(change) ? holding->user : NULL,
+					.user = user,
 					.change = change,
 					.final = final };
 	inside = vas_notice_inside(space, run->owner);
@@ -219,6 +219,25 @@ VAS_HOT int vas_notice_before(struct vas_space *space, struct vas_holding *holdi
 	notice_let_go(space, holding, run);
 	run->last = 0;
 	return -EBUSY;
+}
+
+VAS_HOT int vas_notice_before(struct vas_space *space, struct vas_holding *holding,
+			      struct vas_span span,
+		      enum vas_change change, bool final, struct vas_notice_run *run)
+{
+	run->last = 0;
+	if (__builtin_expect(!vas_space_is_watched(space), 1))
+		return 0;
+	return notice_begin(space, holding, span, change, final, NULL, run);
+}
+
+int vas_notice_before_by(struct vas_space *space, struct vas_holding *holding,
+			 struct vas_holding_user *user, struct vas_span span,
+			 enum vas_change change, struct vas_notice_run *run)
+{
+	run->last = 0;
+	return vas_space_is_watched(space) ?
+		       notice_begin(space, holding, span, change, false, user, run) : 0;
 }
 
 VAS_HOT void vas_notice_after(struct vas_space *space, struct vas_holding *holding,

@@ -747,6 +747,7 @@ static const struct errno_row errno_table[] = {
 	{"vas_region_from_manifest", EOWNERDEAD, VAS_WHY_FORKED, "in a forked child that nobody announced (vaspace/fork.h)"},
 #include "fault/errno_rows_arena.h"
 #include "fault/errno_rows_ring.h"
+#include "fault/errno_rows_view.h"
 	/* clang-format on */
 };
 

@@ -700,6 +700,11 @@ static const struct {
 	{ "vas_topology_error", check_topology_error },
 	{ "vas_topology_get", check_topology },
 	{ "vas_version", check_version },
+	{ "vas_view_close", check_view_close },
+	{ "vas_view_first", check_view_first },
+	{ "vas_view_get", check_view_get },
+	{ "vas_view_open", check_view_open },
+	{ "vas_view_protect", check_view_protect },
 	{ "vas_why_name", check_why },
 	{ "vas_window_get", check_window },
 };

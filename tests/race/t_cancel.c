@@ -380,6 +380,18 @@ CALL(arena_shrink) { return vas_arena_shrink(arena, page); }
 CALL(arena_size) { return vas_arena_size(arena) != page; }
 CALL(arena_destroy) { return vas_arena_destroy(arena, NULL); }
 
+static struct vas_view *view;
+CALL(view_open) { return vas_view_open(arena, NULL, &view); }
+CALL(view_first) { return vas_view_first(arena) == NULL; }
+CALL(view_protect) { return vas_view_protect(view, 1); }
+CALL(view_close) { return vas_view_close(view, NULL); }
+
+CALL(view_get)
+{
+	SIZED(vas_view_info, info);
+	return vas_view_get(view, &info);
+}
+
 CALL(arena_get)
 {
 	SIZED(vas_arena_info, info);
@@ -422,7 +434,8 @@ static const struct {
 	ROW(region_tick), ROW(region_trim), ROW(region_join), ROW(region_enter),
 	ROW(region_leave), ROW(region_quit), ROW(region_free_tagged), ROW(region_split), ROW(region_merge),
 	ROW(region_destroy), ROW(arena_create), ROW(arena_grow), ROW(arena_shrink), ROW(arena_size),
-	ROW(arena_get), ROW(arena_destroy), ROW(ring_create), ROW(ring_get), ROW(ring_destroy),
+	ROW(arena_get), ROW(view_open), ROW(view_first), ROW(view_protect), ROW(view_get),
+	ROW(view_close), ROW(arena_destroy), ROW(ring_create), ROW(ring_get), ROW(ring_destroy),
 	ROW(notice_cancel), ROW(release), ROW(shutdown),
 #undef ROW
 };

@@ -47,6 +47,12 @@ void check_arena_size(void);
 void check_ring_create(void);
 void check_ring_destroy(void);
 void check_ring_get(void);
+/* vaspace/view.h */
+void check_view_close(void);
+void check_view_first(void);
+void check_view_get(void);
+void check_view_open(void);
+void check_view_protect(void);
 /* vaspace/reserve.h: adoption */
 void check_adopt(void);
 void check_disown(void);

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vaspace/view.h - the same memory at several addresses.
+ *
+ *	view	one more mapping of an arena, with its own addresses and protection
+ *
+ * A view shows an arena, or a part of it, and is as large as that is: it grows and shrinks with it. Several views of one
+ * arena may show the same bytes. What is written through one is seen through all.
+ *
+ * Beyond the arena's size nothing may be touched in a view, as in the arena: SIGBUS. While a view is open, only the functions here change what is in its
+ * span: vas_commit and the like and vas_release answer -EBUSY there.
+ */
+#ifndef VASPACE_VIEW_H
+#define VASPACE_VIEW_H
+
+#include <vaspace/arena.h>
+#include <vaspace/base.h>
+#include <vaspace/memory.h>
+#include <vaspace/reserve.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct vas_view;
+
+struct vas_view_opts {
+	size_t size;
+	/*
+	 * Of the span: place, limits, name; min_size is 0. The fork policy is the arena's, also when it says
+	 * VAS_FORK_DEFAULT. NULL = anywhere, with the arena's name.
+	 */
+	const struct vas_reserve_opts *reserve;
+	uint64_t offset; /* of the first of the arena's bytes that it shows: a multiple of the page size */
+	uint64_t extent; /* bytes of address space, in which it grows with the arena: likewise; 0 = up to the arena's maximum */
+	int32_t prot; /* PROT_ bits; 0 = PROT_READ | PROT_WRITE */
+	uint32_t reserved; /* 0 */
+};
+
+/*
+ * Opens a view of an arena of shared memory, and writes the handle to *view. It belongs to the caller until vas_view_close,
+ * or vas_arena_destroy, which closes it too. Takes one kernel mapping, no memory, and counts nothing as committed: the arena's own span
+ * has it already. Notices: VAS_CHANGE_COMMIT of all of the extent; from then on those of the arena, one a view.
+ *
+ * Errors as vas_reserve, and below; nothing is reserved or mapped, *view is untouched:
+ *  -EINVAL	arena or view is NULL; an offset or extent off the page size, or beyond the maximum; unknown bits; a min_size
+ *  -E2BIG	opts or opts.reserve is larger than known, with a non-zero tail
+ *  -EOPNOTSUPP	the arena is private memory; a fork policy other than the arena's
+ *  -EBADF	the descriptor was closed, or is another object's by now
+ *  -EBUSY	a subscriber to notices refused it; the arena is being destroyed
+ *  -EDEADLK	called inside a notice about the span
+ *  -ENOMEM	the kernel refused: the VMA limit, RLIMIT_AS; or no memory for the library's own books
+ *  -EAGAIN	memory is locked by mlockall(MCL_FUTURE) beyond RLIMIT_MEMLOCK
+ *  -EACCES	a security module refuses the protection
+ *  -EPERM	sealed against writing, or forbidden by a sandbox; in a forked child that shares the parent's memory
+ *  -ENOSYS	a sandbox denies a call that it needs
+ *  -ESTALE	in a forked child that has nothing of the arena
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_view_open(struct vas_arena *arena, const struct vas_view_opts *opts,
+			  struct vas_view **view);
+
+/*
+ * Closes a view and releases its span as vas_release does; *state (may be NULL) is what became of it. The bytes stay the
+ * arena's. The handle must not be used any more, by no thread.
+ *
+ * Errors; nothing is changed then:
+ *  -EINVAL	view is NULL, or the first of an arena
+ *  -EBUSY	the arena's span is parked or being released
+ *  -EDEADLK	called inside a notice about the view
+ *  -ENOENT	the span is gone already: another close
+ *  -ESTALE	in a forked child that has nothing of it
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
+ *
+ * In a child that shares the memory it ends the child's use of it. Allocates nothing. Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_view_close(struct vas_view *view, enum vas_retired *state);
+
+/*
+ * The arena's own span as a view: to protect it, to ask about it. It is never closed but by vas_arena_destroy. NULL for NULL.
+ *
+ * Cannot fail. Thread-safe; signal-safe.
+ */
+VAS_API struct vas_view *vas_view_first(struct vas_arena *arena);
+
+/*
+ * Gives all of a view another protection (PROT_ bits, 0 = no access), as far as the arena reaches now and later. Other views keep
+ * theirs. Notices: VAS_CHANGE_PROTECT.
+ *
+ * Errors; each page keeps its protection, as of vas_protect:
+ *  -EINVAL	view is NULL, unknown bits
+ *  -EOPNOTSUPP	the arena is private memory
+ *  -ENOMEM	the kernel refused: no memory, or a limit; or no memory for the library's own books
+ *  -EAGAIN	memory is locked beyond RLIMIT_MEMLOCK
+ *  -EACCES	the object may not be written, or a security module refuses it
+ *  -EPERM	the kernel or a sandbox forbids it; in a forked child that shares the parent's memory
+ *  -ENOSYS	a sandbox denies a call that it needs
+ *  -EBUSY	a subscriber to notices refused it; the arena is being destroyed
+ *  -EDEADLK	called inside a notice about the view
+ *  -ESTALE	in a forked child that has nothing of it
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_view_protect(struct vas_view *view, int prot);
+
+/* What a view is, and how it stands. */
+struct vas_view_info {
+	size_t size; /* set by the caller: sizeof(struct vas_view_info) */
+	struct vas_span span;
+	uint64_t bytes; /* that may be touched from the span's start on, until somebody shrinks the arena */
+	uint64_t offset; /* of its first byte in the arena */
+	uint64_t extent;
+	struct vas_arena *arena;
+	int32_t prot; /* PROT_ bits */
+	uint32_t reserved;
+};
+
+/*
+ * Fills *info.
+ *
+ * Errors, with *info untouched:
+ *  -EINVAL	view or info is NULL, or its size field is below the first version's
+ *  -ESTALE	in a forked child that has nothing of it
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_view_get(struct vas_view *view, struct vas_view_info *info);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The views of an arena: each is an owned span in which a part of the object is shown, whatever the size is. What the arena
+ * counts as committed is its first view's.
+ */
+#ifndef VAS_ARENA_VIEW_H
+#define VAS_ARENA_VIEW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <vaspace/view.h>
+
+#include "record/report.h"
+#include "space/space.h"
+
+struct vas_arena;
+
+struct vas_view {
+	struct vas_holding_user user; /* first. user.holding: the span; NULL in a child that does not have it */
+	struct vas_arena *arena; /* constant */
+	struct vas_view *next; /* in the order of opening. Guarded by arena->work; in a child that shares the memory by arena->lock */
+	/* Constant: */
+	uint64_t offset; /* of the arena's byte that the span begins with; I: a multiple of the object's page, as extent */
+	uint64_t extent; /* bytes; I: offset + extent <= arena->maximum; extent <= span.size */
+};
+
+/* What of [from, to) of the arena a view has. False: nothing. */
+static inline bool vas_view_sees(const struct vas_view *view, uint64_t from, uint64_t to,
+				 struct vas_span *range)
+{
+	uint64_t low = from > view->offset ? from : view->offset;
+	uint64_t high = to < view->offset + view->extent ? to : view->offset + view->extent;
+
+	if (low >= high)
+		return false;
+	range->start = view->user.holding->span.start + (low - view->offset);
+	range->size = high - low;
+	return true;
+}
+
+/* --- view.c --- */
+
+int vas_view_make(struct vas_arena *arena, const struct vas_view_opts *opts,
+		  struct vas_failure *failure, struct vas_view **view);
+/* Of one that is not the first. Also in a child that shares the memory. */
+int vas_view_unmake(struct vas_view *view, enum vas_retired *state, struct vas_failure *failure);
+/* All but the first; *state is made worse. I: this thread is in no hook about one of them. */
+void vas_views_unmake(struct vas_arena *arena, enum vas_retired *state);
+/* Whether this thread is in a hook about one of an arena's views. */
+bool vas_views_inside(struct vas_arena *arena);
+int vas_view_reprotect(struct vas_view *view, int prot, struct vas_failure *failure);
+int vas_view_tell(struct vas_view *view, struct vas_view_info *info, struct vas_failure *failure);
+/* The object over a view's span, and beyond its own end. As vas_commit. */
+int vas_view_show(struct vas_view *view, int prot, struct vas_failure *failure);
+bool vas_view_check(const struct vas_view *view);
+
+/* --- told.c --- */
+
+struct vas_told {
+	struct vas_holding *holding; /* pinned */
+	uint64_t generation; /* after the change */
+	struct vas_notice_run run;
+};
+
+/* Who is told of one change: one notice a view that has something of it. */
+struct vas_telling {
+	uint32_t count; /* 0 = nobody listens */
+	uint32_t room; /* of more */
+	uint32_t process; /* in a forked child it is another's, and so are the pins */
+	struct vas_told one;
+	struct vas_told *more; /* in the books' memory, in the place of one; NULL = one is enough */
+};
+
+/*
+ * Before a change of [from, to) of the arena: pinned, no lock held. -EBUSY, -EDEADLK, -ENOMEM: nothing is to be ended then.
+ * -ESTALE, -EPERM: a child that was forked in a hook.
+ */
+int vas_telling_begin(struct vas_arena *arena, enum vas_change change, uint64_t from, uint64_t to,
+		      struct vas_telling *telling, struct vas_failure *failure);
+/* What the generation of one of them is. */
+void vas_telling_note(struct vas_telling *telling, const struct vas_holding *holding,
+		      uint64_t generation);
+/* After it. No lock held, still pinned. */
+void vas_telling_end(struct vas_arena *arena, struct vas_telling *telling, bool done);
+
+#endif
