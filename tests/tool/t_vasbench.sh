@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # budget: 40
-# vasbench alloc measures what it says it does. What the figures are is no matter here.
+# vasbench alloc and ring measure what they say they do. What the figures are is no matter here.
 set -u
 . "$VASPACE_SOURCE/tests/tap/tap.sh"
 vasbench=$VASPACE_BUILD/bin/vasbench
@@ -26,6 +26,8 @@ ok "JSON" bash -c '"$1" alloc --quick --rounds 1 --only books --json >"$2"' - "$
 ok "JSON can be read" python3 -c 'import json, sys
 rows = json.load(open(sys.argv[1]))["rows"]
 sys.exit(not rows or any(row["unit"] != "bytes" for row in rows))' "$tap_folder/json"
+ok "ring runs" bash -c '"$1" ring --quick --rounds 1 >"$2"' - "$vasbench" "$tap_folder/ring"
+ok "ring: beside two parts" grep -qE '^  ring, to two parts +[0-9.]+ ns .* at most 1.2: (yes|NO)$' "$tap_folder/ring"
 ok "an unknown part is refused" bash -c '! "$1" alloc --only paint' - "$vasbench"
 ok "instructions are counted where valgrind is" bash -c \
 	'"$1" alloc --quick --instructions | grep -qE "^  blocks +[0-9.]+ instructions$|not installed"' - "$vasbench"

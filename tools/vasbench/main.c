@@ -14,6 +14,7 @@
 #include "churn.h"
 #include "find.h"
 #include "region.h"
+#include "ring.h"
 
 static const struct {
 	const char *name;
@@ -25,6 +26,7 @@ static const struct {
 	{ "region", bench_region, 41, "blocks against raw calls, the cache, the VMA limit, jemalloc" },
 	{ "ops", bench_ops, 41, "operations on a region, to be counted under callgrind" },
 	{ "alloc", bench_alloc, 11, "the block allocator against a yardstick and others" },
+	{ "ring", bench_ring, 21, "records in rings against linear buffers and rings of two parts" },
 };
 
 #define BENCHMARKS (sizeof(benchmarks) / sizeof(benchmarks[0]))
@@ -36,8 +38,8 @@ static int usage(FILE *to, int status)
 		    "Each contender's median over N interleaved rounds (odd), and its ratio to the\n"
 		    "first of its group. PART, of region: blocks, warm, limit or churn; of alloc:\n"
 		    "random, aligned, order, windows, threads, delay, packing or books. With --quick,\n"
-		    "alloc measures its smallest cases only; with --instructions, it has valgrind\n"
-		    "count instructions instead.\n"
+		    "alloc and ring measure their smallest cases only; with --instructions, alloc has\n"
+		    "valgrind count instructions instead.\n"
 		    "NAME is one of:\n");
 	for (size_t i = 0; i < BENCHMARKS; i++)
 		fprintf(to, "  %-8s %s\n", benchmarks[i].name, benchmarks[i].what);
