@@ -42,6 +42,8 @@
 _Static_assert(sizeof(struct vas_block_record) == 16, "a record is 16 bytes");
 _Static_assert(VAS_BLOCK_RECORD_PAGE * sizeof(struct vas_block_record) == VAS_BLOCK_PAGE_SIZE,
 	       "records fill a page");
+_Static_assert(VAS_BLOCK_RECORD_NEAR / sizeof(struct vas_block_record) <= VAS_BLOCK_RECORD_FAR,
+	       "near numbers are below the far ones");
 _Static_assert(VAS_BLOCK_START_SHIFT + VAS_BLOCK_START_BITS == 64, "a word is full");
 
 static void records_enter(struct vas_block_records *records)
