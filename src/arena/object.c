@@ -24,7 +24,8 @@
 #include "space/cgroup.h"
 #include "sys/definitions.h"
 
-#define STEP (UINT64_C(64) << 20)
+#define STEP   (UINT64_C(64) << 20)
+#define CREDIT STEP /* a reading costs as much as allocating 256 KiB */
 
 static bool is_same(const struct vas_object *object, const struct vas_sys_stat *stat)
 {
@@ -106,7 +107,7 @@ static int object_classify(int err, struct vas_failure *failure)
 static int extend_step(const struct vas_object *object, struct vas_space *space, uint64_t from,
 		       uint64_t size, struct vas_failure *failure)
 {
-	if (vas_cgroup_admits(space->sys, &space->group_credit, size))
+	if (vas_cgroup_admits(space->sys, &space->growth_credit, CREDIT, size))
 		return (int)VAS_CALL(space->sys, allocate, object->fd, 0, from, size);
 	failure->why = VAS_WHY_CGROUP;
 	return -ENOMEM;

@@ -21,7 +21,7 @@
  *
  * Reading costs several files, some hundred microseconds. So one reading serves for several small requests:
  * where there is a lot of room, and for a small part of it, because memory that is touched without a word to
- * us is seen by the next reading only.
+ * us is seen by the next reading only. How much at most, is the caller's to say.
  *
  * Concurrency: everything but the credit is on the stack; all of it may be out of date at
  * once.
@@ -38,7 +38,6 @@
 #define PATH_ROOM 1024
 #define LINE_ROOM 2048
 #define MARGIN	    (UINT64_C(2) << 20) /* page tables, and what others take meanwhile */
-#define CREDIT_MOST (UINT64_C(8) << 20)
 #define CREDIT_PART 64u /* of the room */
 #define FILE_ROOM 32 /* for the longest name of a file in a group's directory */
 
@@ -304,9 +303,9 @@ static bool credit_take(uint64_t *credit, uint64_t size)
 	return false;
 }
 
-bool vas_cgroup_admits(struct vas_sys *sys, uint64_t *credit, uint64_t size)
+bool vas_cgroup_admits(struct vas_sys *sys, uint64_t *credit, uint64_t most, uint64_t size)
 {
-	uint64_t room, left = CREDIT_MOST;
+	uint64_t room, left = most;
 
 	if (credit_take(credit, size))
 		return true;

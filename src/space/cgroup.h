@@ -17,8 +17,8 @@ uint64_t vas_cgroup_room(struct vas_sys *sys);
 
 /*
  * Whether so many bytes, and a margin, fit under the limits. A reading serves for further bytes, which
- * *credit (atomic, 0 at first) counts: for a 64th of the room at most, and never more than 8 MiB.
+ * *credit (atomic, 0 at first) counts: for a 64th of the room at most, and never more than most.
  */
-bool vas_cgroup_admits(struct vas_sys *sys, uint64_t *credit, uint64_t size);
+bool vas_cgroup_admits(struct vas_sys *sys, uint64_t *credit, uint64_t most, uint64_t size);
 
 #endif

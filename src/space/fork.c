@@ -176,6 +176,7 @@ static void fork_reset(struct vas_space *space)
 		__atomic_store_n(&space->retrying, false, __ATOMIC_RELAXED);
 		/* The parent takes what it has read as its own. */
 		__atomic_store_n(&space->group_credit, 0, __ATOMIC_RELAXED);
+		__atomic_store_n(&space->growth_credit, 0, __ATOMIC_RELAXED);
 	}
 }
 

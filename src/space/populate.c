@@ -23,13 +23,14 @@
 #include "sys/definitions.h"
 
 #define STEP   (UINT64_C(64) << 20)
+#define CREDIT (UINT64_C(8) << 20) /* pages are touched without a word to us, too */
 
 /* Pages of the pool are charged to no such group, or refused by it without killing anybody. */
 static bool group_has_room(struct vas_space *space, const struct vas_backing *backing,
 			   uint64_t size)
 {
 	return backing->kind == VAS_SYS_KIND_HUGETLB ||
-	       vas_cgroup_admits(space->sys, &space->group_credit, size);
+	       vas_cgroup_admits(space->sys, &space->group_credit, CREDIT, size);
 }
 
 /* Through the mapping. */

@@ -168,7 +168,8 @@ struct vas_space {
 	uint64_t beside; /* low end of the last span placed anywhere, of whatever size; 0 = none */
 	uint64_t random;
 	/* Touched less often: */
-	uint64_t group_credit; /* of vas_cgroup_admits (atomic) */
+	uint64_t group_credit; /* of vas_cgroup_admits, for populating (atomic) */
+	uint64_t growth_credit; /* the same, for arenas (atomic) */
 	uint32_t *own_page; /* a page for what alive points to */
 	struct vas_lock users_lock;
 	struct vas_holding_user *users; /* guarded by users_lock */

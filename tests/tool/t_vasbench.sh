@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # budget: 40
-# vasbench alloc and ring measure what they say they do. What the figures are is no matter here.
+# vasbench alloc, ring and arena measure what they say they do. What the figures are is no matter here.
 set -u
+arena=
 . "$VASPACE_SOURCE/tests/tap/tap.sh"
 vasbench=$VASPACE_BUILD/bin/vasbench
 
@@ -22,6 +23,13 @@ part windows '^  blocks, 8 GiB from anywhere +[0-9.]+ ns'
 part delay '^  blocks, 1 of 1000 longer +[0-9.]+ ns'
 part packing '^  blocks, saturated +[89][0-9.]+ %'
 part books '^  blocks, empty +[0-9.]+ bytes'
+for step in 64 2048 32768; do
+	arena+="^memfd grows by $step KiB|"
+done
+ok "arena runs" bash -c '"$1" arena --quick --rounds 1 >"$2"' - "$vasbench" "$tap_folder/text"
+ok "arena: three steps" bash -c '[[ $(grep -cE "$1" "$2") == 3 ]]' - "${arena%|}" "$tap_folder/text"
+ok "an arena adds no kernel mapping and no fault" bash -c \
+	'[[ $(grep -cE "^  vas_arena_grow +0 .* at most 0.5: yes$" "$1") == 2 ]]' - "$tap_folder/text"
 ok "JSON" bash -c '"$1" alloc --quick --rounds 1 --only books --json >"$2"' - "$vasbench" "$tap_folder/json"
 ok "JSON can be read" python3 -c 'import json, sys
 rows = json.load(open(sys.argv[1]))["rows"]

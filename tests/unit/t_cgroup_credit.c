@@ -13,7 +13,6 @@
 
 #define PAGE 4096ull
 #define MIB  (1ull << 20)
-#define MOST (8 * MIB) /* that a reading serves for */
 
 static char limit[32], usage[32];
 static const struct fake_file files[] = {
@@ -26,6 +25,7 @@ static const struct fake_file files[] = {
 };
 static struct fake_files fake;
 static uint64_t credit;
+static uint64_t most; /* that a reading serves for */
 
 static void set(uint64_t has, uint64_t uses)
 {
@@ -39,7 +39,7 @@ static uint64_t served(void)
 	unsigned opens = fake.opens;
 	uint64_t bytes = 0;
 
-	while (bytes <= 2 * MOST && vas_cgroup_admits(&fake.sys, &credit, PAGE) &&
+	while (bytes <= 2 * most && vas_cgroup_admits(&fake.sys, &credit, most, PAGE) &&
 	       fake.opens == opens)
 		bytes += PAGE;
 	return bytes;
@@ -51,20 +51,21 @@ static void begin(void)
 	credit = 0;
 }
 
-static void test_room(void)
+static void test_room(uint64_t limit_of)
 {
 	begin();
-	set(1024 * MIB, 0);
-	ok(vas_cgroup_admits(&fake.sys, &credit, PAGE), "there is room");
+	most = limit_of;
+	set(8192 * MIB, 0);
+	ok(vas_cgroup_admits(&fake.sys, &credit, most, PAGE), "there is room");
 	ok(fake.opens > 0, "which was read");
-	is_u64(served(), MOST, "the reading serves for so much");
-	ok(vas_cgroup_admits(&fake.sys, &credit, 512 * MIB), "what is larger is looked up");
-	is_u64(served(), (1024 - 2 - 512) * MIB / 64 / PAGE * PAGE, "and leaves a part of the rest");
+	is_u64(served(), most, "the reading serves for so much");
+	ok(vas_cgroup_admits(&fake.sys, &credit, most, 7680 * MIB), "what is larger is looked up");
+	is_u64(served(), (8192 - 2 - 7680) * MIB / 64 / PAGE * PAGE, "and leaves a part of the rest");
 	is_u64(fake.opened, 0, "nothing is left open");
 	strcpy(limit, "max\n");
 	begin();
-	ok(vas_cgroup_admits(&fake.sys, &credit, PAGE), "there is no limit");
-	is_u64(served(), MOST, "the reading serves for as much");
+	ok(vas_cgroup_admits(&fake.sys, &credit, most, PAGE), "there is no limit");
+	is_u64(served(), most, "the reading serves for as much");
 }
 
 /* A limit that is lowered is seen. */
@@ -74,14 +75,14 @@ static void test_lowered(void)
 
 	begin();
 	set(1024 * MIB, 0);
-	ok(vas_cgroup_admits(&fake.sys, &credit, PAGE), "there is room");
+	ok(vas_cgroup_admits(&fake.sys, &credit, most, PAGE), "there is room");
 	set(MIB, 0);
-	while (bytes < 2 * MOST && vas_cgroup_admits(&fake.sys, &credit, PAGE))
+	while (bytes < 2 * most && vas_cgroup_admits(&fake.sys, &credit, most, PAGE))
 		bytes += PAGE;
-	ok(bytes <= MOST, "a lowered limit refuses (after %llu bytes)", (unsigned long long)bytes);
-	ok(!vas_cgroup_admits(&fake.sys, &credit, PAGE), "and goes on to refuse");
+	ok(bytes <= most, "a lowered limit refuses (after %llu bytes)", (unsigned long long)bytes);
+	ok(!vas_cgroup_admits(&fake.sys, &credit, most, PAGE), "and goes on to refuse");
 	set(1024 * MIB, 0);
-	ok(vas_cgroup_admits(&fake.sys, &credit, PAGE), "until it is raised: at once");
+	ok(vas_cgroup_admits(&fake.sys, &credit, most, PAGE), "until it is raised: at once");
 }
 
 /* Little room: hardly anything without a look. */
@@ -89,18 +90,20 @@ static void test_end(void)
 {
 	begin();
 	set(66 * MIB, 0);
-	ok(vas_cgroup_admits(&fake.sys, &credit, PAGE), "little room");
+	ok(vas_cgroup_admits(&fake.sys, &credit, most, PAGE), "little room");
 	ok(served() <= MIB, "a reading serves for a 64th of it");
-	ok(vas_cgroup_admits(&fake.sys, &credit, 64 * MIB), "all but the margin may be taken");
-	ok(!vas_cgroup_admits(&fake.sys, &credit, 64 * MIB + PAGE), "and not more");
+	ok(vas_cgroup_admits(&fake.sys, &credit, most, 64 * MIB), "all but the margin may be taken");
+	ok(!vas_cgroup_admits(&fake.sys, &credit, most, 64 * MIB + PAGE), "and not more");
 	set(66 * MIB, 64 * MIB);
-	ok(!vas_cgroup_admits(&fake.sys, &credit, PAGE), "the margin itself is left");
+	ok(!vas_cgroup_admits(&fake.sys, &credit, most, PAGE), "the margin itself is left");
 }
 
 int main(void)
 {
 	tap_plan(0);
-	test_room();
+	test_room(8 * MIB);
+	test_room(64 * MIB);
+	most = 8 * MIB;
 	test_lowered();
 	test_end();
 	return tap_done();

@@ -11,6 +11,7 @@
 #include <vaspace/vaspace.h>
 
 #include "alloc.h"
+#include "arena.h"
 #include "churn.h"
 #include "find.h"
 #include "region.h"
@@ -27,6 +28,7 @@ static const struct {
 	{ "ops", bench_ops, 41, "operations on a region, to be counted under callgrind" },
 	{ "alloc", bench_alloc, 11, "the block allocator against a yardstick and others" },
 	{ "ring", bench_ring, 21, "records in rings against linear buffers and rings of two parts" },
+	{ "arena", bench_arena, 11, "arenas that grow, against mapping anew" },
 };
 
 #define BENCHMARKS (sizeof(benchmarks) / sizeof(benchmarks[0]))
@@ -37,9 +39,9 @@ static int usage(FILE *to, int status)
 		    "                    [--instructions]\n"
 		    "Each contender's median over N interleaved rounds (odd), and its ratio to the\n"
 		    "first of its group. PART, of region: blocks, warm, limit or churn; of alloc:\n"
-		    "random, aligned, order, windows, threads, delay, packing or books. With --quick,\n"
-		    "alloc and ring measure their smallest cases only; with --instructions, alloc has\n"
-		    "valgrind count instructions instead.\n"
+		    "random, aligned, order, windows, threads, delay, packing or books; of arena:\n"
+		    "grow. With --quick, alloc, ring and arena measure their smallest cases only;\n"
+		    "with --instructions, alloc has valgrind count instructions instead.\n"
 		    "NAME is one of:\n");
 	for (size_t i = 0; i < BENCHMARKS; i++)
 		fprintf(to, "  %-8s %s\n", benchmarks[i].name, benchmarks[i].what);

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Growing step by step while another thread reads all that is there.
+ *
+ * WHAT FOR. What an arena adds to the one fallocate that it makes, and what the usual ways cost beside it.
+ *
+ * STRATEGY. The first row is what a program could write by hand: the object mapped once beyond its end, fallocate, and
+ * one store for the size. The arena makes the same steps. Both begin empty and reach the full size. The ways that map anew
+ * make some steps at that size only: ftruncate, munmap, mmap and touching every page, which cannot have a reader, since
+ * nothing is mapped in between; and fallocate with mremap, which may move. Times are the processor time of the thread that grows.
+ *
+ * Beside the times: what one step adds to kernel mappings, and how many faults it costs to read again what was warm.
+ *
+ * CONCURRENCY. One reader, in step by an atomic size.
+ *
+ * WHAT IT DOES NOT DO. It does not write: what fallocate gave is cleared already.
+ */
+#include "arena.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <vaspace/vaspace.h>
+
+#define KIB  1024ull
+#define MIB  (1024 * KIB)
+#define PAGE 4096u
+#define WARM (16 * MIB) /* that is read again */
+
+enum way {
+	WAY_RAW,
+	WAY_ARENA,
+	WAY_MAP_ANEW,
+	WAY_MREMAP
+};
+
+struct growth {
+	enum way way;
+	uint64_t step;
+	uint64_t from;
+	uint64_t to;
+	uint64_t spent;
+	struct vas_arena *arena;
+	int fd;
+	unsigned char *start;
+	uint64_t size; /* (atomic) */
+	uint64_t mapped;
+	uint64_t moves;
+	pthread_t reader;
+	bool reading;
+	bool done; /* (atomic) */
+};
+
+static uint64_t growth_size(const struct growth *growth)
+{
+	return growth->arena ? vas_arena_size(growth->arena) :
+			       __atomic_load_n(&growth->size, __ATOMIC_ACQUIRE);
+}
+
+static void read_pages(const unsigned char *start, uint64_t from, uint64_t to)
+{
+	for (uint64_t at = from; at < to; at += PAGE)
+		(void)*(const volatile unsigned char *)(start + at);
+}
+
+static void *reader_run(void *context)
+{
+	struct growth *growth = context;
+
+	while (!__atomic_load_n(&growth->done, __ATOMIC_ACQUIRE))
+		read_pages(growth->start, 0, growth_size(growth));
+	return NULL;
+}
+
+static int open_arena(struct growth *growth)
+{
+	struct vas_arena_info info = { .size = sizeof(info) };
+	int err;
+
+	VAS_OPTS(vas_arena_opts, opts);
+	opts.initial = growth->from;
+	err = vas_arena_create(growth->to, &opts, &growth->arena);
+	if (!err)
+		err = vas_arena_get(growth->arena, &info);
+	if (!err)
+		growth->start = vas_span_pointer(info.span);
+	return err;
+}
+
+static int open_object(struct growth *growth)
+{
+	void *start;
+
+	growth->fd = memfd_create("vasbench", MFD_CLOEXEC);
+	if (growth->fd < 0 ||
+	    (growth->from && fallocate(growth->fd, 0, 0, (off_t)growth->from)))
+		return -errno;
+	growth->size = growth->from;
+	growth->mapped = growth->way == WAY_RAW ? growth->to : growth->from;
+	start = mmap(NULL, growth->mapped, PROT_READ | PROT_WRITE, MAP_SHARED, growth->fd, 0);
+	if (start == MAP_FAILED)
+		return -errno;
+	growth->start = start;
+	return 0;
+}
+
+static int growth_begin(struct growth *growth, bool reader)
+{
+	int err;
+
+	growth->arena = NULL;
+	growth->fd = -1;
+	growth->done = false;
+	growth->moves = 0;
+	err = growth->way == WAY_ARENA ? open_arena(growth) : open_object(growth);
+	if (err)
+		return err;
+	read_pages(growth->start, 0, growth->from);
+	growth->reading = reader && growth->way <= WAY_ARENA;
+	return growth->reading ? -pthread_create(&growth->reader, NULL, reader_run, growth) : 0;
+}
+
+static int growth_end(struct growth *growth)
+{
+	__atomic_store_n(&growth->done, true, __ATOMIC_RELEASE);
+	if (growth->reading)
+		pthread_join(growth->reader, NULL);
+	if (growth->arena)
+		return vas_arena_destroy(growth->arena, NULL);
+	if (munmap(growth->start, growth->mapped) || close(growth->fd))
+		return -errno;
+	return 0;
+}
+
+static int step_anew(struct growth *growth, uint64_t size)
+{
+	void *start;
+
+	if (ftruncate(growth->fd, (off_t)size) || munmap(growth->start, growth->mapped))
+		return -errno;
+	start = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, growth->fd, 0);
+	if (start == MAP_FAILED)
+		return -errno;
+	growth->moves += start != growth->start;
+	growth->start = start;
+	read_pages(start, 0, growth->mapped);
+	for (uint64_t at = growth->mapped; at < size; at += PAGE)
+		growth->start[at] = 0;
+	growth->mapped = size;
+	return 0;
+}
+
+static int step_mremap(struct growth *growth, uint64_t size)
+{
+	void *start;
+
+	if (fallocate(growth->fd, 0, (off_t)growth->mapped, (off_t)(size - growth->mapped)))
+		return -errno;
+	start = mremap(growth->start, growth->mapped, size, MREMAP_MAYMOVE);
+	if (start == MAP_FAILED)
+		return -errno;
+	growth->moves += start != growth->start;
+	growth->start = start;
+	growth->mapped = size;
+	return 0;
+}
+
+static int step_once(struct growth *growth)
+{
+	uint64_t size = growth_size(growth) + growth->step;
+	int err = 0;
+
+	switch (growth->way) {
+	case WAY_RAW:
+		if (fallocate(growth->fd, 0, (off_t)growth->size, (off_t)growth->step))
+			err = -errno;
+		break;
+	case WAY_ARENA:
+		return vas_arena_grow(growth->arena, size, 0, NULL);
+	case WAY_MAP_ANEW:
+		err = step_anew(growth, size);
+		break;
+	case WAY_MREMAP:
+		err = step_mremap(growth, size);
+		break;
+	}
+	if (!err)
+		__atomic_store_n(&growth->size, size, __ATOMIC_RELEASE);
+	return err;
+}
+
+static int grow_run(void *context, unsigned int count)
+{
+	struct growth *growth = context;
+	uint64_t start;
+	int err = growth_begin(growth, true);
+
+	if (err)
+		return err;
+	start = cpu_ns();
+	for (unsigned int i = 0; i < count && !err; i++)
+		err = step_once(growth);
+	growth->spent = cpu_ns() - start;
+	return err ? err : growth_end(growth);
+}
+
+/* --- what one step does to mappings and to warm pages --- */
+
+static uint64_t mappings(void)
+{
+	static char buffer[65536];
+	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	uint64_t lines = 0;
+	ssize_t got;
+
+	while ((got = read(fd, buffer, sizeof(buffer))) > 0)
+		for (ssize_t i = 0; i < got; i++)
+			lines += buffer[i] == '\n';
+	close(fd);
+	return lines;
+}
+
+static uint64_t faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	return (uint64_t)usage.ru_minflt;
+}
+
+static int figures_of(struct growth *growth, const char *name, struct output *output)
+{
+	struct figure added = { .unit = "kernel mappings added by a step" };
+	struct figure again = { .unit = "faults to read again what was warm" };
+	const unsigned char *start;
+	uint64_t before;
+	char title[64];
+	int err;
+
+	growth->from = WARM;
+	err = growth_begin(growth, false);
+	if (err)
+		return err;
+	start = growth->start;
+	(void)mappings();
+	read_pages(start, 0, WARM);
+	before = mappings();
+	err = step_once(growth);
+	if (err)
+		return err;
+	added.value = (double)mappings() - (double)before;
+	/* Mapping anew reads all of it in its step: counted as it would be by a reader. */
+	before = faults();
+	if (growth->way == WAY_MAP_ANEW)
+		err = step_once(growth);
+	read_pages(growth->start, 0, WARM);
+	again.value = (double)(faults() - before);
+	if (growth->way == WAY_ARENA)
+		added.at_most = again.at_most = 0.5;
+	snprintf(title, sizeof(title), "%s%s", name, growth->start != start ? ", which moved" : "");
+	added.name = again.name = title;
+	output_figure(output, "grow: mappings", &added);
+	output_figure(output, "grow: faults", &again);
+	return err ? err : growth_end(growth);
+}
+
+/* --- the rows --- */
+
+struct grow_case {
+	struct group_context *group;
+	uint64_t step;
+	uint64_t to;
+};
+
+static const char *const names[] = {
+	[WAY_RAW] = "fallocate, size stored",
+	[WAY_ARENA] = "vas_arena_grow",
+	[WAY_MAP_ANEW] = "ftruncate, munmap, mmap, touch",
+	[WAY_MREMAP] = "fallocate, mremap",
+};
+
+static int grow_measure(void *context)
+{
+	struct grow_case *item = context;
+	static struct growth ways[4];
+	struct contender rows[4];
+	unsigned int failed = 0;
+	char title[64];
+	int err;
+
+	for (unsigned int i = 0; i < 4; i++) {
+		unsigned int steps = (unsigned int)(item->to / item->step);
+
+		if (i > WAY_ARENA)
+			steps = steps / 2 < 4 ? steps / 2 : 4;
+		ways[i] = (struct growth){ .way = (enum way)i, .step = item->step, .to = item->to };
+		ways[i].from = i > WAY_ARENA ? item->to - steps * item->step : 0;
+		rows[i] = (struct contender){ .name = names[i], .run = grow_run, .context = &ways[i],
+					      .batch = steps, .spent = &ways[i].spent };
+	}
+	rows[WAY_ARENA].bound = 1.03;
+	rows[WAY_ARENA].slack_ns = 1500;
+	err = measure(rows, 4, item->group->rounds, &failed);
+	if (err) {
+		fprintf(stderr, "vasbench: grow: %s: error %d\n", names[failed], -err);
+		return err;
+	}
+	snprintf(title, sizeof(title), "memfd grows by %llu KiB to %llu MiB",
+		 (unsigned long long)(item->step / KIB), (unsigned long long)(item->to / MIB));
+	output_group(item->group->output, title, rows, 4);
+	if (ways[WAY_ARENA].spent && item->step == 64 * KIB) {
+		output_title(item->group->output, "memfd grows by a step, 16 MiB of it warm");
+		for (unsigned int i = 0; i < 4 && !err; i++)
+			err = figures_of(&ways[i], names[i], item->group->output);
+	}
+	return err;
+}
+
+int bench_grow(struct group_context *group)
+{
+	uint64_t to = group->output->quick ? 64 * MIB : 2048 * MIB;
+	struct grow_case cases[] = {
+		{ group, 64 * KIB, to },
+		{ group, 2 * MIB, to },
+		{ group, 32 * MIB, to },
+	};
+	int err = 0;
+
+	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]) && !err; i++)
+		err = group_in_child(group, grow_measure, &cases[i]);
+	return err;
+}
