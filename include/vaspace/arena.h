@@ -33,9 +33,18 @@ enum vas_arena_kind {
 	VAS_ARENA_ANONYMOUS /* private memory of this process, without a descriptor */
 };
 
+/* Rungs of a ladder of page sizes. Any other value is a page size of the pool of huge pages in bytes, such as 2 MiB or 1 GiB. */
+#define VAS_PAGES_BASE UINT64_C(0) /* base pages */
+#define VAS_PAGES_TRANSPARENT UINT64_C(1) /* transparent huge pages where the kernel can, base pages elsewhere */
+
 /* ANONYMOUS: growing gives no pages; they come at first touch, where a shortage can end the process. */
 #define VAS_ARENA_LAZY 0x1u
-#define VAS_ARENA_ALL 0x1u
+/*
+ * Of the ladder only the first rung. With TRANSPARENT, each growth has its whole huge pages looked at, and is undone
+ * (-ENOMEM, reason "pages") unless all of them are such.
+ */
+#define VAS_ARENA_STRICT 0x2u
+#define VAS_ARENA_ALL 0x3u
 
 struct vas_arena_opts {
 	size_t size;
@@ -47,22 +56,32 @@ struct vas_arena_opts {
 	 */
 	const struct vas_reserve_opts *reserve;
 	uint64_t initial; /* bytes that it begins with, rounded up to the step */
-	uint64_t step; /* sizes are multiples of it: a multiple of the page size; 0 = the page size */
+	uint64_t step; /* sizes are multiples of it: a multiple of the object's page size; 0 = that page size */
 	uint64_t cap; /* it never becomes larger, rounded down to the step; at most the maximum; 0 = the maximum */
+	/*
+	 * Rungs of pages (VAS_PAGES_, or sizes of the pool) in the order of preference: the first one stays that gives what the arena
+	 * begins with, or one page. At most 16; NULL = base pages. ANONYMOUS: none of the pool.
+	 */
+	const uint64_t *ladder;
+	size_t ladder_count;
 };
 
 /*
  * Makes an arena that may grow to maximum bytes (rounded up to the step), and writes the handle to *arena. It belongs to the
- * caller until vas_arena_destroy. All of its bytes are readable and writable and begin as zero.
+ * caller until vas_arena_destroy. All of its bytes are readable and writable and begin as zero. With huge pages the span
+ * begins at a multiple of their size.
  *
  * Errors as vas_reserve and vas_arena_grow, and below; nothing is reserved then, *arena is untouched:
- *  -EINVAL	arena is NULL; maximum 0; initial or cap above it; a step that the page size does not divide; an unknown
- *		kind or flag; LAZY without ANONYMOUS; a min_size
+ *  -EINVAL	arena is NULL; maximum 0; initial or cap above it; a step that the page size does not divide, or that
+ *		of a rung; an unknown kind or flag; LAZY without ANONYMOUS, or with a ladder; a ladder without rungs, with more than 16,
+ *		or with one that is no page size; a rung of the pool with ANONYMOUS; an alignment, phase or exact address that does
+ *		not go with the pages; a min_size
  *  -E2BIG	opts or opts.reserve is larger than known, with a non-zero tail
- *  -EOPNOTSUPP	the fork policy does not go with the kind: COPY and WIPE with MEMFD, SHARE with ANONYMOUS
+ *  -EOPNOTSUPP	the fork policy does not go with the kind: COPY and WIPE with MEMFD, SHARE with ANONYMOUS; or this kernel has pages
+ *		of no rung ("pages")
  *  -EMFILE	MEMFD: no descriptor is left in the process
  *  -ENFILE	MEMFD: no descriptor is left in the system
- *  -ENOMEM	no memory for the library's own books
+ *  -ENOMEM	no rung could be had: the pool or its control group is exhausted ("pool"); no memory for the library's own books
  *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
  *
  * Thread-safe. Not signal-safe.
@@ -98,8 +117,9 @@ VAS_API int vas_arena_destroy(struct vas_arena *arena, enum vas_retired *state);
  *  -EINVAL	arena is NULL; least above size
  *  -ERANGE	more than the maximum
  *  -EDQUOT	more than opts.cap
- *  -ENOMEM	the kernel refused: no memory, no room in a memory group; ANONYMOUS also overcommit, the VMA limit; or no
- *		memory for the library's own books
+ *  -ENOMEM	the kernel refused: no memory, no room in a memory group; no page in the pool, or no room in its control group
+ *		("pool"); no huge page for a strict arena ("pages"); ANONYMOUS also overcommit, the VMA limit; or no memory for the
+ *		library's own books
  *  -ENOSPC	MEMFD: shared memory is at a limit of its own, or RLIMIT_FSIZE is below the size, for which no signal comes
  *  -EBADF	MEMFD: the descriptor was closed, or is another object's by now
  *  -EBUSY	a subscriber to notices refused it; the arena is being destroyed
@@ -150,7 +170,8 @@ struct vas_arena_info {
 	uint64_t bytes; /* the arena's size */
 	uint64_t maximum;
 	uint64_t step;
-	uint64_t page_size; /* of the object */
+	uint64_t page_size; /* of the object: what sizes are multiples of */
+	uint64_t rung; /* of the ladder, as it came out: VAS_PAGES_, or bytes */
 	enum vas_arena_kind kind;
 	uint32_t flags; /* VAS_ARENA_ bits */
 	/*

@@ -61,6 +61,8 @@ enum vas_why {
 	VAS_WHY_FILE_SYSTEM, /* the file system, or shared memory as a whole, is full */
 	VAS_WHY_FILE_LIMIT, /* RLIMIT_FSIZE */
 	VAS_WHY_PRIVATE, /* private memory cannot be seen twice */
+	VAS_WHY_POOL, /* the pool of huge pages, or its control group, has no page left */
+	VAS_WHY_PAGES, /* pages of the size that was asked for cannot be had */
 	VAS_WHY_COUNT
 };
 

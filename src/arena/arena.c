@@ -67,6 +67,7 @@ void vas_arena_tell(struct vas_arena *arena, struct vas_arena_info *info)
 	info->maximum = arena->maximum;
 	info->step = arena->step;
 	info->page_size = arena->object.page_size;
+	info->rung = arena->rung;
 	info->kind = arena->kind;
 	info->flags = arena->flags;
 	info->fd = arena->object.fd;
@@ -86,6 +87,7 @@ bool vas_arena_check(struct vas_arena *arena)
 	       size <= arena->cap && arena->cap <= arena->maximum &&
 	       arena->maximum * arena->copies <= holding->span.size &&
 	       arena->step % arena->object.page_size == 0 &&
+	       (!arena->collapse || holding->span.start % arena->collapse == 0) &&
 	       holding->shown == (object ? size : 0) && (arena->object.fd >= 0) == object;
 }
 
@@ -147,8 +149,24 @@ static int arena_plan(struct vas_arena *arena, uint64_t maximum, const struct va
 		return -EINVAL;
 	arena->maximum = maximum;
 	arena->cap = opts->cap ? opts->cap - opts->cap % arena->step : maximum;
-	if (opts->cap > maximum || arena->cap == 0 || opts->initial > arena->cap)
+	return arena->cap == 0 || opts->initial > arena->cap ? -EINVAL : 0;
+}
+
+/* Pages of the pool want a start that is a multiple of them, transparent ones in the first view. */
+static int arena_align(const struct vas_arena *arena, struct vas_reserve_opts *opts)
+{
+	bool first = !arena->user.holding;
+	uint64_t page = first && arena->collapse ? arena->collapse : arena->object.page_size;
+
+	if (page == arena->space->sys->page_size)
+		return 0;
+	if (opts->place == VAS_PLACE_EXACT && opts->address % page)
 		return -EINVAL;
+	if (opts->alignment && opts->alignment % page == 0)
+		return opts->phase % page ? -EINVAL : 0;
+	if (opts->phase || (opts->alignment && page % opts->alignment))
+		return -EINVAL;
+	opts->alignment = page;
 	return 0;
 }
 
@@ -171,7 +189,7 @@ int vas_arena_reserve(struct vas_arena *arena, uint64_t size, const struct vas_r
 
 	if (wish)
 		opts = *wish;
-	if (opts.min_size)
+	if (opts.min_size || arena_align(arena, &opts))
 		return vas_arena_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
 	if (!opts.name)
 		opts.name = arena->name;
@@ -222,6 +240,21 @@ static int arena_build(struct vas_arena *arena, const struct vas_arena_opts *opt
 	return err;
 }
 
+/* What is wrong whatever the pages are. */
+static int arena_check_options(const struct vas_space *space, uint64_t maximum,
+			       const struct vas_arena_opts *opts, struct vas_failure *failure)
+{
+	bool lazy = opts->flags & VAS_ARENA_LAZY;
+
+	if (maximum == 0 || opts->kind > VAS_ARENA_ANONYMOUS || (opts->flags & ~VAS_ARENA_ALL) ||
+	    (lazy && (opts->kind == VAS_ARENA_MEMFD || opts->ladder)) || opts->cap > maximum ||
+	    opts->initial > maximum || vas_ladder_check(opts, space->sys->page_size))
+		return vas_arena_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
+	if (!fork_suits(opts->kind, opts->reserve))
+		return vas_arena_refuse(failure, VAS_WHY_FORK_POLICY, -EOPNOTSUPP);
+	return 0;
+}
+
 int vas_arena_make(struct vas_space *space, uint64_t maximum, const struct vas_arena_opts *opts,
 		   struct vas_failure *failure, struct vas_arena **made)
 {
@@ -236,11 +269,9 @@ int vas_arena_make_copies(struct vas_space *space, uint64_t maximum, uint32_t co
 	void *memory;
 	int err;
 
-	if (maximum == 0 || opts->kind > VAS_ARENA_ANONYMOUS || (opts->flags & ~VAS_ARENA_ALL) ||
-	    ((opts->flags & VAS_ARENA_LAZY) && opts->kind == VAS_ARENA_MEMFD))
-		return vas_arena_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
-	if (!fork_suits(opts->kind, opts->reserve))
-		return vas_arena_refuse(failure, VAS_WHY_FORK_POLICY, -EOPNOTSUPP);
+	err = arena_check_options(space, maximum, opts, failure);
+	if (err)
+		return err;
 	if (vas_arena_take_books(space, sizeof(*arena), &memory))
 		return vas_arena_refuse(failure, VAS_WHY_BOOKS, -ENOMEM);
 	arena = memory;
@@ -254,12 +285,13 @@ int vas_arena_make_copies(struct vas_space *space, uint64_t maximum, uint32_t co
 	arena->copies = copies;
 	arena->object = (struct vas_object){ .fd = -1, .page_size = space->sys->page_size };
 	arena_name(arena, opts->reserve);
-	err = arena_plan(arena, maximum, opts, failure);
+	err = vas_ladder_climb(arena, opts, failure);
+	if (!err) {
+		err = arena_plan(arena, maximum, opts, failure);
+		if (err)
+			failure->why = VAS_WHY_ARGUMENT;
+	}
 	arena->first.extent = arena->maximum;
-	if (err)
-		(void)vas_arena_refuse(failure, VAS_WHY_ARGUMENT, err);
-	else if (arena->kind == VAS_ARENA_MEMFD)
-		err = vas_object_create(space->sys, arena->name, failure, &arena->object);
 	if (!err)
 		err = arena_build(arena, opts, failure);
 	if (err) {

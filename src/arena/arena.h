@@ -51,6 +51,8 @@ struct vas_arena {
 	uint64_t step; /* I: a multiple of the object's page */
 	uint64_t cap; /* I: at most maximum */
 	uint32_t copies; /* how often maximum is shown, back to back: 1, more of a ring */
+	uint64_t rung; /* of the ladder */
+	uint64_t collapse; /* size of transparent huge pages; 0 = none are asked for. I: divides the span's start */
 	struct vas_object object; /* of MEMFD */
 	char name[32];
 	/* Changed with work held: */
@@ -99,6 +101,17 @@ void vas_arena_unreserve(struct vas_arena *arena, struct vas_holding_user *user,
 void vas_arena_tell(struct vas_arena *arena, struct vas_arena_info *info);
 /* Every invariant; for tests. Nobody changes it meanwhile. */
 bool vas_arena_check(struct vas_arena *arena);
+
+/* --- ladder.c --- */
+
+/* -EINVAL: what no kernel could do. */
+int vas_ladder_check(const struct vas_arena_opts *opts, uint64_t page_size);
+/* The rung, and the object (of MEMFD) with what it begins with. -ENOMEM, -EOPNOTSUPP, and as vas_object_create. */
+int vas_ladder_climb(struct vas_arena *arena, const struct vas_arena_opts *opts,
+		     struct vas_failure *failure);
+/* Huge pages below to, from the one on that from lies in. Refuses with STRICT only: -ENOMEM. */
+int vas_ladder_collapse(struct vas_arena *arena, uint64_t from, uint64_t to,
+			struct vas_failure *failure);
 
 /* --- grow.c, shrink.c --- */
 

@@ -62,6 +62,27 @@ int vas_arena_end(struct vas_arena *arena, struct vas_telling *telling, uint64_t
 	return err;
 }
 
+/* All that growing an object takes from the kernel. After an error the object is as it was. */
+static int extend_object(struct vas_arena *arena, uint64_t to, uint64_t least,
+			 struct vas_failure *failure, uint64_t *size)
+{
+	uint64_t from = *size, end;
+	int err;
+
+	err = vas_object_same(&arena->object, arena->space->sys, failure);
+	if (!err)
+		err = vas_object_extend(&arena->object, arena->space, from, to, least, arena->step,
+					failure, &end);
+	if (err)
+		return err;
+	err = vas_ladder_collapse(arena, from, end, failure);
+	if (err)
+		vas_object_undo(&arena->object, arena->space->sys, from, end);
+	else
+		*size = end;
+	return err;
+}
+
 static int grow_object(struct vas_arena *arena, uint64_t from, uint64_t to, uint64_t least,
 		       struct vas_failure *failure)
 {
@@ -74,10 +95,7 @@ static int grow_object(struct vas_arena *arena, uint64_t from, uint64_t to, uint
 		return err;
 	size = arena->size;
 	if (size < to)
-		err = vas_object_same(&arena->object, arena->space->sys, failure);
-	if (size < to && !err)
-		err = vas_object_extend(&arena->object, arena->space, size, to, least, arena->step,
-					failure, &size);
+		err = extend_object(arena, to, least, failure, &size);
 	return vas_arena_end(arena, &telling, size, err);
 }
 
@@ -90,7 +108,8 @@ static int commit_private(struct vas_arena *arena, uint64_t from, uint64_t to,
 {
 	const struct vas_commit_opts opts = {
 		.size = sizeof(opts),
-		.flags = arena->flags & VAS_ARENA_LAZY ? 0 : VAS_COMMIT_POPULATE,
+		.flags = (arena->flags & VAS_ARENA_LAZY ? 0 : VAS_COMMIT_POPULATE) |
+			 (arena->collapse ? VAS_COMMIT_HUGE : 0),
 	};
 	struct vas_holding *holding = arena->user.holding;
 	struct vas_span range = { holding->span.start + from, to - from };
@@ -126,20 +145,22 @@ static int grow_private(struct vas_arena *arena, uint64_t to, uint64_t least,
 {
 	struct vas_holding *holding = arena->user.holding;
 	uint64_t from, size;
-	int err;
+	int err = 0;
 
 	if (vas_notice_inside(arena->space, vas_owner_id(holding->entry)))
 		return vas_arena_refuse(failure, VAS_WHY_REENTERED, -EDEADLK);
 	vas_lock_take(&arena->work);
 	from = size = arena->size;
-	if (least < to && size < to)
+	if (size < to && least < to) {
 		err = commit_pieces(arena, to, failure, &size);
-	else
-		err = size < to ? commit_private(arena, size, to, failure) : 0;
-	if (!err && least >= to)
-		size = size < to ? to : size;
+	} else if (size < to) {
+		err = commit_private(arena, size, to, failure);
+		size = err ? size : to;
+	}
 	if (err && size >= least && size > from)
 		err = 0;
+	if (!err && size > from)
+		err = vas_ladder_collapse(arena, from, size, failure);
 	if (err && size > from) {
 		struct vas_span range = { holding->span.start + from, size - from };
 		struct vas_failure ignored = { .why = VAS_WHY_NONE };

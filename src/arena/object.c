@@ -32,25 +32,40 @@ static bool is_same(const struct vas_object *object, const struct vas_sys_stat *
 	return stat->device == object->device && stat->inode == object->inode;
 }
 
-int vas_object_create(struct vas_sys *sys, const char *name, struct vas_failure *failure,
-		      struct vas_object *object)
+/* What creating, or looking at what was created, answers. */
+static int create_classify(int64_t err, uint64_t pool_page, struct vas_failure *failure)
 {
+	if (pool_page && (err == -ENODEV || err == -ENOSYS || err == -EINVAL)) {
+		failure->why = VAS_WHY_PAGES;
+		return -EOPNOTSUPP;
+	}
+	failure->why = VAS_WHY_KERNEL;
+	if (err == -EMFILE || err == -ENFILE || err == -ENOMEM)
+		return (int)err;
+	failure->why = VAS_WHY_DENIED;
+	return err == -ENOSYS ? -ENOSYS : -EPERM;
+}
+
+int vas_object_create(struct vas_sys *sys, const char *name, uint64_t pool_page,
+		      struct vas_failure *failure, struct vas_object *object)
+{
+	uint32_t flags = MFD_ALLOW_SEALING;
 	struct vas_sys_stat stat;
 	int64_t fd, err;
 
-	fd = VAS_CALL(sys, create, name, MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+	if (pool_page)
+		flags |= MFD_HUGETLB | vas_log2_floor(pool_page) << MFD_HUGE_SHIFT;
+	fd = VAS_CALL(sys, create, name, flags | MFD_NOEXEC_SEAL);
 	if (fd == -EINVAL) /* before 6.3 */
-		fd = VAS_CALL(sys, create, name, MFD_ALLOW_SEALING);
+		fd = VAS_CALL(sys, create, name, flags);
 	err = fd < 0 ? fd : VAS_CALL(sys, stat, (int)fd, VAS_STAT_KIND, &stat);
 	if (err < 0) {
 		if (fd >= 0)
 			(void)VAS_CALL(sys, close, (int)fd);
-		if (err != -EMFILE && err != -ENFILE && err != -ENOMEM && err != -ENOSYS)
-			err = -EPERM;
-		failure->why = err == -EPERM || err == -ENOSYS ? VAS_WHY_DENIED : VAS_WHY_KERNEL;
-		return (int)err;
+		return create_classify(err, fd < 0 ? pool_page : 0, failure);
 	}
-	*object = (struct vas_object){ (int32_t)fd, stat.device, stat.inode, stat.page_size };
+	*object = (struct vas_object){ (int32_t)fd, stat.device, stat.inode, stat.page_size,
+				       stat.kind == VAS_SYS_KIND_HUGETLB };
 	return 0;
 }
 
@@ -81,10 +96,14 @@ int vas_object_same(const struct vas_object *object, struct vas_sys *sys,
 }
 
 /* What the kernel answered, as an errno of the tables, with the reason. */
-static int object_classify(int err, struct vas_failure *failure)
+static int object_classify(const struct vas_object *object, int err, struct vas_failure *failure)
 {
 	if (failure->why != VAS_WHY_NONE)
 		return err;
+	if (object->pool && (err == -ENOSPC || err == -ENOMEM)) {
+		failure->why = VAS_WHY_POOL;
+		return -ENOMEM;
+	}
 	switch (err) {
 	case -EFBIG:
 		failure->why = VAS_WHY_FILE_LIMIT;
@@ -107,7 +126,8 @@ static int object_classify(int err, struct vas_failure *failure)
 static int extend_step(const struct vas_object *object, struct vas_space *space, uint64_t from,
 		       uint64_t size, struct vas_failure *failure)
 {
-	if (vas_cgroup_admits(space->sys, &space->growth_credit, CREDIT, size))
+	/* Pages of the pool are charged to no memory group, or refused by it without killing anybody. */
+	if (object->pool || vas_cgroup_admits(space->sys, &space->growth_credit, CREDIT, size))
 		return (int)VAS_CALL(space->sys, allocate, object->fd, 0, from, size);
 	failure->why = VAS_WHY_CGROUP;
 	return -ENOMEM;
@@ -138,6 +158,18 @@ static int extend_steps(const struct vas_object *object, struct vas_space *space
 	return err;
 }
 
+void vas_object_undo(const struct vas_object *object, struct vas_sys *sys, uint64_t from,
+		     uint64_t to)
+{
+	/* Also what a refused step may have got on its way. */
+	int64_t err = VAS_CALL(sys, truncate, object->fd, from);
+
+	/* Sealed against shrinking: at least no memory is left there. */
+	if (err < 0)
+		(void)VAS_CALL(sys, allocate, object->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			       from, to - from);
+}
+
 int vas_object_extend(const struct vas_object *object, struct vas_space *space, uint64_t from,
 		      uint64_t to, uint64_t least, uint64_t unit, struct vas_failure *failure,
 		      uint64_t *reached)
@@ -147,9 +179,8 @@ int vas_object_extend(const struct vas_object *object, struct vas_space *space, 
 
 	err = extend_steps(object, space, to, least < to, unit, failure, &end);
 	if (err && end < least) {
-		/* Also what a refused step may have got on its way. */
-		(void)VAS_CALL(space->sys, truncate, object->fd, from);
-		return object_classify(err, failure);
+		vas_object_undo(object, space->sys, from, to);
+		return object_classify(object, err, failure);
 	}
 	*reached = end;
 	return 0;
@@ -160,5 +191,5 @@ int vas_object_cut(const struct vas_object *object, struct vas_sys *sys, uint64_
 {
 	int err = (int)VAS_CALL(sys, truncate, object->fd, size);
 
-	return err < 0 ? object_classify(err, failure) : 0;
+	return err < 0 ? object_classify(object, err, failure) : 0;
 }

@@ -14,11 +14,15 @@ struct vas_object {
 	uint64_t device; /* identity */
 	uint64_t inode;
 	uint64_t page_size;
+	bool pool; /* of huge pages */
 };
 
-/* An empty memfd. -EMFILE, -ENFILE, -ENOMEM, -EPERM, -ENOSYS. */
-int vas_object_create(struct vas_sys *sys, const char *name, struct vas_failure *failure,
-		      struct vas_object *object);
+/*
+ * An empty memfd of base pages, or, pool_page not 0, of pages of the pool. -EMFILE, -ENFILE, -ENOMEM, -EPERM, -ENOSYS; -EOPNOTSUPP: this
+ * kernel has no such pages.
+ */
+int vas_object_create(struct vas_sys *sys, const char *name, uint64_t pool_page,
+		      struct vas_failure *failure, struct vas_object *object);
 void vas_object_close(struct vas_sys *sys, struct vas_object *object);
 /* -EBADF: the descriptor was closed, or is another's by now. */
 int vas_object_same(const struct vas_object *object, struct vas_sys *sys,
@@ -30,6 +34,9 @@ int vas_object_same(const struct vas_object *object, struct vas_sys *sys,
 int vas_object_extend(const struct vas_object *object, struct vas_space *space, uint64_t from,
 		      uint64_t to, uint64_t least, uint64_t unit, struct vas_failure *failure,
 		      uint64_t *reached);
+/* What growing from from to to gave goes back. */
+void vas_object_undo(const struct vas_object *object, struct vas_sys *sys, uint64_t from,
+		     uint64_t to);
 int vas_object_cut(const struct vas_object *object, struct vas_sys *sys, uint64_t size,
 		   struct vas_failure *failure);
 

@@ -220,6 +220,10 @@ static const struct why_words why_table[VAS_WHY_COUNT] = {
 				 "raise it with ulimit -f, or ask for less" },
 	[VAS_WHY_PRIVATE] = { "private", "private memory cannot be seen at a second place",
 			      "make it an arena of shared memory (VAS_ARENA_MEMFD) to begin with" },
+	[VAS_WHY_POOL] = { "pool", "the pool of huge pages, or its control group, is exhausted",
+			   "raise nr_hugepages or the group's limit, or ask for less" },
+	[VAS_WHY_PAGES] = { "pages", "pages of that size cannot be had",
+			    "name another size in the ladder, or do not be strict" },
 };
 
 static const struct why_words *why_find(enum vas_why why)

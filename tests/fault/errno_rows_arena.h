@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Rows of errno_table.h, which includes this in the middle of its array: those of vaspace/arena.h. */
-	{"vas_arena_create", EINVAL, VAS_WHY_ARGUMENT, "arena NULL; maximum 0; initial or cap above it; a step that no page divides; an unknown kind or flag; LAZY without ANONYMOUS; a min_size; and as vas_reserve"},
+	{"vas_arena_create", EINVAL, VAS_WHY_ARGUMENT, "arena NULL; maximum 0; initial or cap above it; a step that the pages do not divide; an unknown kind, flag or rung; LAZY without ANONYMOUS or with a ladder; an address that does not go with the pages; a min_size; and as vas_reserve"},
+	{"vas_arena_create", EOPNOTSUPP, VAS_WHY_PAGES, "this kernel has pages of no rung"},
+	{"vas_arena_create", ENOMEM, VAS_WHY_POOL, "no rung could be had: the pool of huge pages, or its control group, is exhausted"},
+	{"vas_arena_create", ENOMEM, VAS_WHY_PAGES, "strict: a huge page could not be had"},
 	{"vas_arena_create", EOPNOTSUPP, VAS_WHY_FORK_POLICY, "the fork policy does not go with the kind"},
 	{"vas_arena_create", EMFILE, VAS_WHY_KERNEL, "no descriptor is left in the process"},
 	{"vas_arena_create", ENFILE, VAS_WHY_KERNEL, "no descriptor is left in the system"},
@@ -46,6 +49,8 @@
 	{"vas_arena_grow", EINVAL, VAS_WHY_ARGUMENT, "arena NULL; least above size"},
 	{"vas_arena_grow", ERANGE, VAS_WHY_WINDOW, "more than the maximum"},
 	{"vas_arena_grow", EDQUOT, VAS_WHY_CAP, "more than the cap"},
+	{"vas_arena_grow", ENOMEM, VAS_WHY_POOL, "the pool of huge pages, or its control group, is exhausted"},
+	{"vas_arena_grow", ENOMEM, VAS_WHY_PAGES, "strict: a huge page could not be had"},
 	{"vas_arena_grow", ENOMEM, VAS_WHY_KERNEL, "the kernel refused; an explanation infers which limit"},
 	{"vas_arena_grow", ENOMEM, VAS_WHY_VMA_LIMIT, "explained: vm.max_map_count"},
 	{"vas_arena_grow", ENOMEM, VAS_WHY_DATA_LIMIT, "explained: RLIMIT_DATA"},

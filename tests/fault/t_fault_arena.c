@@ -13,12 +13,13 @@
 #include "support/fault_loop.h"
 #include "tap/tap.h"
 
-#define PAGES 64u
+#define PAGES 2048u
 #define BEGIN 4u /* pages that it begins with */
 
 /* What the calls work on: one case is one process. */
 static struct vas_arena *arena;
 static enum vas_arena_kind kind;
+static uint64_t rung; /* VAS_PAGES_ */
 static unsigned char *start;
 
 static void must(int err, const char *what)
@@ -34,6 +35,9 @@ static void setup(struct fault_world *world)
 	VAS_OPTS(vas_arena_opts, opts);
 	opts.kind = kind;
 	opts.initial = BEGIN * world->page;
+	opts.ladder = &rung;
+	opts.ladder_count = 1;
+	opts.flags = rung ? VAS_ARENA_STRICT : 0;
 	must(vas_arena_create(PAGES * world->page, &opts, &arena), "no arena");
 	must(vas_arena_get(arena, &info), "it tells nothing");
 	start = vas_span_pointer(info.span);
@@ -51,6 +55,18 @@ static void setup_private(struct fault_world *world)
 {
 	kind = VAS_ARENA_ANONYMOUS;
 	setup(world);
+}
+
+static void setup_strict(struct fault_world *world)
+{
+	rung = VAS_PAGES_TRANSPARENT;
+	setup_memfd(world);
+}
+
+static void setup_strict_private(struct fault_world *world)
+{
+	rung = VAS_PAGES_TRANSPARENT;
+	setup_private(world);
 }
 
 /* Whether it is as it began: after a failure, and after what undid a success. */
@@ -75,6 +91,9 @@ static void finish(struct fault_world *world)
 	must(vas_arena_destroy(arena, NULL), "the arena stays");
 }
 
+/* The second rung is there, unless it is made to fail. */
+static const uint64_t ladder[] = { VAS_PAGES_TRANSPARENT, VAS_PAGES_BASE };
+
 static int create(struct fault_world *world, enum vas_arena_kind made_kind)
 {
 	struct vas_arena *made;
@@ -84,6 +103,8 @@ static int create(struct fault_world *world, enum vas_arena_kind made_kind)
 	opts.reserve = &world->opts;
 	opts.kind = made_kind;
 	opts.initial = world->page;
+	opts.ladder = ladder;
+	opts.ladder_count = 2;
 	memcpy(&made, &world->out, sizeof(made));
 	err = vas_arena_create(PAGES * world->page, &opts, &made);
 	memcpy(&world->out, &made, sizeof(made));
@@ -121,6 +142,20 @@ static int call_grow(struct fault_world *world)
 static void undo_grow(struct fault_world *world)
 {
 	if (world->out.number != 16 * world->page || start[16 * world->page - 1] != 0)
+		fault_wrong("it did not grow");
+	must(vas_arena_shrink(arena, BEGIN * world->page), "it cannot be shrunk");
+	check(world);
+}
+
+/* Beyond a whole huge page, where there are such of 2 MiB. */
+static int call_grow_strict(struct fault_world *world)
+{
+	return vas_arena_grow(arena, 513 * world->page, 0, &world->out.number);
+}
+
+static void undo_grow_strict(struct fault_world *world)
+{
+	if (world->out.number != 513 * world->page || start[513 * world->page - 1] != 0)
 		fault_wrong("it did not grow");
 	must(vas_arena_shrink(arena, BEGIN * world->page), "it cannot be shrunk");
 	check(world);
@@ -183,6 +218,11 @@ static const struct fault_scenario scenarios[] = {
 	  .call = call_grow, .undo = undo_grow, .finish = finish },
 	{ .name = "grow: private memory", .function = "vas_arena_grow", .setup = setup_private,
 	  .call = call_grow, .undo = undo_grow, .finish = finish },
+	{ .name = "grow: a strict memfd", .function = "vas_arena_grow", .setup = setup_strict,
+	  .call = call_grow_strict, .undo = undo_grow_strict, .finish = finish },
+	{ .name = "grow: strict private memory", .function = "vas_arena_grow",
+	  .setup = setup_strict_private, .call = call_grow_strict, .undo = undo_grow_strict,
+	  .finish = finish },
 	{ .name = "grow: a memfd, at least", .function = "vas_arena_grow", .setup = setup_memfd,
 	  .call = call_grow_least, .undo = undo_grow_least, .finish = finish },
 	{ .name = "grow: private memory, at least", .function = "vas_arena_grow",

@@ -43,7 +43,8 @@ static int get_into(void *result)
 void check_arena_create(void)
 {
 	const char *name = "vas_arena_create";
-	uint64_t page = arguments_page;
+	uint64_t page = arguments_page, rung = 2u << 20, odd = 3u << 20;
+	uint64_t transparent = VAS_PAGES_TRANSPARENT;
 	const struct {
 		const char *what;
 		struct vas_arena_opts opts;
@@ -59,6 +60,18 @@ void check_arena_create(void)
 		{ "a cap below a page", { S, .cap = 1 } },
 		{ "an initial size above the cap", { S, .initial = 3 * page, .cap = 2 * page } },
 		{ "a step off the page size", { S, .step = page + 1 } },
+		{ "a ladder of no rungs", { S, .ladder = &rung } },
+		{ "rungs without a ladder", { S, .ladder_count = 1 } },
+		{ "too long a ladder", { S, .ladder = &rung, .ladder_count = 17 } },
+		{ "a rung that is no page", { S, .ladder = &odd, .ladder_count = 1 } },
+		{ "a rung of base pages in bytes", { S, .ladder = &page, .ladder_count = 1 } },
+		{ "a rung that does not divide the step",
+		  { S, .ladder = &rung, .ladder_count = 1, .step = page } },
+		{ "the pool for private memory",
+		  { S, .kind = VAS_ARENA_ANONYMOUS, .ladder = &rung, .ladder_count = 1 } },
+		{ "LAZY with a ladder",
+		  { S, .kind = VAS_ARENA_ANONYMOUS, .ladder = &transparent, .ladder_count = 1,
+		    .flags = VAS_ARENA_LAZY } },
 #undef S
 	};
 

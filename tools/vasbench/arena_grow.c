@@ -31,6 +31,8 @@
 #define MIB  (1024 * KIB)
 #define PAGE 4096u
 #define WARM (16 * MIB) /* that is read again */
+#define POOL (2 * MIB) /* the page of the pool that is measured */
+#define POOL_FOLDER "/sys/kernel/mm/hugepages/hugepages-2048kB/"
 
 enum way {
 	WAY_RAW,
@@ -41,6 +43,7 @@ enum way {
 
 struct growth {
 	enum way way;
+	uint64_t page; /* POOL; 0 = base pages */
 	uint64_t step;
 	uint64_t from;
 	uint64_t to;
@@ -84,6 +87,8 @@ static int open_arena(struct growth *growth)
 
 	VAS_OPTS(vas_arena_opts, opts);
 	opts.initial = growth->from;
+	opts.ladder = &growth->page;
+	opts.ladder_count = 1;
 	err = vas_arena_create(growth->to, &opts, &growth->arena);
 	if (!err)
 		err = vas_arena_get(growth->arena, &info);
@@ -92,20 +97,26 @@ static int open_arena(struct growth *growth)
 	return err;
 }
 
+/* Huge pages without access first: a mapping that can be written makes the object as large. */
+static int map_object(struct growth *growth, uint64_t size)
+{
+	void *start = mmap(NULL, size, PROT_NONE, MAP_SHARED | MAP_NORESERVE, growth->fd, 0);
+
+	if (start == MAP_FAILED || mprotect(start, size, PROT_READ | PROT_WRITE))
+		return -errno;
+	growth->moves += start != growth->start;
+	growth->start = start;
+	return 0;
+}
+
 static int open_object(struct growth *growth)
 {
-	void *start;
-
-	growth->fd = memfd_create("vasbench", MFD_CLOEXEC);
-	if (growth->fd < 0 ||
-	    (growth->from && fallocate(growth->fd, 0, 0, (off_t)growth->from)))
-		return -errno;
+	growth->fd = memfd_create("vasbench", MFD_CLOEXEC | (growth->page ? MFD_HUGETLB : 0));
 	growth->size = growth->from;
 	growth->mapped = growth->way == WAY_RAW ? growth->to : growth->from;
-	start = mmap(NULL, growth->mapped, PROT_READ | PROT_WRITE, MAP_SHARED, growth->fd, 0);
-	if (start == MAP_FAILED)
+	if (growth->fd < 0 || map_object(growth, growth->mapped) ||
+	    (growth->from && fallocate(growth->fd, 0, 0, (off_t)growth->from)))
 		return -errno;
-	growth->start = start;
 	return 0;
 }
 
@@ -139,16 +150,10 @@ static int growth_end(struct growth *growth)
 
 static int step_anew(struct growth *growth, uint64_t size)
 {
-	void *start;
-
-	if (ftruncate(growth->fd, (off_t)size) || munmap(growth->start, growth->mapped))
+	if (ftruncate(growth->fd, (off_t)size) || munmap(growth->start, growth->mapped) ||
+	    map_object(growth, size))
 		return -errno;
-	start = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, growth->fd, 0);
-	if (start == MAP_FAILED)
-		return -errno;
-	growth->moves += start != growth->start;
-	growth->start = start;
-	read_pages(start, 0, growth->mapped);
+	read_pages(growth->start, 0, growth->mapped);
 	for (uint64_t at = growth->mapped; at < size; at += PAGE)
 		growth->start[at] = 0;
 	growth->mapped = size;
@@ -275,6 +280,7 @@ struct grow_case {
 	struct group_context *group;
 	uint64_t step;
 	uint64_t to;
+	uint64_t page;
 };
 
 static const char *const names[] = {
@@ -287,51 +293,85 @@ static const char *const names[] = {
 static int grow_measure(void *context)
 {
 	struct grow_case *item = context;
+	/* The kernel does not make mappings of huge pages longer. */
+	unsigned int count = item->page ? WAY_MREMAP : WAY_MREMAP + 1, failed = 0;
+	const char *kind = item->page ? "memfd of huge pages" : "memfd";
 	static struct growth ways[4];
 	struct contender rows[4];
-	unsigned int failed = 0;
 	char title[64];
 	int err;
 
-	for (unsigned int i = 0; i < 4; i++) {
+	for (unsigned int i = 0; i < count; i++) {
 		unsigned int steps = (unsigned int)(item->to / item->step);
 
 		if (i > WAY_ARENA)
 			steps = steps / 2 < 4 ? steps / 2 : 4;
-		ways[i] = (struct growth){ .way = (enum way)i, .step = item->step, .to = item->to };
+		ways[i] = (struct growth){ .way = (enum way)i, .page = item->page,
+					    .step = item->step, .to = item->to };
 		ways[i].from = i > WAY_ARENA ? item->to - steps * item->step : 0;
 		rows[i] = (struct contender){ .name = names[i], .run = grow_run, .context = &ways[i],
 					      .batch = steps, .spent = &ways[i].spent };
 	}
 	rows[WAY_ARENA].bound = 1.03;
 	rows[WAY_ARENA].slack_ns = 1500;
-	err = measure(rows, 4, item->group->rounds, &failed);
+	err = measure(rows, count, item->group->rounds, &failed);
 	if (err) {
 		fprintf(stderr, "vasbench: grow: %s: error %d\n", names[failed], -err);
 		return err;
 	}
-	snprintf(title, sizeof(title), "memfd grows by %llu KiB to %llu MiB",
+	snprintf(title, sizeof(title), "%s grows by %llu KiB to %llu MiB", kind,
 		 (unsigned long long)(item->step / KIB), (unsigned long long)(item->to / MIB));
-	output_group(item->group->output, title, rows, 4);
-	if (ways[WAY_ARENA].spent && item->step == 64 * KIB) {
-		output_title(item->group->output, "memfd grows by a step, 16 MiB of it warm");
-		for (unsigned int i = 0; i < 4 && !err; i++)
+	output_group(item->group->output, title, rows, count);
+	if (item->step == (item->page ? item->page : 64 * KIB)) {
+		snprintf(title, sizeof(title), "%s grows by a step, 16 MiB of it warm", kind);
+		output_title(item->group->output, title);
+		for (unsigned int i = 0; i < count && !err; i++)
 			err = figures_of(&ways[i], names[i], item->group->output);
 	}
 	return err;
 }
 
+/* Free pages of the pool that nobody has set aside. */
+static uint64_t pool_pages(void)
+{
+	static const char *const names_of[] = { POOL_FOLDER "free_hugepages",
+						POOL_FOLDER "resv_hugepages" };
+	unsigned long long value[2] = { 0, 0 };
+
+	for (int i = 0; i < 2; i++) {
+		FILE *file = fopen(names_of[i], "re");
+
+		if (file && fscanf(file, "%llu", &value[i]) != 1)
+			value[i] = 0;
+		if (file)
+			fclose(file);
+	}
+	return value[0] - value[1];
+}
+
 int bench_grow(struct group_context *group)
 {
-	uint64_t to = group->output->quick ? 64 * MIB : 2048 * MIB;
+	uint64_t pool = pool_pages() * POOL, to = group->output->quick ? 64 * MIB : 2048 * MIB;
 	struct grow_case cases[] = {
-		{ group, 64 * KIB, to },
-		{ group, 2 * MIB, to },
-		{ group, 32 * MIB, to },
+		{ group, 64 * KIB, to, 0 },
+		{ group, 2 * MIB, to, 0 },
+		{ group, 32 * MIB, to, 0 },
+		{ group, 2 * MIB, to, POOL },
+		{ group, 32 * MIB, to, POOL },
 	};
 	int err = 0;
 
-	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]) && !err; i++)
+	/* The pool is everybody's: nothing is taken from it beside tests. */
+	if (group->output->quick)
+		pool = 0;
+	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]) && !err; i++) {
+		if (cases[i].page && pool < 64 * MIB) {
+			output_note(group->output, "huge pages: quick, or fewer than 32 are free: not measured");
+			break;
+		}
+		if (cases[i].page && pool < to)
+			cases[i].to = pool / (32 * MIB) * (32 * MIB);
 		err = group_in_child(group, grow_measure, &cases[i]);
+	}
 	return err;
 }
