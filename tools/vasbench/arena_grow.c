@@ -244,7 +244,7 @@ static int figures_of(struct growth *growth, const char *name, struct output *ou
 	struct figure again = { .unit = "faults to read again what was warm" };
 	const unsigned char *start;
 	uint64_t before;
-	char title[64];
+	char title[96];
 	int err;
 
 	growth->from = WARM;
@@ -298,7 +298,7 @@ static int grow_measure(void *context)
 	const char *kind = item->page ? "memfd of huge pages" : "memfd";
 	static struct growth ways[4];
 	struct contender rows[4];
-	char title[64];
+	char title[96];
 	int err;
 
 	for (unsigned int i = 0; i < count; i++) {
