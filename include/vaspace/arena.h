@@ -9,7 +9,7 @@
  * is mapped once over all of the span: growing gives it more bytes and publishes the new size, and maps nothing. What is there
  * stays as it is, and can be read and written, all the while; also when growing fails.
  *
- * Beyond the size nothing may be touched: of an object that is SIGBUS, of private memory SIGSEGV.
+ * Beyond the size nothing may be touched: of an object that is what opts.tail says, of private memory SIGSEGV.
  *
  * While a span is an arena's, only the functions here change what is in it: vas_commit and the like and vas_release
  * answer -EBUSY there.
@@ -36,6 +36,17 @@ enum vas_arena_kind {
 /* Rungs of a ladder of page sizes. Any other value is a page size of the pool of huge pages in bytes, such as 2 MiB or 1 GiB. */
 #define VAS_PAGES_BASE UINT64_C(0) /* base pages */
 #define VAS_PAGES_TRANSPARENT UINT64_C(1) /* transparent huge pages where the kernel can, base pages elsewhere */
+
+/* What an object's views show beyond the arena's size. */
+enum vas_tail {
+	VAS_TAIL_BARE = 0, /* touching is SIGBUS. Growing maps nothing */
+	VAS_TAIL_NONE, /* no access: SIGSEGV. One kernel mapping more a view, one kernel call a view and step */
+	/*
+	 * Guards of the kernel: SIGSEGV, no mapping, but page tables for all of the tail (2 MiB a GiB); in a
+	 * forked child it may be as BARE. The maximum is 4 GiB at most.
+	 */
+	VAS_TAIL_GUARD
+};
 
 /* ANONYMOUS: growing gives no pages; they come at first touch, where a shortage can end the process. */
 #define VAS_ARENA_LAZY 0x1u
@@ -64,6 +75,7 @@ struct vas_arena_opts {
 	 */
 	const uint64_t *ladder;
 	size_t ladder_count;
+	enum vas_tail tail; /* MEMFD: of all views */
 };
 
 /*
@@ -73,12 +85,12 @@ struct vas_arena_opts {
  *
  * Errors as vas_reserve and vas_arena_grow, and below; nothing is reserved then, *arena is untouched:
  *  -EINVAL	arena is NULL; maximum 0; initial or cap above it; a step that the page size does not divide, or that
- *		of a rung; an unknown kind or flag; LAZY without ANONYMOUS, or with a ladder; a ladder without rungs, with more than 16,
- *		or with one that is no page size; a rung of the pool with ANONYMOUS; an alignment, phase or exact address that does
- *		not go with the pages; a min_size
+ *		of a rung; an unknown kind, flag or tail; LAZY without ANONYMOUS, or with a ladder; a ladder without rungs, with more than 16,
+ *		or with one that is no page size; a rung of the pool with ANONYMOUS; a tail with ANONYMOUS; GUARD above 4 GiB; an
+ *		alignment, phase or exact address that does not go with the pages; a min_size
  *  -E2BIG	opts or opts.reserve is larger than known, with a non-zero tail
- *  -EOPNOTSUPP	the fork policy does not go with the kind: COPY and WIPE with MEMFD, SHARE with ANONYMOUS; or this kernel has pages
- *		of no rung ("pages")
+ *  -EOPNOTSUPP	the fork policy does not go with the kind: COPY and WIPE with MEMFD, SHARE with ANONYMOUS; this kernel has pages
+ *		of no rung ("pages"); GUARD, and it has no guards in such mappings (before 6.15; in those of the pool's pages)
  *  -EMFILE	MEMFD: no descriptor is left in the process
  *  -ENFILE	MEMFD: no descriptor is left in the system
  *  -ENOMEM	no rung could be had: the pool or its control group is exhausted ("pool"); no memory for the library's own books
@@ -109,7 +121,7 @@ VAS_API int vas_arena_destroy(struct vas_arena *arena, enum vas_retired *state);
  * them can be had and least is not 0, it becomes as large as can be had, but at least least. *now (may be NULL) is the
  * size that it has then. An arena that is as large already is no error, and stays as it is.
  *
- * New bytes are zero. With MEMFD no kernel mapping is added or changed. Notices: VAS_CHANGE_GROW of the new bytes; with ANONYMOUS
+ * New bytes are zero. With MEMFD and a BARE tail no kernel mapping is added or changed. Notices: VAS_CHANGE_GROW of the new bytes; with ANONYMOUS
  * VAS_CHANGE_COMMIT.
  *
  * Errors; size, contents and what is mapped are as before, *now is untouched (ANONYMOUS: at the VMA limit new pages may be
@@ -118,8 +130,8 @@ VAS_API int vas_arena_destroy(struct vas_arena *arena, enum vas_retired *state);
  *  -ERANGE	more than the maximum
  *  -EDQUOT	more than opts.cap
  *  -ENOMEM	the kernel refused: no memory, no room in a memory group; no page in the pool, or no room in its control group
- *		("pool"); no huge page for a strict arena ("pages"); ANONYMOUS also overcommit, the VMA limit; or no memory for the
- *		library's own books
+ *		("pool"); no huge page for a strict arena ("pages"); ANONYMOUS also overcommit; that and a NONE tail the VMA limit; or
+ *		no memory for the library's own books
  *  -ENOSPC	MEMFD: shared memory is at a limit of its own, or RLIMIT_FSIZE is below the size, for which no signal comes
  *  -EBADF	MEMFD: the descriptor was closed, or is another object's by now
  *  -EBUSY	a subscriber to notices refused it; the arena is being destroyed
@@ -141,13 +153,16 @@ VAS_API int vas_arena_grow(struct vas_arena *arena, uint64_t size, uint64_t leas
  * kernel when this returns; nobody may be using them. An arena that is as small already is no error. Notices: VAS_CHANGE_SHRINK
  * of the bytes that go; with ANONYMOUS VAS_CHANGE_DECOMMIT.
  *
- * Errors; nothing is changed then:
+ * Errors; nothing is changed then (a NONE tail: when the kernel refuses the undo, too, some views have no access to those bytes
+ * until the next grow or shrink):
  *  -EINVAL	arena is NULL
  *  -EBADF	MEMFD: the descriptor was closed, or is another object's by now
  *  -EBUSY	a subscriber to notices refused it; the arena is being destroyed
  *  -EDEADLK	called inside a notice about the arena
- *  -ENOMEM	no memory for the library's own books, or the kernel's
+ *  -ENOMEM	no memory for the library's own books, or the kernel's; a NONE tail: the VMA limit
+ *  -EAGAIN, -EACCES	a NONE tail: memory is locked beyond RLIMIT_MEMLOCK; a security module refuses it
  *  -EPERM	sealed against shrinking, or forbidden by a sandbox; in a forked child that shares the parent's memory
+ *  -ENOSYS	a sandbox denies a call that it needs
  *  -ESTALE	in a forked child that has nothing of it
  *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
  *

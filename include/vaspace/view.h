@@ -7,7 +7,7 @@
  * A view shows an arena, or a part of it, and is as large as that is: it grows and shrinks with it. Several views of one
  * arena may show the same bytes. What is written through one is seen through all.
  *
- * Beyond the arena's size nothing may be touched in a view, as in the arena: SIGBUS. While a view is open, only the functions here change what is in its
+ * Beyond the arena's size nothing may be touched in a view, as in the arena, whose tail it has. While a view is open, only the functions here change what is in its
  * span: vas_commit and the like and vas_release answer -EBUSY there.
  */
 #ifndef VASPACE_VIEW_H
@@ -39,7 +39,7 @@ struct vas_view_opts {
 
 /*
  * Opens a view of an arena of shared memory, and writes the handle to *view. It belongs to the caller until vas_view_close,
- * or vas_arena_destroy, which closes it too. Takes one kernel mapping, no memory, and counts nothing as committed: the arena's own span
+ * or vas_arena_destroy, which closes it too. Takes one kernel mapping, or two with a NONE tail, no memory, and counts nothing as committed: the arena's own span
  * has it already. Notices: VAS_CHANGE_COMMIT of all of the extent; from then on those of the arena, one a view.
  *
  * Errors as vas_reserve, and below; nothing is reserved or mapped, *view is untouched:

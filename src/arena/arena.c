@@ -22,6 +22,9 @@
 #include "base/assert.h"
 #include "base/number.h"
 
+/* Page tables for guards; see VAS_TAIL_GUARD. */
+#define GUARD_MOST (UINT64_C(4) << 30)
+
 /* --- looking and pinning --- */
 
 static bool books_are_lost(const struct vas_arena *arena)
@@ -170,6 +173,14 @@ static int arena_align(const struct vas_arena *arena, struct vas_reserve_opts *o
 	return 0;
 }
 
+/* Private memory has no tail: nothing is mapped there. */
+static bool tail_suits(const struct vas_arena_opts *opts, uint64_t maximum)
+{
+	if (opts->tail > VAS_TAIL_GUARD || (opts->tail && opts->kind == VAS_ARENA_ANONYMOUS))
+		return false;
+	return opts->tail != VAS_TAIL_GUARD || maximum <= GUARD_MOST;
+}
+
 /* What memory of the kind cannot be in a child. */
 static bool fork_suits(enum vas_arena_kind kind, const struct vas_reserve_opts *reserve)
 {
@@ -229,6 +240,8 @@ static int arena_build(struct vas_arena *arena, const struct vas_arena_opts *opt
 		(void)vas_arena_refuse(failure, VAS_WHY_NOT_OWNED, err);
 	if (!err && arena->kind == VAS_ARENA_MEMFD)
 		err = vas_view_show(&arena->first, PROT_READ | PROT_WRITE, failure);
+	if (!err)
+		err = vas_tail_begin(&arena->first, failure);
 	if (!err && opts->initial)
 		err = vas_arena_enlarge(arena, opts->initial, 0, failure, &size);
 	if (!err && !vas_ring_meets(vas_span_pointer(arena->user.holding->span), arena->maximum,
@@ -248,7 +261,8 @@ static int arena_check_options(const struct vas_space *space, uint64_t maximum,
 
 	if (maximum == 0 || opts->kind > VAS_ARENA_ANONYMOUS || (opts->flags & ~VAS_ARENA_ALL) ||
 	    (lazy && (opts->kind == VAS_ARENA_MEMFD || opts->ladder)) || opts->cap > maximum ||
-	    opts->initial > maximum || vas_ladder_check(opts, space->sys->page_size))
+	    opts->initial > maximum || !tail_suits(opts, maximum) ||
+	    vas_ladder_check(opts, space->sys->page_size))
 		return vas_arena_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
 	if (!fork_suits(opts->kind, opts->reserve))
 		return vas_arena_refuse(failure, VAS_WHY_FORK_POLICY, -EOPNOTSUPP);
@@ -282,6 +296,7 @@ int vas_arena_make_copies(struct vas_space *space, uint64_t maximum, uint32_t co
 	arena->era = vas_space_era();
 	arena->kind = opts->kind;
 	arena->flags = opts->flags;
+	arena->tail = opts->tail;
 	arena->copies = copies;
 	arena->object = (struct vas_object){ .fd = -1, .page_size = space->sys->page_size };
 	arena_name(arena, opts->reserve);

@@ -47,6 +47,7 @@ struct vas_arena {
 	/* Constant: */
 	enum vas_arena_kind kind;
 	uint32_t flags; /* VAS_ARENA_ bits */
+	enum vas_tail tail; /* of all its views */
 	uint64_t maximum; /* I: a multiple of step, and the span's size at most */
 	uint64_t step; /* I: a multiple of the object's page */
 	uint64_t cap; /* I: at most maximum */

@@ -62,7 +62,7 @@ int vas_arena_end(struct vas_arena *arena, struct vas_telling *telling, uint64_t
 	return err;
 }
 
-/* All that growing an object takes from the kernel. After an error the object is as it was. */
+/* All that growing an object takes from the kernel, from *size on. After an error all is as it was. */
 static int extend_object(struct vas_arena *arena, uint64_t to, uint64_t least,
 			 struct vas_failure *failure, uint64_t *size)
 {
@@ -75,7 +75,12 @@ static int extend_object(struct vas_arena *arena, uint64_t to, uint64_t least,
 					failure, &end);
 	if (err)
 		return err;
-	err = vas_ladder_collapse(arena, from, end, failure);
+	err = vas_tails_open(arena, from, end, failure);
+	if (!err) {
+		err = vas_ladder_collapse(arena, from, end, failure);
+		if (err)
+			vas_tails_close_again(arena, from, end);
+	}
 	if (err)
 		vas_object_undo(&arena->object, arena->space->sys, from, end);
 	else

@@ -59,7 +59,7 @@ static int ring_plan(const struct vas_ring_opts *opts, uint64_t size,
 		return -EINVAL;
 	if (opts->arena)
 		*made = *opts->arena;
-	if (made->kind != VAS_ARENA_MEMFD || made->flags || made->initial || made->step ||
+	if (made->kind != VAS_ARENA_MEMFD || made->flags || made->tail || made->initial || made->step ||
 	    made->cap)
 		return -EINVAL;
 	if (made->reserve)

@@ -17,6 +17,25 @@
 #include "base/assert.h"
 #include "base/number.h"
 
+static int shrink_bytes(struct vas_arena *arena, uint64_t from, uint64_t to,
+			struct vas_failure *failure)
+{
+	int err;
+
+	err = vas_tails_close(arena, to, from, failure);
+	if (err)
+		return err;
+	err = vas_object_cut(&arena->object, arena->space->sys, to, failure);
+	if (err) {
+		struct vas_failure ignored = { .why = VAS_WHY_NONE };
+
+		(void)vas_tails_open(arena, to, from, &ignored);
+	} else {
+		vas_tails_closed(arena, to, from);
+	}
+	return err;
+}
+
 static int shrink_object(struct vas_arena *arena, uint64_t from, uint64_t to,
 			 struct vas_failure *failure)
 {
@@ -33,7 +52,7 @@ static int shrink_object(struct vas_arena *arena, uint64_t from, uint64_t to,
 	err = vas_object_same(&arena->object, arena->space->sys, failure);
 	if (!err) {
 		__atomic_store_n(&arena->size, to, __ATOMIC_RELEASE);
-		err = vas_object_cut(&arena->object, arena->space->sys, to, failure);
+		err = shrink_bytes(arena, was, to, failure);
 	}
 	if (err)
 		__atomic_store_n(&arena->size, was, __ATOMIC_RELEASE);

@@ -129,13 +129,16 @@ static int view_join(struct vas_view *view, struct vas_failure *failure)
 	if (err)
 		return err;
 	vas_lock_take(&arena->work);
-	while (last->next)
-		last = last->next;
-	last->next = view;
+	err = vas_tail_begin(view, failure);
+	if (!err) {
+		while (last->next)
+			last = last->next;
+		last->next = view;
+	}
 	VAS_ASSERT_DEBUG(vas_arena_check(arena));
 	vas_lock_drop(&arena->work);
 	vas_arena_unpin(arena);
-	return 0;
+	return err;
 }
 
 static int view_build(struct vas_view *view, const struct vas_view_opts *opts,

@@ -55,6 +55,23 @@ int vas_view_tell(struct vas_view *view, struct vas_view_info *info, struct vas_
 int vas_view_show(struct vas_view *view, int prot, struct vas_failure *failure);
 bool vas_view_check(const struct vas_view *view);
 
+/* --- tail.c: with arena->work held, but for begin of the first view --- */
+
+/*
+ * What was beyond the size can be touched from now on: [from, to) of the arena, in all views or none. Behind a refusal that
+ * cannot be undone some of it may be open.
+ */
+int vas_tails_open(struct vas_arena *arena, uint64_t from, uint64_t to, struct vas_failure *failure);
+/* The reverse, before the object is cut off; */
+int vas_tails_close(struct vas_arena *arena, uint64_t from, uint64_t to,
+		    struct vas_failure *failure);
+/* and after it, or where it was not: what needs no undo. */
+void vas_tails_closed(struct vas_arena *arena, uint64_t from, uint64_t to);
+/* The undo of open, as far as the kernel allows. */
+void vas_tails_close_again(struct vas_arena *arena, uint64_t from, uint64_t to);
+/* Of a view that was shown just now. */
+int vas_tail_begin(struct vas_view *view, struct vas_failure *failure);
+
 /* --- told.c --- */
 
 struct vas_told {

@@ -65,6 +65,14 @@ int vas_part_unguard(struct vas_space *space, struct vas_holding *holding, struc
 		     struct vas_failure *failure);
 
 /*
+ * Takes all access to views in the range away, whatever protection they have, or gives it back. A part of a change of the user's, who
+ * tells of it and counts it. All or nothing; where even the undo is refused the books have what there is. No notice,
+ * so a lock of the user's may be held.
+ */
+int vas_part_close(struct vas_space *space, struct vas_holding *holding, struct vas_span range,
+		   bool closed, struct vas_failure *failure);
+
+/*
  * Room in the books for so many later final decommits of one range each, whatever state each comes to. -ENOMEM.
  * unpromise gives back those that no final decommit has used up.
  */

@@ -22,6 +22,7 @@ static struct vas_arena *arena;
 static struct vas_view *views[VIEWS];
 static unsigned char *starts[VIEWS];
 static uint64_t subscription;
+static enum vas_tail tail;
 
 static void must(int err, const char *what)
 {
@@ -42,6 +43,7 @@ static void setup(struct fault_world *world)
 	VAS_OPTS(vas_arena_opts, opts);
 	VAS_OPTS(vas_view_opts, view_opts);
 	opts.initial = BEGIN * world->page;
+	opts.tail = tail;
 	must(vas_arena_create(PAGES * world->page, &opts, &arena), "no arena");
 	views[0] = vas_view_first(arena);
 	for (unsigned int i = 1; i < VIEWS; i++) {
@@ -52,6 +54,18 @@ static void setup(struct fault_world *world)
 		starts[i] = start_of(views[i]);
 	starts[0][0] = 0x5a;
 	starts[0][BEGIN * world->page - 1] = 0x5b;
+}
+
+static void setup_none(struct fault_world *world)
+{
+	tail = VAS_TAIL_NONE;
+	setup(world);
+}
+
+static void setup_guard(struct fault_world *world)
+{
+	tail = VAS_TAIL_GUARD;
+	setup(world);
 }
 
 static int note(void *context, const struct vas_notice *notice)
@@ -200,6 +214,20 @@ static const struct fault_scenario scenarios[] = {
 	  .undo = undo_protect, .finish = finish },
 	{ .name = "grow", .function = "vas_arena_grow", .setup = setup, .call = call_grow,
 	  .undo = undo_grow, .finish = finish },
+	{ .name = "open: NONE", .function = "vas_view_open", .setup = setup_none, .call = call_open,
+	  .undo = undo_open, .finish = finish },
+	{ .name = "open: GUARD", .function = "vas_view_open", .setup = setup_guard,
+	  .call = call_open, .undo = undo_open, .finish = finish },
+	{ .name = "protect: NONE", .function = "vas_view_protect", .setup = setup_none,
+	  .call = call_protect, .undo = undo_protect, .finish = finish },
+	{ .name = "grow: NONE", .function = "vas_arena_grow", .setup = setup_none,
+	  .call = call_grow, .undo = undo_grow, .finish = finish },
+	{ .name = "grow: GUARD", .function = "vas_arena_grow", .setup = setup_guard,
+	  .call = call_grow, .undo = undo_grow, .finish = finish },
+	{ .name = "shrink: NONE", .function = "vas_arena_shrink", .setup = setup_none,
+	  .call = call_shrink, .undo = undo_shrink, .finish = finish, .partial = true },
+	{ .name = "shrink: GUARD", .function = "vas_arena_shrink", .setup = setup_guard,
+	  .call = call_shrink, .undo = undo_shrink, .finish = finish },
 	{ .name = "grow: watched", .function = "vas_arena_grow", .setup = setup_watched,
 	  .call = call_grow, .undo = undo_grow, .finish = finish_watched },
 	{ .name = "shrink", .function = "vas_arena_shrink", .setup = setup, .call = call_shrink,
@@ -210,9 +238,15 @@ static const struct fault_scenario scenarios[] = {
 	  .call = call_destroy },
 };
 
+static bool is_of_views(const char *file)
+{
+	return strstr(file, "src/arena/tail.c") != NULL;
+}
+
 int main(void)
 {
 	tap_plan(0);
 	FAULT_LIST_RUN(scenarios);
+	fault_sites_report(is_of_views);
 	return tap_done();
 }

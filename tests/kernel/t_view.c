@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -212,6 +213,85 @@ static void test_protect(void *unused)
 	is_err(vas_view_protect(first, PROT_READ | PROT_WRITE), 0, "the first again");
 	ok(a[0] == 5, "its bytes are there");
 	is_err(vas_arena_destroy(arena, NULL), 0, "destroyed");
+}
+
+/* Kernel mappings in a span. */
+static unsigned int mappings(struct vas_span span)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	unsigned long long low, high;
+	unsigned int count = 0;
+	char line[512];
+
+	while (maps && fgets(line, sizeof(line), maps))
+		if (sscanf(line, "%llx-%llx", &low, &high) == 2 && low < span.start + span.size &&
+		    high > span.start)
+			count++;
+	if (maps)
+		fclose(maps);
+	return count;
+}
+
+/* Whether exactly the first bytes of it can be touched. */
+static bool reaches(struct vas_view *view, uint64_t bytes, int beyond)
+{
+	unsigned char *start = start_of(view);
+	uint64_t extent = look(view).extent;
+
+	return (bytes == 0 || (touch(start, true) == 0 && touch(start + bytes - 1, true) == 0)) &&
+	       (bytes == extent || (touch(start + bytes, false) == beyond &&
+				    touch(start + extent - 1, false) == beyond));
+}
+
+static void check_tail(enum vas_tail tail, const char *name, int beyond, unsigned int most)
+{
+	struct vas_arena *arena = NULL;
+	struct vas_view *views[3];
+	uint64_t sizes[] = { 0, MIB, 5 * MIB, 2 * MIB, 16 * MIB, 0, 3 * MIB };
+	bool exact = true, few = true, agree = true;
+
+	VAS_OPTS(vas_arena_opts, opts);
+	opts.tail = tail;
+	if (vas_arena_create(16 * MIB, &opts, &arena))
+		tap_bail("no arena");
+	views[0] = vas_view_first(arena);
+	views[1] = open_part(arena, MIB, 8 * MIB);
+	for (unsigned int i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		if (sizes[i] < vas_arena_size(arena) ? vas_arena_shrink(arena, sizes[i])
+						     : vas_arena_grow(arena, sizes[i], 0, NULL))
+			tap_bail("it is not as large");
+		views[2] = open_part(arena, 0, 4 * MIB);
+		for (unsigned int j = 0; j < 3; j++) {
+			exact &= reaches(views[j], look(views[j]).bytes, beyond);
+			few &= mappings(look(views[j]).span) <= most;
+		}
+		agree &= vas_sync_check(NULL) == 0;
+		if (vas_view_protect(views[1], i % 2 ? PROT_READ | PROT_WRITE : PROT_NONE) ||
+		    vas_view_protect(views[1], PROT_READ | PROT_WRITE) ||
+		    vas_view_close(views[2], NULL))
+			tap_bail("it is not protected");
+		exact &= reaches(views[1], look(views[1]).bytes, beyond);
+	}
+	ok(exact, "%s: just the size can be touched", name);
+	ok(few, "%s: in so many kernel mappings", name);
+	ok(agree, "%s: the books and the maps agree", name);
+	is_u64(committed(), 3 * MIB, "%s: what is counted", name);
+	is_err(vas_arena_destroy(arena, NULL), 0, "%s: destroyed", name);
+}
+
+static void test_tails(void *unused)
+{
+	struct vas_probe_info probe = { .size = sizeof(probe) };
+	bool guards = false;
+
+	(void)unused;
+	begin();
+	check_tail(VAS_TAIL_BARE, "BARE", SIGBUS, 1);
+	check_tail(VAS_TAIL_NONE, "NONE", SIGSEGV, 2);
+	for (uint32_t i = 0; !vas_probe_get(i, &probe); i++)
+		guards |= !strcmp(probe.name, "guard_object") && probe.state == VAS_PROBE_YES;
+	if (guards)
+		check_tail(VAS_TAIL_GUARD, "GUARD", SIGSEGV, 1);
 }
 
 /* Refusals by what the arena is. */
@@ -531,6 +611,7 @@ int main(void)
 	tap_case("the same bytes, in step", test_coherent, NULL, 20);
 	tap_case("names and places", test_place, NULL, 20);
 	tap_case("protections", test_protect, NULL, 20);
+	tap_case("tails", test_tails, NULL, 20);
 	tap_case("refusals", test_refused, NULL, 20);
 	tap_case("notices", test_notices, NULL, 20);
 	tap_case("a view that is closed meanwhile", test_closed_meanwhile, NULL, 20);

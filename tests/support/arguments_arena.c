@@ -54,6 +54,8 @@ void check_arena_create(void)
 		{ "an unknown flag", { S, .flags = VAS_ARENA_ALL + 1 } },
 		{ "all flags", { S, .flags = 0xffffffff } },
 		{ "LAZY with an object", { S, .flags = VAS_ARENA_LAZY } },
+		{ "an unknown tail", { S, .tail = (enum vas_tail)3 } },
+		{ "a tail of private memory", { S, .kind = VAS_ARENA_ANONYMOUS, .tail = VAS_TAIL_NONE } },
 		{ "an initial size above the maximum", { S, .initial = 17 * page } },
 		{ "an initial size beyond everything", { S, .initial = UINT64_MAX } },
 		{ "a cap above the maximum", { S, .cap = 17 * page } },
@@ -96,6 +98,10 @@ void check_arena_create(void)
 	opts.kind = VAS_ARENA_ANONYMOUS;
 	reserve.fork = VAS_FORK_SHARE;
 	answer(name, "sharing private memory", create_with(&opts), EOPNOTSUPP, VAS_WHY_FORK_POLICY);
+	VAS_OPTS(vas_arena_opts, guarded);
+	guarded.tail = VAS_TAIL_GUARD;
+	answer(name, "guards above 4 GiB", vas_arena_create((UINT64_C(4) << 30) + 1, &guarded, &arena),
+	       EINVAL, ARGUMENT);
 	ok(arena == NULL, "vas_arena_create: the handle is untouched");
 }
 
