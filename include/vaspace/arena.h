@@ -4,6 +4,8 @@
  *
  *	create	an arena of some bytes that may become many
  *	grow, shrink	change its size; nothing moves
+ *	punch, fill	give memory of bytes in the middle back, and take it again
+ *	ahead, trim	take memory before the size grows over it, and give it back
  *
  * An arena is one object (a memfd), or private memory, and a span that is reserved for as much as it may ever become. An object
  * is mapped once over all of the span: growing gives it more bytes and publishes the new size, and maps nothing. What is there
@@ -149,7 +151,7 @@ VAS_API int vas_arena_destroy(struct vas_arena *arena, enum vas_retired *state);
 VAS_API int vas_arena_grow(struct vas_arena *arena, uint64_t size, uint64_t least, uint64_t *now);
 
 /*
- * Makes the arena at most size bytes large (rounded up to the step). The bytes beyond are gone, and their memory is back with the
+ * Makes the arena at most size bytes large (rounded up to the step). The bytes beyond are gone, and what was taken ahead, and their memory is back with the
  * kernel when this returns; nobody may be using them. An arena that is as small already is no error. Notices: VAS_CHANGE_SHRINK
  * of the bytes that go; with ANONYMOUS VAS_CHANGE_DECOMMIT.
  *
@@ -171,6 +173,87 @@ VAS_API int vas_arena_grow(struct vas_arena *arena, uint64_t size, uint64_t leas
 VAS_API int vas_arena_shrink(struct vas_arena *arena, uint64_t size);
 
 /*
+ * Gives the memory of [offset, offset + size) back to the kernel and keeps the size: the bytes read as zero, in every view, and
+ * take memory again when they are touched, where a shortage is a signal or the end of the process; vas_arena_fill first makes it
+ * an errno. Whole pages of the arena. Notices: VAS_CHANGE_PUNCH.
+ *
+ * Errors; nothing is changed then:
+ *  -EINVAL	arena is NULL; not whole pages, empty, or beyond the size
+ *  -EOPNOTSUPP	private memory
+ *  -EBADF	the descriptor was closed, or is another object's by now
+ *  -EBUSY	a subscriber to notices refused it; the arena is being destroyed
+ *  -EDEADLK	called inside a notice about the arena
+ *  -ENOMEM	no memory for the library's own books, or the kernel's
+ *  -EPERM	sealed, or forbidden by a sandbox; in a forked child that shares the parent's memory
+ *  -ESTALE	in a forked child that has nothing of it
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_arena_punch(struct vas_arena *arena, uint64_t offset, uint64_t size);
+
+/*
+ * Gives every byte of [offset, offset + size) its memory now, where it was punched; what is there is untouched. Whole pages of the
+ * arena.
+ *
+ * Errors; contents and size are as before, pages that were had stay, as zeroes:
+ *  -EINVAL	arena is NULL; not whole pages, empty, or beyond the size
+ *  -EOPNOTSUPP	private memory
+ *  -ENOMEM	the kernel refused: no memory, no room in a memory group, no page in the pool of huge pages; or no memory
+ *		for the library's own books
+ *  -ENOSPC	shared memory is at a limit of its own, or RLIMIT_FSIZE is below, for which no signal comes
+ *  -EBADF	the descriptor was closed, or is another object's by now
+ *  -EBUSY	the arena is being destroyed
+ *  -EPERM	sealed, or forbidden by a sandbox; in a forked child that shares the parent's memory
+ *  -ESTALE	in a forked child that has nothing of it
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_arena_fill(struct vas_arena *arena, uint64_t offset, uint64_t size);
+
+/*
+ * Takes memory ahead of growth: at least so many bytes (rounded up to the step) right beyond the size have their memory when
+ * this returns, and growing over them takes none. When not all can be had and least is not 0, as many as can be had, but at least least.
+ * *ahead (may be NULL): how many there are then. They count for opts.cap, and go when the arena shrinks; a growth that is undone for a
+ * tail or a strict ladder takes them with it.
+ *
+ * Errors; what is ahead is as before, *ahead untouched:
+ *  -EINVAL	arena is NULL; least above bytes
+ *  -ERANGE	more than the maximum
+ *  -EDQUOT	more than opts.cap
+ *  -EOPNOTSUPP	private memory
+ *  -ENOMEM	the kernel refused: no memory, no room in a memory group, no page in the pool of huge pages; or no memory
+ *		for the library's own books
+ *  -ENOSPC	shared memory is at a limit of its own, or RLIMIT_FSIZE is below, for which no signal comes
+ *  -EBADF	the descriptor was closed, or is another object's by now
+ *  -EBUSY	the arena is being destroyed
+ *  -EPERM	sealed, or forbidden by a sandbox; in a forked child that shares the parent's memory
+ *  -ESTALE	in a forked child that has nothing of it
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_arena_ahead(struct vas_arena *arena, uint64_t bytes, uint64_t least,
+			    uint64_t *ahead);
+
+/*
+ * Gives back what was taken ahead. *given (may be NULL): bytes, 0 when there was nothing.
+ *
+ * Errors; nothing is changed then, *given is untouched:
+ *  -EINVAL	arena is NULL
+ *  -ENOMEM	the kernel has no memory
+ *  -EBADF	the descriptor was closed, or is another object's by now
+ *  -EBUSY	the arena is being destroyed
+ *  -EPERM	sealed, or forbidden by a sandbox; in a forked child that shares the parent's memory
+ *  -ESTALE	in a forked child that has nothing of it
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_arena_trim(struct vas_arena *arena, uint64_t *given);
+
+/*
  * The size: bytes from the start on that may be touched, until somebody shrinks the arena. 0 for NULL, and in a forked child
  * that has nothing of it.
  *
@@ -183,6 +266,7 @@ struct vas_arena_info {
 	size_t size; /* set by the caller: sizeof(struct vas_arena_info) */
 	struct vas_span span; /* its first byte is the arena's */
 	uint64_t bytes; /* the arena's size */
+	uint64_t ahead; /* taken ahead, beyond bytes */
 	uint64_t maximum;
 	uint64_t step;
 	uint64_t page_size; /* of the object: what sizes are multiples of */

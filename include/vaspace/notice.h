@@ -29,7 +29,8 @@ enum vas_change {
 	VAS_CHANGE_UNPARK,
 	VAS_CHANGE_RELEASE, /* and disown */
 	VAS_CHANGE_GROW, /* of an arena of shared memory: its new bytes */
-	VAS_CHANGE_SHRINK /* the bytes that go */
+	VAS_CHANGE_SHRINK, /* the bytes that go */
+	VAS_CHANGE_PUNCH /* of an arena: bytes whose memory goes; they read as zero then */
 };
 
 enum vas_notice_phase {

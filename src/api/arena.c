@@ -98,6 +98,56 @@ int vas_arena_shrink(struct vas_arena *arena, uint64_t size)
 	return finish(&failure, vas_arena_reduce(arena, size, &failure));
 }
 
+int vas_arena_punch(struct vas_arena *arena, uint64_t offset, uint64_t size)
+{
+	struct vas_failure failure;
+
+	vas_failure_begin(&failure, VAS_OPERATION_ARENA, size);
+	if (!arena)
+		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	return finish(&failure, vas_arena_hole(arena, offset, size, &failure));
+}
+
+int vas_arena_fill(struct vas_arena *arena, uint64_t offset, uint64_t size)
+{
+	struct vas_failure failure;
+
+	vas_failure_begin(&failure, VAS_OPERATION_ARENA, size);
+	if (!arena)
+		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	return finish(&failure, vas_arena_refill(arena, offset, size, &failure));
+}
+
+int vas_arena_ahead(struct vas_arena *arena, uint64_t bytes, uint64_t least, uint64_t *ahead)
+{
+	struct vas_failure failure;
+	uint64_t taken;
+	int err;
+
+	vas_failure_begin(&failure, VAS_OPERATION_ARENA, bytes);
+	if (!arena)
+		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	err = finish(&failure, vas_arena_take_ahead(arena, bytes, least, &failure, &taken));
+	if (!err && ahead)
+		*ahead = taken;
+	return err;
+}
+
+int vas_arena_trim(struct vas_arena *arena, uint64_t *given)
+{
+	struct vas_failure failure;
+	uint64_t bytes;
+	int err;
+
+	vas_failure_begin(&failure, VAS_OPERATION_ARENA, 0);
+	if (!arena)
+		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	err = finish(&failure, vas_arena_give_ahead(arena, &failure, &bytes));
+	if (!err && given)
+		*given = bytes;
+	return err;
+}
+
 uint64_t vas_arena_size(const struct vas_arena *arena)
 {
 	return arena && arena->state != VAS_ARENA_ABSENT ? vas_arena_bytes(arena) : 0;

@@ -67,6 +67,7 @@ void vas_arena_tell(struct vas_arena *arena, struct vas_arena_info *info)
 
 	info->span = holding->span;
 	info->bytes = vas_arena_bytes(arena);
+	info->ahead = __atomic_load_n(&arena->ahead, __ATOMIC_RELAXED);
 	info->maximum = arena->maximum;
 	info->step = arena->step;
 	info->page_size = arena->object.page_size;
@@ -87,7 +88,7 @@ bool vas_arena_check(struct vas_arena *arena)
 		if (!vas_view_check(view))
 			return false;
 	return holding && holding->user == &arena->user && size % arena->step == 0 &&
-	       size <= arena->cap && arena->cap <= arena->maximum &&
+	       arena->ahead % arena->step == 0 && size + arena->ahead <= arena->cap && arena->cap <= arena->maximum &&
 	       arena->maximum * arena->copies <= holding->span.size &&
 	       arena->step % arena->object.page_size == 0 &&
 	       (!arena->collapse || holding->span.start % arena->collapse == 0) &&

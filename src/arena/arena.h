@@ -58,6 +58,7 @@ struct vas_arena {
 	char name[32];
 	/* Changed with work held: */
 	uint64_t size; /* I: a multiple of step, at most cap; the object is as large (atomic) */
+	uint64_t ahead; /* I: a multiple of step; bytes beyond size that have memory. size + ahead is at most cap (atomic) */
 };
 
 static inline struct vas_arena *vas_arena_of(struct vas_holding_user *user)
@@ -126,6 +127,30 @@ int vas_arena_reduce(struct vas_arena *arena, uint64_t size, struct vas_failure 
 int vas_arena_begin(struct vas_arena *arena, enum vas_change change, uint64_t from, uint64_t to,
 		    struct vas_telling *telling, struct vas_failure *failure);
 int vas_arena_end(struct vas_arena *arena, struct vas_telling *telling, uint64_t size, int err);
+/* The same of a change of [from, to) that leaves the size alone. */
+int vas_arena_end_inside(struct vas_arena *arena, struct vas_telling *telling, uint64_t from,
+			 uint64_t to, int err);
+/* What is asked for in whole steps, least not 0 then. -EINVAL, -ERANGE, -EDQUOT. */
+int vas_arena_plan_growth(const struct vas_arena *arena, uint64_t *size, uint64_t *least,
+			  struct vas_failure *failure);
+
+/* --- punch.c --- */
+
+int vas_arena_hole(struct vas_arena *arena, uint64_t offset, uint64_t size,
+		   struct vas_failure *failure);
+int vas_arena_refill(struct vas_arena *arena, uint64_t offset, uint64_t size,
+		     struct vas_failure *failure);
+/* Of an object only: -EOPNOTSUPP. */
+int vas_arena_needs_object(const struct vas_arena *arena, struct vas_failure *failure);
+
+/* --- ahead.c --- */
+
+int vas_arena_take_ahead(struct vas_arena *arena, uint64_t bytes, uint64_t least,
+			 struct vas_failure *failure, uint64_t *ahead);
+int vas_arena_give_ahead(struct vas_arena *arena, struct vas_failure *failure, uint64_t *given);
+/* Grows from *size to to, at least to least, over what was taken ahead. Work held; after an error all is as it was. */
+int vas_arena_use_ahead(struct vas_arena *arena, uint64_t to, uint64_t least,
+			struct vas_failure *failure, uint64_t *size);
 
 /* --- fork.c --- */
 

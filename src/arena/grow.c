@@ -31,17 +31,18 @@ int vas_arena_begin(struct vas_arena *arena, enum vas_change change, uint64_t fr
 	return err;
 }
 
-/* The size as it is from now on, which is a change of each view that has some of the difference. */
-static void grow_publish(struct vas_arena *arena, struct vas_telling *telling, uint64_t size)
+/* [from, to) has changed, for each view that has some of it; the arena is so large from now on. */
+static void publish(struct vas_arena *arena, struct vas_telling *telling, uint64_t from,
+		    uint64_t to, uint64_t size)
 {
-	uint64_t was = arena->user.holding->shown, generation;
+	uint64_t generation;
 	struct vas_span range;
 
 	__atomic_store_n(&arena->size, size, __ATOMIC_RELEASE);
 	for (struct vas_view *view = &arena->first; view; view = view->next) {
 		struct vas_holding *holding = view->user.holding;
 
-		if (!vas_view_sees(view, was < size ? was : size, was < size ? size : was, &range))
+		if (!vas_view_sees(view, from, to, &range))
 			continue;
 		generation = vas_part_set_shown(arena->space, holding,
 						view == &arena->first ? size : 0);
@@ -49,16 +50,31 @@ static void grow_publish(struct vas_arena *arena, struct vas_telling *telling, u
 	}
 }
 
-int vas_arena_end(struct vas_arena *arena, struct vas_telling *telling, uint64_t size, int err)
+static void finish(struct vas_arena *arena, struct vas_telling *telling, bool done)
 {
-	bool done = !err && size != arena->user.holding->shown;
-
-	if (done)
-		grow_publish(arena, telling, size);
 	VAS_ASSERT_DEBUG(vas_arena_check(arena));
 	vas_lock_drop(&arena->work);
 	if (__builtin_expect(telling->count != 0, 0))
 		vas_telling_end(arena, telling, done);
+}
+
+int vas_arena_end(struct vas_arena *arena, struct vas_telling *telling, uint64_t size, int err)
+{
+	uint64_t was = arena->user.holding->shown;
+	bool done = !err && size != was;
+
+	if (done)
+		publish(arena, telling, was < size ? was : size, was < size ? size : was, size);
+	finish(arena, telling, done);
+	return err;
+}
+
+int vas_arena_end_inside(struct vas_arena *arena, struct vas_telling *telling, uint64_t from,
+			 uint64_t to, int err)
+{
+	if (!err)
+		publish(arena, telling, from, to, arena->size);
+	finish(arena, telling, !err);
 	return err;
 }
 
@@ -70,7 +86,10 @@ static int extend_object(struct vas_arena *arena, uint64_t to, uint64_t least,
 	int err;
 
 	err = vas_object_same(&arena->object, arena->space->sys, failure);
-	if (!err)
+	end = from;
+	if (!err && arena->ahead)
+		err = vas_arena_use_ahead(arena, to, least, failure, &end);
+	else if (!err)
 		err = vas_object_extend(&arena->object, arena->space, from, to, least, arena->step,
 					failure, &end);
 	if (err)
@@ -81,10 +100,13 @@ static int extend_object(struct vas_arena *arena, uint64_t to, uint64_t least,
 		if (err)
 			vas_tails_close_again(arena, from, end);
 	}
-	if (err)
-		vas_object_undo(&arena->object, arena->space->sys, from, end);
-	else
+	if (!err) {
 		*size = end;
+		return 0;
+	}
+	vas_object_undo(&arena->object, arena->space->sys, from, end);
+	/* Cutting off cuts off all that lies beyond. */
+	__atomic_store_n(&arena->ahead, 0, __ATOMIC_RELAXED);
 	return err;
 }
 
@@ -180,9 +202,8 @@ static int grow_private(struct vas_arena *arena, uint64_t to, uint64_t least,
 	return err;
 }
 
-/* What is asked for, in whole steps. */
-static int grow_plan(const struct vas_arena *arena, uint64_t *size, uint64_t *least,
-		     struct vas_failure *failure)
+int vas_arena_plan_growth(const struct vas_arena *arena, uint64_t *size, uint64_t *least,
+			  struct vas_failure *failure)
 {
 	if (*least > *size)
 		return vas_arena_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
@@ -205,7 +226,7 @@ int vas_arena_enlarge(struct vas_arena *arena, uint64_t size, uint64_t least,
 	uint64_t was;
 	int err;
 
-	err = grow_plan(arena, &size, &least, failure);
+	err = vas_arena_plan_growth(arena, &size, &least, failure);
 	if (!err)
 		err = vas_arena_pin(arena, failure);
 	if (err)

@@ -123,19 +123,19 @@ static int object_classify(const struct vas_object *object, int err, struct vas_
 	}
 }
 
-static int extend_step(const struct vas_object *object, struct vas_space *space, uint64_t from,
-		       uint64_t size, struct vas_failure *failure)
+static int extend_step(const struct vas_object *object, struct vas_space *space, int mode,
+		       uint64_t from, uint64_t size, struct vas_failure *failure)
 {
 	/* Pages of the pool are charged to no memory group, or refused by it without killing anybody. */
 	if (object->pool || vas_cgroup_admits(space->sys, &space->growth_credit, CREDIT, size))
-		return (int)VAS_CALL(space->sys, allocate, object->fd, 0, from, size);
+		return (int)VAS_CALL(space->sys, allocate, object->fd, mode, from, size);
 	failure->why = VAS_WHY_CGROUP;
 	return -ENOMEM;
 }
 
 /* From the end on; what has been had so far is *reached. */
-static int extend_steps(const struct vas_object *object, struct vas_space *space, uint64_t to,
-			bool partly, uint64_t unit, struct vas_failure *failure,
+static int extend_steps(const struct vas_object *object, struct vas_space *space, int mode,
+			uint64_t to, bool partly, uint64_t unit, struct vas_failure *failure,
 			uint64_t *reached)
 {
 	uint64_t most = STEP < unit ? unit : vas_align_down(STEP, unit);
@@ -144,7 +144,7 @@ static int extend_steps(const struct vas_object *object, struct vas_space *space
 	while (*reached < to) {
 		uint64_t size = to - *reached < most ? to - *reached : most;
 
-		err = extend_step(object, space, *reached, size, failure);
+		err = extend_step(object, space, mode, *reached, size, failure);
 		if (!err) {
 			*reached += size;
 		} else if (partly && size > unit && (err == -ENOMEM || err == -ENOSPC || err == -EFBIG)) {
@@ -158,6 +158,13 @@ static int extend_steps(const struct vas_object *object, struct vas_space *space
 	return err;
 }
 
+static int object_punch(const struct vas_object *object, struct vas_sys *sys, uint64_t from,
+			uint64_t to)
+{
+	return (int)VAS_CALL(sys, allocate, object->fd,
+			     FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, from, to - from);
+}
+
 void vas_object_undo(const struct vas_object *object, struct vas_sys *sys, uint64_t from,
 		     uint64_t to)
 {
@@ -166,8 +173,7 @@ void vas_object_undo(const struct vas_object *object, struct vas_sys *sys, uint6
 
 	/* Sealed against shrinking: at least no memory is left there. */
 	if (err < 0)
-		(void)VAS_CALL(sys, allocate, object->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			       from, to - from);
+		(void)object_punch(object, sys, from, to);
 }
 
 int vas_object_extend(const struct vas_object *object, struct vas_space *space, uint64_t from,
@@ -177,7 +183,7 @@ int vas_object_extend(const struct vas_object *object, struct vas_space *space, 
 	uint64_t end = from;
 	int err;
 
-	err = extend_steps(object, space, to, least < to, unit, failure, &end);
+	err = extend_steps(object, space, 0, to, least < to, unit, failure, &end);
 	if (err && end < least) {
 		vas_object_undo(object, space->sys, from, to);
 		return object_classify(object, err, failure);
@@ -190,6 +196,34 @@ int vas_object_cut(const struct vas_object *object, struct vas_sys *sys, uint64_
 		   struct vas_failure *failure)
 {
 	int err = (int)VAS_CALL(sys, truncate, object->fd, size);
+
+	return err < 0 ? object_classify(object, err, failure) : 0;
+}
+
+int vas_object_punch(const struct vas_object *object, struct vas_sys *sys, uint64_t from,
+		     uint64_t to, struct vas_failure *failure)
+{
+	int err = object_punch(object, sys, from, to);
+
+	return err < 0 ? object_classify(object, err, failure) : 0;
+}
+
+int vas_object_fill(const struct vas_object *object, struct vas_space *space, uint64_t from,
+		    uint64_t to, uint64_t least, uint64_t unit, struct vas_failure *failure,
+		    uint64_t *reached)
+{
+	int err;
+
+	*reached = from;
+	err = extend_steps(object, space, FALLOC_FL_KEEP_SIZE, to, least < to, unit, failure,
+			   reached);
+	return err && *reached < least ? object_classify(object, err, failure) : 0;
+}
+
+int vas_object_open(const struct vas_object *object, struct vas_sys *sys, uint64_t from,
+		    uint64_t to, struct vas_failure *failure)
+{
+	int err = (int)VAS_CALL(sys, allocate, object->fd, 0, from, to - from);
 
 	return err < 0 ? object_classify(object, err, failure) : 0;
 }

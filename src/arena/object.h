@@ -39,5 +39,18 @@ void vas_object_undo(const struct vas_object *object, struct vas_sys *sys, uint6
 		     uint64_t to);
 int vas_object_cut(const struct vas_object *object, struct vas_sys *sys, uint64_t size,
 		   struct vas_failure *failure);
+/* [from, to) reads as zero from then on, and has no memory. */
+int vas_object_punch(const struct vas_object *object, struct vas_sys *sys, uint64_t from,
+		     uint64_t to, struct vas_failure *failure);
+/*
+ * Memory for [from, to), wherever the end is, which stays: all, or as far as *reached, which is least at least. After an error what
+ * was had stays, too, as zeroes.
+ */
+int vas_object_fill(const struct vas_object *object, struct vas_space *space, uint64_t from,
+		    uint64_t to, uint64_t least, uint64_t unit, struct vas_failure *failure,
+		    uint64_t *reached);
+/* The end moves to to, over memory that is there. At once or not at all. */
+int vas_object_open(const struct vas_object *object, struct vas_sys *sys, uint64_t from,
+		    uint64_t to, struct vas_failure *failure);
 
 #endif

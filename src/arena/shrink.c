@@ -53,6 +53,8 @@ static int shrink_object(struct vas_arena *arena, uint64_t from, uint64_t to,
 	if (!err) {
 		__atomic_store_n(&arena->size, to, __ATOMIC_RELEASE);
 		err = shrink_bytes(arena, was, to, failure);
+		if (!err)
+			__atomic_store_n(&arena->ahead, 0, __ATOMIC_RELAXED);
 	}
 	if (err)
 		__atomic_store_n(&arena->size, was, __ATOMIC_RELEASE);

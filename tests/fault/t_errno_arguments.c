@@ -615,12 +615,16 @@ static const struct {
 	void (*check)(void);
 } functions[] = {
 	{ "vas_adopt", check_adopt },
+	{ "vas_arena_ahead", check_arena_ahead },
 	{ "vas_arena_create", check_arena_create },
 	{ "vas_arena_destroy", check_arena_destroy },
+	{ "vas_arena_fill", check_arena_fill },
 	{ "vas_arena_get", check_arena_get },
 	{ "vas_arena_grow", check_arena_grow },
+	{ "vas_arena_punch", check_arena_punch },
 	{ "vas_arena_shrink", check_arena_shrink },
 	{ "vas_arena_size", check_arena_size },
+	{ "vas_arena_trim", check_arena_trim },
 	{ "vas_commit", check_commit },
 	{ "vas_decommit", check_decommit },
 	{ "vas_protect", check_protect },

@@ -20,6 +20,7 @@
 static struct vas_arena *arena;
 static enum vas_arena_kind kind;
 static uint64_t rung; /* VAS_PAGES_ */
+static uint64_t ahead; /* pages that it begins with beyond its size */
 static unsigned char *start;
 
 static void must(int err, const char *what)
@@ -41,6 +42,8 @@ static void setup(struct fault_world *world)
 	must(vas_arena_create(PAGES * world->page, &opts, &arena), "no arena");
 	must(vas_arena_get(arena, &info), "it tells nothing");
 	start = vas_span_pointer(info.span);
+	if (ahead)
+		must(vas_arena_ahead(arena, ahead * world->page, 0, NULL), "nothing ahead");
 	start[0] = 0x5a;
 	start[BEGIN * world->page - 1] = 0x5b;
 }
@@ -49,6 +52,12 @@ static void setup_memfd(struct fault_world *world)
 {
 	kind = VAS_ARENA_MEMFD;
 	setup(world);
+}
+
+static void setup_ahead(struct fault_world *world)
+{
+	ahead = 6;
+	setup_memfd(world);
 }
 
 static void setup_private(struct fault_world *world)
@@ -80,8 +89,11 @@ static void check(struct fault_world *world)
 	if (!vas_arena_check(arena) || info.bytes != bytes || start[0] != 0x5a ||
 	    start[bytes - 1] != 0x5b)
 		fault_wrong("the arena is not as it was");
+	/* More only when the kernel does not even take back what it gave. */
+	if (info.ahead < ahead * world->page)
+		fault_wrong("less is ahead than was");
 	if (info.fd >= 0 && (fstat(info.fd, &status) || (uint64_t)status.st_size != bytes ||
-			     (uint64_t)status.st_blocks * 512 != bytes))
+			     (uint64_t)status.st_blocks * 512 != bytes + info.ahead))
 		fault_wrong("its object is not as it was");
 }
 
@@ -177,6 +189,61 @@ static void undo_grow_least(struct fault_world *world)
 	check(world);
 }
 
+static void undo_grow_ahead(struct fault_world *world)
+{
+	if (world->out.number != 16 * world->page || start[16 * world->page - 1] != 0)
+		fault_wrong("it did not grow");
+	must(vas_arena_shrink(arena, BEGIN * world->page), "it cannot be shrunk");
+	must(vas_arena_ahead(arena, ahead * world->page, 0, NULL), "nothing ahead");
+	check(world);
+}
+
+static int call_punch(struct fault_world *world)
+{
+	return vas_arena_punch(arena, world->page, world->page);
+}
+
+static int call_fill(struct fault_world *world)
+{
+	return vas_arena_fill(arena, 0, 3 * world->page);
+}
+
+static void undo_punch(struct fault_world *world)
+{
+	must(vas_arena_fill(arena, 0, 3 * world->page), "it cannot be filled");
+	check(world);
+}
+
+static int call_ahead(struct fault_world *world)
+{
+	return vas_arena_ahead(arena, 9 * world->page, 0, &world->out.number);
+}
+
+static void undo_ahead(struct fault_world *world)
+{
+	if (world->out.number < 9 * world->page)
+		fault_wrong("less is ahead than was told");
+	must(vas_arena_trim(arena, NULL), "it cannot be trimmed");
+	must(vas_arena_ahead(arena, ahead * world->page, 0, NULL), "nothing ahead");
+	check(world);
+}
+
+static int call_trim(struct fault_world *world)
+{
+	return vas_arena_trim(arena, &world->out.number);
+}
+
+static void undo_trim(struct fault_world *world)
+{
+	struct vas_arena_info info = { .size = sizeof(info) };
+
+	must(vas_arena_get(arena, &info), "it tells nothing");
+	if (world->out.number != ahead * world->page || info.ahead)
+		fault_wrong("something else was trimmed");
+	must(vas_arena_ahead(arena, ahead * world->page, 0, NULL), "nothing ahead");
+	check(world);
+}
+
 static int call_shrink(struct fault_world *world)
 {
 	return vas_arena_shrink(arena, world->page);
@@ -227,6 +294,16 @@ static const struct fault_scenario scenarios[] = {
 	  .call = call_grow_least, .undo = undo_grow_least, .finish = finish },
 	{ .name = "grow: private memory, at least", .function = "vas_arena_grow",
 	  .setup = setup_private, .call = call_grow_least, .undo = undo_grow_least,
+	  .finish = finish },
+	{ .name = "grow: over what is ahead", .function = "vas_arena_grow", .setup = setup_ahead,
+	  .call = call_grow, .undo = undo_grow_ahead, .finish = finish },
+	{ .name = "ahead", .function = "vas_arena_ahead", .setup = setup_ahead, .call = call_ahead,
+	  .undo = undo_ahead, .finish = finish },
+	{ .name = "trim", .function = "vas_arena_trim", .setup = setup_ahead, .call = call_trim,
+	  .undo = undo_trim, .finish = finish },
+	{ .name = "punch", .function = "vas_arena_punch", .setup = setup_memfd, .call = call_punch,
+	  .undo = undo_punch, .finish = finish },
+	{ .name = "fill", .function = "vas_arena_fill", .setup = setup_memfd, .call = call_fill,
 	  .finish = finish },
 	{ .name = "shrink: a memfd", .function = "vas_arena_shrink", .setup = setup_memfd,
 	  .call = call_shrink, .undo = undo_shrink, .finish = finish },

@@ -376,6 +376,10 @@ CALL(region_from_manifest)
 static struct vas_arena *arena;
 CALL(arena_create) { return vas_arena_create(64 * page, NULL, &arena); }
 CALL(arena_grow) { return vas_arena_grow(arena, 8 * page, 0, NULL); }
+CALL(arena_ahead) { return vas_arena_ahead(arena, 8 * page, 0, NULL); }
+CALL(arena_punch) { return vas_arena_punch(arena, page, page); }
+CALL(arena_fill) { return vas_arena_fill(arena, page, page); }
+CALL(arena_trim) { return vas_arena_trim(arena, NULL); }
 CALL(arena_shrink) { return vas_arena_shrink(arena, page); }
 CALL(arena_size) { return vas_arena_size(arena) != page; }
 CALL(arena_destroy) { return vas_arena_destroy(arena, NULL); }
@@ -433,7 +437,8 @@ static const struct {
 	ROW(region_stats), ROW(region_split_block), ROW(region_merge_blocks), ROW(region_free),
 	ROW(region_tick), ROW(region_trim), ROW(region_join), ROW(region_enter),
 	ROW(region_leave), ROW(region_quit), ROW(region_free_tagged), ROW(region_split), ROW(region_merge),
-	ROW(region_destroy), ROW(arena_create), ROW(arena_grow), ROW(arena_shrink), ROW(arena_size),
+	ROW(region_destroy), ROW(arena_create), ROW(arena_grow), ROW(arena_ahead), ROW(arena_punch),
+	ROW(arena_fill), ROW(arena_trim), ROW(arena_shrink), ROW(arena_size),
 	ROW(arena_get), ROW(view_open), ROW(view_first), ROW(view_protect), ROW(view_get),
 	ROW(view_close), ROW(arena_destroy), ROW(ring_create), ROW(ring_get), ROW(ring_destroy),
 	ROW(notice_cancel), ROW(release), ROW(shutdown),

@@ -37,12 +37,16 @@ typedef int call_result_fn(void *result);
 void check_result(const char *function, call_result_fn *call, size_t known);
 
 /* vaspace/arena.h */
+void check_arena_ahead(void);
 void check_arena_create(void);
 void check_arena_destroy(void);
+void check_arena_fill(void);
 void check_arena_get(void);
 void check_arena_grow(void);
 void check_arena_shrink(void);
+void check_arena_punch(void);
 void check_arena_size(void);
+void check_arena_trim(void);
 /* vaspace/ring.h */
 void check_ring_create(void);
 void check_ring_destroy(void);

@@ -158,3 +158,68 @@ void check_arena_size(void)
 {
 	is_u64(vas_arena_size(NULL), 0, "vas_arena_size: NULL");
 }
+
+static void check_range(const char *name, int (*call)(struct vas_arena *arena, uint64_t offset, uint64_t size))
+{
+	uint64_t page = arguments_page;
+	struct vas_arena *private = NULL;
+
+	VAS_OPTS(vas_arena_opts, opts);
+	opts.kind = VAS_ARENA_ANONYMOUS;
+	opts.initial = page;
+	answer(name, "NULL", call(NULL, 0, page), EINVAL, ARGUMENT);
+	made();
+	answer(name, "nothing", call(arena, page, 0), EINVAL, ARGUMENT);
+	answer(name, "an offset inside a page", call(arena, 1, page), EINVAL, ARGUMENT);
+	answer(name, "a part of a page", call(arena, 0, page + 1), EINVAL, ARGUMENT);
+	answer(name, "beyond the size", call(arena, page, 2 * page), EINVAL, ARGUMENT);
+	answer(name, "beyond everything", call(arena, page, 0 - page), EINVAL, ARGUMENT);
+	answer(name, "all of it", call(arena, 0, 2 * page), 0, NO_REPORT);
+	unmade();
+	if (vas_arena_create(4 * page, &opts, &private))
+		tap_bail("no private arena");
+	errno = SENTINEL_ERRNO;
+	answer(name, "private memory", call(private, 0, page), EOPNOTSUPP, VAS_WHY_OBJECT);
+	if (vas_arena_destroy(private, NULL))
+		tap_bail("the arena stays");
+}
+
+void check_arena_punch(void)
+{
+	check_range("vas_arena_punch", vas_arena_punch);
+}
+
+void check_arena_fill(void)
+{
+	check_range("vas_arena_fill", vas_arena_fill);
+}
+
+void check_arena_ahead(void)
+{
+	const char *name = "vas_arena_ahead";
+	uint64_t page = arguments_page, ahead = 1;
+
+	answer(name, "NULL", vas_arena_ahead(NULL, page, 0, &ahead), EINVAL, ARGUMENT);
+	made();
+	answer(name, "at least more", vas_arena_ahead(arena, page, 2 * page, &ahead), EINVAL, ARGUMENT);
+	answer(name, "above the cap", vas_arena_ahead(arena, 7 * page, 0, &ahead), EDQUOT, VAS_WHY_CAP);
+	answer(name, "above the maximum", vas_arena_ahead(arena, 15 * page, 0, &ahead), ERANGE,
+	       VAS_WHY_WINDOW);
+	answer(name, "everything", vas_arena_ahead(arena, UINT64_MAX, 0, &ahead), ERANGE,
+	       VAS_WHY_WINDOW);
+	is_u64(ahead, 1, "vas_arena_ahead: what is told is untouched");
+	answer(name, "at least one byte", vas_arena_ahead(arena, 7 * page, 1, &ahead), 0, NO_REPORT);
+	is_u64(ahead, 6 * page, "vas_arena_ahead: up to the cap");
+	unmade();
+}
+
+void check_arena_trim(void)
+{
+	uint64_t given = 1;
+
+	answer("vas_arena_trim", "NULL", vas_arena_trim(NULL, &given), EINVAL, ARGUMENT);
+	made();
+	answer("vas_arena_trim", "nothing ahead", vas_arena_trim(arena, &given), 0, NO_REPORT);
+	is_u64(given, 0, "vas_arena_trim: gives nothing");
+	unmade();
+}
