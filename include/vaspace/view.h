@@ -43,7 +43,8 @@ struct vas_view_opts {
  * has it already. Notices: VAS_CHANGE_COMMIT of all of the extent; from then on those of the arena, one a view.
  *
  * Errors as vas_reserve, and below; nothing is reserved or mapped, *view is untouched:
- *  -EINVAL	arena or view is NULL; an offset or extent off the page size, or beyond the maximum; unknown bits; a min_size
+ *  -EINVAL	arena or view is NULL; an offset or extent off the page size, or beyond the maximum; unknown bits; an
+ *		alignment, phase or exact address that does not go with the pages; a min_size
  *  -E2BIG	opts or opts.reserve is larger than known, with a non-zero tail
  *  -EOPNOTSUPP	the arena is private memory; a fork policy other than the arena's
  *  -EBADF	the descriptor was closed, or is another object's by now

@@ -17,6 +17,7 @@
 
 #include <vaspace/vaspace.h>
 
+#include "support/huge_pool.h"
 #include "tap/tap.h"
 
 #define MIB (1ull << 20)
@@ -292,6 +293,65 @@ static void test_tails(void *unused)
 		guards |= !strcmp(probe.name, "guard_object") && probe.state == VAS_PROBE_YES;
 	if (guards)
 		check_tail(VAS_TAIL_GUARD, "GUARD", SIGSEGV, 1);
+}
+
+static void check_pool(enum vas_tail tail, const char *name, int beyond)
+{
+	static const uint64_t ladder[] = { HUGE_PAGE };
+	struct vas_arena *arena = NULL;
+	struct vas_view *view, *upper;
+	uint64_t all = huge_pool_free();
+	unsigned char *a, *b;
+
+	VAS_OPTS(vas_arena_opts, opts);
+	opts.tail = tail;
+	opts.ladder = ladder;
+	opts.ladder_count = 1;
+	opts.initial = HUGE_PAGE;
+	is_err(vas_arena_create((all + 8) * HUGE_PAGE, &opts, &arena), 0, "%s: an arena on the pool", name);
+	view = open_part(arena, 0, 0);
+	upper = open_part(arena, HUGE_PAGE, 2 * HUGE_PAGE);
+	a = start_of(vas_view_first(arena));
+	b = start_of(view);
+	is_u64((uint64_t)(uintptr_t)b % HUGE_PAGE, 0, "%s: a view lies at a multiple of its page", name);
+	is_u64(huge_pool_free(), all - 1, "%s: views take no page of the pool", name);
+	a[5] = 1;
+	is_u64(b[5], 1, "%s: the same bytes", name);
+	ok(touch(b + HUGE_PAGE, false) == beyond, "%s: a signal beyond", name);
+	is_err(vas_arena_grow(arena, 3 * HUGE_PAGE, 0, NULL), 0, "%s: grown", name);
+	b[HUGE_PAGE] = 2;
+	is_u64(start_of(upper)[0], 2, "%s: the other has it", name);
+	is_u64(huge_pool_free(), all - 3, "%s: three pages", name);
+	is_err(vas_arena_grow(arena, (all + 1) * HUGE_PAGE, 0, NULL), ENOMEM, "%s: more than there is", name);
+	is_u64(huge_pool_free(), all - 3, "%s: none is kept", name);
+	ok(touch(b + 3 * HUGE_PAGE, false) == beyond && b[HUGE_PAGE] == 2, "%s: as it was", name);
+	is_err(vas_arena_shrink(arena, HUGE_PAGE), 0, "%s: shrunk", name);
+	is_u64(huge_pool_free(), all - 1, "%s: the pages are back", name);
+	ok(touch(b + HUGE_PAGE, false) == beyond && b[5] == 1, "%s: a signal beyond", name);
+	is_err(vas_view_protect(view, PROT_READ), 0, "%s: to be read only", name);
+	ok(touch(b, true) == SIGSEGV && touch(a, true) == 0, "%s: through that view", name);
+	is_err(vas_sync_check(NULL), 0, "%s: the books and the maps agree", name);
+	is_err(vas_arena_destroy(arena, NULL), 0, "%s: destroyed", name);
+	is_u64(huge_pool_free(), all, "%s: all are back", name);
+}
+
+static void test_pool(void *unused)
+{
+	static const uint64_t ladder[] = { HUGE_PAGE };
+	struct vas_arena *arena = NULL;
+
+	(void)unused;
+	begin();
+	if (!huge_pool_take(8))
+		tap_skip_all("no-huge-pages", "the pool of huge pages cannot be enlarged");
+	check_pool(VAS_TAIL_BARE, "BARE", SIGBUS);
+	check_pool(VAS_TAIL_NONE, "NONE", SIGSEGV);
+	VAS_OPTS(vas_arena_opts, opts);
+	opts.tail = VAS_TAIL_GUARD;
+	opts.ladder = ladder;
+	opts.ladder_count = 1;
+	is_err(vas_arena_create(8 * HUGE_PAGE, &opts, &arena), EOPNOTSUPP, "no guards on the pool");
+	huge_pool_return();
 }
 
 /* Refusals by what the arena is. */
@@ -612,6 +672,7 @@ int main(void)
 	tap_case("names and places", test_place, NULL, 20);
 	tap_case("protections", test_protect, NULL, 20);
 	tap_case("tails", test_tails, NULL, 20);
+	tap_case("on huge pages of the pool", test_pool, NULL, 50);
 	tap_case("refusals", test_refused, NULL, 20);
 	tap_case("notices", test_notices, NULL, 20);
 	tap_case("a view that is closed meanwhile", test_closed_meanwhile, NULL, 20);
