@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * vaspace/ring.h - a buffer without an end.
+ * vaspace/ring.h - a buffer without an end, and queues in it.
  *
  *	ring	one buffer that is seen twice (or n times) back to back: whatever begins inside it is contiguous
+ *	queue	records of any length in a ring, from one producer to one consumer, in one process or two
  *
  * A ring's bytes are those of an arena (vaspace/arena.h) that does not grow. While a span is a ring's, vas_commit and the
  * like and vas_release answer -EBUSY there.
@@ -25,8 +26,8 @@ struct vas_ring;
 struct vas_ring_opts {
 	size_t size;
 	/*
-	 * How its arena is made: kind MEMFD, and opts.reserve (place, limits, fork policy, memory policy, name); flags, initial,
-	 * step and cap are 0. VAS_FORK_DEFAULT here is ABSENT: forked children have nothing of it. NULL = as vas_arena_create.
+	 * How its arena is made: kind MEMFD; ladder, STRICT, and opts.reserve (place, limits, fork policy, memory policy, name); other
+	 * flags, initial, step, cap and tail are 0. VAS_FORK_DEFAULT here is ABSENT: forked children have nothing of it. NULL = as vas_arena_create.
 	 */
 	const struct vas_arena_opts *arena;
 	uint32_t copies; /* how often the buffer is seen, back to back: at least 2; 0 = 2 */
@@ -36,12 +37,12 @@ struct vas_ring_opts {
 /*
  * Makes a ring of size bytes, all of which have memory and are zero, and writes the handle to *ring. It belongs to the caller until
  * vas_ring_destroy. What is written at one place is seen in each copy: that was tried with a word across each seam when this
- * returns. size must be a multiple of the page size (vas_ring_get tells it).
+ * returns. size must be a multiple of the page size that the ladder came to: 2 MiB, if it came to such pages of the pool.
  *
  * Errors as vas_arena_create, and below; nothing is reserved then, *ring is untouched:
  *  -EINVAL	ring is NULL; size 0 or no multiple of the page size: min and max of the report are the nearest sizes
  *		below (0 = none) and above that would do; 1 copy, or too many; something in reserved; an arena of another kind,
- *		or with flags, initial, step or cap
+ *		or with LAZY, initial, step, cap or a tail
  *  -EIO	copies differ
  *
  * Takes one kernel mapping a copy. Thread-safe. Not signal-safe.
@@ -85,6 +86,166 @@ struct vas_ring_info {
  * Thread-safe. Not signal-safe.
  */
 VAS_API int vas_ring_get(struct vas_ring *ring, struct vas_ring_info *info);
+
+/* --- queues --- */
+
+struct vas_queue;
+
+struct vas_queue_opts {
+	size_t size;
+	/* How its ring is made. VAS_FORK_DEFAULT here is SHARE: a forked child may join an end. NULL = as vas_ring_create. */
+	const struct vas_ring_opts *ring;
+};
+
+/*
+ * Makes an empty queue over a ring of size bytes, and writes the handle to *queue. It belongs to the caller until
+ * vas_queue_destroy. A record takes 8 bytes and its length, rounded up to 8. The positions of both ends lie in a page of their own.
+ *
+ * Errors as vas_ring_create; nothing is reserved then, *queue is untouched:
+ *  -EINVAL	queue is NULL, and as vas_ring_create
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_queue_create(uint64_t size, const struct vas_queue_opts *opts,
+			     struct vas_queue **queue);
+
+/*
+ * Ends this process's use of a queue, as vas_ring_destroy does; other processes' goes on.
+ *
+ * Errors; nothing is changed then:
+ *  -EINVAL	queue is NULL
+ *  -EBUSY	an end of it is joined in this process
+ *  -EDEADLK	called inside a notice about its memory
+ *  -ESTALE	in a forked child that has nothing of it
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
+ *  -ENOENT	the span is gone already: another destroy
+ *
+ * Allocates nothing. Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_queue_destroy(struct vas_queue *queue, enum vas_retired *state);
+
+enum vas_queue_role { VAS_QUEUE_PRODUCER = 0, VAS_QUEUE_CONSUMER };
+
+/*
+ * One end of a queue, in the caller's memory, for one thread at a time. Filled by vas_queue_join; what is in it is the
+ * library's. Not to be copied, and not of use in a forked child, which joins by itself.
+ */
+struct vas_queue_end {
+	struct vas_queue *queue; /* NULL: has not joined */
+	unsigned char *data; /* the first copy of the ring */
+	uint64_t *own; /* published: bytes that went through this side since the queue was made (atomic) */
+	uint64_t *other; /* the same of the other side (atomic) */
+	uint64_t bytes; /* of the ring */
+	uint64_t count; /* as *own */
+	uint64_t at; /* count modulo bytes */
+	uint64_t seen; /* *other when it was read last */
+	uint64_t taken; /* bytes of the record that is begun, 0 = none */
+	uint32_t role; /* enum vas_queue_role */
+	uint32_t asked; /* in vain, since somebody looked whether the other side lives */
+	uint32_t process; /* a number of the process that joined, which a forked child does not have */
+	uint32_t reserved;
+};
+
+/*
+ * Joins a queue as its producer or its consumer, and fills *end. The place of a process that is gone is taken over: what was begun
+ * and not handed over is dropped, what was read and not given back is read again.
+ *
+ * Errors, with *end untouched:
+ *  -EINVAL	queue or end is NULL, or an unknown role
+ *  -EBUSY	somebody has that role who is alive, or of whom that cannot be told
+ *  -EBADMSG	the queue was spoilt by a peer
+ *  -ESTALE	in a forked child that has nothing of it
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
+ *
+ * Thread-safe. Not signal-safe. Ends with vas_queue_leave.
+ */
+VAS_API int vas_queue_join(struct vas_queue *queue, enum vas_queue_role role,
+			   struct vas_queue_end *end);
+
+/*
+ * Gives the place up; a record that was begun is dropped (producer) or stays (consumer). When the producer has left, the consumer is told
+ * so after the last record.
+ *
+ * Errors; nothing is changed then:
+ *  -EINVAL	end is NULL or has not joined; it is the parent's, in a forked child
+ *  -ESTALE	in a forked child that has nothing of it
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
+ *
+ * Thread-safe, one thread an end. Not signal-safe.
+ */
+VAS_API int vas_queue_leave(struct vas_queue_end *end);
+
+/*
+ * Takes room for a record of length bytes (0 is one, too) and writes its place to *data: contiguous, aligned to 8, to be filled and handed over
+ * by vas_queue_put_end.
+ *
+ * Errors, with *data untouched and nothing taken:
+ *  -EINVAL	end or data is NULL, or end is no producer's; a record is begun already
+ *  -ERANGE	no such record fits into the ring
+ *  -EAGAIN	no room now
+ *  -EPIPE	no room, and the consumer has left or died
+ *  -EBADMSG	the queue was spoilt by a peer
+ *
+ * Whether the other side lives is looked at in the first of each 1024 calls that are in vain. Wait-free. Thread-safe,
+ * one thread an end. Signal-safe, with an end of its own.
+ */
+VAS_API int vas_queue_put_begin(struct vas_queue_end *end, uint64_t length, void **data);
+
+/*
+ * Hands over the record that was begun, with length bytes of it: at most as many as were taken.
+ *
+ * Errors; nothing is changed then:
+ *  -EINVAL	end is NULL or no producer's; no record is begun, or it is shorter
+ *
+ * Wait-free. Thread-safe, one thread an end. Signal-safe, with an end of its own.
+ */
+VAS_API int vas_queue_put_end(struct vas_queue_end *end, uint64_t length);
+
+/*
+ * The next record: its place in *data, contiguous and aligned to 8, and its *length. It stays until vas_queue_get_end. Records come in the
+ * order in which they were put.
+ *
+ * Errors, with *data and *length untouched:
+ *  -EINVAL	end, data or length is NULL, or end is no consumer's; a record is begun already
+ *  -EAGAIN	none is there now
+ *  -EPIPE	none is there, and the producer has left or died
+ *  -EBADMSG	the queue was spoilt by a peer: nothing outside the ring is touched, but what is in it is lost
+ *
+ * Whether the other side lives is looked at in the first of each 1024 calls that are in vain. Wait-free. Thread-safe,
+ * one thread an end. Signal-safe, with an end of its own.
+ */
+VAS_API int vas_queue_get_begin(struct vas_queue_end *end, const void **data, uint64_t *length);
+
+/*
+ * Gives the record's room back to the producer.
+ *
+ * Errors; nothing is changed then:
+ *  -EINVAL	end is NULL or no consumer's; no record is begun
+ *
+ * Wait-free. Thread-safe, one thread an end. Signal-safe, with an end of its own.
+ */
+VAS_API int vas_queue_get_end(struct vas_queue_end *end);
+
+/*
+ * Puts a record in one call, by copying it.
+ *
+ * Errors as vas_queue_put_begin, and:
+ *  -EINVAL	data is NULL and length is not 0
+ *
+ * Wait-free. Thread-safe, one thread an end. Signal-safe, with an end of its own.
+ */
+VAS_API int vas_queue_put(struct vas_queue_end *end, const void *data, uint64_t length);
+
+/*
+ * Gets a record in one call, by copying it to data. *length is the room there, and then the record's length.
+ *
+ * Errors as vas_queue_get_begin, and below; with -ENOSPC the record stays:
+ *  -EINVAL	length is NULL; data is NULL and *length is not 0
+ *  -ENOSPC	the record is longer than the room; *length is its length now
+ *
+ * Wait-free. Thread-safe, one thread an end. Signal-safe, with an end of its own.
+ */
+VAS_API int vas_queue_get(struct vas_queue_end *end, void *data, uint64_t *length);
 
 #ifdef __cplusplus
 }

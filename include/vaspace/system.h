@@ -15,7 +15,7 @@ extern "C" {
 /*
  * Whether this build of the library has a feature, by name: "reserve",
  * "commit", "release", "limits", "layout", "owner", "ledger", "topology",
- * "notice", "adopt", "pressure", "region", "shutdown", "arena", "view", "ring".
+ * "notice", "adopt", "pressure", "region", "shutdown", "arena", "view", "ring", "queue".
  *
  * Cannot fail: returns 1 if it has, 0 if it has not or the name is unknown
  * or NULL. Thread-safe; signal-safe.

@@ -6,12 +6,13 @@
 
 #include "api/edge.h"
 #include "api/edge_arena.h"
-#include "arena/ring.h"
+#include "arena/queue.h"
 #include "base/code.h"
 
 /* The first versions' sizes. */
-#define RING_OPTS_MIN	 sizeof(struct vas_ring_opts)
-#define INFO_MIN	 sizeof(struct vas_ring_info)
+#define RING_OPTS_MIN  sizeof(struct vas_ring_opts)
+#define INFO_MIN       sizeof(struct vas_ring_info)
+#define QUEUE_OPTS_MIN sizeof(struct vas_queue_opts)
 
 /* Options with all that they point to, as this version knows them. */
 struct known {
@@ -77,4 +78,139 @@ int vas_ring_get(struct vas_ring *ring, struct vas_ring_info *info)
 		return err;
 	vas_ring_tell(ring, &known);
 	return vas_options_store(info, &known, sizeof(known), INFO_MIN);
+}
+
+/* --- queues --- */
+
+int vas_queue_create(uint64_t size, const struct vas_queue_opts *opts, struct vas_queue **queue)
+{
+	struct vas_queue_opts loaded;
+	struct vas_failure failure;
+	struct vas_space *space;
+	struct known known;
+	int err;
+
+	vas_failure_begin(&failure, VAS_OPERATION_RING, size);
+	err = queue ? vas_options_load(opts, &loaded, sizeof(loaded), QUEUE_OPTS_MIN) : -EINVAL;
+	if (!err)
+		err = load(loaded.ring, &known);
+	if (err)
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, err);
+	err = vas_space_default(&space);
+	if (err)
+		return vas_edge_fail(&failure, vas_edge_books_why(err), err);
+	return vas_edge_finish(&failure, vas_queue_make(space, size, &known.ring, &failure, queue));
+}
+
+int vas_queue_destroy(struct vas_queue *queue, enum vas_retired *state)
+{
+	enum vas_retired reached = VAS_RETIRED_GONE;
+	struct vas_failure failure;
+	int err;
+
+	vas_failure_begin(&failure, VAS_OPERATION_RING, 0);
+	if (!queue)
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	err = vas_edge_finish(&failure, vas_queue_unmake(queue, &reached, &failure));
+	if (!err && state)
+		*state = reached;
+	return err;
+}
+
+int vas_queue_join(struct vas_queue *queue, enum vas_queue_role role, struct vas_queue_end *end)
+{
+	struct vas_failure failure;
+
+	vas_failure_begin(&failure, VAS_OPERATION_RING, 0);
+	if (!queue || !end || (role != VAS_QUEUE_PRODUCER && role != VAS_QUEUE_CONSUMER))
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	return vas_edge_finish(&failure, vas_queue_enter(queue, role, end, &failure));
+}
+
+int vas_queue_leave(struct vas_queue_end *end)
+{
+	struct vas_failure failure;
+
+	vas_failure_begin(&failure, VAS_OPERATION_RING, 0);
+	if (!end || !end->queue)
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	return vas_edge_finish(&failure, vas_queue_exit(end, &failure));
+}
+
+/* The halves publish no report: they are called from signal handlers, and -EAGAIN is no failure. */
+
+static inline bool is_end(const struct vas_queue_end *end, enum vas_queue_role role)
+{
+	return end && end->queue && end->role == role;
+}
+
+int vas_queue_put_begin(struct vas_queue_end *end, uint64_t length, void **data)
+{
+	if (!is_end(end, VAS_QUEUE_PRODUCER) || !data || end->taken)
+		return -EINVAL;
+	return vas_queue_take_room(end, length, data);
+}
+
+int vas_queue_put_end(struct vas_queue_end *end, uint64_t length)
+{
+	/* Rounded up: what lies between the record and the next word belongs to it. */
+	if (!is_end(end, VAS_QUEUE_PRODUCER) || end->taken < VAS_QUEUE_WORD ||
+	    length > end->taken - VAS_QUEUE_WORD)
+		return -EINVAL;
+	vas_queue_hand_over(end, length);
+	return 0;
+}
+
+int vas_queue_get_begin(struct vas_queue_end *end, const void **data, uint64_t *length)
+{
+	if (!is_end(end, VAS_QUEUE_CONSUMER) || !data || !length || end->taken)
+		return -EINVAL;
+	return vas_queue_next(end, data, length);
+}
+
+int vas_queue_get_end(struct vas_queue_end *end)
+{
+	if (!is_end(end, VAS_QUEUE_CONSUMER) || !end->taken)
+		return -EINVAL;
+	vas_queue_publish(end, end->taken);
+	return 0;
+}
+
+int vas_queue_put(struct vas_queue_end *end, const void *data, uint64_t length)
+{
+	void *place;
+	int err;
+
+	if (!is_end(end, VAS_QUEUE_PRODUCER) || (!data && length) || end->taken)
+		return -EINVAL;
+	err = vas_queue_take_room(end, length, &place);
+	if (err)
+		return err;
+	if (length)
+		memcpy(place, data, length);
+	vas_queue_hand_over(end, length);
+	return 0;
+}
+
+int vas_queue_get(struct vas_queue_end *end, void *data, uint64_t *length)
+{
+	const void *place;
+	uint64_t there;
+	int err;
+
+	if (!is_end(end, VAS_QUEUE_CONSUMER) || !length || (!data && *length) || end->taken)
+		return -EINVAL;
+	err = vas_queue_next(end, &place, &there);
+	if (err)
+		return err;
+	if (there > *length) {
+		end->taken = 0;
+		*length = there;
+		return -ENOSPC;
+	}
+	if (there)
+		memcpy(data, place, there);
+	vas_queue_publish(end, end->taken);
+	*length = there;
+	return 0;
 }

@@ -22,7 +22,7 @@ int vas_feature(const char *name)
 {
 	static const char features[][12] = {
 		"reserve", "commit", "release", "limits", "layout", "owner", "ledger", "topology", "notice", "adopt",
-		"pressure", "region", "shutdown", "arena", "view", "ring",
+		"pressure", "region", "shutdown", "arena", "view", "ring", "queue",
 	};
 	size_t length;
 

@@ -59,8 +59,8 @@ static int ring_plan(const struct vas_ring_opts *opts, uint64_t size,
 		return -EINVAL;
 	if (opts->arena)
 		*made = *opts->arena;
-	if (made->kind != VAS_ARENA_MEMFD || made->flags || made->tail || made->initial || made->step ||
-	    made->cap)
+	if (made->kind != VAS_ARENA_MEMFD || (made->flags & ~VAS_ARENA_STRICT) || made->initial ||
+	    made->step || made->cap || made->tail != VAS_TAIL_BARE)
 		return -EINVAL;
 	if (made->reserve)
 		*reserve = *made->reserve;

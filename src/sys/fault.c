@@ -211,6 +211,12 @@ static int64_t fault_thread_alive(struct vas_sys *sys, uint32_t thread)
 	return next->thread_alive(next, thread);
 }
 
+static int64_t fault_process_alive(struct vas_sys *sys, uint32_t process)
+{
+	FAULT_GATE("process_alive");
+	return next->process_alive(next, process);
+}
+
 void vas_sys_fault_init(struct vas_sys_fault *fault, struct vas_sys *next)
 {
 	memset(fault, 0, sizeof(*fault));
@@ -243,6 +249,7 @@ void vas_sys_fault_init(struct vas_sys_fault *fault, struct vas_sys *next)
 		.process_id = fault_process_id,
 		.thread_id = fault_thread_id,
 		.thread_alive = fault_thread_alive,
+		.process_alive = fault_process_alive,
 	};
 }
 

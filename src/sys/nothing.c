@@ -162,6 +162,12 @@ static int64_t nothing_thread_alive(struct vas_sys *sys, uint32_t thread)
 	return -ENOSYS;
 }
 
+static int64_t nothing_process_alive(struct vas_sys *sys, uint32_t process)
+{
+	(void)sys, (void)process;
+	return -ENOSYS;
+}
+
 #define FILL(op)                                                                                   \
 	do {                                                                                       \
 		if (!sys->op)                                                                      \
@@ -194,4 +200,5 @@ void vas_sys_nothing_fill(struct vas_sys *sys)
 	FILL(process_id);
 	FILL(thread_id);
 	FILL(thread_alive);
+	FILL(process_alive);
 }

@@ -282,6 +282,16 @@ static int64_t real_thread_alive(struct vas_sys *sys, uint32_t thread)
 	return got == 0 || got == -EPERM ? 1 : got;
 }
 
+static int64_t real_process_alive(struct vas_sys *sys, uint32_t process)
+{
+	int64_t got = REAL_CALL(syscall(SYS_kill, (long)process, 0L));
+
+	(void)sys;
+	if (got == -ESRCH)
+		return 0;
+	return got == 0 || got == -EPERM ? 1 : got;
+}
+
 static struct real real = { .sys = {
 				    .name = "real",
 				    .map = real_map,
@@ -308,6 +318,7 @@ static struct real real = { .sys = {
 				    .process_id = real_process_id,
 				    .thread_id = real_thread_id,
 				    .thread_alive = real_thread_alive,
+				    .process_alive = real_process_alive,
 			    } };
 
 void vas_real_set_route(enum vas_route route)

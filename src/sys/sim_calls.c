@@ -93,6 +93,14 @@ static int64_t call_thread_alive(struct vas_sys *sys, uint32_t thread)
 	return real->thread_alive(real, thread);
 }
 
+static int64_t call_process_alive(struct vas_sys *sys, uint32_t process)
+{
+	struct vas_sys *real = vas_sys_real();
+
+	(void)sys;
+	return real->process_alive(real, process);
+}
+
 void vas_sim_fill_calls(struct vas_sys *sys)
 {
 	sys->stat = call_stat;
@@ -106,4 +114,5 @@ void vas_sim_fill_calls(struct vas_sys *sys)
 	sys->process_id = call_process_id;
 	sys->thread_id = call_thread_id;
 	sys->thread_alive = call_thread_alive;
+	sys->process_alive = call_process_alive;
 }

@@ -150,6 +150,11 @@ struct vas_sys {
 	 * with no signal). Numbers are used again, after all others in turn.
 	 */
 	int64_t (*thread_alive)(struct vas_sys *sys, uint32_t thread);
+	/*
+	 * Whether there is a process of that number: 1, 0 when there is none (kill(2) with no signal). One that has ended and was not
+	 * waited for is there still.
+	 */
+	int64_t (*process_alive)(struct vas_sys *sys, uint32_t process);
 
 	struct vas_span strays[VAS_STRAYS]; /* so many as stray_count says */
 

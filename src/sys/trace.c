@@ -124,6 +124,7 @@ static const char *const operation_names[VAS_SYS_OPERATION_COUNT] = {
 	[VAS_SYS_PROCESS_ID] = "getpid",
 	[VAS_SYS_THREAD_ID] = "gettid",
 	[VAS_SYS_THREAD_ALIVE] = "thread_alive",
+	[VAS_SYS_PROCESS_ALIVE] = "process_alive",
 };
 
 struct trace_line {
@@ -621,6 +622,19 @@ static int64_t trace_thread_alive(struct vas_sys *sys, uint32_t thread)
 	return trace_end(trace, &line, VAS_SYS_THREAD_ALIVE, got);
 }
 
+static int64_t trace_process_alive(struct vas_sys *sys, uint32_t process)
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->process_alive(trace->next, process);
+	struct trace_line line;
+
+	if (trace->fd >= 0) {
+		line_begin(&line, VAS_SYS_PROCESS_ALIVE);
+		line_size(&line, process);
+	}
+	return trace_end(trace, &line, VAS_SYS_PROCESS_ALIVE, got);
+}
+
 void vas_sys_trace_init(struct vas_sys_trace *trace, struct vas_sys *next, int fd)
 {
 	memset(trace, 0, sizeof(*trace));
@@ -654,5 +668,6 @@ void vas_sys_trace_init(struct vas_sys_trace *trace, struct vas_sys *next, int f
 		.process_id = trace_process_id,
 		.thread_id = trace_thread_id,
 		.thread_alive = trace_thread_alive,
+		.process_alive = trace_process_alive,
 	};
 }

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* budget: 10 */
 /*
- * Every call on a ring with every kernel call that it makes failing in turn: what it answers is a row of its table, and
+ * Every call on a ring or a queue with every kernel call that it makes failing in turn: what it answers is a row of its table, and
  * a failure leaves nothing behind. support/fault_loop.h has the loop and what is compared.
  */
 #include <string.h>
 
-#include "arena/ring.h"
+#include "arena/queue.h"
 #include "support/fault_loop.h"
 #include "tap/tap.h"
 
-#define PAGES 4u
+#define PAGES  4u
 #define COPIES 3u
 
 /* What the calls work on: one case is one process. */
@@ -77,13 +77,105 @@ static int call_destroy(struct fault_world *world)
 	return vas_ring_destroy(ring, NULL);
 }
 
+/* --- queues --- */
+
+static struct vas_queue *queue;
+static struct vas_queue_end end;
+
+static int make_queue(struct fault_world *world, struct vas_queue **made)
+{
+	VAS_OPTS(vas_queue_opts, opts);
+	VAS_OPTS(vas_ring_opts, of_ring);
+	VAS_OPTS(vas_arena_opts, arena);
+	arena.reserve = &world->opts;
+	of_ring.arena = &arena;
+	opts.ring = &of_ring;
+	return vas_queue_create(PAGES * world->page, &opts, made);
+}
+
+static void setup_queue(struct fault_world *world)
+{
+	must(vas_queue_create(PAGES * world->page, NULL, &queue), "no queue");
+}
+
+static void finish_queue(struct fault_world *world)
+{
+	(void)world;
+	must(vas_queue_destroy(queue, NULL), "the queue stays");
+}
+
+static int call_queue_create(struct fault_world *world)
+{
+	struct vas_queue *made;
+	int err;
+
+	memcpy(&made, &world->out, sizeof(made));
+	err = make_queue(world, &made);
+	memcpy(&world->out, &made, sizeof(made));
+	return err;
+}
+
+static void undo_queue_create(struct fault_world *world)
+{
+	struct vas_queue *made;
+
+	memcpy(&made, &world->out, sizeof(made));
+	must(vas_queue_destroy(made, NULL), "what was made cannot be ended");
+}
+
+static int call_join(struct fault_world *world)
+{
+	struct vas_queue_end made;
+	int err;
+
+	memcpy(&made, &world->out, sizeof(made));
+	err = vas_queue_join(queue, VAS_QUEUE_PRODUCER, &made);
+	memcpy(&world->out, &made, sizeof(made));
+	return err;
+}
+
+static void undo_join(struct fault_world *world)
+{
+	memcpy(&end, &world->out, sizeof(end));
+	must(vas_queue_put(&end, "a", 1), "it does not put");
+	must(vas_queue_leave(&end), "it does not leave");
+}
+
+static int call_queue_destroy(struct fault_world *world)
+{
+	(void)world;
+	return vas_queue_destroy(queue, NULL);
+}
+
 static const struct fault_scenario scenarios[] = {
-	{ .name = "create", .function = "vas_ring_create", .call = call_create,
+	{ .name = "create",
+	  .function = "vas_ring_create",
+	  .call = call_create,
 	  .undo = undo_create },
-	{ .name = "get", .function = "vas_ring_get", .setup = setup, .call = call_get,
+	{ .name = "get",
+	  .function = "vas_ring_get",
+	  .setup = setup,
+	  .call = call_get,
 	  .finish = finish },
-	{ .name = "destroy", .function = "vas_ring_destroy", .prepare = setup,
+	{ .name = "destroy",
+	  .function = "vas_ring_destroy",
+	  .prepare = setup,
 	  .call = call_destroy },
+	{ .name = "create a queue",
+	  .function = "vas_queue_create",
+	  .brief = true,
+	  .call = call_queue_create,
+	  .undo = undo_queue_create },
+	{ .name = "join",
+	  .function = "vas_queue_join",
+	  .setup = setup_queue,
+	  .call = call_join,
+	  .undo = undo_join,
+	  .finish = finish_queue },
+	{ .name = "destroy a queue",
+	  .function = "vas_queue_destroy",
+	  .prepare = setup_queue,
+	  .call = call_queue_destroy },
 };
 
 int main(void)

@@ -12,6 +12,7 @@
 #include <vaspace/vaspace.h>
 
 #include "arena/ring.h"
+#include "support/huge_pool.h"
 #include "tap/tap.h"
 
 static uint64_t page;
@@ -211,6 +212,39 @@ static void test_fork(void *unused)
 	is_err(vas_ring_destroy(shared, NULL), 0, "destroyed");
 }
 
+static void test_huge(void *unused)
+{
+	static const uint64_t ladder[] = { HUGE_PAGE };
+	struct vas_report report = { .size = sizeof(report) };
+	struct vas_ring *ring = NULL;
+	struct vas_ring_info info;
+	uint64_t have;
+
+	VAS_OPTS(vas_ring_opts, opts);
+	VAS_OPTS(vas_arena_opts, arena);
+	(void)unused;
+	if (!huge_pool_take(4))
+		tap_skip_all("no-huge-pages", "the pool cannot be changed");
+	begin();
+	have = huge_pool_free();
+	arena.ladder = ladder;
+	arena.ladder_count = 1;
+	arena.flags = VAS_ARENA_STRICT;
+	opts.arena = &arena;
+	is_err(vas_ring_create(HUGE_PAGE + page, &opts, &ring), -EINVAL, "a huge page and a page");
+	is_err(vas_report_get(&report), 0, "with a report");
+	ok(report.min == HUGE_PAGE && report.max == 2 * HUGE_PAGE, "of the nearest that would do");
+	is_u64(huge_pool_free(), have, "and the pool as it was");
+	is_err(vas_ring_create(2 * HUGE_PAGE, &opts, &ring), 0, "two huge pages, seen twice");
+	info = look(ring);
+	ok(info.page_size == HUGE_PAGE && info.span.size == 4 * HUGE_PAGE, "of the pool");
+	is_u64(huge_pool_free(), have - 2, "each taken once");
+	ok(fill(info), "what is written at one place is seen in each copy");
+	is_err(vas_sync_check(NULL), 0, "the books and the maps agree");
+	is_err(vas_ring_destroy(ring, NULL), 0, "destroyed");
+	is_u64(huge_pool_free(), have, "the pool has them back");
+}
+
 int main(void)
 {
 	page = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -218,6 +252,7 @@ int main(void)
 	tap_case("copies", test_copies, NULL, 20);
 	tap_case("sizes", test_sizes, NULL, 20);
 	tap_case("the test across the seams", test_meets, NULL, 20);
+	tap_case("huge pages, without a mount", test_huge, NULL, 20);
 	tap_case("fork", test_fork, NULL, 20);
 	return tap_done();
 }

@@ -412,6 +412,41 @@ CALL(ring_get)
 	return vas_ring_get(ring, &info);
 }
 
+static struct vas_queue *queue;
+static struct vas_queue_end producer, consumer;
+CALL(queue_create) { return vas_queue_create(page, NULL, &queue); }
+CALL(queue_put) { return vas_queue_put(&producer, "ab", 2); }
+CALL(queue_put_end) { return vas_queue_put_end(&producer, 8); }
+CALL(queue_get_end) { return vas_queue_get_end(&consumer); }
+CALL(queue_leave) { return vas_queue_leave(&producer) || vas_queue_leave(&consumer); }
+CALL(queue_destroy) { return vas_queue_destroy(queue, NULL); }
+
+CALL(queue_join)
+{
+	return vas_queue_join(queue, VAS_QUEUE_PRODUCER, &producer) ||
+	       vas_queue_join(queue, VAS_QUEUE_CONSUMER, &consumer);
+}
+
+CALL(queue_put_begin)
+{
+	void *data;
+	return vas_queue_put_begin(&producer, 8, &data);
+}
+
+CALL(queue_get_begin)
+{
+	const void *data;
+	uint64_t length;
+	return vas_queue_get_begin(&consumer, &data, &length);
+}
+
+CALL(queue_get)
+{
+	uint64_t length = 2;
+	char data[2];
+	return vas_queue_get(&consumer, data, &length);
+}
+
 CALL(shutdown) { return vas_pressure_set(NULL, NULL, NULL) || vas_shutdown(); }
 
 /* In this order: what one makes the next ones use. */
@@ -441,6 +476,8 @@ static const struct {
 	ROW(arena_fill), ROW(arena_trim), ROW(arena_shrink), ROW(arena_size),
 	ROW(arena_get), ROW(view_open), ROW(view_first), ROW(view_protect), ROW(view_get),
 	ROW(view_close), ROW(arena_destroy), ROW(ring_create), ROW(ring_get), ROW(ring_destroy),
+	ROW(queue_create), ROW(queue_join), ROW(queue_put), ROW(queue_put_begin), ROW(queue_put_end),
+	ROW(queue_get), ROW(queue_get_begin), ROW(queue_get_end), ROW(queue_leave), ROW(queue_destroy),
 	ROW(notice_cancel), ROW(release), ROW(shutdown),
 #undef ROW
 };

@@ -48,6 +48,16 @@ void check_arena_punch(void);
 void check_arena_size(void);
 void check_arena_trim(void);
 /* vaspace/ring.h */
+void check_queue_create(void);
+void check_queue_destroy(void);
+void check_queue_get(void);
+void check_queue_get_begin(void);
+void check_queue_get_end(void);
+void check_queue_join(void);
+void check_queue_leave(void);
+void check_queue_put(void);
+void check_queue_put_begin(void);
+void check_queue_put_end(void);
 void check_ring_create(void);
 void check_ring_destroy(void);
 void check_ring_get(void);

@@ -2,6 +2,8 @@
 /* Bad arguments of the functions of vaspace/ring.h. */
 #include "support/arguments.h"
 
+#include <string.h>
+
 #include "tap/tap.h"
 
 #define ARGUMENT VAS_WHY_ARGUMENT
@@ -44,6 +46,7 @@ void check_ring_create(void)
 		{ "an initial size", { S, .initial = page } },
 		{ "a step", { S, .step = page } },
 		{ "a cap", { S, .cap = page } },
+		{ "a tail", { S, .tail = VAS_TAIL_NONE } },
 #undef S
 	};
 
@@ -96,4 +99,193 @@ void check_ring_get(void)
 	if (vas_ring_destroy(ring, NULL))
 		tap_bail("the ring stays");
 	ring = NULL;
+}
+
+/* --- queues --- */
+
+static struct vas_queue *queue;
+static struct vas_queue_end producer, consumer;
+
+static void joined(void)
+{
+	if (vas_queue_create(arguments_page, NULL, &queue) ||
+	    vas_queue_join(queue, VAS_QUEUE_PRODUCER, &producer) ||
+	    vas_queue_join(queue, VAS_QUEUE_CONSUMER, &consumer))
+		tap_bail("no queue");
+	errno = SENTINEL_ERRNO;
+}
+
+static void left(void)
+{
+	if (vas_queue_leave(&producer) || vas_queue_leave(&consumer) ||
+	    vas_queue_destroy(queue, NULL))
+		tap_bail("the queue stays");
+	queue = NULL;
+}
+
+static int queue_with(const void *options)
+{
+	struct vas_queue *got = NULL;
+	int err = vas_queue_create(arguments_page, options, &got);
+
+	if (!err && vas_queue_destroy(got, NULL))
+		tap_bail("the queue stays");
+	return err;
+}
+
+void check_queue_create(void)
+{
+	const char *name = "vas_queue_create";
+
+	VAS_OPTS(vas_queue_opts, opts);
+	VAS_OPTS(vas_ring_opts, of_ring);
+	errno = SENTINEL_ERRNO;
+	check_options(name, queue_with, &opts, sizeof(opts), ARGUMENT);
+	answer(name, "nowhere to put it", vas_queue_create(arguments_page, NULL, NULL), EINVAL,
+	       ARGUMENT);
+	answer(name, "of a byte", vas_queue_create(1, NULL, &queue), EINVAL, ARGUMENT);
+	opts.ring = &of_ring;
+	of_ring.copies = 1;
+	answer(name, "one copy", queue_with(&opts), EINVAL, ARGUMENT);
+	ok(queue == NULL, "vas_queue_create: the handle is untouched");
+}
+
+void check_queue_destroy(void)
+{
+	answer("vas_queue_destroy", "NULL", vas_queue_destroy(NULL, NULL), EINVAL, ARGUMENT);
+	joined();
+	answer("vas_queue_destroy", "an end is joined", vas_queue_destroy(queue, NULL), EBUSY,
+	       VAS_WHY_USED);
+	left();
+}
+
+void check_queue_join(void)
+{
+	const char *name = "vas_queue_join";
+	struct vas_queue_end end, before;
+
+	memset(&end, 0xa5, sizeof(end));
+	before = end;
+	joined();
+	answer(name, "NULL", vas_queue_join(NULL, VAS_QUEUE_PRODUCER, &end), EINVAL, ARGUMENT);
+	answer(name, "nowhere to put it", vas_queue_join(queue, VAS_QUEUE_PRODUCER, NULL), EINVAL,
+	       ARGUMENT);
+	answer(name, "an unknown role", vas_queue_join(queue, (enum vas_queue_role)2, &end), EINVAL,
+	       ARGUMENT);
+	answer(name, "a role that is taken", vas_queue_join(queue, VAS_QUEUE_CONSUMER, &end), EBUSY,
+	       VAS_WHY_USED);
+	ok(memcmp(&end, &before, sizeof(end)) == 0, "vas_queue_join: the end is untouched");
+	left();
+}
+
+void check_queue_leave(void)
+{
+	struct vas_queue_end none = { 0 };
+
+	answer("vas_queue_leave", "NULL", vas_queue_leave(NULL), EINVAL, ARGUMENT);
+	answer("vas_queue_leave", "an end that has not joined", vas_queue_leave(&none), EINVAL,
+	       ARGUMENT);
+}
+
+void check_queue_put_begin(void)
+{
+	const char *name = "vas_queue_put_begin";
+	void *data = NULL;
+
+	joined();
+	answer(name, "NULL", vas_queue_put_begin(NULL, 1, &data), EINVAL, NO_REPORT);
+	answer(name, "a consumer", vas_queue_put_begin(&consumer, 1, &data), EINVAL, NO_REPORT);
+	answer(name, "nowhere to put it", vas_queue_put_begin(&producer, 1, NULL), EINVAL,
+	       NO_REPORT);
+	answer(name, "a byte too much", vas_queue_put_begin(&producer, arguments_page - 7, &data),
+	       ERANGE, NO_REPORT);
+	answer(name, "everything", vas_queue_put_begin(&producer, UINT64_MAX, &data), ERANGE,
+	       NO_REPORT);
+	ok(data == NULL, "vas_queue_put_begin: the place is untouched");
+	answer(name, "all", vas_queue_put_begin(&producer, arguments_page - 8, &data), 0,
+	       NO_REPORT);
+	answer(name, "twice", vas_queue_put_begin(&producer, 1, &data), EINVAL, NO_REPORT);
+	answer("vas_queue_put", "behind one that is begun", vas_queue_put(&producer, "a", 1),
+	       EINVAL, NO_REPORT);
+	left();
+}
+
+void check_queue_put_end(void)
+{
+	const char *name = "vas_queue_put_end";
+	void *data;
+
+	joined();
+	answer(name, "NULL", vas_queue_put_end(NULL, 1), EINVAL, NO_REPORT);
+	answer(name, "a consumer", vas_queue_put_end(&consumer, 0), EINVAL, NO_REPORT);
+	answer(name, "none begun", vas_queue_put_end(&producer, 0), EINVAL, NO_REPORT);
+	answer(name, "begun", vas_queue_put_begin(&producer, 8, &data), 0, NO_REPORT);
+	answer(name, "more than was taken", vas_queue_put_end(&producer, 9), EINVAL, NO_REPORT);
+	answer(name, "far more", vas_queue_put_end(&producer, UINT64_MAX), EINVAL, NO_REPORT);
+	answer(name, "less", vas_queue_put_end(&producer, 3), 0, NO_REPORT);
+	left();
+}
+
+void check_queue_get_begin(void)
+{
+	const char *name = "vas_queue_get_begin";
+	const void *data = NULL;
+	uint64_t length = 5;
+
+	joined();
+	answer(name, "NULL", vas_queue_get_begin(NULL, &data, &length), EINVAL, NO_REPORT);
+	answer(name, "a producer", vas_queue_get_begin(&producer, &data, &length), EINVAL,
+	       NO_REPORT);
+	answer(name, "nowhere to put it", vas_queue_get_begin(&consumer, NULL, &length), EINVAL,
+	       NO_REPORT);
+	answer(name, "no length", vas_queue_get_begin(&consumer, &data, NULL), EINVAL, NO_REPORT);
+	answer(name, "nothing there", vas_queue_get_begin(&consumer, &data, &length), EAGAIN,
+	       NO_REPORT);
+	ok(data == NULL && length == 5, "vas_queue_get_begin: the outputs are untouched");
+	answer("vas_queue_put", "one", vas_queue_put(&producer, "a", 1), 0, NO_REPORT);
+	answer(name, "one", vas_queue_get_begin(&consumer, &data, &length), 0, NO_REPORT);
+	answer(name, "twice", vas_queue_get_begin(&consumer, &data, &length), EINVAL, NO_REPORT);
+	left();
+}
+
+void check_queue_get_end(void)
+{
+	joined();
+	answer("vas_queue_get_end", "NULL", vas_queue_get_end(NULL), EINVAL, NO_REPORT);
+	answer("vas_queue_get_end", "a producer", vas_queue_get_end(&producer), EINVAL, NO_REPORT);
+	answer("vas_queue_get_end", "none begun", vas_queue_get_end(&consumer), EINVAL, NO_REPORT);
+	left();
+}
+
+void check_queue_put(void)
+{
+	const char *name = "vas_queue_put";
+
+	joined();
+	answer(name, "NULL", vas_queue_put(NULL, "a", 1), EINVAL, NO_REPORT);
+	answer(name, "a consumer", vas_queue_put(&consumer, "a", 1), EINVAL, NO_REPORT);
+	answer(name, "of nowhere", vas_queue_put(&producer, NULL, 1), EINVAL, NO_REPORT);
+	answer(name, "nothing", vas_queue_put(&producer, NULL, 0), 0, NO_REPORT);
+	answer(name, "everything", vas_queue_put(&producer, "a", UINT64_MAX), ERANGE, NO_REPORT);
+	left();
+}
+
+void check_queue_get(void)
+{
+	const char *name = "vas_queue_get";
+	uint64_t length = 2;
+	char data[4] = "";
+
+	joined();
+	answer(name, "NULL", vas_queue_get(NULL, data, &length), EINVAL, NO_REPORT);
+	answer(name, "a producer", vas_queue_get(&producer, data, &length), EINVAL, NO_REPORT);
+	answer(name, "no length", vas_queue_get(&consumer, data, NULL), EINVAL, NO_REPORT);
+	answer(name, "to nowhere", vas_queue_get(&consumer, NULL, &length), EINVAL, NO_REPORT);
+	answer(name, "nothing there", vas_queue_get(&consumer, data, &length), EAGAIN, NO_REPORT);
+	answer("vas_queue_put", "three", vas_queue_put(&producer, "abc", 3), 0, NO_REPORT);
+	answer(name, "too little room", vas_queue_get(&consumer, data, &length), ENOSPC, NO_REPORT);
+	ok(length == 3 && data[0] == 0, "vas_queue_get: the room that it needs");
+	answer(name, "enough", vas_queue_get(&consumer, data, &length), 0, NO_REPORT);
+	is_str(data, "abc", "vas_queue_get: the record");
+	left();
 }

@@ -300,6 +300,13 @@ static int64_t record_thread_alive(struct vas_sys *sys, uint32_t thread)
 	return next->thread_alive(next, thread);
 }
 
+static int64_t record_process_alive(struct vas_sys *sys, uint32_t process)
+{
+	struct vas_sys *next = recorder_of(sys)->next;
+
+	return next->process_alive(next, process);
+}
+
 void recorder_init(struct recorder *recorder, struct vas_sys *next)
 {
 	memset(recorder, 0, sizeof(*recorder));
@@ -332,6 +339,7 @@ void recorder_init(struct recorder *recorder, struct vas_sys *next)
 		.process_id = record_process_id,
 		.thread_id = record_thread_id,
 		.thread_alive = record_thread_alive,
+		.process_alive = record_process_alive,
 	};
 	vas_spanset_init(&recorder->mapped, recorder->mapped_items, RECORDER_SPANS);
 	memset(recorder->files, -1, sizeof(recorder->files));

@@ -346,6 +346,8 @@ static void threads(void)
 	for (int i = 0; i < 1000 && sys->thread_alive(sys, (uint32_t)number) == 1; i++)
 		usleep(1000);
 	is_i64(sys->thread_alive(sys, (uint32_t)number), 0, "and is gone when it has ended");
+	is_i64(sys->process_alive(sys, (uint32_t)getpid()), 1, "this process lives");
+	is_i64(sys->process_alive(sys, 0x7fffffff), 0, "and none of a number that there is not");
 }
 
 static double now(void)

@@ -114,6 +114,8 @@ static void object_lines(struct vas_sys *sys)
 	       "mremap");
 	sys->thread_alive(sys, 0x7fffffff);
 	is_str(line(), "vaspace: thread_alive(2147483647) = 0", "thread_alive");
+	sys->process_alive(sys, 0x7fffffff);
+	is_str(line(), "vaspace: process_alive(2147483647) = 0", "process_alive");
 	sys->process_id(sys);
 	ok(!strncmp(line(), "vaspace: getpid() = ", 20), "getpid");
 	sys->thread_id(sys);

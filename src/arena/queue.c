@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Queues: made, joined, left, ended.
+ *
+ * WHAT FOR. What most rings are for: one side hands records over, the other takes them, in order, each in place and in one piece.
+ *
+ * STRATEGY. Two positions, each written by one side alone (queue.h). Either side remembers where the other one was and looks again only
+ * when that is not enough, so their lines of the cache seldom move. A role is taken by writing one's own word (peer.h) where nobody's or a
+ * dead one's stands, by one compare and exchange: whoever has the role alone writes its position, and begins where the last one ended.
+ *
+ * CONCURRENCY. No lock. An end is one thread's; ends meet in the positions and in the places only.
+ *
+ * WHAT IT DOES NOT DO. It does not wait. It does not see that a thread is gone whose process lives.
+ */
+#include "arena/queue.h"
+
+#include "arena/peer.h"
+#include "sys/process.h"
+
+#define LOOKS 1024u /* in vain, before somebody looks again whether the other side lives */
+
+/* --- ends in this process: a forked child has none of its parent's --- */
+
+static uint64_t joined_here(uint64_t joined)
+{
+	return joined >> 32 == vas_process_number() ? joined & UINT32_MAX : 0;
+}
+
+static void joined_add(struct vas_queue *queue, int change)
+{
+	uint64_t was = __atomic_load_n(&queue->joined, __ATOMIC_RELAXED), now;
+
+	do {
+		now = joined_here(was) + (uint64_t)(int64_t)change;
+		now = (uint64_t)vas_process_number() << 32 | (now & UINT32_MAX);
+	} while (!__atomic_compare_exchange_n(&queue->joined, &was, now, false, __ATOMIC_ACQ_REL,
+					      __ATOMIC_RELAXED));
+}
+
+/* --- making and ending --- */
+
+/* The page lies where the ring's policy for children is the same, else anywhere. */
+static int page_make(struct vas_space *space, const struct vas_reserve_opts *wish,
+		     struct vas_failure *failure, struct vas_arena **arena)
+{
+	const struct vas_reserve_opts reserve = {
+		.size = sizeof(reserve),
+		.fork = wish->fork,
+		.name = wish->name,
+	};
+	const struct vas_arena_opts opts = {
+		.size = sizeof(opts),
+		.reserve = &reserve,
+		.initial = space->sys->page_size,
+	};
+
+	return vas_arena_make(space, space->sys->page_size, &opts, failure, arena);
+}
+
+static int queue_build(struct vas_queue *queue, struct vas_space *space, uint64_t size,
+		       const struct vas_ring_opts *opts, struct vas_failure *failure)
+{
+	enum vas_retired state;
+	int err;
+
+	err = vas_ring_make(space, size, opts, failure, &queue->ring);
+	if (err)
+		return err;
+	err = page_make(space, opts->arena->reserve, failure, &queue->arena);
+	if (err) {
+		struct vas_failure ignored;
+
+		(void)vas_ring_unmake(queue->ring, &state, &ignored);
+		/* What did not come to be is not counted. */
+		vas_lock_take(&space->lock);
+		space->stats.reserves--;
+		space->stats.releases--;
+		vas_lock_drop(&space->lock);
+		return err;
+	}
+	queue->page = vas_span_pointer(queue->arena->user.holding->span);
+	queue->page->namespace = vas_peer_namespace(space->sys);
+	return 0;
+}
+
+int vas_queue_make(struct vas_space *space, uint64_t size, const struct vas_ring_opts *opts,
+		   struct vas_failure *failure, struct vas_queue **made)
+{
+	struct vas_reserve_opts reserve = { .size = sizeof(reserve) };
+	struct vas_arena_opts arena = { .size = sizeof(arena) };
+	struct vas_ring_opts ring = *opts;
+	struct vas_queue *queue;
+	void *memory;
+	int err;
+
+	if (ring.arena)
+		arena = *ring.arena;
+	if (arena.reserve)
+		reserve = *arena.reserve;
+	if (reserve.fork == VAS_FORK_DEFAULT)
+		reserve.fork = VAS_FORK_SHARE;
+	if (!reserve.name)
+		reserve.name = "queue";
+	arena.reserve = &reserve;
+	ring.arena = &arena;
+	if (vas_arena_take_books(space, sizeof(*queue), &memory))
+		return vas_arena_refuse(failure, VAS_WHY_BOOKS, -ENOMEM);
+	queue = memory;
+	err = queue_build(queue, space, size, &ring, failure);
+	if (err) {
+		vas_arena_give_books(space, queue, sizeof(*queue));
+		return err;
+	}
+	*made = queue;
+	return 0;
+}
+
+int vas_queue_unmake(struct vas_queue *queue, enum vas_retired *state, struct vas_failure *failure)
+{
+	struct vas_space *space = queue->arena->space;
+	enum vas_retired page_state;
+	int err;
+
+	err = vas_arena_look(queue->arena, failure);
+	if (err)
+		return err;
+	if (joined_here(__atomic_load_n(&queue->joined, __ATOMIC_ACQUIRE)))
+		return vas_arena_refuse(failure, VAS_WHY_USED, -EBUSY);
+	if (vas_views_inside(queue->arena))
+		return vas_arena_refuse(failure, VAS_WHY_REENTERED, -EDEADLK);
+	if (queue->ring) {
+		err = vas_ring_unmake(queue->ring, state, failure);
+		if (err)
+			return err;
+		queue->ring = NULL;
+	}
+	err = vas_arena_unmake(queue->arena, &page_state, failure);
+	if (err)
+		return err;
+	*state = page_state > *state ? page_state : *state;
+	vas_arena_give_books(space, queue, sizeof(*queue));
+	return 0;
+}
+
+/* --- joining and leaving --- */
+
+/* The role is ours: of nobody, or of somebody who is gone. */
+static bool place_take(struct vas_queue_page *page, struct vas_sys *sys, enum vas_queue_role role)
+{
+	uint64_t *place = &page->places[role].peer;
+	uint64_t self = vas_peer_self(sys, page->namespace);
+	uint64_t was = __atomic_load_n(place, __ATOMIC_ACQUIRE);
+
+	if (was != VAS_PEER_NONE && !vas_peer_gone(sys, page->namespace, was))
+		return false;
+	if (!__atomic_compare_exchange_n(place, &was, self, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_RELAXED))
+		return false;
+	__atomic_store_n(&page->places[role].left, 0, __ATOMIC_RELEASE);
+	return true;
+}
+
+int vas_queue_enter(struct vas_queue *queue, enum vas_queue_role role, struct vas_queue_end *end,
+		    struct vas_failure *failure)
+{
+	struct vas_queue_page *page = queue->page;
+	struct vas_queue_end made = {
+		.queue = queue,
+		.role = role,
+		.process = vas_process_number(),
+	};
+	int err;
+
+	err = vas_arena_look(queue->arena, failure);
+	if (err)
+		return err;
+	if (!place_take(page, queue->arena->space->sys, role))
+		return vas_arena_refuse(failure, VAS_WHY_USED, -EBUSY);
+	made.data = vas_ring_start(queue->ring);
+	made.bytes = queue->ring->arena->maximum;
+	made.own = role == VAS_QUEUE_PRODUCER ? &page->tail : &page->head;
+	made.other = role == VAS_QUEUE_PRODUCER ? &page->head : &page->tail;
+	made.count = __atomic_load_n(made.own, __ATOMIC_ACQUIRE);
+	made.at = made.count % made.bytes;
+	if (made.count % 8 || vas_queue_look(&made)) {
+		__atomic_store_n(&page->places[role].peer, VAS_PEER_NONE, __ATOMIC_RELEASE);
+		return vas_arena_refuse(failure, VAS_WHY_OBJECT, -EBADMSG);
+	}
+	joined_add(queue, 1);
+	*end = made;
+	return 0;
+}
+
+int vas_queue_exit(struct vas_queue_end *end, struct vas_failure *failure)
+{
+	struct vas_queue *queue = end->queue;
+	struct vas_queue_page *page = queue->page;
+	int err = vas_arena_look(queue->arena, failure);
+
+	if (err)
+		return err;
+	if (end->process != vas_process_number())
+		return vas_arena_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
+	/* First what the other side looks at second. */
+	__atomic_store_n(&page->places[end->role].left, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&page->places[end->role].peer, VAS_PEER_NONE, __ATOMIC_RELEASE);
+	end->queue = NULL;
+	joined_add(queue, -1);
+	return 0;
+}
+
+/* --- the other side --- */
+
+static bool other_gone(struct vas_queue_end *end)
+{
+	struct vas_queue_page *page = end->queue->page;
+	uint64_t peer = __atomic_load_n(&page->places[!end->role].peer, __ATOMIC_ACQUIRE);
+
+	if (peer == VAS_PEER_NONE)
+		return __atomic_load_n(&page->places[!end->role].left, __ATOMIC_ACQUIRE) == 1;
+	if (end->asked++ % LOOKS)
+		return false;
+	return vas_peer_gone(end->queue->arena->space->sys, page->namespace, peer);
+}
+
+int vas_queue_idle(struct vas_queue_end *end)
+{
+	uint64_t seen = end->seen;
+	int err;
+
+	if (!other_gone(end))
+		return -EAGAIN;
+	/* What it did before it went. */
+	err = vas_queue_look(end);
+	if (err)
+		return err;
+	return end->seen == seen ? -EPIPE : 0;
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A queue: records in a ring, and a page that says how far either side has come.
+ *
+ * A record lies at a multiple of 8: a word with its length, then its bytes, up to the next multiple of 8. Positions count bytes since the
+ * queue was made and are taken modulo the ring's size, which is a multiple of 8. The producer alone writes tail, with release, when the
+ * record is whole; the consumer alone writes head, with release, when it has no use for the record any more.
+ *
+ * Both may be another process, which is not believed: what is read from the page and the length words is checked before use. Then
+ * nothing outside the ring is touched, whatever the other side writes.
+ */
+#ifndef VAS_ARENA_QUEUE_H
+#define VAS_ARENA_QUEUE_H
+
+#include <errno.h>
+#include <string.h>
+
+#include <vaspace/ring.h>
+
+#include "arena/ring.h"
+
+#define VAS_QUEUE_WORD 8u /* before each record */
+
+struct vas_queue_page {
+	uint64_t namespace; /* constant: of processes' numbers, vas_peer_namespace */
+	/* Each in a line of its own, or the sides would wait for each other's stores. */
+	uint64_t tail __attribute__((aligned(64))); /* of the producer (atomic) */
+	uint64_t head __attribute__((aligned(64))); /* of the consumer (atomic) */
+	struct {
+		uint64_t peer; /* vas_peer_self of who has the role, NONE: nobody (atomic) */
+		uint64_t left; /* 1: somebody had it, and nobody has (atomic) */
+	} places[2] __attribute__((aligned(64))); /* by enum vas_queue_role */
+};
+
+/* Its books in this process. Constant but for joined. */
+struct vas_queue {
+	struct vas_ring *ring;
+	struct vas_arena *arena; /* with the page */
+	struct vas_queue_page *page;
+	uint64_t joined; /* this process's number, and how many ends have joined in it (atomic) */
+};
+
+int vas_queue_make(struct vas_space *space, uint64_t size, const struct vas_ring_opts *opts,
+		   struct vas_failure *failure, struct vas_queue **queue);
+int vas_queue_unmake(struct vas_queue *queue, enum vas_retired *state, struct vas_failure *failure);
+int vas_queue_enter(struct vas_queue *queue, enum vas_queue_role role, struct vas_queue_end *end,
+		    struct vas_failure *failure);
+int vas_queue_exit(struct vas_queue_end *end, struct vas_failure *failure);
+/* Nothing to be had from the other side: why. -EAGAIN, -EPIPE. 0: there is something by now. */
+int vas_queue_idle(struct vas_queue_end *end);
+
+/* --- the halves; end has joined in that role --- */
+
+static inline uint64_t vas_queue_room(uint64_t length) /* of at most the ring's size */
+{
+	return VAS_QUEUE_WORD + ((length + 7) & ~UINT64_C(7));
+}
+
+/* Where the other side is, read anew. -EBADMSG: nowhere. What there is between the two is at most the ring. */
+static inline int vas_queue_look(struct vas_queue_end *end)
+{
+	uint64_t seen = __atomic_load_n(end->other, __ATOMIC_ACQUIRE);
+	uint64_t between = end->role == VAS_QUEUE_PRODUCER ? end->count - seen : seen - end->count;
+
+	if (__builtin_expect(between > end->bytes || between % 8, 0))
+		return -EBADMSG;
+	end->seen = seen;
+	return 0;
+}
+
+static inline void vas_queue_publish(struct vas_queue_end *end, uint64_t bytes)
+{
+	uint64_t at = end->at + bytes;
+
+	end->at = at >= end->bytes ? at - end->bytes : at;
+	end->count += bytes;
+	end->taken = 0;
+	__atomic_store_n(end->own, end->count, __ATOMIC_RELEASE);
+}
+
+static inline bool vas_queue_has_room(const struct vas_queue_end *end, uint64_t room)
+{
+	return end->bytes - (end->count - end->seen) >= room;
+}
+
+static inline int vas_queue_take_room(struct vas_queue_end *end, uint64_t length, void **data)
+{
+	uint64_t room;
+	int err;
+
+	if (__builtin_expect(length > end->bytes - VAS_QUEUE_WORD, 0))
+		return -ERANGE;
+	room = vas_queue_room(length);
+	while (!vas_queue_has_room(end, room)) {
+		err = vas_queue_look(end);
+		if (!err && !vas_queue_has_room(end, room))
+			err = vas_queue_idle(end);
+		if (err)
+			return err;
+	}
+	end->taken = room;
+	*data = end->data + end->at + VAS_QUEUE_WORD;
+	return 0;
+}
+
+static inline void vas_queue_hand_over(struct vas_queue_end *end, uint64_t length)
+{
+	__atomic_store_n((uint64_t *)(void *)(end->data + end->at), length, __ATOMIC_RELAXED);
+	vas_queue_publish(end, vas_queue_room(length));
+}
+
+static inline int vas_queue_next(struct vas_queue_end *end, const void **data, uint64_t *length)
+{
+	uint64_t there, bytes;
+	int err;
+
+	while (end->seen == end->count) {
+		err = vas_queue_look(end);
+		if (!err && end->seen == end->count)
+			err = vas_queue_idle(end);
+		if (err)
+			return err;
+	}
+	there = end->seen - end->count;
+	/* Once: another process may write what it likes meanwhile. */
+	bytes = __atomic_load_n((const uint64_t *)(const void *)(end->data + end->at),
+				__ATOMIC_RELAXED);
+	if (__builtin_expect(bytes > end->bytes || vas_queue_room(bytes) > there, 0))
+		return -EBADMSG;
+	end->taken = vas_queue_room(bytes);
+	*data = end->data + end->at + VAS_QUEUE_WORD;
+	*length = bytes;
+	return 0;
+}
+
+#endif
