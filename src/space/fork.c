@@ -89,10 +89,12 @@ static void fork_hold(struct vas_space *space)
 {
 	vas_lock_fork_hold(vas_space_making());
 	if (space) {
-		vas_lock_fork_hold(&space->users_lock);
+		/* Nobody is lent it while the list is walked: users come and go. */
+		vas_lock_take(&space->users_lock);
 		for (struct vas_holding_user *user = space->users; user; user = user->next)
 			if (user->ops->fork_prepare)
 				user->ops->fork_prepare(user);
+		vas_lock_fork_keep(&space->users_lock);
 		vas_space_quiesce(space);
 		vas_lock_fork_keep(&space->lock);
 		__atomic_fetch_or(&space->gate, VAS_GATE_FORK, __ATOMIC_SEQ_CST);
