@@ -6,7 +6,7 @@
  * touching would end in a signal.
  *
  * STRATEGY. fallocate, in steps: before each the room under memory groups is looked at, since these kill instead of refusing, and
- * a storm of signals cannot keep a short step from ending. What a refused growth had got is cut off again. With "at least" a refused
+ * signals that are blocked for a step that they interrupted do not wait long. What a refused growth had got is cut off again. With "at least" a refused
  * step is halved until nothing more can be had.
  *
  * Daemons close descriptors that they do not know. So every call that changes the object first

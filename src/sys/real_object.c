@@ -14,6 +14,9 @@
  * merged with it, and is left. Punching never makes an object larger and goes
  * without all this.
  *
+ * Allocating begins anew after each signal, on some kernels without what it had got, so a profiler's timer could
+ * keep it from ever ending. What was interrupted once goes again with all signals blocked.
+ *
  * Concurrency: stateless; the signal mask is the thread's own.
  */
 #include <errno.h>
@@ -37,6 +40,7 @@ struct shield {
 	uint64_t before; /* the thread's mask */
 	bool pending; /* the signal was there before us */
 	bool up; /* the mask was changed, or need not be */
+	bool wide; /* all signals are blocked */
 };
 
 static void shield_raise(struct shield *shield)
@@ -54,6 +58,17 @@ static void shield_raise(struct shield *shield)
 	errno = saved;
 }
 
+/* No signal interrupts from now on. */
+static void shield_widen(struct shield *shield)
+{
+	uint64_t mask = UINT64_MAX;
+	int saved = errno;
+
+	shield->wide = shield->up && syscall(SYS_rt_sigprocmask, (long)SIG_BLOCK, &mask, NULL,
+					     (long)KERNEL_MASK_SIZE) == 0;
+	errno = saved;
+}
+
 static void shield_lower(const struct shield *shield, int64_t got)
 {
 	uint64_t mask = SIGXFSZ_BIT;
@@ -67,7 +82,7 @@ static void shield_lower(const struct shield *shield, int64_t got)
 			       -1 &&
 		       errno == EINTR)
 			;
-	if (!(shield->before & SIGXFSZ_BIT))
+	if (shield->wide || !(shield->before & SIGXFSZ_BIT))
 		(void)syscall(SYS_rt_sigprocmask, (long)SIG_SETMASK, &shield->before, NULL,
 			      (long)KERNEL_MASK_SIZE);
 	errno = saved;
@@ -130,6 +145,19 @@ int64_t vas_real_stat(struct vas_sys *sys, int fd, uint32_t flags, struct vas_sy
 	return 0;
 }
 
+/* Once: -EINTR goes up. */
+static int64_t allocate_once(int fd, int mode, uint64_t offset, uint64_t size)
+{
+	int saved = errno;
+	int64_t got = syscall(SYS_fallocate, (long)fd, (long)mode, offset, size);
+
+	if (got < 0) {
+		got = -(int64_t)errno;
+		errno = saved;
+	}
+	return got;
+}
+
 int64_t vas_real_allocate(struct vas_sys *sys, int fd, int mode, uint64_t offset, uint64_t size)
 {
 	struct shield shield = { 0 };
@@ -139,7 +167,11 @@ int64_t vas_real_allocate(struct vas_sys *sys, int fd, int mode, uint64_t offset
 	if (mode & FALLOC_FL_PUNCH_HOLE)
 		return REAL_CALL(syscall(SYS_fallocate, (long)fd, (long)mode, offset, size));
 	shield_raise(&shield);
-	got = REAL_CALL(syscall(SYS_fallocate, (long)fd, (long)mode, offset, size));
+	got = allocate_once(fd, mode, offset, size);
+	if (__builtin_expect(got == -EINTR, 0)) {
+		shield_widen(&shield);
+		got = REAL_CALL(syscall(SYS_fallocate, (long)fd, (long)mode, offset, size));
+	}
 	shield_lower(&shield, got);
 	return got;
 }

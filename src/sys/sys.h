@@ -119,8 +119,8 @@ struct vas_sys {
 	int64_t (*stat)(struct vas_sys *sys, int fd, uint32_t flags, struct vas_sys_stat *result);
 	/*
 	 * fallocate(2); mode: FALLOC_FL_ bits. What a huge page pool refuses with
-	 * -ENOSPC keeps the pages that it had got: punch them. A signal storm can keep a large
-	 * request from ever ending, since it begins anew after each: go in steps.
+	 * -ENOSPC keeps the pages that it had got: punch them. What a signal interrupted goes
+	 * again with all of this thread's signals blocked: go in steps, so that none waits for long.
 	 */
 	int64_t (*allocate)(struct vas_sys *sys, int fd, int mode, uint64_t offset, uint64_t size);
 	int64_t (*truncate)(struct vas_sys *sys, int fd, uint64_t size);
