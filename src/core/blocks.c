@@ -192,21 +192,44 @@ alloc_cached(struct vas_blocks *blocks, struct vas_block_magazine *magazine, uin
 	return true;
 }
 
+/* Where the place of a request and its margins can be. */
+static struct vas_span order_reach(const struct vas_blocks *blocks,
+				   const struct vas_block_order *order)
+{
+	uint64_t margin = order->query.margin, min = order->query.min, max = order->query.max;
+
+	if (order->flags & VAS_BLOCKS_EXACT) {
+		min = order->address;
+		max = min + order->query.size;
+	}
+	/* I: the span has the margins. */
+	min = min - blocks->span.start > margin ? min - margin : blocks->span.start;
+	max = span_end(blocks) - max > margin ? max + margin : span_end(blocks);
+	return (struct vas_span){ min, max - min };
+}
+
 /*
  * What found no place at the first try. Any place will do: without rounding, which rests until there
  * is room again, and wherever there may be room.
  */
 static int alloc_late(struct vas_blocks *blocks, struct vas_block_order *order, uint64_t *start)
 {
+	struct vas_span reach = order_reach(blocks, order);
+	bool all = reach.size == blocks->span.size;
 	int error = -ENOSPC;
 
 	if (!order->flags) {
-		vas_blocks_tighten(blocks);
+		if (all)
+			vas_blocks_tighten(blocks);
+		else
+			vas_blocks_tighten_windows(blocks);
 		order->class = VAS_BLOCK_NO_CLASS;
 		order->query.size = order->size;
 		error = vas_blocks_place(blocks, order, false, start);
 	}
-	if (error == -ENOSPC && vas_blocks_drain(blocks))
+	if (error != -ENOSPC)
+		return error;
+	if (all ? vas_blocks_drain(blocks) : vas_blocks_drain_window(blocks, reach, !order->flags))
 		error = vas_blocks_place(blocks, order, false, start);
 	return error;
 }

@@ -11,6 +11,10 @@
  * goes back before the request is refused, and they begin again when a quarter of the span is
  * free. The same goes for shelves (blocks_shelf.c).
  *
+ * A request with a window tells nothing of the span. When one finds no place, only shelves and the
+ * rounding of such requests rest, and only what lies in the window goes back. So that refusals of
+ * a full window are cheap, its blocks are looked at first: are there more than WINDOW_LOOKS, all rests and goes back.
+ *
  * CONCURRENCY. A list is taken out by one compare-and-swap; its records are the taker's then.
  *
  * WHAT IT DOES NOT DO. It does not move blocks between magazines: a thread that only frees fills its own,
@@ -27,6 +31,7 @@
 #define PART 64u /* of the span may be kept in one class */
 #define MAGAZINES (VAS_BLOCK_KINDS * VAS_BLOCK_SLOTS)
 #define LOOK 256u /* frees between two looks at how full the span is */
+#define WINDOW_LOOKS 16u /* blocks of a window that are looked at */
 
 /* So many blocks of a class, at most, by the size of the span. */
 static uint8_t class_most(const struct vas_blocks *blocks, uint32_t class)
@@ -51,6 +56,7 @@ static void cache_set(struct vas_blocks *blocks, bool keep)
 		cached = most ? vas_block_class_size(i) : cached;
 	}
 	__atomic_store_n(&blocks->cached, cached, __ATOMIC_RELAXED);
+	__atomic_store_n(&blocks->shelved, cached, __ATOMIC_RELAXED);
 }
 
 void vas_blocks_cache_init(struct vas_blocks *blocks)
@@ -122,6 +128,121 @@ bool vas_blocks_drain(struct vas_blocks *blocks)
 	return any | vas_blocks_shelves_drain(blocks);
 }
 
+/* --- for a window --- */
+
+static bool touches(const struct vas_blocks *blocks, const struct vas_block_record *record,
+		    struct vas_span window)
+{
+	struct vas_span extent = vas_blocks_extent(blocks, record);
+
+	return extent.start < window.start + window.size &&
+	       window.start < extent.start + extent.size;
+}
+
+/* Gives those of a list that touch a window back to the books, and the others to the magazine. */
+static bool list_drain_window(struct vas_blocks *blocks, struct vas_block_magazine *magazine,
+			      uint32_t class, struct vas_span window)
+{
+	uint32_t most = __atomic_load_n(&blocks->most[class], __ATOMIC_RELAXED), link;
+	uint32_t in_kind = class % VAS_BLOCK_CLASSES;
+	uint32_t number = vas_block_magazine_empty(magazine, in_kind, false);
+	struct vas_block_record *record;
+	bool any = false, touched;
+
+	for (; number; number = link) {
+		record = vas_block_record_at(&blocks->records, number);
+		link = vas_block_list_link(record);
+		touched = touches(blocks, record, window);
+		any |= touched;
+		if (touched || !most ||
+		    !vas_block_magazine_put(magazine, in_kind, number, record, most, false))
+			vas_blocks_free_claimed(blocks, record);
+	}
+	return any;
+}
+
+/* Whether a magazine or a shelf has what begins there. I: what is kept lies in one zone, which is locked. */
+static bool piece_is_kept(const struct vas_blocks *blocks, const struct vas_block_zone *zone,
+			  uint32_t offset)
+{
+	uint32_t number = vas_block_table_find(&zone->table, offset);
+	const struct vas_block_record *record;
+
+	if (!number)
+		return false;
+	record = vas_block_record_at(&blocks->records, number);
+	return vas_block_word_state(vas_block_load(&record->word)) == VAS_BLOCK_CACHED;
+}
+
+/*
+ * Whether one of the blocks of a zone in a window is in a magazine or on a shelf. *looks: how many may be looked
+ * at; 0 when that was not enough.
+ */
+static bool zone_keeps(struct vas_blocks *blocks, struct vas_block_zone *zone,
+		       struct vas_span window, uint32_t *looks)
+{
+	uint64_t start = vas_block_address(zone, zone->tree.range.start);
+	uint64_t end = vas_block_address(zone, zone->tree.range.end);
+	struct vas_block_place place;
+	bool keeps = false, more = true;
+	struct vas_block_run piece;
+
+	start = window.start > start ? window.start : start;
+	end = window.start + window.size < end ? window.start + window.size : end;
+	vas_blocks_lock(blocks, &zone->lock);
+	vas_block_tree_find(&zone->tree, vas_block_offset(zone, start), &place);
+	piece = vas_block_place_piece(&place);
+	while (more && !keeps && *looks && piece.start < vas_block_offset(zone, end)) {
+		keeps = piece.end > piece.start && piece_is_kept(blocks, zone, piece.start);
+		(*looks)--;
+		more = vas_block_tree_next(&zone->tree, &place);
+		piece = vas_block_place_piece(&place);
+	}
+	vas_blocks_unlock(blocks, &zone->lock);
+	return keeps;
+}
+
+/* The same for all zones of it. */
+static bool window_keeps(struct vas_blocks *blocks, struct vas_span window, uint32_t *looks)
+{
+	uint32_t last = vas_blocks_zone_number(blocks, window.start + window.size - 1);
+	struct vas_block_zone *zone;
+	bool keeps = false;
+
+	for (uint32_t i = vas_blocks_zone_number(blocks, window.start);
+	     i <= last && !keeps && *looks; i++) {
+		zone = vas_blocks_zone(blocks, i);
+		keeps = zone && zone_keeps(blocks, zone, window, looks);
+	}
+	return keeps;
+}
+
+bool vas_blocks_drain_window(struct vas_blocks *blocks, struct vas_span window, bool tighten)
+{
+	struct vas_block_magazine *magazine;
+	uint32_t looks = WINDOW_LOOKS;
+	bool any = false;
+
+	/* Where all rests, little is kept. */
+	if (!__atomic_load_n(&blocks->cached, __ATOMIC_RELAXED))
+		return vas_blocks_drain(blocks);
+	if (!window_keeps(blocks, window, &looks)) {
+		if (looks)
+			return false;
+		if (tighten)
+			vas_blocks_tighten(blocks);
+		return vas_blocks_drain(blocks);
+	}
+	for (uint32_t index = 0; index < MAGAZINES; index++) {
+		magazine = magazine_at(blocks, index);
+		for (uint32_t i = 0; magazine && i < VAS_BLOCK_CLASSES; i++)
+			any |= list_drain_window(
+				blocks, magazine,
+				index / VAS_BLOCK_SLOTS * VAS_BLOCK_CLASSES + i, window);
+	}
+	return any | vas_blocks_shelves_drain_window(blocks, window);
+}
+
 uint64_t vas_blocks_cached(const struct vas_blocks *blocks, uint64_t *bytes)
 {
 	const struct vas_block_magazine *magazine;
@@ -144,6 +265,11 @@ uint64_t vas_blocks_cached(const struct vas_blocks *blocks, uint64_t *bytes)
 void vas_blocks_tighten(struct vas_blocks *blocks)
 {
 	cache_set(blocks, false);
+}
+
+void vas_blocks_tighten_windows(struct vas_blocks *blocks)
+{
+	__atomic_store_n(&blocks->shelved, 0, __ATOMIC_RELAXED);
 }
 
 void vas_blocks_loosen_slow(struct vas_blocks *blocks)

@@ -379,6 +379,65 @@ static bool shelf_drain(struct vas_blocks *blocks, struct vas_block_shelves *she
 	return any;
 }
 
+/* Empties those places of a shelf whose blocks touch a window. */
+static bool shelf_drain_window(struct vas_blocks *blocks, uint32_t class, uint32_t zone,
+			       struct vas_block_shelf *shelf, struct vas_span window)
+{
+	uint64_t base = blocks->base + ((uint64_t)zone << blocks->zone_shift << blocks->granule_shift);
+	uint32_t key, number;
+	uint64_t start, size;
+	bool any = false;
+
+	for (uint32_t place = 0; place < VAS_BLOCK_SHELF_PLACES; place++) {
+		key = vas_block_load32(&shelf->key[place]);
+		start = base + ((uint64_t)vas_block_key_offset(key) << blocks->granule_shift);
+		size = (uint64_t)vas_block_class_size(class + vas_block_key_class(key))
+		       << blocks->granule_shift;
+		if (!vas_block_key_is_block(key) || start >= window.start + window.size ||
+		    start + size <= window.start ||
+		    !vas_block_place_claim(shelf, place, key, vas_blocks_single(blocks)))
+			continue;
+		number = vas_block_place_take(shelf, place);
+		vas_blocks_free_claimed(blocks, vas_block_record_at(&blocks->records, number));
+		any = true;
+	}
+	return any;
+}
+
+/* The zones that have shelves which a window touches. */
+static uint64_t window_zones(const struct vas_blocks *blocks, struct vas_span window)
+{
+	uint32_t first = vas_blocks_zone_number(blocks, window.start);
+	uint32_t last = vas_blocks_zone_number(blocks, window.start + window.size - 1);
+
+	if (first >= VAS_BLOCK_SHELF_ZONES)
+		return 0;
+	last = last < VAS_BLOCK_SHELF_ZONES ? last : VAS_BLOCK_SHELF_ZONES - 1;
+	return UINT64_MAX << first & UINT64_MAX >> (VAS_BLOCK_SHELF_ZONES - 1 - last);
+}
+
+bool vas_blocks_shelves_drain_window(struct vas_blocks *blocks, struct vas_span window)
+{
+	const struct vas_block_shelves *shelves;
+	struct vas_block_shelf *shelf;
+	uint64_t zones;
+	uint32_t zone;
+	bool any = false;
+
+	for (uint32_t class = 0; class < VAS_BLOCK_CLASSES; class += VAS_BLOCK_SHELF_CLASSES) {
+		shelves = vas_blocks_shelves(blocks, class);
+		zones = shelves ? vas_block_load(&shelves->ever) & window_zones(blocks, window) : 0;
+		for (; zones; zones &= zones - 1)
+			for (uint32_t level = 0; level < VAS_BLOCK_SHELF_LEVELS; level++) {
+				zone = (uint32_t)__builtin_ctzll(zones);
+				shelf = shelf_of(shelves, zone, level);
+				any |= shelf &&
+				       shelf_drain_window(blocks, class, zone, shelf, window);
+			}
+	}
+	return any;
+}
+
 bool vas_blocks_shelves_drain(struct vas_blocks *blocks)
 {
 	struct vas_block_shelves *shelves;

@@ -50,7 +50,7 @@ static inline uint32_t vas_blocks_shelf_class(const struct vas_blocks *blocks,
 	if (request->phase | request->boundary | request->margin | request->flags |
 	    (alignment & (alignment - 1)))
 		return VAS_BLOCK_NO_CLASS;
-	if (last >= __atomic_load_n(&blocks->cached, __ATOMIC_RELAXED))
+	if (last >= __atomic_load_n(&blocks->shelved, __ATOMIC_RELAXED))
 		return VAS_BLOCK_NO_CLASS;
 	/* The last one is NO_CLASS. */
 	class = vas_block_class((uint32_t)last) + VAS_BLOCK_SHELVED;
@@ -213,7 +213,7 @@ static inline bool vas_blocks_shelf_put(struct vas_blocks *blocks, uint32_t numb
 	struct vas_block_shelf *shelf;
 
 	if (!shelves || zone >= VAS_BLOCK_SHELF_ZONES || offset > shelves->limit ||
-	    !__atomic_load_n(&blocks->cached, __ATOMIC_RELAXED))
+	    !__atomic_load_n(&blocks->shelved, __ATOMIC_RELAXED))
 		return false;
 	shelf = __atomic_load_n(&shelves->shelf[0], __ATOMIC_ACQUIRE);
 	if (!shelf)
@@ -233,6 +233,8 @@ static inline bool vas_blocks_shelf_put(struct vas_blocks *blocks, uint32_t numb
 
 /* Empties all shelves. No lock is held. False: there was nothing on them. */
 bool vas_blocks_shelves_drain(struct vas_blocks *blocks);
+/* The same for what lies in a window. */
+bool vas_blocks_shelves_drain_window(struct vas_blocks *blocks, struct vas_span window);
 /* The blocks on shelves, and the granules that they cover. Exact while no one is at them. */
 uint64_t vas_blocks_shelved(const struct vas_blocks *blocks, uint64_t *granules);
 /* Every invariant, while nobody changes them. */

@@ -71,6 +71,7 @@ struct vas_blocks {
 	uint32_t cached; /* granules of the largest blocks that magazines keep; 0: they rest (atomic) */
 	uint32_t zone_last; /* granules of a zone less one */
 	uint32_t cached_most; /* cached when they do not rest */
+	uint32_t shelved; /* as cached, of shelves; 0: they rest, and no request with a window is rounded (atomic) */
 	bool alone; /* the caller serialises */
 	/* What a magazine keeps of a class of any kind for now; 0: nothing, as of NO_CLASS (atomic). */
 	uint8_t most[VAS_BLOCK_NO_CLASS + 1];
@@ -276,15 +277,22 @@ struct vas_span vas_blocks_span(const struct vas_blocks *blocks,
 void vas_blocks_cache_init(struct vas_blocks *blocks);
 /* Sees to it that the calling thread has a magazine for a class, if there is memory for one. */
 void vas_blocks_magazine_make(struct vas_blocks *blocks, uint32_t class);
-/* Empties all magazines. No lock is held. False: there was nothing in them. */
+/* Empties all magazines and shelves. No lock is held. False: there was nothing in them. */
 bool vas_blocks_drain(struct vas_blocks *blocks);
-/* Magazines and rounding rest from now on; loosen: if there is room again, no more. */
+/*
+ * The same for what lies in a window. What is kept elsewhere stays, unless more blocks than can be looked at
+ * are in the window; then, with tighten, everything rests, too. False: nothing that lies there was kept.
+ */
+bool vas_blocks_drain_window(struct vas_blocks *blocks, struct vas_span window, bool tighten);
+/* Magazines, shelves and rounding rest from now on; loosen: if there is room again, no more. */
 void vas_blocks_tighten(struct vas_blocks *blocks);
+/* Only what serves requests with a window rests, and their rounding. */
+void vas_blocks_tighten_windows(struct vas_blocks *blocks);
 void vas_blocks_loosen_slow(struct vas_blocks *blocks);
 static inline void vas_blocks_loosen(struct vas_blocks *blocks)
 {
 	if (__builtin_expect(
-		    __atomic_load_n(&blocks->cached, __ATOMIC_RELAXED) != blocks->cached_most, 0))
+		    __atomic_load_n(&blocks->shelved, __ATOMIC_RELAXED) != blocks->cached_most, 0))
 		vas_blocks_loosen_slow(blocks);
 }
 /* The blocks in magazines, and the bytes that they cover. Exact while no one is at them. */

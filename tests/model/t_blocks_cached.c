@@ -163,7 +163,8 @@ static void do_alloc(void)
 	if (error) {
 		run.refused++;
 		run.window_refused += window;
-		run.wrong += error != -ENOSPC || after != 0 ||
+		/* Elsewhere than in its window, blocks may be kept. */
+		run.wrong += error != -ENOSPC || (after != 0 && !window) ||
 			     has_room(request.size / GRANULE, request.min,
 				      request.max ? request.max : UINT64_MAX,
 				      request.alignment ? request.alignment : GRANULE);

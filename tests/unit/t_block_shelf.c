@@ -5,7 +5,7 @@
  * One shelf: keys and their order, what is found by class, place and alignment, and full shelves. And shelves in
  * an allocator: what is put there is had again in a window that it lies in, whole zone or not, and
  * nowhere else; larger classes serve; hints of empty shelves are cleared; a full shelf keeps the
- * larger classes; a second one is made for a zone that is dense.
+ * larger classes; a second one is made for a zone that is dense. And what a window without a place takes from caches.
  */
 #define VAS_BLOCKS_ZONE_SHIFT	22u
 #define VAS_BLOCKS_SMALL_IS_ONE 0
@@ -229,6 +229,96 @@ static void test_dense(void)
 	vas_blocks_destroy(blocks);
 }
 
+/* A window that is full costs what lies elsewhere nothing. */
+static void test_refused(void)
+{
+	uint64_t here, there, plain, rest, bytes;
+
+	open_blocks();
+	there = alloc(5, START + 2 * ZONE, START + 3 * ZONE, 0);
+	here = alloc(5, START, START + ZONE, 0);
+	plain = alloc(9, 0, 0, 0);
+	rest = alloc(1024 - 5 - vas_block_class_size(vas_block_class(8)), START, START + ZONE, 0);
+	ok(there && plain < START + ZONE && rest, "a full zone");
+	blocks->shelved = blocks->cached;
+	release(there);
+	release(plain);
+	is_u64(vas_blocks_cached(blocks, &bytes), 2, "a block on a shelf, and one in a magazine");
+	is_u64(alloc(100, START, START + ZONE, 0), 0, "a request that finds no place there");
+	ok(blocks->cached && !blocks->shelved, "shelves rest then, magazines do not");
+	is_u64(vas_blocks_cached(blocks, &bytes), 1, "what was in the window is free");
+	is_u64(kept(), 1, "what was on a shelf elsewhere is there");
+	is_u64(alloc(9, START, START + ZONE, 0), plain, "and the place can be had");
+	release(here);
+	is_u64(kept(), 1, "a resting shelf keeps no more");
+	is_u64(alloc(6, START, START + ZONE, 0), 0, "no place again");
+	is_u64(kept(), 1, "nothing lies in the window, and nothing is lost");
+	blocks->shelved = blocks->cached;
+	is_u64(alloc(5, START, START + ZONE, 0), here, "the rest of it");
+	ok(vas_blocks_check(blocks), "the books hold");
+	release(here);
+	is_u64(kept(), 2, "one on a shelf there, too");
+	is_u64(alloc(2, START, START + ZONE, 0), here, "it goes back for another request");
+	is_u64(kept(), 1, "and only that");
+	vas_blocks_destroy(blocks);
+}
+
+/* What lies in the way of an exact request, or of its margin, goes back, and nothing else. */
+static void test_exact(void)
+{
+	struct vas_block_request request = { .size = GRANULE, .flags = VAS_BLOCKS_EXACT };
+	uint64_t there, plain, start, bytes;
+
+	open_blocks();
+	plain = alloc(9, 0, 0, 0);
+	there = alloc(9, START + 2 * ZONE, START + 3 * ZONE, 0);
+	is_u64(plain, START, "a block at the start of the span");
+	release(plain);
+	release(there);
+	request.address = START + 2 * GRANULE;
+	is_err(vas_blocks_alloc(blocks, &request, &start), 0, "a place in a block that is kept");
+	is_u64(vas_blocks_cached(blocks, &bytes), 1, "that one went back");
+	is_err(vas_blocks_free(blocks, start, NULL), 0, "freed");
+	plain = alloc(9, 0, 0, 0);
+	is_u64(plain, START, "a block there again");
+	release(plain);
+	request.address = START + 16 * GRANULE;
+	request.margin = 8 * GRANULE;
+	is_err(vas_blocks_alloc(blocks, &request, &start), 0, "a margin in one");
+	is_u64(kept(), 1, "what is elsewhere is there");
+	request.address = START;
+	request.margin = 0;
+	request.size = 17 * GRANULE;
+	is_err(vas_blocks_alloc(blocks, &request, &start), -EEXIST, "a place that is taken");
+	is_u64(kept(), 1, "costs nothing");
+	ok(vas_blocks_check(blocks), "the books hold");
+	vas_blocks_destroy(blocks);
+}
+
+/* Where more blocks are than can be looked at, all goes back. */
+static void test_crowded(void)
+{
+	uint64_t there, last = 0, start, bytes;
+	uint32_t count = 0;
+
+	open_blocks();
+	there = alloc(9, START + 2 * ZONE, START + 3 * ZONE, 0);
+	while ((start = alloc(5, START, START + ZONE, 0)) != 0) {
+		last = start;
+		count++;
+	}
+	ok(count > WINDOW_LOOKS, "a zone of many blocks");
+	cache_set(blocks, true);
+	release(there);
+	is_u64(vas_blocks_cached(blocks, &bytes), 1, "a block is kept elsewhere");
+	release(last);
+	is_u64(alloc(100, START, START + ZONE, 0), 0, "no place there");
+	is_u64(vas_blocks_cached(blocks, &bytes), 0, "nothing is kept any more");
+	ok(!blocks->cached && !blocks->shelved, "and all rests");
+	ok(vas_blocks_check(blocks), "the books hold");
+	vas_blocks_destroy(blocks);
+}
+
 int main(void)
 {
 	tap_plan(0);
@@ -239,5 +329,8 @@ int main(void)
 	test_hints();
 	test_full();
 	test_dense();
+	test_refused();
+	test_exact();
+	test_crowded();
 	return tap_done();
 }
