@@ -4,40 +4,11 @@
 
 #include <errno.h>
 
-#include "api/edge.h"
+#include "api/edge_arena.h"
 #include "arena/arena.h"
 #include "base/code.h"
 
-/* The first versions' sizes. */
-#define ARENA_OPTS_MIN	 sizeof(struct vas_arena_opts)
-#define INFO_MIN	 sizeof(struct vas_arena_info)
-
-static int fail(struct vas_failure *failure, enum vas_why why, int err)
-{
-	struct vas_space *space = vas_space_if_made();
-
-	failure->error = err;
-	if (failure->why == VAS_WHY_NONE)
-		failure->why = (uint8_t)why;
-	vas_failure_publish(failure);
-	if (space)
-		vas_watch_refused(space, err);
-	return err;
-}
-
-static int finish(struct vas_failure *failure, int err)
-{
-	return err ? fail(failure, VAS_WHY_KERNEL, err) : 0;
-}
-
-/* What the options point to is loaded too. */
-static int load_create(const struct vas_arena_opts *opts, struct vas_arena_opts *known,
-		       struct vas_reserve_opts *reserve, struct vas_policy *policy)
-{
-	int err = vas_options_load(opts, known, sizeof(*known), ARENA_OPTS_MIN);
-
-	return !err && known->reserve ? vas_edge_reserve(&known->reserve, reserve, policy) : err;
-}
+#define INFO_MIN sizeof(struct vas_arena_info) /* the first version's */
 
 int vas_arena_create(uint64_t maximum, const struct vas_arena_opts *opts, struct vas_arena **arena)
 {
@@ -49,13 +20,13 @@ int vas_arena_create(uint64_t maximum, const struct vas_arena_opts *opts, struct
 	int err;
 
 	vas_failure_begin(&failure, VAS_OPERATION_ARENA, maximum);
-	err = arena ? load_create(opts, &known, &reserve, &policy) : -EINVAL;
+	err = arena ? vas_edge_arena(opts, &known, &reserve, &policy) : -EINVAL;
 	if (err)
-		return fail(&failure, VAS_WHY_ARGUMENT, err);
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, err);
 	err = vas_space_default(&space);
 	if (err)
-		return fail(&failure, vas_edge_books_why(err), err);
-	return finish(&failure, vas_arena_make(space, maximum, &known, &failure, arena));
+		return vas_edge_fail(&failure, vas_edge_books_why(err), err);
+	return vas_edge_finish(&failure, vas_arena_make(space, maximum, &known, &failure, arena));
 }
 
 int vas_arena_destroy(struct vas_arena *arena, enum vas_retired *state)
@@ -66,8 +37,8 @@ int vas_arena_destroy(struct vas_arena *arena, enum vas_retired *state)
 
 	vas_failure_begin(&failure, VAS_OPERATION_ARENA, 0);
 	if (!arena)
-		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
-	err = finish(&failure, vas_arena_unmake(arena, &reached, &failure));
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	err = vas_edge_finish(&failure, vas_arena_unmake(arena, &reached, &failure));
 	if (!err && state)
 		*state = reached;
 	return err;
@@ -81,8 +52,8 @@ int vas_arena_grow(struct vas_arena *arena, uint64_t size, uint64_t least, uint6
 
 	vas_failure_begin(&failure, VAS_OPERATION_GROW, size);
 	if (!arena)
-		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
-	err = finish(&failure, vas_arena_enlarge(arena, size, least, &failure, &reached));
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	err = vas_edge_finish(&failure, vas_arena_enlarge(arena, size, least, &failure, &reached));
 	if (!err && now)
 		*now = reached;
 	return err;
@@ -94,8 +65,8 @@ int vas_arena_shrink(struct vas_arena *arena, uint64_t size)
 
 	vas_failure_begin(&failure, VAS_OPERATION_SHRINK, size);
 	if (!arena)
-		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
-	return finish(&failure, vas_arena_reduce(arena, size, &failure));
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	return vas_edge_finish(&failure, vas_arena_reduce(arena, size, &failure));
 }
 
 int vas_arena_punch(struct vas_arena *arena, uint64_t offset, uint64_t size)
@@ -104,8 +75,8 @@ int vas_arena_punch(struct vas_arena *arena, uint64_t offset, uint64_t size)
 
 	vas_failure_begin(&failure, VAS_OPERATION_ARENA, size);
 	if (!arena)
-		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
-	return finish(&failure, vas_arena_hole(arena, offset, size, &failure));
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	return vas_edge_finish(&failure, vas_arena_hole(arena, offset, size, &failure));
 }
 
 int vas_arena_fill(struct vas_arena *arena, uint64_t offset, uint64_t size)
@@ -114,8 +85,8 @@ int vas_arena_fill(struct vas_arena *arena, uint64_t offset, uint64_t size)
 
 	vas_failure_begin(&failure, VAS_OPERATION_ARENA, size);
 	if (!arena)
-		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
-	return finish(&failure, vas_arena_refill(arena, offset, size, &failure));
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	return vas_edge_finish(&failure, vas_arena_refill(arena, offset, size, &failure));
 }
 
 int vas_arena_ahead(struct vas_arena *arena, uint64_t bytes, uint64_t least, uint64_t *ahead)
@@ -126,8 +97,8 @@ int vas_arena_ahead(struct vas_arena *arena, uint64_t bytes, uint64_t least, uin
 
 	vas_failure_begin(&failure, VAS_OPERATION_ARENA, bytes);
 	if (!arena)
-		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
-	err = finish(&failure, vas_arena_take_ahead(arena, bytes, least, &failure, &taken));
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	err = vas_edge_finish(&failure, vas_arena_take_ahead(arena, bytes, least, &failure, &taken));
 	if (!err && ahead)
 		*ahead = taken;
 	return err;
@@ -141,8 +112,8 @@ int vas_arena_trim(struct vas_arena *arena, uint64_t *given)
 
 	vas_failure_begin(&failure, VAS_OPERATION_ARENA, 0);
 	if (!arena)
-		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
-	err = finish(&failure, vas_arena_give_ahead(arena, &failure, &bytes));
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	err = vas_edge_finish(&failure, vas_arena_give_ahead(arena, &failure, &bytes));
 	if (!err && given)
 		*given = bytes;
 	return err;
