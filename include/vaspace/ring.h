@@ -247,6 +247,77 @@ VAS_API int vas_queue_put(struct vas_queue_end *end, const void *data, uint64_t 
  */
 VAS_API int vas_queue_get(struct vas_queue_end *end, void *data, uint64_t *length);
 
+/*
+ * The four halves as they go when all is well and nothing has to be looked at, in the caller: a call costs as much as they do. Whatever is
+ * not so is left to the function itself. Only the name followed by arguments is replaced; #undef brings the call back.
+ */
+static inline int vas_queue_put_begin_inline(struct vas_queue_end *end, uint64_t length, void **data)
+{
+	if (end && data && end->queue && end->role == VAS_QUEUE_PRODUCER && !end->taken &&
+	    length <= end->bytes - 8) {
+		uint64_t room = 8 + ((length + 7) & ~(uint64_t)7);
+
+		if (end->bytes - (end->count - end->seen) >= room) {
+			end->taken = room;
+			*data = end->data + end->at + 8;
+			return 0;
+		}
+	}
+	return vas_queue_put_begin(end, length, data);
+}
+
+static inline void vas_queue_publish_inline(struct vas_queue_end *end, uint64_t bytes)
+{
+	uint64_t at = end->at + bytes;
+
+	end->at = at >= end->bytes ? at - end->bytes : at;
+	end->count += bytes;
+	end->taken = 0;
+	__atomic_store_n(end->own, end->count, __ATOMIC_RELEASE);
+}
+
+static inline int vas_queue_put_end_inline(struct vas_queue_end *end, uint64_t length)
+{
+	if (!end || !end->queue || end->role != VAS_QUEUE_PRODUCER || end->taken < 8 ||
+	    length > end->taken - 8)
+		return vas_queue_put_end(end, length);
+	__atomic_store_n((uint64_t *)(void *)(end->data + end->at), length, __ATOMIC_RELAXED);
+	vas_queue_publish_inline(end, 8 + ((length + 7) & ~(uint64_t)7));
+	return 0;
+}
+
+static inline int vas_queue_get_begin_inline(struct vas_queue_end *end, const void **data,
+					     uint64_t *length)
+{
+	if (end && data && length && end->queue && end->role == VAS_QUEUE_CONSUMER && !end->taken &&
+	    end->seen != end->count) {
+		uint64_t bytes = __atomic_load_n((uint64_t *)(void *)(end->data + end->at),
+						 __ATOMIC_RELAXED);
+		uint64_t room = 8 + ((bytes + 7) & ~(uint64_t)7);
+
+		if (bytes <= end->bytes && room <= end->seen - end->count) {
+			end->taken = room;
+			*data = end->data + end->at + 8;
+			*length = bytes;
+			return 0;
+		}
+	}
+	return vas_queue_get_begin(end, data, length);
+}
+
+static inline int vas_queue_get_end_inline(struct vas_queue_end *end)
+{
+	if (!end || !end->queue || end->role != VAS_QUEUE_CONSUMER || !end->taken)
+		return vas_queue_get_end(end);
+	vas_queue_publish_inline(end, end->taken);
+	return 0;
+}
+
+#define vas_queue_put_begin(end, length, data) vas_queue_put_begin_inline(end, length, data)
+#define vas_queue_put_end(end, length)	       vas_queue_put_end_inline(end, length)
+#define vas_queue_get_begin(end, data, length) vas_queue_get_begin_inline(end, data, length)
+#define vas_queue_get_end(end)		       vas_queue_get_end_inline(end)
+
 #ifdef __cplusplus
 }
 #endif

@@ -68,16 +68,6 @@ static inline int vas_queue_look(struct vas_queue_end *end)
 	return 0;
 }
 
-static inline void vas_queue_publish(struct vas_queue_end *end, uint64_t bytes)
-{
-	uint64_t at = end->at + bytes;
-
-	end->at = at >= end->bytes ? at - end->bytes : at;
-	end->count += bytes;
-	end->taken = 0;
-	__atomic_store_n(end->own, end->count, __ATOMIC_RELEASE);
-}
-
 static inline bool vas_queue_has_room(const struct vas_queue_end *end, uint64_t room)
 {
 	return end->bytes - (end->count - end->seen) >= room;
@@ -106,7 +96,7 @@ static inline int vas_queue_take_room(struct vas_queue_end *end, uint64_t length
 static inline void vas_queue_hand_over(struct vas_queue_end *end, uint64_t length)
 {
 	__atomic_store_n((uint64_t *)(void *)(end->data + end->at), length, __ATOMIC_RELAXED);
-	vas_queue_publish(end, vas_queue_room(length));
+	vas_queue_publish_inline(end, vas_queue_room(length));
 }
 
 static inline int vas_queue_next(struct vas_queue_end *end, const void **data, uint64_t *length)

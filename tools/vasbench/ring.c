@@ -21,6 +21,7 @@
 #include <vaspace/vaspace.h>
 
 #include "group.h"
+#include "ring_queue.h"
 
 #define BUFFER_BYTES (256u << 10) /* at least, and four records */
 #define BATCH_BYTES  (8u << 20) /* written and read in a round; a few records at least */
@@ -274,12 +275,19 @@ int bench_ring(struct output *output, unsigned int rounds)
 		{ &group, 16384, "records of 16 KiB" },	 { &group, 131072, "records of 128 KiB" },
 		{ &group, 1048576, "records of 1 MiB" },
 	};
+	struct queue_part queues[] = {
+		{ &group, 64, "queue of records of 64 B, put and got" },
+		{ &group, 256, "queue of records of 256 B, put and got" },
+		{ &group, 1024, "queue of records of 1 KiB, put and got" },
+	};
 	unsigned int count = output->quick ? 1 : sizeof(parts) / sizeof(parts[0]);
 	int err = 0;
 
 	output_begin(output, "ring", rounds);
 	for (unsigned int i = 0; i < count && !err; i++)
 		err = group_in_child(&group, part_measure, &parts[i]);
+	for (unsigned int i = 0; i < (output->quick ? 1 : 3) && !err; i++)
+		err = bench_queue(&queues[i]);
 	output_end(output);
 	return err;
 }

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Queues beside a plain ring for one producer and one consumer: slots of one size that divide the ring, so nothing goes across its end; a
+ * mask; either side remembers where the other was; all of it inlined. Sixteen records are put and then got, by one thread: what is
+ * measured is the operations, not how fast lines of the cache move.
+ */
+#include "ring_queue.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <vaspace/vaspace.h>
+
+#define BYTES	    (64u << 10)
+#define BURST	    16u
+#define LENGTH_MOST 1024u
+
+struct plain {
+	uint64_t tail __attribute__((aligned(64)));
+	uint64_t head __attribute__((aligned(64)));
+	unsigned char *data __attribute__((aligned(64)));
+	uint64_t mask; /* of slots */
+	uint64_t slot; /* bytes */
+	uint64_t put, seen_head; /* the producer's own */
+	uint64_t got, seen_tail; /* the consumer's own */
+};
+
+struct pair {
+	struct plain *plain;
+	struct vas_queue *queue;
+	struct vas_queue_end producer, consumer;
+	uint64_t length;
+	uint64_t sum;
+	uint64_t spent;
+	unsigned char record[LENGTH_MOST];
+};
+
+static inline unsigned char *plain_put_begin(struct plain *plain)
+{
+	if (plain->put - plain->seen_head > plain->mask) {
+		plain->seen_head = __atomic_load_n(&plain->head, __ATOMIC_ACQUIRE);
+		if (plain->put - plain->seen_head > plain->mask)
+			return NULL;
+	}
+	return plain->data + (plain->put & plain->mask) * plain->slot;
+}
+
+static inline void plain_put_end(struct plain *plain)
+{
+	__atomic_store_n(&plain->tail, ++plain->put, __ATOMIC_RELEASE);
+}
+
+static inline const unsigned char *plain_get_begin(struct plain *plain)
+{
+	if (plain->seen_tail == plain->got) {
+		plain->seen_tail = __atomic_load_n(&plain->tail, __ATOMIC_ACQUIRE);
+		if (plain->seen_tail == plain->got)
+			return NULL;
+	}
+	return plain->data + (plain->got & plain->mask) * plain->slot;
+}
+
+static inline void plain_get_end(struct plain *plain)
+{
+	__atomic_store_n(&plain->head, ++plain->got, __ATOMIC_RELEASE);
+}
+
+/* A record's words are made and added up where they lie. */
+static inline void words_make(void *at, uint64_t length, uint64_t seed)
+{
+	uint64_t *words = at;
+
+	for (uint64_t i = 0; i < length / 8; i++)
+		words[i] = seed + i;
+}
+
+static inline uint64_t words_add(const void *at, uint64_t length)
+{
+	const uint64_t *words = at;
+	uint64_t sum = 0;
+
+	for (uint64_t i = 0; i < length / 8; i++)
+		sum += words[i];
+	return sum;
+}
+
+static int plain_burst(struct pair *pair)
+{
+	const unsigned char *record;
+	unsigned char *place;
+
+	for (unsigned int i = 0; i < BURST; i++) {
+		place = plain_put_begin(pair->plain);
+		if (!place)
+			return -EAGAIN;
+		words_make(place, pair->length, i);
+		plain_put_end(pair->plain);
+	}
+	for (unsigned int i = 0; i < BURST; i++) {
+		record = plain_get_begin(pair->plain);
+		if (!record)
+			return -EAGAIN;
+		pair->sum += words_add(record, pair->length);
+		plain_get_end(pair->plain);
+	}
+	return 0;
+}
+
+static int queue_burst(struct pair *pair)
+{
+	const void *record;
+	uint64_t length;
+	void *place;
+
+	for (unsigned int i = 0; i < BURST; i++) {
+		if (vas_queue_put_begin(&pair->producer, pair->length, &place))
+			return -EAGAIN;
+		words_make(place, pair->length, i);
+		vas_queue_put_end(&pair->producer, pair->length);
+	}
+	for (unsigned int i = 0; i < BURST; i++) {
+		if (vas_queue_get_begin(&pair->consumer, &record, &length))
+			return -EAGAIN;
+		pair->sum += words_add(record, length);
+		vas_queue_get_end(&pair->consumer);
+	}
+	return 0;
+}
+
+static int plain_copy_burst(struct pair *pair)
+{
+	const unsigned char *record;
+	unsigned char *place;
+
+	for (unsigned int i = 0; i < BURST; i++) {
+		place = plain_put_begin(pair->plain);
+		if (!place)
+			return -EAGAIN;
+		memcpy(place, pair->record, pair->length);
+		plain_put_end(pair->plain);
+	}
+	for (unsigned int i = 0; i < BURST; i++) {
+		record = plain_get_begin(pair->plain);
+		if (!record)
+			return -EAGAIN;
+		memcpy(pair->record, record, pair->length);
+		plain_get_end(pair->plain);
+	}
+	return 0;
+}
+
+static int queue_copy_burst(struct pair *pair)
+{
+	uint64_t length;
+
+	for (unsigned int i = 0; i < BURST; i++)
+		if (vas_queue_put(&pair->producer, pair->record, pair->length))
+			return -EAGAIN;
+	for (unsigned int i = 0; i < BURST; i++) {
+		length = sizeof(pair->record);
+		if (vas_queue_get(&pair->consumer, pair->record, &length))
+			return -EAGAIN;
+	}
+	return 0;
+}
+
+static inline int bursts(struct pair *pair, unsigned int count, int (*burst)(struct pair *pair))
+{
+	uint64_t begun = cpu_ns();
+	int err = 0;
+
+	for (unsigned int i = 0; i < count / BURST && !err; i++)
+		err = burst(pair);
+	pair->spent = cpu_ns() - begun;
+	return err;
+}
+
+#define RUN(name)                                                                                  \
+	static int name##_run(void *context, unsigned int count)                                   \
+	{                                                                                          \
+		return bursts(context, count, name##_burst);                                       \
+	}
+RUN(plain)
+RUN(queue)
+RUN(plain_copy)
+RUN(queue_copy)
+
+static int pair_make(struct pair *pair, uint64_t length)
+{
+	int err;
+
+	memset(pair, 0, sizeof(*pair));
+	pair->length = length;
+	pair->plain = aligned_alloc(64, sizeof(*pair->plain));
+	if (!pair->plain)
+		return -ENOMEM;
+	*pair->plain = (struct plain){
+		.data = aligned_alloc(4096, BYTES),
+		.mask = BYTES / length - 1,
+		.slot = length,
+	};
+	if (!pair->plain->data)
+		return -ENOMEM;
+	memset(pair->plain->data, 1, BYTES);
+	err = vas_queue_create(BYTES, NULL, &pair->queue);
+	if (!err)
+		err = vas_queue_join(pair->queue, VAS_QUEUE_PRODUCER, &pair->producer);
+	return err ? err : vas_queue_join(pair->queue, VAS_QUEUE_CONSUMER, &pair->consumer);
+}
+
+static int queue_measure(void *context)
+{
+	struct queue_part *part = context;
+	struct pair *pair = aligned_alloc(64, (sizeof(*pair) + 63) / 64 * 64);
+	unsigned int failed = 0, batch = BURST * 512;
+	struct contender contenders[] = {
+		{ .name = "plain, in place", .run = plain_run },
+		{ .name = "queue, in place", .run = queue_run, .bound = 1.2 },
+		{ .name = "plain, copying", .run = plain_copy_run },
+		{ .name = "queue, copying, to plain",
+		  .run = queue_copy_run,
+		  .base = 2,
+		  .bound = 1.2 },
+	};
+	const unsigned int count = sizeof(contenders) / sizeof(contenders[0]);
+	int err = pair ? pair_make(pair, part->length) : -ENOMEM;
+
+	for (unsigned int i = 0; i < count && !err; i++) {
+		contenders[i].context = pair;
+		contenders[i].batch = batch;
+		contenders[i].spent = &pair->spent;
+	}
+	if (!err)
+		err = measure(contenders, count, part->group->rounds, &failed);
+	if (err)
+		fprintf(stderr, "vasbench: ring: error %d\n", -err);
+	else
+		output_group(part->group->output, part->name, contenders, count);
+	return err;
+}
+
+int bench_queue(struct queue_part *part)
+{
+	return group_in_child(part->group, queue_measure, part);
+}
