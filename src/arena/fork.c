@@ -21,9 +21,11 @@ static void arena_fork_prepare(struct vas_holding_user *user)
 	vas_lock_fork_hold(&vas_arena_of(user)->lock);
 }
 
-static bool arena_fork_quiet(struct vas_holding_user *user)
+static bool arena_fork_quiet(struct vas_holding_user *user, bool held)
 {
-	return vas_lock_fork_quiet(&vas_arena_of(user)->lock);
+	const struct vas_lock *lock = &vas_arena_of(user)->lock;
+
+	return held ? vas_lock_fork_held(lock) : vas_lock_fork_quiet(lock);
 }
 
 static void arena_fork_parent(struct vas_holding_user *user)

@@ -65,8 +65,11 @@ static uint32_t telling_fill(struct vas_arena *arena, uint64_t from, uint64_t to
 		if (!vas_view_sees(view, from, to, &range))
 			continue;
 		if (count++ < room)
-			items[count - 1] = (struct vas_told){ .holding = view->user.holding,
-							      .run = { .span = range } };
+			items[count - 1] = (struct vas_told){
+				.holding = view->user.holding,
+				.run = { .span = range,
+					 .owner = vas_owner_id(view->user.holding->entry) },
+			};
 	}
 	for (uint32_t i = 0; i < count && count <= room; i++)
 		items[i].holding->pins++;
@@ -94,13 +97,16 @@ static int telling_collect(struct vas_arena *arena, uint64_t from, uint64_t to,
 	return 0;
 }
 
-/* Whether this thread is in a hook about one of them: then none is told. */
+/*
+ * Whether this thread is in a hook about one of them: then none is told. Whose they are was read when they were in the
+ * list: since then one may have been closed.
+ */
 static bool telling_inside(const struct vas_arena *arena, struct vas_telling *telling)
 {
 	const struct vas_told *items = telling_items(telling);
 
 	for (uint32_t i = 0; i < telling->count; i++)
-		if (vas_notice_inside(arena->space, vas_owner_id(items[i].holding->entry)))
+		if (vas_notice_inside(arena->space, items[i].run.owner))
 			return true;
 	return false;
 }
@@ -145,9 +151,9 @@ int vas_telling_begin(struct vas_arena *arena, enum vas_change change, uint64_t 
 	int err = 0;
 
 	telling->count = 0;
+	telling->more = NULL;
 	if (__builtin_expect(!vas_space_is_watched(space), 1))
 		return 0;
-	telling->more = NULL;
 	telling->process = vas_process_number();
 	if (telling_collect(arena, from, to, telling))
 		return vas_arena_refuse(failure, VAS_WHY_BOOKS, -ENOMEM);

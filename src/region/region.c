@@ -249,10 +249,12 @@ static void user_fork_prepare(struct vas_holding_user *user)
 	vas_readers_fork_prepare(vas_region_of(user)->quarantine.readers);
 }
 
-static bool user_fork_quiet(struct vas_holding_user *user)
+static bool user_fork_quiet(struct vas_holding_user *user, bool held)
 {
-	return vas_lock_fork_quiet(&vas_region_of(user)->lock) &&
-	       vas_shards_fork_quiet(vas_region_of(user));
+	struct vas_region *region = vas_region_of(user);
+
+	return (held ? vas_lock_fork_held(&region->lock) : vas_lock_fork_quiet(&region->lock)) &&
+	       vas_shards_fork_quiet(region);
 }
 
 static void user_fork_parent(struct vas_holding_user *user)

@@ -66,21 +66,21 @@ static uint32_t fork_locks(struct vas_space *space, struct vas_lock *locks[FORK_
 	return count;
 }
 
-/* Nobody is inside, and no call is between the kernel and its record. */
-static bool fork_is_quiet(struct vas_space *space)
+/* Nobody is inside (held: nor can get there), and no call is between the kernel and its record. */
+static bool fork_is_quiet(struct vas_space *space, bool held)
 {
 	struct vas_lock *locks[FORK_LOCKS];
 	uint32_t count = fork_locks(space, locks);
 
 	for (uint32_t i = 0; i < count; i++)
-		if (!vas_lock_fork_quiet(locks[i]))
+		if (held ? !vas_lock_fork_held(locks[i]) : !vas_lock_fork_quiet(locks[i]))
 			return false;
 	if (!space)
 		return true;
 	if (space->pins)
 		return false;
 	for (struct vas_holding_user *user = space->users; user; user = user->next)
-		if (vas_user_is_pinned(user) || (user->ops->fork_quiet && !user->ops->fork_quiet(user)))
+		if (vas_user_is_pinned(user) || (user->ops->fork_quiet && !user->ops->fork_quiet(user, held)))
 			return false;
 	return true;
 }
@@ -113,7 +113,7 @@ static void fork_hold_all(void)
 
 		fork_hold(space);
 		vas_lock_fork_ready(true);
-		if (space == vas_space_if_made() && fork_is_quiet(space))
+		if (space == vas_space_if_made() && fork_is_quiet(space, true))
 			return;
 		vas_lock_fork_ready(false);
 		vas_lock_pause();
@@ -232,7 +232,7 @@ int vas_fork_end_child(void)
 
 	if (!fork_is_mine() && vas_process_number() != 0 && !vas_space_orphaned())
 		return 0;
-	quiet = fork_is_quiet(space);
+	quiet = fork_is_quiet(space, false);
 	fork_forget();
 	fork_reset(space);
 	if (!quiet)

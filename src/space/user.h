@@ -28,12 +28,12 @@ struct vas_holding_user_ops {
 	/*
 	 * Fork. prepare holds the user's own locks (vas_lock_fork_hold), so that a child finds its books whole; it
 	 * may be called again before parent, which drops them (vas_lock_fork_drop). quiet: whether nobody else is
-	 * inside (vas_lock_fork_quiet of each). child, in the child, resets them (vas_lock_fork_reset);
+	 * inside (vas_lock_fork_quiet of each), and with held, between the two, nobody can come in (vas_lock_fork_held). child, in the child, resets them (vas_lock_fork_reset);
 	 * state: enum vas_fork as it came out: what of the span the child has. ABSENT: the span is gone, and
 	 * user->holding is NULL. TRAP: all of it is as reserved. Each may be NULL.
 	 */
 	void (*fork_prepare)(struct vas_holding_user *user);
-	bool (*fork_quiet)(struct vas_holding_user *user);
+	bool (*fork_quiet)(struct vas_holding_user *user, bool held);
 	void (*fork_parent)(struct vas_holding_user *user);
 	void (*fork_child)(struct vas_holding_user *user, int state);
 };

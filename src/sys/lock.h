@@ -20,9 +20,10 @@
 
 #define VAS_LOCK_FORK 4u
 #define VAS_LOCK_LENT 5u
+#define VAS_LOCK_ASKED 6u
 
 struct vas_lock {
-	/* 0 free, 1 taken, 2 taken and somebody waits, FORK held by the thread that forks, LENT by it to another */
+	/* 0 free, 1 taken, 2 taken and somebody waits, FORK held by the thread that forks, LENT by it to another, ASKED: another finds out whether it is */
 	uint32_t word;
 };
 
@@ -104,13 +105,25 @@ static inline void vas_lock_fork_reset(struct vas_lock *lock)
 	__atomic_store_n(&lock->word, 0, __ATOMIC_RELAXED);
 }
 
-/* Nobody was inside: free, or held over the fork. */
+/* Nobody was inside: free, or held over the fork, or asked for. */
 static inline bool vas_lock_fork_quiet(const struct vas_lock *lock)
 {
-	/* Acquire: what a borrower wrote before it gave the lock back is read next. */
-	uint32_t word = __atomic_load_n(&lock->word, __ATOMIC_ACQUIRE);
+	/*
+	 * What a borrower wrote before it gave the lock back is read next. In one order with what "ready" says: whoever
+	 * borrows it after this look sees that.
+	 */
+	uint32_t word = __atomic_load_n(&lock->word, __ATOMIC_SEQ_CST);
 
-	return word == 0 || word == VAS_LOCK_FORK;
+	return word == 0 || word == VAS_LOCK_FORK || word == VAS_LOCK_ASKED;
+}
+
+/*
+ * Held over the fork by this thread, in which the locks are ready. Not free either: a borrower gives a lock back in two steps, and
+ * between them another thread may take it.
+ */
+static inline bool vas_lock_fork_held(const struct vas_lock *lock)
+{
+	return __atomic_load_n(&lock->word, __ATOMIC_SEQ_CST) == VAS_LOCK_FORK;
 }
 
 /* The slow half of take for a word that says FORK or LENT. False: look at the word again. */

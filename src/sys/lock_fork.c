@@ -10,7 +10,7 @@
  * STRATEGY. A lock that is held over a fork says so in its word, and whoever waits for it
  * looks now and then at what the thread that forks is doing. As long as that one
  * sleeps in a system call that is no fork, it waits for somebody, and no fork is going on: after
- * a few such looks the lock is lent, and comes back with its drop. The thread that forks
+ * some such looks the lock is lent, and comes back with its drop. The thread that forks
  * itself is lent every lock at once: handlers of others, which run in it, may call us. So is
  * anybody, as long as the locks are still being taken; "ready" tells that they all
  * are, and whoever says so looks whether they all are still there.
@@ -37,13 +37,19 @@
 
 #define ROUND_MICROSECONDS 1000u
 #define ROUND_YIELDS 1000u /* where sleeping is denied: rounds measure time */
-#define LOOKS 3u /* of the forking thread asleep, in a row */
+/*
+ * Of the forking thread asleep, in a row. It may just as well wait for a lock of libc's whose holder does not get to run
+ * for a while, on a busy machine, and what is lent then costs a child its books.
+ */
+#define LOOKS 10u
+#define LOOKS_MORE 3u /* once it has been seen to wait so long, in the same fork */
 #define LOOKS_BLIND 2000u /* rounds when nothing can be seen: longer than forks take */
 
 static struct {
 	struct vas_lock turn;
 	uint32_t thread; /* who forks; UINT32_MAX when its number is not to be had; 0 = nobody (atomic) */
 	bool ready; /* all its locks are held (atomic) */
+	bool waits; /* it was found to wait for somebody (atomic) */
 } lock_fork;
 
 static uint32_t fork_self(void)
@@ -57,6 +63,7 @@ void vas_lock_fork_begin(void)
 {
 	vas_lock_take(&lock_fork.turn);
 	__atomic_store_n(&lock_fork.ready, false, __ATOMIC_RELAXED);
+	__atomic_store_n(&lock_fork.waits, false, __ATOMIC_RELAXED);
 	__atomic_store_n(&lock_fork.thread, fork_self(), __ATOMIC_SEQ_CST);
 }
 
@@ -91,8 +98,10 @@ bool vas_lock_fork_mine(void)
 
 void vas_lock_fork_hold(struct vas_lock *lock)
 {
-	if (__atomic_load_n(&lock->word, __ATOMIC_RELAXED) != VAS_LOCK_FORK)
-		vas_lock_take(lock);
+	/* Held already. It may be lent at any moment, so it is not written to; vas_lock_fork_held tells in the end. */
+	if (__atomic_load_n(&lock->word, __ATOMIC_RELAXED) == VAS_LOCK_FORK)
+		return;
+	vas_lock_take(lock);
 	vas_lock_fork_keep(lock);
 }
 
@@ -157,21 +166,36 @@ static bool fork_waits(uint32_t thread, uint32_t *rounds)
 	if (!seen)
 		return ++*rounds >= LOOKS_BLIND;
 	*rounds = call < 0 || fork_is_a_fork(call) ? 0 : *rounds + 1;
-	return *rounds >= LOOKS;
+	if (*rounds < (__atomic_load_n(&lock_fork.waits, __ATOMIC_RELAXED) ? LOOKS_MORE : LOOKS))
+		return false;
+	__atomic_store_n(&lock_fork.waits, true, __ATOMIC_RELAXED);
+	return true;
 }
 
-/* Lends the lock, unless the locks became ready at that moment. */
-static bool fork_lend(struct vas_lock *lock, bool early)
+/*
+ * Asks for a lock that says FORK. Between here and the answer nobody is inside, but the thread that forks does not take it for held: of
+ * it and this thread one sees what the other has written.
+ */
+static bool fork_ask(struct vas_lock *lock)
 {
 	uint32_t expected = VAS_LOCK_FORK;
 
-	if (!__atomic_compare_exchange_n(&lock->word, &expected, VAS_LOCK_LENT, false,
-					 __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
-		return false;
-	if (!early || !__atomic_load_n(&lock_fork.ready, __ATOMIC_SEQ_CST))
-		return true;
-	__atomic_store_n(&lock->word, VAS_LOCK_FORK, __ATOMIC_SEQ_CST);
-	return false;
+	return __atomic_compare_exchange_n(&lock->word, &expected, VAS_LOCK_ASKED, false,
+					   __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
+static bool fork_answer(struct vas_lock *lock, bool granted, uint32_t word)
+{
+	__atomic_store_n(&lock->word, granted ? word : VAS_LOCK_FORK, __ATOMIC_SEQ_CST);
+	return granted;
+}
+
+/* Lends the lock; early: unless the locks became ready at that moment. */
+static bool fork_lend(struct vas_lock *lock, bool early)
+{
+	return fork_ask(lock) &&
+	       fork_answer(lock, !early || !__atomic_load_n(&lock_fork.ready, __ATOMIC_SEQ_CST),
+			   VAS_LOCK_LENT);
 }
 
 /* Whether it may be lent to this thread now. */
@@ -179,19 +203,26 @@ static bool fork_try(struct vas_lock *lock, uint32_t thread, uint32_t *rounds)
 {
 	if (thread == fork_self())
 		return fork_lend(lock, false);
-	if (!__atomic_load_n(&lock_fork.ready, __ATOMIC_SEQ_CST) && fork_lend(lock, true))
-		return true;
+	if (!__atomic_load_n(&lock_fork.ready, __ATOMIC_SEQ_CST))
+		return fork_lend(lock, true);
 	return fork_waits(thread, rounds) && fork_lend(lock, false);
+}
+
+/*
+ * Takes what is left over from a fork that is done, unless the next one has begun at that moment. As 2: there may be
+ * sleepers from before.
+ */
+static bool fork_inherit(struct vas_lock *lock)
+{
+	return fork_ask(lock) &&
+	       fork_answer(lock, __atomic_load_n(&lock_fork.thread, __ATOMIC_SEQ_CST) == 0, 2);
 }
 
 bool vas_lock_fork_wait(struct vas_lock *lock, uint32_t *rounds)
 {
 	uint32_t thread = __atomic_load_n(&lock_fork.thread, __ATOMIC_SEQ_CST);
-	uint32_t expected = VAS_LOCK_FORK;
 
-	/* Left over from a fork that is done. As 2: there may be sleepers from before. */
-	if (thread == 0 && __atomic_compare_exchange_n(&lock->word, &expected, 2, false,
-						       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+	if (thread == 0 && fork_inherit(lock))
 		return true;
 	if (thread != 0 && fork_try(lock, thread, rounds))
 		return true;

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* labels: msan */
 /* budget: 10 */
 /*
  * The block allocator with magazines, in a span that would otherwise be too small for them.

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* labels: msan */
 /* budget: 20 */
 /* The model of t_blocks_model.c over spans of many small zones: blocks cross their edges. */
 #define VAS_BLOCKS_ZONE_SHIFT	21u

@@ -230,7 +230,7 @@ static void test_under_load(uint64_t forks)
 static void test_generations(void)
 {
 	pid_t child = fork(), grandchild;
-	struct vas_span span;
+	struct vas_span span, first;
 	struct vas_owner owner;
 	int status = 0;
 
@@ -239,6 +239,13 @@ static void test_generations(void)
 		opts.flags = VAS_RESERVE_NOFORK;
 		if (vas_reserve(page, &opts, &span))
 			_exit(1);
+		/* Not where what it does not inherit was: that is looked at below. */
+		if (span.start - parent.absent.start < parent.absent.size) {
+			first = span;
+			if (vas_reserve(page, &opts, &span) ||
+			    vas_release(vas_span_pointer(first), NULL))
+				_exit(5);
+		}
 		grandchild = fork();
 		if (grandchild == 0)
 			_exit(vas_owner_at(vas_span_pointer(span), &owner) == -ENOENT

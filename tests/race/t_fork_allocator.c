@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* budget: 20 */
+/* budget: 35 */
 /*
  * Forks under an allocator above us: it calls vas_ functions with its own lock held, from several
  * threads, and its fork handlers hold that lock over each fork.

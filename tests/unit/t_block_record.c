@@ -104,7 +104,9 @@ static void test_numbers(void)
 	for (uint32_t i = 0; i < OWNERS; i++)
 		ok(vas_block_records_check(&records, &list[i]), "the list of owner %u holds", i);
 	ok(memory.out <= live * 18, "%.1f bytes a block", (double)memory.out / (double)live);
-	ok((records.pages > 0) == (MANY * sizeof(struct vas_block_record) > VAS_BLOCK_RECORD_NEAR),
+	/* Sanitizers' malloc takes what it has from many places. */
+	ok(tap_under_sanitizer() ||
+		   (records.pages > 0) == (MANY * sizeof(struct vas_block_record) > VAS_BLOCK_RECORD_NEAR),
 	   "%u pages lie too far away from the others", records.pages);
 	records_end();
 }

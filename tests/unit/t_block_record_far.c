@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* labels: msan valgrind */
+/* labels: valgrind */
 /* budget: 2 */
 /* The tests of t_block_record.c, when most pages lie too far from the first one to be numbered from there. */
 #define VAS_BLOCK_RECORD_NEAR (UINT64_C(64) << 10)
