@@ -88,7 +88,7 @@ int vas_arena_take_ahead(struct vas_arena *arena, uint64_t bytes, uint64_t least
 {
 	int err;
 
-	err = vas_arena_pin(arena, failure);
+	err = vas_arena_enter(arena, failure);
 	if (err)
 		return err;
 	err = vas_arena_needs_object(arena, failure);
@@ -98,7 +98,7 @@ int vas_arena_take_ahead(struct vas_arena *arena, uint64_t bytes, uint64_t least
 		*ahead = arena->ahead;
 		vas_lock_drop(&arena->work);
 	}
-	vas_arena_unpin(arena);
+	vas_arena_leave(arena);
 	return err;
 }
 
@@ -107,7 +107,7 @@ int vas_arena_give_ahead(struct vas_arena *arena, struct vas_failure *failure, u
 	uint64_t size;
 	int err;
 
-	err = vas_arena_pin(arena, failure);
+	err = vas_arena_enter(arena, failure);
 	if (err)
 		return err;
 	vas_lock_take(&arena->work);
@@ -121,6 +121,6 @@ int vas_arena_give_ahead(struct vas_arena *arena, struct vas_failure *failure, u
 	if (!err)
 		ahead_set(arena, 0);
 	vas_lock_drop(&arena->work);
-	vas_arena_unpin(arena);
+	vas_arena_leave(arena);
 	return err;
 }

@@ -42,7 +42,7 @@ int vas_arena_look(struct vas_arena *arena, struct vas_failure *failure)
 	return 0;
 }
 
-int vas_arena_pin(struct vas_arena *arena, struct vas_failure *failure)
+int vas_arena_enter(struct vas_arena *arena, struct vas_failure *failure)
 {
 	int err = vas_arena_look(arena, failure);
 
@@ -56,7 +56,7 @@ int vas_arena_pin(struct vas_arena *arena, struct vas_failure *failure)
 	return err;
 }
 
-void vas_arena_unpin(struct vas_arena *arena)
+void vas_arena_leave(struct vas_arena *arena)
 {
 	vas_part_unpin_used(arena->space, &arena->user);
 }

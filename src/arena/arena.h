@@ -10,7 +10,7 @@
  *	arena->work	one change after the other: over kernel calls on the object. It is taken with a pin only, so no fork finds
  *			it taken; never held over a notice, and the holding's lock is taken inside it
  *
- * A change: vas_arena_pin; notices before; work; the kernel; the size; work dropped; notices after; vas_arena_unpin. Fork waits
+ * A change: vas_arena_enter; notices before; work; the kernel; the size; work dropped; notices after; vas_arena_leave. Fork waits
  * for that one pin, so the views of the list are not pinned for it.
  */
 #ifndef VAS_ARENA_ARENA_H
@@ -94,8 +94,8 @@ int vas_arena_unmake(struct vas_arena *arena, enum vas_retired *state,
 /* Whether it can be looked at. -ESTALE, -EOWNERDEAD. */
 int vas_arena_look(struct vas_arena *arena, struct vas_failure *failure);
 /* The engine may be called on the arena's span. -ESTALE, -EPERM, -EOWNERDEAD, and as vas_part_pin_used. */
-int vas_arena_pin(struct vas_arena *arena, struct vas_failure *failure);
-void vas_arena_unpin(struct vas_arena *arena);
+int vas_arena_enter(struct vas_arena *arena, struct vas_failure *failure);
+void vas_arena_leave(struct vas_arena *arena);
 int vas_arena_reserve(struct vas_arena *arena, uint64_t size, const struct vas_reserve_opts *wish,
 		      struct vas_failure *failure, uint64_t *start);
 /* A span that did not come to be of use: released, and counted neither as made nor as released. */

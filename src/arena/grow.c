@@ -228,7 +228,7 @@ int vas_arena_enlarge(struct vas_arena *arena, uint64_t size, uint64_t least,
 
 	err = vas_arena_plan_growth(arena, &size, &least, failure);
 	if (!err)
-		err = vas_arena_pin(arena, failure);
+		err = vas_arena_enter(arena, failure);
 	if (err)
 		return err;
 	was = vas_arena_bytes(arena);
@@ -240,6 +240,6 @@ int vas_arena_enlarge(struct vas_arena *arena, uint64_t size, uint64_t least,
 		err = 0;
 	if (!err)
 		*now = vas_arena_bytes(arena);
-	vas_arena_unpin(arena);
+	vas_arena_leave(arena);
 	return err;
 }

@@ -63,13 +63,13 @@ int vas_arena_hole(struct vas_arena *arena, uint64_t offset, uint64_t size,
 {
 	int err;
 
-	err = vas_arena_pin(arena, failure);
+	err = vas_arena_enter(arena, failure);
 	if (err)
 		return err;
 	err = range_check(arena, offset, size, failure);
 	if (!err)
 		err = hole_make(arena, offset, size, failure);
-	vas_arena_unpin(arena);
+	vas_arena_leave(arena);
 	return err;
 }
 
@@ -79,7 +79,7 @@ int vas_arena_refill(struct vas_arena *arena, uint64_t offset, uint64_t size,
 	uint64_t reached;
 	int err;
 
-	err = vas_arena_pin(arena, failure);
+	err = vas_arena_enter(arena, failure);
 	if (err)
 		return err;
 	vas_lock_take(&arena->work);
@@ -90,6 +90,6 @@ int vas_arena_refill(struct vas_arena *arena, uint64_t offset, uint64_t size,
 		err = vas_object_fill(&arena->object, arena->space, offset, offset + size,
 				      offset + size, arena->object.page_size, failure, &reached);
 	vas_lock_drop(&arena->work);
-	vas_arena_unpin(arena);
+	vas_arena_leave(arena);
 	return err;
 }

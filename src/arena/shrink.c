@@ -90,7 +90,7 @@ int vas_arena_reduce(struct vas_arena *arena, uint64_t size, struct vas_failure 
 	uint64_t was;
 	int err;
 
-	err = vas_arena_pin(arena, failure);
+	err = vas_arena_enter(arena, failure);
 	if (err)
 		return err;
 	was = vas_arena_bytes(arena);
@@ -99,6 +99,6 @@ int vas_arena_reduce(struct vas_arena *arena, uint64_t size, struct vas_failure 
 	if (size < was)
 		err = arena->kind == VAS_ARENA_MEMFD ? shrink_object(arena, was, size, failure)
 						     : shrink_private(arena, size, failure);
-	vas_arena_unpin(arena);
+	vas_arena_leave(arena);
 	return err;
 }

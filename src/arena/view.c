@@ -124,7 +124,7 @@ static int view_join(struct vas_view *view, struct vas_failure *failure)
 {
 	struct vas_arena *arena = view->arena;
 	struct vas_view *last = &arena->first;
-	int err = vas_arena_pin(arena, failure);
+	int err = vas_arena_enter(arena, failure);
 
 	if (err)
 		return err;
@@ -137,7 +137,7 @@ static int view_join(struct vas_view *view, struct vas_failure *failure)
 	}
 	VAS_ASSERT_DEBUG(vas_arena_check(arena));
 	vas_lock_drop(&arena->work);
-	vas_arena_unpin(arena);
+	vas_arena_leave(arena);
 	return err;
 }
 
@@ -256,13 +256,13 @@ static int view_leave(struct vas_view *view, struct vas_failure *failure)
 	int err;
 
 	if (arena->state != VAS_ARENA_SHARED) {
-		err = vas_arena_pin(arena, failure);
+		err = vas_arena_enter(arena, failure);
 		if (err)
 			return err;
 		vas_lock_take(&arena->work);
 		view_unlink(view);
 		vas_lock_drop(&arena->work);
-		vas_arena_unpin(arena);
+		vas_arena_leave(arena);
 	} else {
 		vas_lock_take(&arena->lock);
 		view_unlink(view);
