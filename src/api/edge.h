@@ -11,7 +11,9 @@
 #include <vaspace/reserve.h>
 
 #include "base/code.h"
+#include "record/report.h"
 #include "space/policy.h"
+#include "space/space.h"
 
 #define VAS_EDGE_PROT (PROT_READ | PROT_WRITE | PROT_EXEC)
 
@@ -19,6 +21,32 @@
 #define VAS_POLICY_MIN sizeof(struct vas_policy)
 #define VAS_COMMIT_MIN sizeof(struct vas_commit_opts)
 #define VAS_RESERVE_MIN sizeof(struct vas_reserve_opts)
+
+/* A refusal, published; err is passed on. */
+static inline int vas_edge_publish(struct vas_failure *failure, enum vas_why why, int err)
+{
+	failure->error = err;
+	if (failure->why == VAS_WHY_NONE)
+		failure->why = (uint8_t)why;
+	vas_failure_publish(failure);
+	return err;
+}
+
+/* The same; the watch over pressure hears of it. */
+static inline int vas_edge_fail(struct vas_failure *failure, enum vas_why why, int err)
+{
+	struct vas_space *space = vas_space_if_made();
+
+	(void)vas_edge_publish(failure, why, err);
+	if (space)
+		vas_watch_refused(space, err);
+	return err;
+}
+
+static inline int vas_edge_finish(struct vas_failure *failure, int err)
+{
+	return __builtin_expect(err, 0) ? vas_edge_fail(failure, VAS_WHY_KERNEL, err) : 0;
+}
 
 /* A caller's policy as this version knows it, checked; *given points at it then. -EINVAL, -E2BIG. */
 static inline int vas_edge_policy(const struct vas_policy **given, struct vas_policy *known)

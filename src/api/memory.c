@@ -26,10 +26,7 @@ struct call {
 
 static int call_fail(struct call *call, enum vas_why why, int err)
 {
-	call->failure.error = err;
-	if (call->failure.why == VAS_WHY_NONE)
-		call->failure.why = (uint8_t)why;
-	vas_failure_publish(&call->failure);
+	(void)vas_edge_publish(&call->failure, why, err);
 	if (call->space)
 		vas_watch_refused(call->space, err);
 	return err;

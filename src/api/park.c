@@ -11,20 +11,9 @@
 /* The first version's size: what older callers may pass. */
 #define PARK_OPTS_MIN sizeof(struct vas_park_opts)
 
-static int finish(struct vas_failure *failure, enum vas_why why, int err)
-{
-	if (!err)
-		return 0;
-	failure->error = err;
-	if (failure->why == VAS_WHY_NONE)
-		failure->why = (uint8_t)why;
-	vas_failure_publish(failure);
-	return err;
-}
-
 static int refuse(struct vas_failure *failure, int err)
 {
-	return finish(failure, VAS_WHY_ARGUMENT, err);
+	return vas_edge_publish(failure, VAS_WHY_ARGUMENT, err);
 }
 
 static bool opts_are_sound(const struct vas_park_opts *opts, uint64_t page)
@@ -63,7 +52,7 @@ int vas_region_park(struct vas_region *region, const struct vas_park_opts *opts)
 	if (err)
 		return refuse(&failure, err);
 	err = vas_region_rest(region, &known, &failure);
-	return finish(&failure, VAS_WHY_KERNEL, err);
+	return err ? vas_edge_publish(&failure, VAS_WHY_KERNEL, err) : 0;
 }
 
 int vas_region_unpark(struct vas_region *region, const struct vas_park_opts *opts)
@@ -77,7 +66,7 @@ int vas_region_unpark(struct vas_region *region, const struct vas_park_opts *opt
 	if (err)
 		return refuse(&failure, err);
 	err = vas_region_wake(region, &known, &failure);
-	return finish(&failure, VAS_WHY_KERNEL, err);
+	return err ? vas_edge_publish(&failure, VAS_WHY_KERNEL, err) : 0;
 }
 
 int vas_region_detached(struct vas_region *region, void *start, uint64_t size)
@@ -93,7 +82,7 @@ int vas_region_detached(struct vas_region *region, void *start, uint64_t size)
 	    __builtin_add_overflow(range.start, size, &end))
 		return refuse(&failure, -EINVAL);
 	err = vas_region_regain(region, range, &failure);
-	return finish(&failure, VAS_WHY_KERNEL, err);
+	return err ? vas_edge_publish(&failure, VAS_WHY_KERNEL, err) : 0;
 }
 
 int vas_region_manifest(struct vas_region *region, void *buffer, size_t capacity, size_t *length)
@@ -105,7 +94,7 @@ int vas_region_manifest(struct vas_region *region, void *buffer, size_t capacity
 	if (!region || (!buffer && capacity) || !length)
 		return refuse(&failure, -EINVAL);
 	err = vas_region_describe(region, buffer, capacity, &failure, length);
-	return finish(&failure, VAS_WHY_KERNEL, err);
+	return err ? vas_edge_publish(&failure, VAS_WHY_KERNEL, err) : 0;
 }
 
 int vas_region_from_manifest(const void *manifest, size_t length, struct vas_region **region)
@@ -119,7 +108,7 @@ int vas_region_from_manifest(const void *manifest, size_t length, struct vas_reg
 		return refuse(&failure, -EINVAL);
 	err = vas_space_default(&space);
 	if (err)
-		return finish(&failure, vas_edge_books_why(err), err);
+		return vas_edge_publish(&failure, vas_edge_books_why(err), err);
 	err = vas_region_revive(space, manifest, length, &failure, region);
-	return finish(&failure, VAS_WHY_KERNEL, err);
+	return err ? vas_edge_publish(&failure, VAS_WHY_KERNEL, err) : 0;
 }

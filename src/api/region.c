@@ -14,24 +14,6 @@
 #define ALLOC_OPTS_MIN	 sizeof(struct vas_alloc_opts)
 #define STATS_MIN	 sizeof(struct vas_region_stats)
 
-static int fail(struct vas_failure *failure, enum vas_why why, int err)
-{
-	struct vas_space *space = vas_space_if_made();
-
-	failure->error = err;
-	if (failure->why == VAS_WHY_NONE)
-		failure->why = (uint8_t)why;
-	vas_failure_publish(failure);
-	if (space)
-		vas_watch_refused(space, err);
-	return err;
-}
-
-static inline int finish(struct vas_failure *failure, int err)
-{
-	return __builtin_expect(err, 0) ? fail(failure, VAS_WHY_KERNEL, err) : 0;
-}
-
 static inline uint64_t number_of(const void *address)
 {
 	return (uint64_t)(uintptr_t)address;
@@ -65,12 +47,12 @@ int vas_region_create(uint64_t size, const struct vas_region_opts *opts, struct 
 	begin(&failure, VAS_OPERATION_REGION, size, NULL);
 	err = region ? load_create(opts, &known, &reserve, &policy) : -EINVAL;
 	if (err)
-		return fail(&failure, VAS_WHY_ARGUMENT, err);
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, err);
 	failure.address = number_of(known.start);
 	err = vas_space_default(&space);
 	if (err)
-		return fail(&failure, VAS_WHY_BOOKS, err);
-	return finish(&failure, vas_region_make(space, size, &known, &failure, region));
+		return vas_edge_fail(&failure, VAS_WHY_BOOKS, err);
+	return vas_edge_finish(&failure, vas_region_make(space, size, &known, &failure, region));
 }
 
 int vas_region_destroy(struct vas_region *region, enum vas_retired *state)
@@ -81,8 +63,8 @@ int vas_region_destroy(struct vas_region *region, enum vas_retired *state)
 
 	begin(&failure, VAS_OPERATION_REGION, 0, NULL);
 	if (!region)
-		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
-	err = finish(&failure, vas_region_unmake(region, &reached, &failure));
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	err = vas_edge_finish(&failure, vas_region_unmake(region, &reached, &failure));
 	if (!err && state)
 		*state = reached;
 	return err;
@@ -132,13 +114,13 @@ VAS_HOT int vas_region_alloc(struct vas_region *region, uint64_t size,
 	begin(&failure, VAS_OPERATION_ALLOC, size, NULL);
 	err = region && block ? load_alloc(opts, &known, &commit, &policy) : -EINVAL;
 	if (err)
-		return fail(&failure, VAS_WHY_ARGUMENT, err);
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, err);
 	failure.address = number_of(known.address);
 	if (opts && opts->commit)
 		err = vas_block_alloc(region, size, &known, &failure, block);
 	else
 		err = vas_block_alloc_long(region, size, &known, tried, &failure, block);
-	err = finish(&failure, err);
+	err = vas_edge_finish(&failure, err);
 	if (!err && (known.flags & VAS_ALLOC_COMMIT) && known.commit)
 		vas_watch_committed(vas_space_if_made(), known.commit->flags);
 	return err;
@@ -154,7 +136,7 @@ VAS_HOT int vas_region_free(struct vas_region *region, void *start, enum vas_ret
 
 	if (__builtin_expect(!region, 0)) {
 		begin(&failure, VAS_OPERATION_FREE, 0, start);
-		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
 	}
 	way = vas_swift_free(region, number_of(start), &reached, &info);
 	if (__builtin_expect(way == VAS_SWIFT_DONE, 1)) {
@@ -168,7 +150,7 @@ VAS_HOT int vas_region_free(struct vas_region *region, void *start, enum vas_ret
 	else
 		err = vas_block_free_long(region, number_of(start), 0, info.mark, &failure,
 					  &reached);
-	err = finish(&failure, err);
+	err = vas_edge_finish(&failure, err);
 	if (!err && state)
 		*state = reached;
 	return err;
@@ -183,9 +165,9 @@ int vas_region_free_tagged(struct vas_region *region, void *start, uint32_t tag,
 
 	begin(&failure, VAS_OPERATION_FREE, 0, start);
 	if (!region)
-		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
-	err = finish(&failure,
-		     vas_block_free_long(region, number_of(start), tag, 0, &failure, &reached));
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	err = vas_edge_finish(&failure, vas_block_free_long(region, number_of(start), tag, 0,
+							    &failure, &reached));
 	if (!err && state)
 		*state = reached;
 	return err;
@@ -197,8 +179,9 @@ int vas_region_resize(struct vas_region *region, void *start, uint64_t size)
 
 	begin(&failure, VAS_OPERATION_ALLOC, size, start);
 	if (!region)
-		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
-	return finish(&failure, vas_block_resize(region, number_of(start), size, &failure));
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	return vas_edge_finish(&failure,
+			       vas_block_resize(region, number_of(start), size, &failure));
 }
 
 VAS_HOT int vas_region_split_block(struct vas_region *region, void *start, void *at)
@@ -207,8 +190,9 @@ VAS_HOT int vas_region_split_block(struct vas_region *region, void *start, void 
 
 	begin(&failure, VAS_OPERATION_ALLOC, 0, start);
 	if (!region)
-		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
-	return finish(&failure, vas_block_split(region, number_of(start), number_of(at), &failure));
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	return vas_edge_finish(&failure,
+			       vas_block_split(region, number_of(start), number_of(at), &failure));
 }
 
 VAS_HOT int vas_region_merge_blocks(struct vas_region *region, void *lower, void *upper)
@@ -217,9 +201,9 @@ VAS_HOT int vas_region_merge_blocks(struct vas_region *region, void *lower, void
 
 	begin(&failure, VAS_OPERATION_ALLOC, 0, lower);
 	if (!region)
-		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
-	return finish(&failure,
-		      vas_block_merge(region, number_of(lower), number_of(upper), &failure));
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	return vas_edge_finish(
+		&failure, vas_block_merge(region, number_of(lower), number_of(upper), &failure));
 }
 
 int vas_region_split(struct vas_region *region, void *at, struct vas_region **upper)
@@ -228,8 +212,8 @@ int vas_region_split(struct vas_region *region, void *at, struct vas_region **up
 
 	begin(&failure, VAS_OPERATION_REGION, 0, at);
 	if (!region || !upper)
-		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
-	return finish(&failure, vas_region_cut(region, number_of(at), &failure, upper));
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	return vas_edge_finish(&failure, vas_region_cut(region, number_of(at), &failure, upper));
 }
 
 int vas_region_merge(struct vas_region *lower, struct vas_region *upper)
@@ -238,8 +222,8 @@ int vas_region_merge(struct vas_region *lower, struct vas_region *upper)
 
 	begin(&failure, VAS_OPERATION_REGION, 0, NULL);
 	if (!lower || !upper)
-		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
-	return finish(&failure, vas_region_unite(lower, upper, &failure));
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	return vas_edge_finish(&failure, vas_region_unite(lower, upper, &failure));
 }
 
 /* A page-aligned, non-empty range that does not wrap. */
@@ -271,8 +255,8 @@ VAS_HOT int vas_region_commit(struct vas_region *region, void *start, uint64_t s
 	if (!err)
 		err = load_range(region, start, size, &range);
 	if (err)
-		return fail(&failure, VAS_WHY_ARGUMENT, err);
-	err = finish(&failure, vas_block_commit(region, range, &known, &failure));
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, err);
+	err = vas_edge_finish(&failure, vas_block_commit(region, range, &known, &failure));
 	if (!err)
 		vas_watch_committed(vas_space_if_made(), known.flags);
 	return err;
@@ -289,8 +273,8 @@ VAS_HOT int vas_region_decommit(struct vas_region *region, void *start, uint64_t
 	begin(&failure, VAS_OPERATION_DECOMMIT, size, start);
 	err = load_range(region, start, size, &range);
 	if (err)
-		return fail(&failure, VAS_WHY_ARGUMENT, err);
-	err = finish(&failure, vas_block_decommit(region, range, &failure, &reached));
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, err);
+	err = vas_edge_finish(&failure, vas_block_decommit(region, range, &failure, &reached));
 	if (!err && state)
 		*state = reached;
 	return err;
@@ -307,8 +291,8 @@ int vas_region_protect(struct vas_region *region, void *start, uint64_t size, in
 	if (!err && (prot & ~VAS_EDGE_PROT))
 		err = -EINVAL;
 	if (err)
-		return fail(&failure, VAS_WHY_ARGUMENT, err);
-	return finish(&failure, vas_block_protect(region, range, prot, &failure));
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, err);
+	return vas_edge_finish(&failure, vas_block_protect(region, range, prot, &failure));
 }
 
 static int guard(struct vas_region *region, void *start, uint64_t size, bool closed)
@@ -320,8 +304,8 @@ static int guard(struct vas_region *region, void *start, uint64_t size, bool clo
 	begin(&failure, closed ? VAS_OPERATION_GUARD : VAS_OPERATION_UNGUARD, size, start);
 	err = load_range(region, start, size, &range);
 	if (err)
-		return fail(&failure, VAS_WHY_ARGUMENT, err);
-	return finish(&failure, vas_block_guard(region, range, closed, &failure));
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, err);
+	return vas_edge_finish(&failure, vas_block_guard(region, range, closed, &failure));
 }
 
 int vas_region_guard(struct vas_region *region, void *start, uint64_t size)
@@ -372,11 +356,11 @@ static int changeable(struct vas_region *region, struct vas_failure *failure)
 
 	begin(failure, VAS_OPERATION_DECOMMIT, 0, NULL);
 	if (!region)
-		return fail(failure, VAS_WHY_ARGUMENT, -EINVAL);
+		return vas_edge_fail(failure, VAS_WHY_ARGUMENT, -EINVAL);
 	err = vas_region_lock(region, failure);
 	if (!err)
 		vas_region_unlock(region);
-	return finish(failure, err);
+	return vas_edge_finish(failure, err);
 }
 
 int vas_region_tick(struct vas_region *region, uint64_t now)
@@ -412,8 +396,8 @@ int vas_region_join(struct vas_region *region, struct vas_region_thread **thread
 
 	begin(&failure, VAS_OPERATION_REGION, 0, NULL);
 	if (!region || !thread)
-		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
-	return finish(&failure, vas_readers_join(region, &failure, thread));
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	return vas_edge_finish(&failure, vas_readers_join(region, &failure, thread));
 }
 
 int vas_region_quit(struct vas_region_thread *thread)
@@ -422,8 +406,8 @@ int vas_region_quit(struct vas_region_thread *thread)
 
 	begin(&failure, VAS_OPERATION_REGION, 0, NULL);
 	if (!thread)
-		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
-	return finish(&failure, vas_readers_quit(thread, &failure));
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	return vas_edge_finish(&failure, vas_readers_quit(thread, &failure));
 }
 
 void vas_region_enter(struct vas_region_thread *thread)

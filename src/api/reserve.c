@@ -19,15 +19,6 @@
 #define ADOPT_OPTS_MIN sizeof(struct vas_adopt_opts)
 #define DETAILS_MIN sizeof(struct vas_owner_details)
 
-static int fail(struct vas_failure *failure, enum vas_why why, int err)
-{
-	failure->error = err;
-	if (failure->why == VAS_WHY_NONE)
-		failure->why = (uint8_t)why;
-	vas_failure_publish(failure);
-	return err;
-}
-
 /* Refused before anything was looked at. */
 static int fail_early(enum vas_operation operation, uint64_t asked, uint64_t address,
 		      enum vas_why why, int err)
@@ -36,7 +27,7 @@ static int fail_early(enum vas_operation operation, uint64_t asked, uint64_t add
 
 	vas_failure_begin(&failure, operation, asked);
 	failure.address = address;
-	return fail(&failure, why, err);
+	return vas_edge_publish(&failure, why, err);
 }
 
 static inline bool is_verbose(const struct vas_space *space)
@@ -64,7 +55,7 @@ VAS_HOT int vas_reserve(uint64_t size, const struct vas_reserve_opts *opts, stru
 	failure.shortfall = VAS_WHY_NONE;
 	err = vas_space_reserve(space, size, &known, &failure, span);
 	if (err) {
-		fail(&failure, VAS_WHY_KERNEL, err);
+		vas_edge_publish(&failure, VAS_WHY_KERNEL, err);
 		vas_watch_refused(space, err);
 		return err;
 	}
@@ -130,13 +121,13 @@ int vas_adopt(void *start, uint64_t size, const struct vas_adopt_opts *opts)
 	if (!err && known.policy)
 		err = vas_edge_policy(&known.policy, &policy);
 	if (err)
-		return fail(&failure, VAS_WHY_ARGUMENT, err);
+		return vas_edge_publish(&failure, VAS_WHY_ARGUMENT, err);
 	err = vas_space_default(&space);
 	if (err)
-		return fail(&failure, vas_edge_books_why(err), err);
+		return vas_edge_publish(&failure, vas_edge_books_why(err), err);
 	if (!range_is_sound(space, span.start, size) || (known.flags & ~VAS_ADOPT_ALL) ||
 	    (uint32_t)known.fork > VAS_FORK_TRAP)
-		return fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+		return vas_edge_publish(&failure, VAS_WHY_ARGUMENT, -EINVAL);
 	err = vas_space_adopt(space, span, &known, &failure);
 	if (err) {
 		failure.error = err;

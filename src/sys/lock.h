@@ -23,7 +23,10 @@
 #define VAS_LOCK_ASKED 6u
 
 struct vas_lock {
-	/* 0 free, 1 taken, 2 taken and somebody waits, FORK held by the thread that forks, LENT by it to another, ASKED: another finds out whether it is */
+	/*
+	 * 0 free, 1 taken, 2 taken and somebody waits, FORK held by the thread that forks, LENT by it to another,
+	 * ASKED: another finds out whether it may have it.
+	 */
 	uint32_t word;
 };
 
@@ -118,15 +121,15 @@ static inline bool vas_lock_fork_quiet(const struct vas_lock *lock)
 }
 
 /*
- * Held over the fork by this thread, in which the locks are ready. Not free either: a borrower gives a lock back in two steps, and
- * between them another thread may take it.
+ * Held over the fork by this thread, in which the locks are ready. Not free either: a borrower gives a lock
+ * back in two steps, and between them another thread may take it.
  */
 static inline bool vas_lock_fork_held(const struct vas_lock *lock)
 {
 	return __atomic_load_n(&lock->word, __ATOMIC_SEQ_CST) == VAS_LOCK_FORK;
 }
 
-/* The slow half of take for a word that says FORK or LENT. False: look at the word again. */
+/* The slow half of take for a word that says FORK, LENT or ASKED. False: look at the word again. */
 bool vas_lock_fork_wait(struct vas_lock *lock, uint32_t *rounds);
 
 #endif

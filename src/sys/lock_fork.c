@@ -173,8 +173,8 @@ static bool fork_waits(uint32_t thread, uint32_t *rounds)
 }
 
 /*
- * Asks for a lock that says FORK. Between here and the answer nobody is inside, but the thread that forks does not take it for held: of
- * it and this thread one sees what the other has written.
+ * Asks for a lock that says FORK. Between here and the answer nobody is inside, but the thread that forks does
+ * not take it for held: of it and this thread one sees what the other has written.
  */
 static bool fork_ask(struct vas_lock *lock)
 {

@@ -17,6 +17,7 @@
 
 #include <vaspace/vaspace.h>
 
+#include "support/arena_looks.h"
 #include "tap/tap.h"
 
 #define MIB (1ull << 20)
@@ -33,30 +34,6 @@ static struct vas_arena *make(enum vas_arena_kind kind, uint64_t maximum, uint64
 	if (vas_arena_create(maximum, &opts, &arena))
 		tap_bail("no arena");
 	return arena;
-}
-
-static struct vas_arena_info look(struct vas_arena *arena)
-{
-	struct vas_arena_info info = { .size = sizeof(info) };
-
-	if (vas_arena_get(arena, &info))
-		tap_bail("the arena tells nothing");
-	return info;
-}
-
-static unsigned char *start_of(struct vas_arena *arena)
-{
-	return vas_span_pointer(look(arena).span);
-}
-
-/* What the library keeps is made by the first call. */
-static void begin(void)
-{
-	struct vas_span span;
-
-	if (vas_reserve(page, NULL, &span) || vas_release(vas_span_pointer(span), NULL))
-		tap_bail("no span");
-	tap_baseline();
 }
 
 /* Kernel mappings in a span, and whether none of it is unmapped. */
@@ -86,8 +63,8 @@ static uint64_t held_by(int fd)
 static void test_grow(enum vas_arena_kind kind, const char *name)
 {
 	struct vas_arena *arena = make(kind, 64 * MIB, page);
-	struct vas_arena_info info = look(arena);
-	unsigned char *start = start_of(arena);
+	struct vas_arena_info info = arena_look(arena);
+	unsigned char *start = arena_start(arena);
 	bool kept = true, zero = true, steady = true;
 	unsigned int before = mappings(info.span);
 	struct vas_stats stats = { .size = sizeof(stats) };
@@ -100,7 +77,7 @@ static void test_grow(enum vas_arena_kind kind, const char *name)
 			tap_bail("it does not grow");
 		zero &= start[size / 2] == 0 && start[size - 1] == 0;
 		start[size - 1] = 0x5a;
-		kept &= start[0] == 0x5a && start[page - 1] == 0x5a && start_of(arena) == start;
+		kept &= start[0] == 0x5a && start[page - 1] == 0x5a && arena_start(arena) == start;
 		steady &= mappings(info.span) <= before;
 	}
 	ok(zero, "%s: what it grows by is zero", name);
@@ -132,14 +109,14 @@ static void test_grow(enum vas_arena_kind kind, const char *name)
 static void test_grow_memfd(void *unused)
 {
 	(void)unused;
-	begin();
+	arena_baseline();
 	test_grow(VAS_ARENA_MEMFD, "memfd");
 }
 
 static void test_grow_private(void *unused)
 {
 	(void)unused;
-	begin();
+	arena_baseline();
 	test_grow(VAS_ARENA_ANONYMOUS, "private");
 }
 
@@ -151,7 +128,7 @@ static void test_bounds(void *unused)
 	uint64_t now = 1;
 
 	(void)unused;
-	begin();
+	arena_baseline();
 	VAS_OPTS(vas_reserve_opts, reserve);
 	VAS_OPTS(vas_arena_opts, opts);
 	reserve.name = "grows";
@@ -160,7 +137,7 @@ static void test_bounds(void *unused)
 	opts.cap = 10 * page;
 	opts.initial = 1;
 	is_err(vas_arena_create(61 * page, &opts, &arena), 0, "an arena with a step of four pages");
-	info = look(arena);
+	info = arena_look(arena);
 	is_u64(info.maximum, 64 * page, "the maximum is rounded to the step");
 	is_u64(info.bytes, 4 * page, "and what it begins with");
 	is_u64(info.page_size, page, "the page size");
@@ -189,10 +166,10 @@ static void test_file_limit(void *unused)
 	int fd;
 
 	(void)unused;
-	begin();
+	arena_baseline();
 	arena = make(VAS_ARENA_MEMFD, 256 * MIB, 2 * MIB);
-	start = start_of(arena);
-	fd = look(arena).fd;
+	start = arena_start(arena);
+	fd = arena_look(arena).fd;
 	start[2 * MIB - 1] = 7;
 	if (setrlimit(RLIMIT_FSIZE, &limit))
 		tap_bail("no limit");
@@ -219,10 +196,10 @@ static void test_descriptor(void *unused)
 	int fd, other;
 
 	(void)unused;
-	begin();
+	arena_baseline();
 	arena = make(VAS_ARENA_MEMFD, 64 * MIB, MIB);
-	start = start_of(arena);
-	fd = look(arena).fd;
+	start = arena_start(arena);
+	fd = arena_look(arena).fd;
 	other = memfd_create("other", MFD_CLOEXEC);
 	if (other < 0 || ftruncate(other, (off_t)(4 * MIB)) || dup2(other, fd) != fd)
 		tap_bail("no other file");
@@ -259,12 +236,12 @@ static int hear(void *context, const struct vas_notice *notice)
 static void check_notices(enum vas_arena_kind kind, enum vas_change grow, enum vas_change shrink)
 {
 	struct vas_arena *arena = make(kind, 64 * MIB, MIB);
-	uint64_t id, before, after, start = look(arena).span.start;
+	uint64_t id, before, after, start = arena_look(arena).span.start;
 
 	memset(&heard, 0, sizeof(heard));
 	heard.arena = arena;
 	if (vas_notice_subscribe(NULL, hear, NULL, &id) ||
-	    vas_generation_at(start_of(arena), &before))
+	    vas_generation_at(arena_start(arena), &before))
 		tap_bail("no notices");
 	is_err(vas_arena_grow(arena, 3 * MIB, 0, NULL), 0, "grown");
 	is_u64(heard.count, 2, "told before and after");
@@ -272,7 +249,7 @@ static void check_notices(enum vas_arena_kind kind, enum vas_change grow, enum v
 	ok(heard.seen[1].span.start == start + MIB && heard.seen[1].span.size == 2 * MIB,
 	   "of the new bytes");
 	is_err(heard.inside, EDEADLK, "it does not grow in there");
-	is_err(vas_generation_at(start_of(arena), &after), 0, "the generation");
+	is_err(vas_generation_at(arena_start(arena), &after), 0, "the generation");
 	is_u64(after, before + 1, "counts it");
 	is_u64(heard.seen[1].generation, after, "as was told");
 	heard.answer = -EPERM;
@@ -290,7 +267,7 @@ static void check_notices(enum vas_arena_kind kind, enum vas_change grow, enum v
 static void test_notices(void *unused)
 {
 	(void)unused;
-	begin();
+	arena_baseline();
 	check_notices(VAS_ARENA_MEMFD, VAS_CHANGE_GROW, VAS_CHANGE_SHRINK);
 	check_notices(VAS_ARENA_ANONYMOUS, VAS_CHANGE_COMMIT, VAS_CHANGE_DECOMMIT);
 }
@@ -338,7 +315,7 @@ static int child_of(unsigned int i, struct vas_arena *arena, unsigned char *star
 static void test_fork(void *unused)
 {
 	(void)unused;
-	begin();
+	arena_baseline();
 	for (unsigned int i = 0; i < sizeof(forks) / sizeof(forks[0]); i++) {
 		struct vas_arena *arena = NULL;
 		unsigned char *start;
@@ -354,7 +331,7 @@ static void test_fork(void *unused)
 		is_err(vas_arena_create(64 * MIB, &opts, &arena), forks[i].made, "row %u", i);
 		if (forks[i].made)
 			continue;
-		start = start_of(arena);
+		start = arena_start(arena);
 		start[0] = 1;
 		child = fork();
 		if (child == 0)
@@ -397,7 +374,7 @@ static void check_readers(enum vas_arena_kind kind)
 
 	memset(&readers, 0, sizeof(readers));
 	readers.arena = make(kind, 256 * MIB, page);
-	readers.start = start_of(readers.arena);
+	readers.start = arena_start(readers.arena);
 	for (int i = 0; i < 8; i++)
 		if (pthread_create(&threads[i], NULL, read_all, NULL))
 			tap_bail("no thread");

@@ -15,6 +15,7 @@
 
 #include <vaspace/vaspace.h>
 
+#include "support/arena_looks.h"
 #include "support/huge_pool.h"
 #include "tap/tap.h"
 
@@ -36,36 +37,18 @@ static struct vas_arena *make(uint64_t maximum, uint64_t cap, uint64_t initial, 
 	return arena;
 }
 
-static struct vas_arena_info look(struct vas_arena *arena)
-{
-	struct vas_arena_info info = { .size = sizeof(info) };
-
-	if (vas_arena_get(arena, &info))
-		tap_bail("the arena tells nothing");
-	return info;
-}
-
-static void begin(void)
-{
-	struct vas_span span;
-
-	if (vas_reserve(page, NULL, &span) || vas_release(vas_span_pointer(span), NULL))
-		tap_bail("no span");
-	tap_baseline();
-}
-
 static uint64_t held(struct vas_arena *arena)
 {
 	struct stat status;
 
-	return fstat(look(arena).fd, &status) ? UINT64_MAX : (uint64_t)status.st_blocks * 512;
+	return fstat(arena_look(arena).fd, &status) ? UINT64_MAX : (uint64_t)status.st_blocks * 512;
 }
 
 static uint64_t length(struct vas_arena *arena)
 {
 	struct stat status;
 
-	return fstat(look(arena).fd, &status) ? UINT64_MAX : (uint64_t)status.st_size;
+	return fstat(arena_look(arena).fd, &status) ? UINT64_MAX : (uint64_t)status.st_size;
 }
 
 static uint64_t system_says(const char *key)
@@ -89,10 +72,10 @@ static void test_punch(void *unused)
 	unsigned char *start, *view;
 
 	(void)unused;
-	begin();
+	arena_baseline();
 	arena = make(64 * MIB, 0, 8 * MIB, VAS_PAGES_BASE);
-	start = vas_span_pointer(look(arena).span);
-	view = mmap(NULL, 8 * MIB, PROT_READ | PROT_WRITE, MAP_SHARED, look(arena).fd, 0);
+	start = vas_span_pointer(arena_look(arena).span);
+	view = mmap(NULL, 8 * MIB, PROT_READ | PROT_WRITE, MAP_SHARED, arena_look(arena).fd, 0);
 	if (view == MAP_FAILED)
 		tap_bail("no other view");
 	memset(start, 0x5a, 8 * MIB);
@@ -119,29 +102,29 @@ static void test_ahead(void *unused)
 	uint64_t ahead = 1, now, given;
 
 	(void)unused;
-	begin();
+	arena_baseline();
 	arena = make(64 * MIB, 32 * MIB, MIB, VAS_PAGES_BASE);
-	start = vas_span_pointer(look(arena).span);
+	start = vas_span_pointer(arena_look(arena).span);
 	start[MIB - 1] = 7;
 	is_err(vas_arena_ahead(arena, 4 * MIB, 0, &ahead), 0, "four MiB ahead");
-	ok(ahead == 4 * MIB && look(arena).ahead == ahead, "are told");
+	ok(ahead == 4 * MIB && arena_look(arena).ahead == ahead, "are told");
 	is_u64(held(arena), 5 * MIB, "and have memory");
 	ok(length(arena) == MIB && vas_arena_size(arena) == MIB, "the size stays");
 	is_err(vas_arena_ahead(arena, MIB, 0, &ahead), 0, "fewer");
 	is_u64(ahead, 4 * MIB, "are there already");
 	is_err(vas_arena_grow(arena, 3 * MIB, 0, NULL), 0, "grown over two of them");
-	is_u64(look(arena).ahead, 2 * MIB, "two are left");
+	is_u64(arena_look(arena).ahead, 2 * MIB, "two are left");
 	is_u64(held(arena), 5 * MIB, "nothing was taken");
 	is_u64(start[3 * MIB - 1], 0, "they are zero");
 	is_err(vas_arena_grow(arena, 8 * MIB, 0, NULL), 0, "grown over the rest and more");
-	ok(look(arena).ahead == 0 && held(arena) == 8 * MIB && length(arena) == 8 * MIB,
+	ok(arena_look(arena).ahead == 0 && held(arena) == 8 * MIB && length(arena) == 8 * MIB,
 	   "nothing is left ahead");
 	is_err(vas_arena_ahead(arena, 2 * MIB, 0, NULL), 0, "two more");
 	is_err(vas_arena_trim(arena, &given), 0, "given back");
 	ok(given == 2 * MIB && held(arena) == 8 * MIB && length(arena) == 8 * MIB, "to the byte");
 	is_err(vas_arena_ahead(arena, 2 * MIB, 0, NULL), 0, "two once more");
 	is_err(vas_arena_shrink(arena, MIB), 0, "shrinking");
-	ok(look(arena).ahead == 0 && held(arena) == MIB, "takes what is ahead with it");
+	ok(arena_look(arena).ahead == 0 && held(arena) == MIB, "takes what is ahead with it");
 	is_err(vas_arena_ahead(arena, 60 * MIB, MIB, &ahead), 0, "as much as may be");
 	is_u64(ahead, 31 * MIB, "is up to the cap");
 	is_err(vas_arena_grow(arena, 32 * MIB, 0, &now), 0, "and can be grown over");
@@ -158,13 +141,13 @@ static void test_refused(void *unused)
 	uint64_t ahead = 1, now = 1;
 
 	(void)unused;
-	begin();
+	arena_baseline();
 	arena = make(256 * MIB, 0, MIB, VAS_PAGES_BASE);
 	is_err(vas_arena_ahead(arena, 4 * MIB, 0, NULL), 0, "four MiB ahead");
 	if (setrlimit(RLIMIT_FSIZE, &limit))
 		tap_bail("no limit");
 	is_err(vas_arena_grow(arena, 100 * MIB, 0, &now), ENOSPC, "beyond RLIMIT_FSIZE");
-	ok(now == 1 && vas_arena_size(arena) == MIB && look(arena).ahead == 4 * MIB,
+	ok(now == 1 && vas_arena_size(arena) == MIB && arena_look(arena).ahead == 4 * MIB,
 	   "size and what is ahead are as before");
 	ok(held(arena) == 5 * MIB && length(arena) == MIB, "for the kernel, too");
 	is_err(vas_arena_ahead(arena, 100 * MIB, 0, &ahead), ENOSPC, "ahead beyond it");
@@ -182,7 +165,7 @@ static void test_shared_memory(void *unused)
 	uint64_t before, after;
 
 	(void)unused;
-	begin();
+	arena_baseline();
 	arena = make(256 * MIB, 0, 200 * MIB, VAS_PAGES_BASE);
 	before = system_says("Shmem:");
 	is_err(vas_arena_punch(arena, 0, 190 * MIB), 0, "most of it is punched out");
@@ -199,12 +182,12 @@ static void test_pool(void *unused)
 	uint64_t have, ahead = 0;
 
 	(void)unused;
-	begin();
+	arena_baseline();
 	if (!huge_pool_take(16))
 		tap_skip_all("no-huge-pages", "the pool cannot be changed");
 	have = huge_pool_free();
 	arena = make(1024 * HUGE_PAGE, 0, 4 * HUGE_PAGE, HUGE_PAGE);
-	start = vas_span_pointer(look(arena).span);
+	start = vas_span_pointer(arena_look(arena).span);
 	start[4 * HUGE_PAGE - 1] = 1;
 	is_err(vas_arena_punch(arena, HUGE_PAGE, 2 * HUGE_PAGE), 0, "two are punched out");
 	is_u64(huge_pool_free(), have - 2, "and back in the pool");
@@ -213,7 +196,7 @@ static void test_pool(void *unused)
 	is_err(vas_arena_ahead(arena, 4 * HUGE_PAGE, 0, NULL), 0, "four ahead");
 	is_u64(huge_pool_free(), have - 8, "are the pool's");
 	is_err(vas_arena_grow(arena, (have + 8) * HUGE_PAGE, 0, NULL), ENOMEM, "more than it has");
-	ok(huge_pool_free() == have - 8 && look(arena).ahead == 4 * HUGE_PAGE &&
+	ok(huge_pool_free() == have - 8 && arena_look(arena).ahead == 4 * HUGE_PAGE &&
 		   length(arena) == 4 * HUGE_PAGE,
 	   "everything is as before");
 	is_err(vas_arena_grow(arena, 6 * HUGE_PAGE, 0, NULL), 0, "grown over two of them");
@@ -253,9 +236,9 @@ static void test_told(void *unused)
 	uint64_t id, before, after;
 
 	(void)unused;
-	begin();
+	arena_baseline();
 	arena = make(64 * MIB, 0, 8 * MIB, VAS_PAGES_BASE);
-	start = vas_span_pointer(look(arena).span);
+	start = vas_span_pointer(arena_look(arena).span);
 	if (vas_notice_subscribe(NULL, hear, NULL, &id) || vas_generation_at(start, &before))
 		tap_bail("no notices");
 	is_err(vas_arena_punch(arena, MIB, 2 * MIB), 0, "punched");
@@ -263,7 +246,7 @@ static void test_told(void *unused)
 	is_u64(after, before + 1, "counts it");
 	ok(heard.count == 2 && heard.seen[1].change == VAS_CHANGE_PUNCH &&
 		   heard.seen[1].generation == after &&
-		   heard.seen[1].span.start == look(arena).span.start + MIB &&
+		   heard.seen[1].span.start == arena_look(arena).span.start + MIB &&
 		   heard.seen[1].span.size == 2 * MIB,
 	   "told of it");
 	heard.count = 0;

@@ -14,6 +14,7 @@
 
 #include <vaspace/vaspace.h>
 
+#include "support/arena_looks.h"
 #include "support/huge_pool.h"
 #include "tap/tap.h"
 
@@ -39,15 +40,6 @@ static struct vas_arena *make(enum vas_arena_kind kind, uint32_t flags, uint64_t
 	if (vas_arena_create(maximum, &opts, &arena))
 		tap_bail("no arena");
 	return arena;
-}
-
-static unsigned char *start_of(struct vas_arena *arena)
-{
-	struct vas_arena_info info = { .size = sizeof(info) };
-
-	if (vas_arena_get(arena, &info))
-		tap_bail("the arena tells nothing");
-	return vas_span_pointer(info.span);
 }
 
 static uint64_t address_room_used(void)
@@ -78,7 +70,7 @@ static void test_address_limit(void *unused)
 		tap_bail("no limit");
 	for (int i = 0; i < 2; i++) {
 		is_err(vas_arena_grow(arenas[i], 64 * MIB, 0, NULL), 0, "%s: grows", kinds[i].name);
-		start_of(arenas[i])[64 * MIB - 1] = 1;
+		arena_start(arenas[i])[64 * MIB - 1] = 1;
 		is_err(vas_arena_shrink(arenas[i], MIB), 0, "%s: shrinks", kinds[i].name);
 	}
 	is_err(vas_arena_create(256 * MIB, NULL, &other), ENOMEM, "there is no room for another");
@@ -109,14 +101,14 @@ static void test_overcommit(void *unused)
 		tap_skip_all("overcommit-always", "nothing is refused");
 	tap_ignore_leaks(TAP_LEAK_VMAS | TAP_LEAK_HEAP);
 	arena = make(VAS_ARENA_ANONYMOUS, VAS_ARENA_LAZY, 16 * TIB);
-	start_of(arena)[MIB - 1] = 7;
+	arena_start(arena)[MIB - 1] = 7;
 	is_err(vas_arena_grow(arena, 16 * TIB, 0, &now), ENOMEM, "16 TiB");
 	ok(now == 1 && vas_arena_size(arena) == MIB, "the size is as before");
-	is_u64(start_of(arena)[MIB - 1], 7, "and the contents");
+	is_u64(arena_start(arena)[MIB - 1], 7, "and the contents");
 	is_err(vas_sync_check(NULL), 0, "and the mappings");
 	is_err(vas_arena_grow(arena, 16 * TIB, 2 * MIB, &now), 0, "at least two MiB");
 	ok(now >= 2 * MIB, "as much as may be (%llu MiB)", (unsigned long long)(now / MIB));
-	start_of(arena)[now - 1] = 1;
+	arena_start(arena)[now - 1] = 1;
 	is_err(vas_arena_destroy(arena, NULL), 0, "destroyed");
 }
 

@@ -14,6 +14,7 @@
 
 #include <vaspace/vaspace.h>
 
+#include "support/arena_looks.h"
 #include "support/huge_pool.h"
 #include "tap/tap.h"
 
@@ -32,30 +33,11 @@ static int make(const uint64_t *ladder, size_t count, uint32_t flags, uint64_t m
 	return vas_arena_create(maximum, &opts, arena);
 }
 
-static struct vas_arena_info look(struct vas_arena *arena)
-{
-	struct vas_arena_info info = { .size = sizeof(info) };
-
-	if (vas_arena_get(arena, &info))
-		tap_bail("the arena tells nothing");
-	return info;
-}
-
 static const char *reason(void)
 {
 	struct vas_report report = { .size = sizeof(report) };
 
 	return vas_report_get(&report) ? "no report" : vas_why_name(report.why);
-}
-
-/* What the library keeps is made by the first call. */
-static void begin(void)
-{
-	struct vas_span span;
-
-	if (vas_reserve(4096, NULL, &span) || vas_release(vas_span_pointer(span), NULL))
-		tap_bail("no span");
-	tap_baseline();
 }
 
 static bool stamped(const unsigned char *start, uint64_t pages)
@@ -76,13 +58,13 @@ static void test_pool(void *unused)
 	struct stat status;
 
 	(void)unused;
-	begin();
+	arena_baseline();
 	if (!huge_pool_take(64))
 		tap_skip_all("no-huge-pages", "the pool cannot be changed");
 	have = huge_pool_free();
 	is_err(make(huge_ladder, 1, 0, 1024 * HUGE_PAGE, 8 * HUGE_PAGE, &arena), 0,
 	       "an arena on huge pages");
-	info = look(arena);
+	info = arena_look(arena);
 	ok(info.rung == HUGE_PAGE && info.page_size == HUGE_PAGE && info.step == HUGE_PAGE,
 	   "its pages are as large");
 	is_u64(info.span.start % HUGE_PAGE, 0, "it begins at a multiple");
@@ -128,20 +110,20 @@ static void test_ladder(void *unused)
 	uint64_t have, much;
 
 	(void)unused;
-	begin();
+	arena_baseline();
 	if (!huge_pool_take(4))
 		tap_skip_all("no-huge-pages", "the pool cannot be changed");
 	have = huge_pool_free();
 	much = (have + 4) * HUGE_PAGE;
 	is_err(make(unknown, 2, 0, 8 * HUGE_PAGE, 0, &arena), 0, "a size that the kernel does not have");
-	is_u64(look(arena).rung, HUGE_PAGE, "and one that it has");
+	is_u64(arena_look(arena).rung, HUGE_PAGE, "and one that it has");
 	is_u64(huge_pool_free(), have, "an empty arena takes none");
 	is_err(vas_arena_destroy(arena, NULL), 0, "destroyed");
 	is_err(make(unknown, 2, VAS_ARENA_STRICT, 8 * HUGE_PAGE, 0, &arena), EOPNOTSUPP, "strict");
 	is_str(reason(), "pages", "the reason");
 
 	is_err(make(huge_ladder, 2, 0, 2 * much, much, &arena), 0, "more than the pool has");
-	is_u64(look(arena).rung, VAS_PAGES_BASE, "comes to base pages");
+	is_u64(arena_look(arena).rung, VAS_PAGES_BASE, "comes to base pages");
 	is_u64(vas_arena_size(arena), much, "with all that it begins with");
 	is_u64(huge_pool_free(), have, "the pool is as it was");
 	is_err(vas_arena_destroy(arena, NULL), 0, "destroyed");
@@ -186,7 +168,7 @@ static void test_transparent(void *unused)
 	static const uint64_t rung = VAS_PAGES_TRANSPARENT;
 
 	(void)unused;
-	begin();
+	arena_baseline();
 	for (unsigned int i = 0; i < 2; i++) {
 		const char *name = transparents[i].name;
 		struct vas_arena *arena = NULL;
@@ -206,7 +188,7 @@ static void test_transparent(void *unused)
 		if (err == -EOPNOTSUPP || err == -ENOMEM)
 			tap_skip_all("no-transparent-huge", "no transparent huge pages");
 		is_err(err, 0, "%s: strict", name);
-		info = look(arena);
+		info = arena_look(arena);
 		start = vas_span_pointer(info.span);
 		ok(info.rung == rung && info.page_size == 4096, "%s: of base pages", name);
 		for (uint64_t size = 4 * MIB; size < 9 * MIB; size += MIB) {
@@ -243,7 +225,7 @@ static void test_placed(void *unused)
 	int err;
 
 	(void)unused;
-	begin();
+	arena_baseline();
 	VAS_OPTS(vas_reserve_opts, reserve);
 	VAS_OPTS(vas_arena_opts, opts);
 	opts.reserve = &reserve;
@@ -259,7 +241,7 @@ static void test_placed(void *unused)
 	if (err == -EOPNOTSUPP)
 		tap_skip_all("no-transparent-huge", "no transparent huge pages");
 	is_err(err, 0, "one on them");
-	span = look(arena).span;
+	span = arena_look(arena).span;
 	is_u64(span.start % (4 * MIB), 2 * MIB, "is kept");
 	is_err(vas_arena_destroy(arena, NULL), 0, "destroyed");
 	reserve = (struct vas_reserve_opts){ .size = sizeof(reserve) };

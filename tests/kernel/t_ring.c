@@ -12,6 +12,7 @@
 #include <vaspace/vaspace.h>
 
 #include "arena/ring.h"
+#include "support/arena_looks.h"
 #include "support/huge_pool.h"
 #include "tap/tap.h"
 
@@ -40,16 +41,6 @@ static struct vas_ring *make(uint64_t size, uint32_t copies, enum vas_fork fork)
 	if (vas_ring_create(size, &opts, &ring))
 		tap_bail("no ring");
 	return ring;
-}
-
-/* What the library keeps is made by the first call. */
-static void begin(void)
-{
-	struct vas_span span;
-
-	if (vas_reserve(page, NULL, &span) || vas_release(vas_span_pointer(span), NULL))
-		tap_bail("no span");
-	tap_baseline();
 }
 
 /* Kernel mappings in a span that are shared and writable, when they are copies of bytes from offset 0 on. */
@@ -116,7 +107,7 @@ static void check_copies(uint64_t size, uint32_t copies)
 static void test_copies(void *unused)
 {
 	(void)unused;
-	begin();
+	arena_baseline();
 	check_copies(page, 0);
 	check_copies(3 * page, 2);
 	check_copies(5 * page, 3);
@@ -141,7 +132,7 @@ static void test_sizes(void *unused)
 	char line[300];
 
 	(void)unused;
-	begin();
+	arena_baseline();
 	check_refused(0, 0, page);
 	check_refused(1, 0, page);
 	check_refused(page - 1, 0, page);
@@ -162,7 +153,7 @@ static void test_meets(void *unused)
 	struct vas_ring_info info;
 
 	(void)unused;
-	begin();
+	arena_baseline();
 	ok(!vas_ring_meets(bytes, 64, 2), "memory that is there once is no ring");
 	ok(!vas_ring_meets(bytes, 64, 3), "nor with three copies");
 	ok(memcmp(bytes, zero, sizeof(bytes)) == 0, "and it is as it was");
@@ -189,7 +180,7 @@ static void test_fork(void *unused)
 	pid_t child;
 
 	(void)unused;
-	begin();
+	arena_baseline();
 	absent = make(2 * page, 2, VAS_FORK_DEFAULT);
 	shared = make(2 * page, 2, VAS_FORK_SHARE);
 	start = vas_span_pointer(look(shared).span);
@@ -225,7 +216,7 @@ static void test_huge(void *unused)
 	(void)unused;
 	if (!huge_pool_take(4))
 		tap_skip_all("no-huge-pages", "the pool cannot be changed");
-	begin();
+	arena_baseline();
 	have = huge_pool_free();
 	arena.ladder = ladder;
 	arena.ladder_count = 1;

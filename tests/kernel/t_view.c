@@ -17,6 +17,7 @@
 
 #include <vaspace/vaspace.h>
 
+#include "support/arena_looks.h"
 #include "support/huge_pool.h"
 #include "tap/tap.h"
 
@@ -61,16 +62,6 @@ static unsigned char *start_of(struct vas_view *view)
 	return vas_span_pointer(look(view).span);
 }
 
-/* What the library keeps is made by the first call. */
-static void begin(void)
-{
-	struct vas_span span;
-
-	if (vas_reserve(page, NULL, &span) || vas_release(vas_span_pointer(span), NULL))
-		tap_bail("no span");
-	tap_baseline();
-}
-
 static uint64_t committed(void)
 {
 	struct vas_stats stats = { .size = sizeof(stats) };
@@ -109,7 +100,7 @@ static void test_coherent(void *unused)
 	unsigned char *a, *b, *c;
 
 	(void)unused;
-	begin();
+	arena_baseline();
 	all = open_part(arena, 0, 0);
 	upper = open_part(arena, MIB / 2, 4 * MIB);
 	a = start_of(first);
@@ -160,7 +151,7 @@ static void test_place(void *unused)
 	bool named = false;
 
 	(void)unused;
-	begin();
+	arena_baseline();
 	VAS_OPTS(vas_reserve_opts, reserve);
 	VAS_OPTS(vas_view_opts, opts);
 	if (vas_reserve(16 * MIB, NULL, &place) || vas_release(vas_span_pointer(place), NULL))
@@ -193,7 +184,7 @@ static void test_protect(void *unused)
 	unsigned char *a = start_of(first), *b;
 
 	(void)unused;
-	begin();
+	arena_baseline();
 	VAS_OPTS(vas_view_opts, opts);
 	opts.prot = PROT_READ;
 	is_err(vas_view_open(arena, &opts, &view), 0, "to be read only");
@@ -286,7 +277,7 @@ static void test_tails(void *unused)
 	bool guards = false;
 
 	(void)unused;
-	begin();
+	arena_baseline();
 	check_tail(VAS_TAIL_BARE, "BARE", SIGBUS, 1);
 	check_tail(VAS_TAIL_NONE, "NONE", SIGSEGV, 2);
 	for (uint32_t i = 0; !vas_probe_get(i, &probe); i++)
@@ -341,7 +332,7 @@ static void test_pool(void *unused)
 	struct vas_arena *arena = NULL;
 
 	(void)unused;
-	begin();
+	arena_baseline();
 	if (!huge_pool_take(8))
 		tap_skip_all("no-huge-pages", "the pool of huge pages cannot be enlarged");
 	check_pool(VAS_TAIL_BARE, "BARE", SIGBUS);
@@ -364,7 +355,7 @@ static void test_refused(void *unused)
 	int kept, other;
 
 	(void)unused;
-	begin();
+	arena_baseline();
 	VAS_OPTS(vas_arena_opts, opts);
 	opts.kind = VAS_ARENA_ANONYMOUS;
 	is_err(vas_arena_create(MIB, &opts, &private), 0, "private memory");
@@ -422,7 +413,7 @@ static void test_notices(void *unused)
 	bool each = true, counted = true;
 
 	(void)unused;
-	begin();
+	arena_baseline();
 	memset(&heard, 0, sizeof(heard));
 	heard.views[0] = vas_view_first(arena);
 	for (unsigned int i = 1; i < VIEWS; i++)
@@ -490,7 +481,7 @@ static void test_closed_meanwhile(void *unused)
 	uint64_t id, start;
 
 	(void)unused;
-	begin();
+	arena_baseline();
 	memset(&heard, 0, sizeof(heard));
 	heard.closed = 1;
 	for (unsigned int i = 1; i < 3; i++)
@@ -554,7 +545,7 @@ static int child_of(struct vas_arena *arena, struct vas_view *view, unsigned cha
 static void test_fork(void *unused)
 {
 	(void)unused;
-	begin();
+	arena_baseline();
 	for (unsigned int i = 0; i < sizeof(forks) / sizeof(forks[0]); i++) {
 		struct vas_arena *arena = NULL;
 		struct vas_view *view = NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* labels: threaded */
-/* The lock: mutual exclusion under contention, waking, and life without futex. */
+/* The lock: mutual exclusion under contention, waking, life without futex, and what is held over a fork. */
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -129,11 +129,104 @@ static void denied_case(void *arg)
 	is_u64(counter, THREADS * rounds, "and lost no increment");
 }
 
+#define FORKS	   200
+#define FORK_TRIES 100000
+
+static bool forks_done;
+
+/* As count, for as long as there are forks; arg: how often. */
+static void *count_beside(void *arg)
+{
+	uint64_t *often = arg;
+
+	while (!__atomic_load_n(&forks_done, __ATOMIC_RELAXED)) {
+		vas_lock_take(&lock);
+		counter++;
+		vas_lock_drop(&lock);
+		++*often;
+	}
+	return NULL;
+}
+
+/* What a thread that forks does, without the fork. False: it never got its lock for itself. */
+static bool fork_hold_once(void)
+{
+	for (int i = 0; i < FORK_TRIES; i++) {
+		vas_lock_fork_hold(&lock);
+		vas_lock_fork_ready(true);
+		if (vas_lock_fork_held(&lock))
+			return true;
+		vas_lock_fork_ready(false);
+		vas_lock_pause();
+	}
+	return false;
+}
+
+/* Others are lent the lock while it is not ready; from then on it is the forking thread's alone. */
+static void held_over_forks(void)
+{
+	uint64_t often[THREADS] = { 0 }, sum = 0, seen;
+	pthread_t threads[THREADS];
+	unsigned int wrong = 0;
+	bool got = true;
+
+	counter = 0;
+	forks_done = false;
+	for (int i = 0; i < THREADS; i++)
+		if (pthread_create(&threads[i], NULL, count_beside, &often[i]))
+			tap_bail("no threads");
+	for (int i = 0; i < FORKS && got; i++) {
+		vas_lock_fork_begin();
+		got = fork_hold_once();
+		seen = counter;
+		for (int spin = 0; spin < 2000; spin++)
+			vas_lock_relax();
+		wrong += seen != counter || !vas_lock_fork_quiet(&lock);
+		vas_lock_fork_end();
+		vas_lock_fork_drop(&lock);
+	}
+	__atomic_store_n(&forks_done, true, __ATOMIC_RELAXED);
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(threads[i], NULL);
+		sum += often[i];
+	}
+	ok(got, "the lock was held over each of %d forks", FORKS);
+	is_u64(wrong, 0, "nobody was inside meanwhile");
+	is_u64(counter, sum, "and never two at once");
+}
+
+/* Which words count as held, and which as quiet. */
+static void fork_words(void)
+{
+	static const struct {
+		uint32_t word;
+		bool quiet, held;
+		const char *name;
+	} words[] = {
+		{ 0, true, false, "free" },
+		{ 1, false, false, "taken" },
+		{ 2, false, false, "taken and waited for" },
+		{ VAS_LOCK_FORK, true, true, "held over a fork" },
+		{ VAS_LOCK_LENT, false, false, "lent" },
+		{ VAS_LOCK_ASKED, true, false, "asked for" },
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		struct vas_lock one = { words[i].word };
+
+		ok(vas_lock_fork_quiet(&one) == words[i].quiet &&
+			   vas_lock_fork_held(&one) == words[i].held,
+		   "%s", words[i].name);
+	}
+}
+
 int main(void)
 {
 	tap_plan(0);
 	contended();
 	sleeping();
+	fork_words();
+	held_over_forks();
 	if (tap_under_sanitizer())
 		tap_skip(1, "checker-memory", "sanitizers need futex themselves");
 	else
