@@ -82,7 +82,7 @@ bool vas_arena_check(struct vas_arena *arena)
 {
 	const struct vas_holding *holding = arena->user.holding;
 	uint64_t size = vas_arena_bytes(arena);
-	bool object = arena->kind == VAS_ARENA_MEMFD;
+	bool object = vas_arena_has_object(arena);
 
 	for (const struct vas_view *view = arena->first.next; view; view = view->next)
 		if (!vas_view_check(view))
@@ -239,7 +239,7 @@ static int arena_build(struct vas_arena *arena, const struct vas_arena_opts *opt
 	err = vas_space_use_at(space, start, &arena->user);
 	if (err)
 		(void)vas_arena_refuse(failure, VAS_WHY_NOT_OWNED, err);
-	if (!err && arena->kind == VAS_ARENA_MEMFD)
+	if (!err && vas_arena_has_object(arena))
 		err = vas_view_show(&arena->first, PROT_READ | PROT_WRITE, failure);
 	if (!err)
 		err = vas_tail_begin(&arena->first, failure);

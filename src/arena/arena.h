@@ -54,7 +54,7 @@ struct vas_arena {
 	uint32_t copies; /* how often maximum is shown, back to back: 1, more of a ring */
 	uint64_t rung; /* of the ladder */
 	uint64_t collapse; /* size of transparent huge pages; 0 = none are asked for. I: divides the span's start */
-	struct vas_object object; /* of MEMFD */
+	struct vas_object object; /* of all kinds but ANONYMOUS */
 	char name[32];
 	/* Changed with work held: */
 	uint64_t size; /* I: a multiple of step, at most cap; the object is as large (atomic) */
@@ -69,6 +69,12 @@ static inline struct vas_arena *vas_arena_of(struct vas_holding_user *user)
 static inline uint64_t vas_arena_bytes(const struct vas_arena *arena)
 {
 	return __atomic_load_n(&arena->size, __ATOMIC_ACQUIRE);
+}
+
+/* Other kinds are private memory. */
+static inline bool vas_arena_has_object(const struct vas_arena *arena)
+{
+	return arena->kind != VAS_ARENA_ANONYMOUS;
 }
 
 /* Refuses with a reason. */

@@ -47,7 +47,7 @@ static void arena_fork_child(struct vas_holding_user *user, int state)
 		vas_object_close(arena->space->sys, &arena->object);
 		if (user->holding)
 			(void)vas_part_set_shown(arena->space, user->holding, 0);
-	} else if (state == VAS_FORK_SHARE && arena->kind == VAS_ARENA_MEMFD) {
+	} else if (state == VAS_FORK_SHARE && vas_arena_has_object(arena)) {
 		arena->state = VAS_ARENA_SHARED;
 	}
 	vas_lock_fork_reset(&arena->lock);

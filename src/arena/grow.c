@@ -233,7 +233,7 @@ int vas_arena_enlarge(struct vas_arena *arena, uint64_t size, uint64_t least,
 		return err;
 	was = vas_arena_bytes(arena);
 	if (was < size)
-		err = arena->kind == VAS_ARENA_MEMFD ? grow_object(arena, was, size, least, failure)
+		err = vas_arena_has_object(arena) ? grow_object(arena, was, size, least, failure)
 						     : grow_private(arena, size, least, failure);
 	/* What there was may be enough. */
 	if (err && vas_arena_bytes(arena) >= least)

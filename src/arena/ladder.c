@@ -89,7 +89,7 @@ static int rung_open(struct vas_arena *arena, uint64_t rung, uint64_t initial,
 	arena->rung = rung;
 	if (rung == VAS_PAGES_TRANSPARENT)
 		err = transparent_size(arena, failure);
-	if (!err && arena->kind == VAS_ARENA_MEMFD)
+	if (!err && vas_arena_has_object(arena))
 		err = vas_object_create(sys, arena->name, rung_is_pool(rung) ? rung : 0, failure,
 					&arena->object);
 	if (err || !rung_is_pool(rung))

@@ -64,8 +64,11 @@ int vas_object_create(struct vas_sys *sys, const char *name, uint64_t pool_page,
 			(void)VAS_CALL(sys, close, (int)fd);
 		return create_classify(err, fd < 0 ? pool_page : 0, failure);
 	}
-	*object = (struct vas_object){ (int32_t)fd, stat.device, stat.inode, stat.page_size,
-				       stat.kind == VAS_SYS_KIND_HUGETLB };
+	*object = (struct vas_object){ .fd = (int32_t)fd,
+				       .device = stat.device,
+				       .inode = stat.inode,
+				       .page_size = stat.page_size,
+				       .pool = stat.kind == VAS_SYS_KIND_HUGETLB };
 	return 0;
 }
 
@@ -123,12 +126,24 @@ static int object_classify(const struct vas_object *object, int err, struct vas_
 	}
 }
 
+/* fallocate of the arena's bytes [from, from + size). */
+static int64_t object_allocate(const struct vas_object *object, struct vas_sys *sys, int mode,
+			       uint64_t from, uint64_t size)
+{
+	return VAS_CALL(sys, allocate, object->fd, mode, object->offset + from, size);
+}
+
+static int64_t object_truncate(const struct vas_object *object, struct vas_sys *sys, uint64_t size)
+{
+	return VAS_CALL(sys, truncate, object->fd, object->offset + size);
+}
+
 static int extend_step(const struct vas_object *object, struct vas_space *space, int mode,
 		       uint64_t from, uint64_t size, struct vas_failure *failure)
 {
 	/* Pages of the pool are charged to no memory group, or refused by it without killing anybody. */
 	if (object->pool || vas_cgroup_admits(space->sys, &space->growth_credit, CREDIT, size))
-		return (int)VAS_CALL(space->sys, allocate, object->fd, mode, from, size);
+		return (int)object_allocate(object, space->sys, mode, from, size);
 	failure->why = VAS_WHY_CGROUP;
 	return -ENOMEM;
 }
@@ -161,15 +176,15 @@ static int extend_steps(const struct vas_object *object, struct vas_space *space
 static int object_punch(const struct vas_object *object, struct vas_sys *sys, uint64_t from,
 			uint64_t to)
 {
-	return (int)VAS_CALL(sys, allocate, object->fd,
-			     FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, from, to - from);
+	return (int)object_allocate(object, sys, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, from,
+				    to - from);
 }
 
 void vas_object_undo(const struct vas_object *object, struct vas_sys *sys, uint64_t from,
 		     uint64_t to)
 {
 	/* Also what a refused step may have got on its way. */
-	int64_t err = VAS_CALL(sys, truncate, object->fd, from);
+	int64_t err = object_truncate(object, sys, from);
 
 	/* Sealed against shrinking: at least no memory is left there. */
 	if (err < 0)
@@ -195,7 +210,7 @@ int vas_object_extend(const struct vas_object *object, struct vas_space *space, 
 int vas_object_cut(const struct vas_object *object, struct vas_sys *sys, uint64_t size,
 		   struct vas_failure *failure)
 {
-	int err = (int)VAS_CALL(sys, truncate, object->fd, size);
+	int err = (int)object_truncate(object, sys, size);
 
 	return err < 0 ? object_classify(object, err, failure) : 0;
 }
@@ -223,7 +238,7 @@ int vas_object_fill(const struct vas_object *object, struct vas_space *space, ui
 int vas_object_open(const struct vas_object *object, struct vas_sys *sys, uint64_t from,
 		    uint64_t to, struct vas_failure *failure)
 {
-	int err = (int)VAS_CALL(sys, allocate, object->fd, 0, from, to - from);
+	int err = (int)object_allocate(object, sys, 0, from, to - from);
 
 	return err < 0 ? object_classify(object, err, failure) : 0;
 }

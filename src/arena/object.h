@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The object of an arena: kernel calls on its descriptor, after a look whether that is still the one. No lock, no books. */
+/*
+ * The object of an arena: kernel calls on its descriptor, after a look whether that is still the one. No lock, no books. All
+ * offsets and sizes count the arena's bytes from 0, wherever these lie in the object.
+ */
 #ifndef VAS_ARENA_OBJECT_H
 #define VAS_ARENA_OBJECT_H
 
@@ -14,6 +17,7 @@ struct vas_object {
 	uint64_t device; /* identity */
 	uint64_t inode;
 	uint64_t page_size;
+	uint64_t offset; /* of the arena's byte 0. I: a multiple of page_size */
 	bool pool; /* of huge pages */
 };
 

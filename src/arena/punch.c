@@ -19,7 +19,7 @@
 
 int vas_arena_needs_object(const struct vas_arena *arena, struct vas_failure *failure)
 {
-	if (arena->kind == VAS_ARENA_MEMFD)
+	if (vas_arena_has_object(arena))
 		return 0;
 	return vas_arena_refuse(failure, VAS_WHY_OBJECT, -EOPNOTSUPP);
 }

@@ -97,7 +97,7 @@ int vas_arena_reduce(struct vas_arena *arena, uint64_t size, struct vas_failure 
 	if (size < was && !vas_align_up(size, arena->step, &size))
 		size = was;
 	if (size < was)
-		err = arena->kind == VAS_ARENA_MEMFD ? shrink_object(arena, was, size, failure)
+		err = vas_arena_has_object(arena) ? shrink_object(arena, was, size, failure)
 						     : shrink_private(arena, size, failure);
 	vas_arena_leave(arena);
 	return err;

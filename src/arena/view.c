@@ -98,7 +98,7 @@ int vas_view_show(struct vas_view *view, int prot, struct vas_failure *failure)
 		.flags = VAS_COMMIT_SHARED | VAS_COMMIT_SHOWN,
 		.prot = prot,
 		.fd = arena->object.fd,
-		.offset = view->offset,
+		.offset = arena->object.offset + view->offset,
 	};
 	int err;
 
