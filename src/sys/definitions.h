@@ -63,6 +63,22 @@
 #ifndef MFD_EXEC /* 6.3 */
 #define MFD_EXEC 0x10u
 #endif
+#ifndef F_ADD_SEALS
+#define F_ADD_SEALS   1033
+#define F_GET_SEALS   1034
+#define F_SEAL_SEAL   0x01u
+#define F_SEAL_SHRINK 0x02u
+#define F_SEAL_GROW   0x04u
+#define F_SEAL_WRITE  0x08u
+#endif
+#ifndef F_SEAL_FUTURE_WRITE /* 5.1 */
+#define F_SEAL_FUTURE_WRITE 0x10u
+#endif
+#ifndef F_SEAL_EXEC /* 6.3 */
+#define F_SEAL_EXEC 0x20u
+#endif
+/* Either ends writing, and punching. */
+#define VAS_SEALS_WRITING (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)
 #ifndef MFD_HUGE_SHIFT
 #define MFD_HUGE_SHIFT 26
 #endif

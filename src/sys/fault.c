@@ -165,6 +165,18 @@ static int64_t fault_create(struct vas_sys *sys, const char *name, uint32_t flag
 	return next->create(next, name, flags);
 }
 
+static int64_t fault_duplicate(struct vas_sys *sys, int fd)
+{
+	FAULT_GATE("duplicate");
+	return next->duplicate(next, fd);
+}
+
+static int64_t fault_seals(struct vas_sys *sys, int fd, uint32_t add)
+{
+	FAULT_GATE("seals");
+	return next->seals(next, fd, add);
+}
+
 static int64_t fault_read_at(struct vas_sys *sys, int fd, void *buffer, uint64_t size,
 			     uint64_t offset)
 {
@@ -242,6 +254,8 @@ void vas_sys_fault_init(struct vas_sys_fault *fault, struct vas_sys *next)
 		.allocate = fault_allocate,
 		.truncate = fault_truncate,
 		.create = fault_create,
+		.duplicate = fault_duplicate,
+		.seals = fault_seals,
 		.read_at = fault_read_at,
 		.write_at = fault_write_at,
 		.set_policy = fault_set_policy,

@@ -116,6 +116,18 @@ static int64_t nothing_create(struct vas_sys *sys, const char *name, uint32_t fl
 	return -ENOSYS;
 }
 
+static int64_t nothing_duplicate(struct vas_sys *sys, int fd)
+{
+	(void)sys, (void)fd;
+	return -ENOSYS;
+}
+
+static int64_t nothing_seals(struct vas_sys *sys, int fd, uint32_t add)
+{
+	(void)sys, (void)fd, (void)add;
+	return -ENOSYS;
+}
+
 static int64_t nothing_read_at(struct vas_sys *sys, int fd, void *buffer, uint64_t size,
 			       uint64_t offset)
 {
@@ -193,6 +205,8 @@ void vas_sys_nothing_fill(struct vas_sys *sys)
 	FILL(allocate);
 	FILL(truncate);
 	FILL(create);
+	FILL(duplicate);
+	FILL(seals);
 	FILL(read_at);
 	FILL(write_at);
 	FILL(set_policy);

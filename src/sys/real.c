@@ -311,6 +311,8 @@ static struct real real = { .sys = {
 				    .allocate = vas_real_allocate,
 				    .truncate = vas_real_truncate,
 				    .create = vas_real_create,
+				    .duplicate = vas_real_duplicate,
+				    .seals = vas_real_seals,
 				    .read_at = vas_real_read_at,
 				    .write_at = vas_real_write_at,
 				    .set_policy = real_set_policy,

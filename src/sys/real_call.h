@@ -32,6 +32,8 @@ int64_t vas_real_stat(struct vas_sys *sys, int fd, uint32_t flags, struct vas_sy
 int64_t vas_real_allocate(struct vas_sys *sys, int fd, int mode, uint64_t offset, uint64_t size);
 int64_t vas_real_truncate(struct vas_sys *sys, int fd, uint64_t size);
 int64_t vas_real_create(struct vas_sys *sys, const char *name, uint32_t flags);
+int64_t vas_real_duplicate(struct vas_sys *sys, int fd);
+int64_t vas_real_seals(struct vas_sys *sys, int fd, uint32_t add);
 int64_t vas_real_read_at(struct vas_sys *sys, int fd, void *buffer, uint64_t size, uint64_t offset);
 int64_t vas_real_write_at(struct vas_sys *sys, int fd, const void *buffer, uint64_t size,
 			  uint64_t offset);

@@ -194,6 +194,22 @@ int64_t vas_real_create(struct vas_sys *sys, const char *name, uint32_t flags)
 	return REAL_CALL(syscall(SYS_memfd_create, name, (long)(flags | MFD_CLOEXEC)));
 }
 
+int64_t vas_real_duplicate(struct vas_sys *sys, int fd)
+{
+	(void)sys;
+	return REAL_CALL(syscall(SYS_fcntl, (long)fd, (long)F_DUPFD_CLOEXEC, 0L));
+}
+
+int64_t vas_real_seals(struct vas_sys *sys, int fd, uint32_t add)
+{
+	int64_t got = 0;
+
+	(void)sys;
+	if (add)
+		got = REAL_CALL(syscall(SYS_fcntl, (long)fd, (long)F_ADD_SEALS, (long)add));
+	return got < 0 ? got : REAL_CALL(syscall(SYS_fcntl, (long)fd, (long)F_GET_SEALS, 0L));
+}
+
 int64_t vas_real_read_at(struct vas_sys *sys, int fd, void *buffer, uint64_t size, uint64_t offset)
 {
 	int64_t got = REAL_CALL(syscall(SYS_pread64, (long)fd, buffer, size, offset));

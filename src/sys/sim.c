@@ -136,6 +136,11 @@ static int sim_map_access(struct vas_sys_sim *sim, struct vas_sim_mapping *mappi
 		return -EACCES;
 	if (!descriptor->readable)
 		return -EACCES;
+	if (shared && object && (object->seals & VAS_SEALS_WRITING)) {
+		if (mapping->prot & PROT_WRITE)
+			return -EPERM;
+		mapping->flags |= VAS_SIM_NO_WRITE;
+	}
 	if (shared && !descriptor->writable)
 		mapping->flags |= VAS_SIM_NO_WRITE;
 	return 0;

@@ -115,6 +115,7 @@ struct vas_sim_object {
 	uint64_t inode; /* never given twice */
 	uint64_t size; /* I: of huge pages when HUGETLB */
 	uint64_t page_size;
+	uint32_t seals; /* F_SEAL_ bits */
 	struct vas_spanset held; /* offsets that have bytes */
 };
 

@@ -40,6 +40,16 @@ static int64_t call_create(struct vas_sys *sys, const char *name, uint32_t flags
 	return LOCKED(vas_sim_create(sim, name, flags));
 }
 
+static int64_t call_duplicate(struct vas_sys *sys, int fd)
+{
+	return LOCKED(vas_sim_duplicate(sim, fd));
+}
+
+static int64_t call_seals(struct vas_sys *sys, int fd, uint32_t add)
+{
+	return LOCKED(vas_sim_seals(sim, fd, add));
+}
+
 static int64_t call_read_at(struct vas_sys *sys, int fd, void *buffer, uint64_t size,
 			    uint64_t offset)
 {
@@ -107,6 +117,8 @@ void vas_sim_fill_calls(struct vas_sys *sys)
 	sys->allocate = call_allocate;
 	sys->truncate = call_truncate;
 	sys->create = call_create;
+	sys->duplicate = call_duplicate;
+	sys->seals = call_seals;
 	sys->read_at = call_read_at;
 	sys->write_at = call_write_at;
 	sys->set_policy = call_set_policy;

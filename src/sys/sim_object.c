@@ -9,7 +9,7 @@
  * numbers are never given twice, though places are.
  *
  * Concurrency: the caller holds the simulator's lock. Not modelled: contents
- * (what is read is zero), seals, append mode, locks, reservations of huge pages.
+ * (what is read is zero), append mode, locks, reservations of huge pages.
  */
 #include <errno.h>
 #include <string.h>
@@ -23,6 +23,7 @@
 #define DEVICE	      1u
 #define INODE_FIRST   10000000u /* above those of endless files */
 #define MODES_KNOWN   0xff
+#define SEALS_KNOWN   (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | VAS_SEALS_WRITING | F_SEAL_EXEC)
 #define SIZE_MAX_FILE ((uint64_t)INT64_MAX)
 
 static bool object_mapped(const struct vas_sys_sim *sim, int number)
@@ -91,6 +92,7 @@ int64_t vas_sim_object_make(struct vas_sys_sim *sim, enum vas_sys_kind kind, uin
 			object->kind = kind;
 			object->inode = INODE_FIRST + sim->last_inode++;
 			object->size = size;
+			object->seals = F_SEAL_SEAL;
 			object->page_size = kind == VAS_SYS_KIND_HUGETLB ? sim->config.huge_size
 									 : sim->sys.page_size;
 			return (int64_t)i;
@@ -100,25 +102,70 @@ int64_t vas_sim_object_make(struct vas_sys_sim *sim, enum vas_sys_kind kind, uin
 	return -ENFILE;
 }
 
-static int64_t object_open(struct vas_sys_sim *sim, enum vas_sys_kind kind, uint64_t size,
-			   bool writable)
+/* The lowest that is free. */
+static int64_t descriptor_open(struct vas_sys_sim *sim, const struct vas_sim_descriptor *opened)
 {
 	for (size_t i = 0; i < VAS_SIM_DESCRIPTORS; i++) {
-		struct vas_sim_descriptor *descriptor = &sim->descriptors[i];
-		int64_t object;
-
-		if (descriptor->used)
+		if (sim->descriptors[i].used)
 			continue;
-		object = vas_sim_object_make(sim, kind, size);
-		if (object < 0)
-			return object;
-		*descriptor = (struct vas_sim_descriptor){ .used = true,
-							   .readable = true,
-							   .writable = writable,
-							   .object = (uint32_t)object };
+		sim->descriptors[i] = *opened;
 		return VAS_SIM_DESCRIPTOR_FIRST + (int64_t)i;
 	}
 	return -EMFILE;
+}
+
+static int64_t object_open(struct vas_sys_sim *sim, enum vas_sys_kind kind, uint64_t size,
+			   bool writable)
+{
+	struct vas_sim_descriptor opened = { .used = true, .readable = true, .writable = writable };
+	int64_t object = vas_sim_object_make(sim, kind, size), fd;
+
+	if (object < 0)
+		return object;
+	opened.object = (uint32_t)object;
+	fd = descriptor_open(sim, &opened);
+	if (fd < 0)
+		sim->objects[object].used = false;
+	return fd;
+}
+
+int64_t vas_sim_duplicate(struct vas_sys_sim *sim, int fd)
+{
+	const struct vas_sim_descriptor *descriptor = vas_sim_descriptor(sim, fd);
+
+	return descriptor ? descriptor_open(sim, descriptor) : -EBADF;
+}
+
+/* Whether it is mapped shared by somebody who can write. */
+static bool object_written(const struct vas_sys_sim *sim, int number)
+{
+	for (size_t i = 0; i < sim->count; i++)
+		if (sim->mappings[i].fd == number && (sim->mappings[i].flags & MAP_SHARED) &&
+		    !(sim->mappings[i].flags & VAS_SIM_NO_WRITE))
+			return true;
+	return false;
+}
+
+int64_t vas_sim_seals(struct vas_sys_sim *sim, int fd, uint32_t add)
+{
+	const struct vas_sim_descriptor *descriptor = vas_sim_descriptor(sim, fd);
+	struct vas_sim_object *object;
+
+	if (!descriptor)
+		return -EBADF;
+	object = &sim->objects[descriptor->object];
+	if (add && !descriptor->writable)
+		return -EPERM;
+	if ((add & ~SEALS_KNOWN) || object->kind == VAS_SYS_KIND_FILE ||
+	    object->kind == VAS_SYS_KIND_OTHER)
+		return -EINVAL;
+	if (add && (object->seals & F_SEAL_SEAL))
+		return -EPERM;
+	if ((add & F_SEAL_WRITE) &&
+	    object_written(sim, VAS_SIM_OBJECT_FIRST + (int)descriptor->object))
+		return -EBUSY;
+	object->seals |= add;
+	return object->seals;
 }
 
 int64_t vas_sys_sim_new_object(struct vas_sys_sim *sim, enum vas_sys_kind kind, uint64_t size,
@@ -171,6 +218,7 @@ int64_t vas_sim_create(struct vas_sys_sim *sim, const char *name, uint32_t flags
 	uint32_t known = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC;
 	uint32_t size_bits = flags >> MFD_HUGE_SHIFT;
 	bool huge = (flags & MFD_HUGETLB) != 0;
+	int64_t fd;
 
 	if (huge)
 		known |= MFD_HUGETLB | (uint32_t)0x3f << MFD_HUGE_SHIFT;
@@ -179,7 +227,11 @@ int64_t vas_sim_create(struct vas_sys_sim *sim, const char *name, uint32_t flags
 		return -EINVAL;
 	if (huge && size_bits && (uint64_t)1 << size_bits != sim->config.huge_size)
 		return -ENODEV;
-	return object_open(sim, huge ? VAS_SYS_KIND_HUGETLB : VAS_SYS_KIND_SHMEM, 0, true);
+	fd = object_open(sim, huge ? VAS_SYS_KIND_HUGETLB : VAS_SYS_KIND_SHMEM, 0, true);
+	if (fd >= 0 && (flags & (MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL)))
+		sim->objects[vas_sim_descriptor(sim, (int)fd)->object].seals =
+			flags & MFD_NOEXEC_SEAL ? F_SEAL_EXEC : 0;
+	return fd;
 }
 
 int64_t vas_sim_stat(struct vas_sys_sim *sim, int fd, uint32_t flags, struct vas_sys_stat *result)
@@ -294,11 +346,15 @@ int64_t vas_sim_allocate(struct vas_sys_sim *sim, int fd, int mode, uint64_t off
 	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE))
 		return -EOPNOTSUPP;
 	if (mode & FALLOC_FL_PUNCH_HOLE) {
+		if (object->seals & VAS_SEALS_WRITING)
+			return -EPERM;
 		vas_sim_object_punch(sim, object, offset, offset + size);
 		return 0;
 	}
 	if (object_too_large(sim, object, offset + size))
 		return -EFBIG;
+	if ((object->seals & F_SEAL_GROW) && offset + size > object->size)
+		return -EPERM;
 	error = object_fill(sim, object, offset, offset + size);
 	if (!error && !(mode & FALLOC_FL_KEEP_SIZE) && offset + size > object->size)
 		object->size = offset + size;
@@ -320,6 +376,9 @@ int64_t vas_sim_truncate(struct vas_sys_sim *sim, int fd, uint64_t size)
 		return -EINVAL;
 	if (object_too_large(sim, object, size))
 		return -EFBIG;
+	if (((object->seals & F_SEAL_GROW) && size > object->size) ||
+	    ((object->seals & F_SEAL_SHRINK) && size < object->size))
+		return -EPERM;
 	if (object->kind == VAS_SYS_KIND_HUGETLB && size % object->page_size != 0)
 		return -EINVAL;
 	/* What was allocated beyond the end (KEEP_SIZE) survives growing, but for huge pages. */
@@ -358,6 +417,9 @@ int64_t vas_sim_transfer(struct vas_sys_sim *sim, int fd, uint64_t size, uint64_
 	}
 	if (offset >= limit)
 		return -EFBIG;
+	if ((object->seals & VAS_SEALS_WRITING) ||
+	    ((object->seals & F_SEAL_GROW) && offset + size > object->size))
+		return -EPERM;
 	size = size < limit - offset ? size : limit - offset;
 	error = object_fill(sim, object, offset, offset + size);
 	if (error)

@@ -78,6 +78,8 @@ int64_t vas_sim_stat(struct vas_sys_sim *sim, int fd, uint32_t flags, struct vas
 int64_t vas_sim_allocate(struct vas_sys_sim *sim, int fd, int mode, uint64_t offset, uint64_t size);
 int64_t vas_sim_truncate(struct vas_sys_sim *sim, int fd, uint64_t size);
 int64_t vas_sim_create(struct vas_sys_sim *sim, const char *name, uint32_t flags);
+int64_t vas_sim_duplicate(struct vas_sys_sim *sim, int fd);
+int64_t vas_sim_seals(struct vas_sys_sim *sim, int fd, uint32_t add);
 int64_t vas_sim_transfer(struct vas_sys_sim *sim, int fd, uint64_t size, uint64_t offset,
 			 bool write);
 /* Takes the bytes of [start, end) away from an object, as punching does. */

@@ -126,6 +126,10 @@ struct vas_sys {
 	int64_t (*truncate)(struct vas_sys *sys, int fd, uint64_t size);
 	/* memfd_create(2); MFD_CLOEXEC is added. Returns the descriptor. */
 	int64_t (*create)(struct vas_sys *sys, const char *name, uint32_t flags);
+	/* fcntl(F_DUPFD_CLOEXEC): another descriptor of what fd has open. */
+	int64_t (*duplicate)(struct vas_sys *sys, int fd);
+	/* fcntl(F_ADD_SEALS) unless add is 0, and F_GET_SEALS: those that are set then. -EINVAL: what cannot be sealed. */
+	int64_t (*seals)(struct vas_sys *sys, int fd, uint32_t add);
 	/* pread(2) and pwrite(2): the count, which may be short. */
 	int64_t (*read_at)(struct vas_sys *sys, int fd, void *buffer, uint64_t size,
 			   uint64_t offset);

@@ -117,6 +117,8 @@ static const char *const operation_names[VAS_SYS_OPERATION_COUNT] = {
 	[VAS_SYS_ALLOCATE] = "fallocate",
 	[VAS_SYS_TRUNCATE] = "ftruncate",
 	[VAS_SYS_CREATE] = "memfd_create",
+	[VAS_SYS_DUPLICATE] = "duplicate",
+	[VAS_SYS_SEALS] = "seals",
 	[VAS_SYS_READ_AT] = "pread",
 	[VAS_SYS_WRITE_AT] = "pwrite",
 	[VAS_SYS_SET_POLICY] = "mbind",
@@ -516,6 +518,33 @@ static int64_t trace_create(struct vas_sys *sys, const char *name, uint32_t flag
 	return trace_end(trace, &line, VAS_SYS_CREATE, got);
 }
 
+static int64_t trace_duplicate(struct vas_sys *sys, int fd)
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->duplicate(trace->next, fd);
+	struct trace_line line;
+
+	if (trace->fd >= 0) {
+		line_begin(&line, VAS_SYS_DUPLICATE);
+		line_number(&line, fd);
+	}
+	return trace_end(trace, &line, VAS_SYS_DUPLICATE, got);
+}
+
+static int64_t trace_seals(struct vas_sys *sys, int fd, uint32_t add)
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->seals(trace->next, fd, add);
+	struct trace_line line;
+
+	if (trace->fd >= 0) {
+		line_begin(&line, VAS_SYS_SEALS);
+		line_number(&line, fd);
+		line_address(&line, add);
+	}
+	return trace_end(trace, &line, VAS_SYS_SEALS, got);
+}
+
 static int64_t trace_read_at(struct vas_sys *sys, int fd, void *buffer, uint64_t size,
 			     uint64_t offset)
 {
@@ -661,6 +690,8 @@ void vas_sys_trace_init(struct vas_sys_trace *trace, struct vas_sys *next, int f
 		.allocate = trace_allocate,
 		.truncate = trace_truncate,
 		.create = trace_create,
+		.duplicate = trace_duplicate,
+		.seals = trace_seals,
 		.read_at = trace_read_at,
 		.write_at = trace_write_at,
 		.set_policy = trace_set_policy,

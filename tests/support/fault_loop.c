@@ -48,7 +48,7 @@ static const int fault_errnos[] = { ENOMEM, EPERM, EINVAL, EEXIST, ENOSYS, EAGAI
 static const char *const operations[] = {
 	"map",	    "unmap",	  "protect",  "advise",	    "sync",	 "set_name",
 	"get_brk",  "get_limit",  "open",     "close",	    "read",	 "seek",
-	"query",    "stat",	  "allocate", "truncate",   "create",	 "read_at",
+	"query",    "stat",	  "allocate", "truncate",   "create",	 "read_at", "duplicate", "seals",
 	"write_at", "set_policy", "move",     "process_id", "thread_id", "thread_alive",
 	"process_alive",
 };

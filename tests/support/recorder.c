@@ -235,6 +235,20 @@ static int64_t record_create(struct vas_sys *sys, const char *name, uint32_t fla
 	return note_file(recorder, recorder->next->create(recorder->next, name, flags));
 }
 
+static int64_t record_duplicate(struct vas_sys *sys, int fd)
+{
+	struct recorder *recorder = recorder_of(sys);
+
+	return note_file(recorder, recorder->next->duplicate(recorder->next, fd));
+}
+
+static int64_t record_seals(struct vas_sys *sys, int fd, uint32_t add)
+{
+	struct vas_sys *next = recorder_of(sys)->next;
+
+	return next->seals(next, fd, add);
+}
+
 static int64_t record_read_at(struct vas_sys *sys, int fd, void *buffer, uint64_t size,
 			      uint64_t offset)
 {
@@ -332,6 +346,8 @@ void recorder_init(struct recorder *recorder, struct vas_sys *next)
 		.allocate = record_allocate,
 		.truncate = record_truncate,
 		.create = record_create,
+		.duplicate = record_duplicate,
+		.seals = record_seals,
 		.read_at = record_read_at,
 		.write_at = record_write_at,
 		.set_policy = record_set_policy,

@@ -197,7 +197,7 @@ static void objects(void)
 	uint64_t page = sys->page_size;
 	struct vas_sys_stat first, second;
 	char buffer[8] = "";
-	int fd, other, only_read;
+	int fd, copy, other, only_read;
 
 	errno = 4711;
 	fd = (int)sys->create(sys, "object", 0);
@@ -223,6 +223,12 @@ static void objects(void)
 	ok(second.inode == first.inode && second.device == first.device, "the same object");
 	is_u64(second.held, 2 * page, "holds what was written");
 	is_u64(second.page_size, 0, "and the rest was not asked for");
+	copy = (int)sys->duplicate(sys, fd);
+	is_i64(sys->stat(sys, copy, 0, &second), 0, "stat of another descriptor");
+	ok(copy != fd && second.inode == first.inode, "of the same object");
+	is_i64(fcntl(copy, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC, "closed on exec, too");
+	close(copy);
+	is_i64(sys->duplicate(sys, 0x7fff), -EBADF, "of no descriptor there is none");
 	is_i64(sys->stat(sys, other, 0, &second), 0, "stat of another");
 	ok(second.inode != first.inode || second.device != first.device, "another object");
 	only_read = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);

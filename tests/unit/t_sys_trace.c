@@ -87,8 +87,8 @@ static void object_lines(struct vas_sys *sys)
 	uint64_t nodes = 1;
 	char text[16];
 
-	sys->create(sys, "mine", MFD_CLOEXEC);
-	is_str(line(), "vaspace: memfd_create(\"mine\", MFD_CLOEXEC) = 2000", "memfd_create");
+	sys->create(sys, "mine", MFD_ALLOW_SEALING);
+	is_str(line(), "vaspace: memfd_create(\"mine\", MFD_ALLOW_SEALING) = 2000", "memfd_create");
 	sys->truncate(sys, 2000, 8192);
 	is_str(line(), "vaspace: ftruncate(2000, 8192) = 0", "ftruncate");
 	sys->allocate(sys, 2000, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096);
@@ -101,6 +101,10 @@ static void object_lines(struct vas_sys *sys)
 	is_str(line(), "vaspace: pwrite(2000, 1, 5) = 1", "pwrite");
 	sys->read_at(sys, 2000, text, 16, 5);
 	is_str(line(), "vaspace: pread(2000, 16, 5) = 16", "pread");
+	is_i64(sys->duplicate(sys, 2000), 2001, "another descriptor");
+	is_str(line(), "vaspace: duplicate(2000) = 2001", "duplicate");
+	is_i64(sys->seals(sys, 2000, F_SEAL_GROW), F_SEAL_GROW, "seals of it");
+	is_str(line(), "vaspace: seals(2000, 0x4) = 4", "seals");
 	sys->stat(sys, 77, 0, &status);
 	is_str(line(), "vaspace: fstat(77) = -1 EBADF", "a refused one");
 	sys->map(sys, 0x10000000, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
