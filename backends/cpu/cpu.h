@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <vaspace/policy.h>
 #include <vaspace/topology.h>
 
 /* hwloc's own, so that this header can be read without its. */
@@ -25,6 +26,13 @@ struct vas_cpu_machine {
 /* topology.c */
 /* -ENOMEM, -EIO, -EPERM, with *why one constant line. */
 int vas_cpu_machine_get(const struct vas_cpu_machine **machine, const char **why);
+/* hwloc's view with nodes, processors and, if wanted, caches; the caller ends it. Likewise, but for -EPERM. */
+int vas_cpu_discover(bool caches, struct hwloc_topology **hwloc, const char **why);
+
+/* choose.c */
+/* Both fill sixteen words. As vas_cpu_machine_get, and -ENOENT; object: -EINVAL, no type. */
+int vas_cpu_choose(const struct vas_node_wish *wish, uint64_t *nodes, const char **why);
+int vas_cpu_object(const char *type, uint32_t index, uint64_t *nodes, const char **why);
 
 /* nodes.c */
 /* What stays: everything but the memory and the free huge pages. */

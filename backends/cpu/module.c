@@ -5,7 +5,7 @@
  *
  * Structure: this file has the table and its operations; topology.c reads the
  * machine once; nodes.c and pages.c say what one node is and what is free on
- * it; width.c reads the processor's widths; address.c asks where a page is.
+ * it; choose.c finds those that are wished for; width.c reads the processor's widths; address.c asks where a page is.
  *
  * Concurrency: no lock. What was read once is never changed; the rest is read
  * from the kernel at each call.
@@ -55,4 +55,6 @@ const struct vas_module_cpu vas_module_cpu = {
 	.topology = vas_cpu_topology,
 	.node = vas_cpu_node,
 	.node_at = vas_cpu_node_at,
+	.choose = vas_cpu_choose,
+	.object = vas_cpu_object,
 };

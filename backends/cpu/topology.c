@@ -49,8 +49,7 @@ static bool vas_cpu_environment_is_foreign(void)
 	return false;
 }
 
-/* hwloc's view with nodes and processors alone. */
-static int vas_cpu_discover(hwloc_topology_t *result, const char **why)
+int vas_cpu_discover(bool caches, struct hwloc_topology **result, const char **why)
 {
 	hwloc_topology_t hwloc;
 	int error;
@@ -60,7 +59,8 @@ static int vas_cpu_discover(hwloc_topology_t *result, const char **why)
 		return -ENOMEM;
 	}
 	hwloc_topology_set_io_types_filter(hwloc, HWLOC_TYPE_FILTER_KEEP_NONE);
-	hwloc_topology_set_cache_types_filter(hwloc, HWLOC_TYPE_FILTER_KEEP_NONE);
+	if (!caches)
+		hwloc_topology_set_cache_types_filter(hwloc, HWLOC_TYPE_FILTER_KEEP_NONE);
 	hwloc_topology_set_icache_types_filter(hwloc, HWLOC_TYPE_FILTER_KEEP_NONE);
 	hwloc_topology_set_type_filter(hwloc, HWLOC_OBJ_MISC, HWLOC_TYPE_FILTER_KEEP_NONE);
 	errno = 0;
@@ -142,7 +142,7 @@ int vas_cpu_machine_get(const struct vas_cpu_machine **machine, const char **why
 		*why = "HWLOC_ variables are not obeyed in a set-user-id program: unset them";
 		return -EPERM;
 	}
-	error = vas_cpu_discover(&hwloc, why);
+	error = vas_cpu_discover(false, &hwloc, why);
 	if (error)
 		return error;
 	error = vas_cpu_copy(hwloc, &fresh, why);

@@ -13,6 +13,7 @@
 #include <vaspace/ring.h>
 #include <vaspace/notice.h>
 #include <vaspace/park.h>
+#include <vaspace/policy.h>
 #include <vaspace/pressure.h>
 #include <vaspace/region.h>
 #include <vaspace/layout.h>

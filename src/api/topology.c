@@ -14,14 +14,17 @@
 #include <errno.h>
 #include <stddef.h>
 
+#include <vaspace/policy.h>
 #include <vaspace/topology.h>
 
+#include "api/edge.h"
 #include "base/code.h"
 #include "device/loader.h"
 
 /* What the first version of each struct had; callers must not have less. */
 #define VAS_TOPOLOGY_FIRST sizeof(struct vas_topology)
 #define VAS_NODE_FIRST	   sizeof(struct vas_node)
+#define VAS_NODE_WISH_MIN  sizeof(struct vas_node_wish)
 
 static const char *vas_topology_why = ""; /* atomic */
 
@@ -112,6 +115,62 @@ int vas_node_at(const void *address, uint32_t *node_id)
 	else if (!error)
 		error = vas_topology_missing(&why);
 	vas_topology_leave(&guard, why);
+	return error;
+}
+
+/* Where nodes can be written to: of the caller's struct only those are. */
+static bool vas_topology_takes_nodes(const struct vas_policy *policy)
+{
+	return policy && policy->size >= VAS_POLICY_MIN && policy->size <= VAS_OPTIONS_SIZE_MAX;
+}
+
+int vas_policy_choose(const struct vas_node_wish *wish, struct vas_policy *policy)
+{
+	uint64_t nodes[sizeof(policy->nodes) / sizeof(policy->nodes[0])];
+	const struct vas_module_cpu *cpu;
+	struct vas_loader_guard guard;
+	struct vas_node_wish known;
+	const char *why;
+	int error;
+
+	if (!wish || !vas_topology_takes_nodes(policy))
+		return -EINVAL;
+	error = vas_options_load(wish, &known, sizeof(known), VAS_NODE_WISH_MIN);
+	if (error)
+		return error;
+	if ((uint32_t)known.rank > VAS_NODE_AVAILABLE || (known.flags & ~VAS_NODE_ALL) || known.reserved)
+		return -EINVAL;
+	if (policy->mode == VAS_POLICY_PREFER)
+		known.count = 1;
+	error = vas_topology_enter(&guard, &cpu, &why);
+	if (!error && VAS_MODULE_HAS(cpu, choose))
+		error = cpu->choose(&known, nodes, &why);
+	else if (!error)
+		error = vas_topology_missing(&why);
+	vas_topology_leave(&guard, why);
+	if (!error)
+		memcpy(policy->nodes, nodes, sizeof(nodes));
+	return error;
+}
+
+int vas_policy_object(const char *type, uint32_t index, struct vas_policy *policy)
+{
+	uint64_t nodes[sizeof(policy->nodes) / sizeof(policy->nodes[0])];
+	const struct vas_module_cpu *cpu;
+	struct vas_loader_guard guard;
+	const char *why;
+	int error;
+
+	if (!type || !vas_topology_takes_nodes(policy))
+		return -EINVAL;
+	error = vas_topology_enter(&guard, &cpu, &why);
+	if (!error && VAS_MODULE_HAS(cpu, object))
+		error = cpu->object(type, index, nodes, &why);
+	else if (!error)
+		error = vas_topology_missing(&why);
+	vas_topology_leave(&guard, why);
+	if (!error)
+		memcpy(policy->nodes, nodes, sizeof(nodes));
 	return error;
 }
 

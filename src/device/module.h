@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <vaspace/policy.h>
 #include <vaspace/topology.h>
 
 /* How each table begins. */
@@ -46,6 +47,12 @@ struct vas_module_cpu {
 	int (*node)(size_t index, struct vas_node *node, const char **why);
 	/* Does not need the machine to be read. */
 	int (*node_at)(const void *address, uint32_t *node_id);
+	/*
+	 * The nodes that are wished for, and those of an object of hwloc's, into the words of
+	 * struct vas_policy. Both read the machine, as the first two.
+	 */
+	int (*choose)(const struct vas_node_wish *wish, uint64_t *nodes, const char **why);
+	int (*object)(const char *type, uint32_t index, uint64_t *nodes, const char **why);
 };
 
 /* Whether the table has an operation. */

@@ -654,6 +654,8 @@ static const struct {
 	{ "vas_notice_subscribe", check_notice_subscribe },
 	{ "vas_owner_at", check_owner_at },
 	{ "vas_owner_details", check_details },
+	{ "vas_policy_choose", check_policy_choose },
+	{ "vas_policy_object", check_policy_object },
 	{ "vas_pressure_check", check_pressure_check },
 	{ "vas_pressure_get", check_pressure_get },
 	{ "vas_pressure_set", check_pressure_set },

@@ -265,6 +265,21 @@ CALL(node_at)
 	return 0;
 }
 
+CALL(policy_choose)
+{
+	SIZED(vas_node_wish, wish);
+	SIZED(vas_policy, policy);
+	(void)vas_policy_choose(&wish, &policy);
+	return 0;
+}
+
+CALL(policy_object)
+{
+	SIZED(vas_policy, policy);
+	(void)vas_policy_object("NUMANode", 0, &policy);
+	return 0;
+}
+
 CALL(region_alloc)
 {
 	VAS_OPTS(vas_alloc_opts, opts);
@@ -463,6 +478,7 @@ static const struct {
 	ROW(report_explain), ROW(report_format), ROW(layout_open), ROW(layout_next),
 	ROW(layout_next_gap), ROW(layout_at), ROW(layout_find), ROW(layout_rewind),
 	ROW(layout_close), ROW(topology_get), ROW(node_get), ROW(node_at), ROW(topology_error),
+	ROW(policy_choose), ROW(policy_object),
 	ROW(adopt), ROW(disown), ROW(fork_hold_set), ROW(fork_prepare), ROW(fork_parent), ROW(fork_child),
 	ROW(sync_check), ROW(pressure_check), ROW(pressure_get), ROW(reclaim),
 	ROW(region_create), ROW(region_alloc), ROW(region_resize), ROW(region_commit),

@@ -48,6 +48,10 @@ void check_arena_punch(void);
 void check_arena_size(void);
 void check_arena_trim(void);
 /* vaspace/ring.h */
+/* vaspace/policy.h */
+void check_policy_choose(void);
+void check_policy_object(void);
+
 void check_queue_create(void);
 void check_queue_destroy(void);
 void check_queue_get(void);

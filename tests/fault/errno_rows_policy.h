@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Rows of errno_table.h, which includes this in the middle of its array: those of vaspace/policy.h. */
+	{"vas_policy_choose", EINVAL, ERRNO_WHY_UNREPORTED, "wish or policy NULL, or the size of one below the first version's; an unknown rank or flag"},
+	{"vas_policy_choose", E2BIG, ERRNO_WHY_UNREPORTED, "wish larger than known, with a non-zero tail"},
+	{"vas_policy_choose", ENOENT, ERRNO_WHY_UNREPORTED, "no node is such, or there are no such processors"},
+	{"vas_policy_choose", EOPNOTSUPP, ERRNO_WHY_UNREPORTED, "the module is not installed or not built"},
+	{"vas_policy_choose", EPROTO, ERRNO_WHY_UNREPORTED, "the module is of another version"},
+	{"vas_policy_choose", ENOMEM, ERRNO_WHY_UNREPORTED, "no memory"},
+	{"vas_policy_choose", EIO, ERRNO_WHY_UNREPORTED, "the machine's topology cannot be read"},
+	{"vas_policy_choose", EPERM, ERRNO_WHY_UNREPORTED, "a set-user-id program was started with settings of hwloc in its environment"},
+	{"vas_policy_object", EINVAL, ERRNO_WHY_UNREPORTED, "type or policy NULL, no type, or the size of policy below the first version's"},
+	{"vas_policy_object", ENOENT, ERRNO_WHY_UNREPORTED, "there is no such object, or it has no nodes"},
+	{"vas_policy_object", EOPNOTSUPP, ERRNO_WHY_UNREPORTED, "the module is not installed or not built"},
+	{"vas_policy_object", EPROTO, ERRNO_WHY_UNREPORTED, "the module is of another version"},
+	{"vas_policy_object", ENOMEM, ERRNO_WHY_UNREPORTED, "no memory"},
+	{"vas_policy_object", EIO, ERRNO_WHY_UNREPORTED, "the machine's topology cannot be read"},
+	{"vas_policy_object", EPERM, ERRNO_WHY_UNREPORTED, "a set-user-id program was started with settings of hwloc in its environment"},
