@@ -92,6 +92,10 @@
 #define VAS_MPOL_PREFERRED_MANY	     5 /* 5.15 */
 #define VAS_MPOL_WEIGHTED_INTERLEAVE 6 /* 6.9 */
 
+/* Commands of membarrier(2). */
+#define VAS_MEMBARRIER_GLOBAL_EXPEDITED		 2 /* 4.16: in all processes that registered */
+#define VAS_MEMBARRIER_REGISTER_GLOBAL_EXPEDITED 4
+
 /* What fstatfs(2) calls file systems. */
 #define VAS_MAGIC_TMPFS	    0x01021994u
 #define VAS_MAGIC_RAMFS	    0x858458f6u /* memfds of a kernel without shmem */

@@ -229,6 +229,30 @@ static int64_t fault_process_alive(struct vas_sys *sys, uint32_t process)
 	return next->process_alive(next, process);
 }
 
+static int64_t fault_wait(struct vas_sys *sys, uint32_t *word, uint32_t value, uint64_t nanoseconds)
+{
+	FAULT_GATE("wait");
+	return next->wait(next, word, value, nanoseconds);
+}
+
+static int64_t fault_wake(struct vas_sys *sys, uint32_t *word, uint32_t count)
+{
+	FAULT_GATE("wake");
+	return next->wake(next, word, count);
+}
+
+static int64_t fault_barrier(struct vas_sys *sys, int command)
+{
+	FAULT_GATE("barrier");
+	return next->barrier(next, command);
+}
+
+static int64_t fault_clock(struct vas_sys *sys)
+{
+	FAULT_GATE("clock");
+	return next->clock(next);
+}
+
 void vas_sys_fault_init(struct vas_sys_fault *fault, struct vas_sys *next)
 {
 	memset(fault, 0, sizeof(*fault));
@@ -264,6 +288,10 @@ void vas_sys_fault_init(struct vas_sys_fault *fault, struct vas_sys *next)
 		.thread_id = fault_thread_id,
 		.thread_alive = fault_thread_alive,
 		.process_alive = fault_process_alive,
+		.wait = fault_wait,
+		.wake = fault_wake,
+		.barrier = fault_barrier,
+		.clock = fault_clock,
 	};
 }
 

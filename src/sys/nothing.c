@@ -180,6 +180,31 @@ static int64_t nothing_process_alive(struct vas_sys *sys, uint32_t process)
 	return -ENOSYS;
 }
 
+static int64_t nothing_wait(struct vas_sys *sys, uint32_t *word, uint32_t value,
+			    uint64_t nanoseconds)
+{
+	(void)sys, (void)word, (void)value, (void)nanoseconds;
+	return -ENOSYS;
+}
+
+static int64_t nothing_wake(struct vas_sys *sys, uint32_t *word, uint32_t count)
+{
+	(void)sys, (void)word, (void)count;
+	return -ENOSYS;
+}
+
+static int64_t nothing_barrier(struct vas_sys *sys, int command)
+{
+	(void)sys, (void)command;
+	return -ENOSYS;
+}
+
+static int64_t nothing_clock(struct vas_sys *sys)
+{
+	(void)sys;
+	return -ENOSYS;
+}
+
 #define FILL(op)                                                                                   \
 	do {                                                                                       \
 		if (!sys->op)                                                                      \
@@ -215,4 +240,8 @@ void vas_sys_nothing_fill(struct vas_sys *sys)
 	FILL(thread_id);
 	FILL(thread_alive);
 	FILL(process_alive);
+	FILL(wait);
+	FILL(wake);
+	FILL(barrier);
+	FILL(clock);
 }

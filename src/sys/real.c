@@ -24,7 +24,7 @@
  * Concurrency: stateless, but for the page size and the route, which are
  * written by the constructor and hold the same values ever after.
  *
- * Operations on objects behind descriptors: real_object.c. Not here: which calls are there at all (probe.c), and what a failure means
+ * Operations on objects behind descriptors: real_object.c; for waiting: real_wait.c. Not here: which calls are there at all (probe.c), and what a failure means
  * (the layers above).
  */
 #include <errno.h>
@@ -321,6 +321,10 @@ static struct real real = { .sys = {
 				    .thread_id = real_thread_id,
 				    .thread_alive = real_thread_alive,
 				    .process_alive = real_process_alive,
+				    .wait = vas_real_wait,
+				    .wake = vas_real_wake,
+				    .barrier = vas_real_barrier,
+				    .clock = vas_real_clock,
 			    } };
 
 void vas_real_set_route(enum vas_route route)

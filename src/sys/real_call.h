@@ -37,5 +37,10 @@ int64_t vas_real_seals(struct vas_sys *sys, int fd, uint32_t add);
 int64_t vas_real_read_at(struct vas_sys *sys, int fd, void *buffer, uint64_t size, uint64_t offset);
 int64_t vas_real_write_at(struct vas_sys *sys, int fd, const void *buffer, uint64_t size,
 			  uint64_t offset);
+/* real_wait.c: those for waiting. */
+int64_t vas_real_wait(struct vas_sys *sys, uint32_t *word, uint32_t value, uint64_t nanoseconds);
+int64_t vas_real_wake(struct vas_sys *sys, uint32_t *word, uint32_t count);
+int64_t vas_real_barrier(struct vas_sys *sys, int command);
+int64_t vas_real_clock(struct vas_sys *sys);
 
 #endif

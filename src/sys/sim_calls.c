@@ -2,7 +2,7 @@
 /*
  * The simulated kernel's slots for objects, policies, moves and threads, each
  * under the lock; what they do is in sim_object.c, sim_policy.c and sim_move.c.
- * Processes and threads are the real ones: there is nothing to simulate.
+ * Processes and threads are the real ones, and so is waiting for them: there is nothing to simulate.
  */
 #include <errno.h>
 #include <string.h>
@@ -111,6 +111,38 @@ static int64_t call_process_alive(struct vas_sys *sys, uint32_t process)
 	return real->process_alive(real, process);
 }
 
+static int64_t call_wait(struct vas_sys *sys, uint32_t *word, uint32_t value, uint64_t nanoseconds)
+{
+	struct vas_sys *real = vas_sys_real();
+
+	(void)sys;
+	return real->wait(real, word, value, nanoseconds);
+}
+
+static int64_t call_wake(struct vas_sys *sys, uint32_t *word, uint32_t count)
+{
+	struct vas_sys *real = vas_sys_real();
+
+	(void)sys;
+	return real->wake(real, word, count);
+}
+
+static int64_t call_barrier(struct vas_sys *sys, int command)
+{
+	struct vas_sys *real = vas_sys_real();
+
+	(void)sys;
+	return real->barrier(real, command);
+}
+
+static int64_t call_clock(struct vas_sys *sys)
+{
+	struct vas_sys *real = vas_sys_real();
+
+	(void)sys;
+	return real->clock(real);
+}
+
 void vas_sim_fill_calls(struct vas_sys *sys)
 {
 	sys->stat = call_stat;
@@ -127,4 +159,8 @@ void vas_sim_fill_calls(struct vas_sys *sys)
 	sys->thread_id = call_thread_id;
 	sys->thread_alive = call_thread_alive;
 	sys->process_alive = call_process_alive;
+	sys->wait = call_wait;
+	sys->wake = call_wake;
+	sys->barrier = call_barrier;
+	sys->clock = call_clock;
 }

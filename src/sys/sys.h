@@ -160,6 +160,19 @@ struct vas_sys {
 	 */
 	int64_t (*process_alive)(struct vas_sys *sys, uint32_t process);
 
+	/*
+	 * Waiting for a word that another thread or process changes, by a shared futex(2). wait sleeps while the word has that value, at most so
+	 * many nanoseconds (UINT64_MAX: without end): -ETIMEDOUT, or 0 for a wake-up, another value, a signal, or no reason at all: look at the
+	 * word again. Where a sandbox denies futex it sleeps for a moment.
+	 */
+	int64_t (*wait)(struct vas_sys *sys, uint32_t *word, uint32_t value, uint64_t nanoseconds);
+	/* Wakes at most count of those that wait for the word. Returns how many. */
+	int64_t (*wake)(struct vas_sys *sys, uint32_t *word, uint32_t count);
+	/* membarrier(2) without flags; command: VAS_MEMBARRIER_ (sys/definitions.h). */
+	int64_t (*barrier)(struct vas_sys *sys, int command);
+	/* CLOCK_MONOTONIC, in nanoseconds. */
+	int64_t (*clock)(struct vas_sys *sys);
+
 	struct vas_span strays[VAS_STRAYS]; /* so many as stray_count says */
 
 	const char *name;

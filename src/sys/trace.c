@@ -127,6 +127,10 @@ static const char *const operation_names[VAS_SYS_OPERATION_COUNT] = {
 	[VAS_SYS_THREAD_ID] = "gettid",
 	[VAS_SYS_THREAD_ALIVE] = "thread_alive",
 	[VAS_SYS_PROCESS_ALIVE] = "process_alive",
+	[VAS_SYS_WAIT] = "futex_wait",
+	[VAS_SYS_WAKE] = "futex_wake",
+	[VAS_SYS_BARRIER] = "membarrier",
+	[VAS_SYS_CLOCK] = "clock",
 };
 
 struct trace_line {
@@ -664,6 +668,59 @@ static int64_t trace_process_alive(struct vas_sys *sys, uint32_t process)
 	return trace_end(trace, &line, VAS_SYS_PROCESS_ALIVE, got);
 }
 
+static int64_t trace_wait(struct vas_sys *sys, uint32_t *word, uint32_t value, uint64_t nanoseconds)
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->wait(trace->next, word, value, nanoseconds);
+	struct trace_line line;
+
+	if (trace->fd >= 0) {
+		line_begin(&line, VAS_SYS_WAIT);
+		line_address(&line, (uintptr_t)word);
+		line_size(&line, value);
+		line_size(&line, nanoseconds);
+	}
+	return trace_end(trace, &line, VAS_SYS_WAIT, got);
+}
+
+static int64_t trace_wake(struct vas_sys *sys, uint32_t *word, uint32_t count)
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->wake(trace->next, word, count);
+	struct trace_line line;
+
+	if (trace->fd >= 0) {
+		line_begin(&line, VAS_SYS_WAKE);
+		line_address(&line, (uintptr_t)word);
+		line_size(&line, count);
+	}
+	return trace_end(trace, &line, VAS_SYS_WAKE, got);
+}
+
+static int64_t trace_barrier(struct vas_sys *sys, int command)
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->barrier(trace->next, command);
+	struct trace_line line;
+
+	if (trace->fd >= 0) {
+		line_begin(&line, VAS_SYS_BARRIER);
+		line_number(&line, command);
+	}
+	return trace_end(trace, &line, VAS_SYS_BARRIER, got);
+}
+
+static int64_t trace_clock(struct vas_sys *sys)
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->clock(trace->next);
+	struct trace_line line;
+
+	if (trace->fd >= 0)
+		line_begin(&line, VAS_SYS_CLOCK);
+	return trace_end(trace, &line, VAS_SYS_CLOCK, got);
+}
+
 void vas_sys_trace_init(struct vas_sys_trace *trace, struct vas_sys *next, int fd)
 {
 	memset(trace, 0, sizeof(*trace));
@@ -700,5 +757,9 @@ void vas_sys_trace_init(struct vas_sys_trace *trace, struct vas_sys *next, int f
 		.thread_id = trace_thread_id,
 		.thread_alive = trace_thread_alive,
 		.process_alive = trace_process_alive,
+		.wait = trace_wait,
+		.wake = trace_wake,
+		.barrier = trace_barrier,
+		.clock = trace_clock,
 	};
 }

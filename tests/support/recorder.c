@@ -321,6 +321,35 @@ static int64_t record_process_alive(struct vas_sys *sys, uint32_t process)
 	return next->process_alive(next, process);
 }
 
+static int64_t record_wait(struct vas_sys *sys, uint32_t *word, uint32_t value,
+			   uint64_t nanoseconds)
+{
+	struct vas_sys *next = recorder_of(sys)->next;
+
+	return next->wait(next, word, value, nanoseconds);
+}
+
+static int64_t record_wake(struct vas_sys *sys, uint32_t *word, uint32_t count)
+{
+	struct vas_sys *next = recorder_of(sys)->next;
+
+	return next->wake(next, word, count);
+}
+
+static int64_t record_barrier(struct vas_sys *sys, int command)
+{
+	struct vas_sys *next = recorder_of(sys)->next;
+
+	return next->barrier(next, command);
+}
+
+static int64_t record_clock(struct vas_sys *sys)
+{
+	struct vas_sys *next = recorder_of(sys)->next;
+
+	return next->clock(next);
+}
+
 void recorder_init(struct recorder *recorder, struct vas_sys *next)
 {
 	memset(recorder, 0, sizeof(*recorder));
@@ -356,6 +385,10 @@ void recorder_init(struct recorder *recorder, struct vas_sys *next)
 		.thread_id = record_thread_id,
 		.thread_alive = record_thread_alive,
 		.process_alive = record_process_alive,
+		.wait = record_wait,
+		.wake = record_wake,
+		.barrier = record_barrier,
+		.clock = record_clock,
 	};
 	vas_spanset_init(&recorder->mapped, recorder->mapped_items, RECORDER_SPANS);
 	memset(recorder->files, -1, sizeof(recorder->files));

@@ -2,6 +2,8 @@
 /* The tracing table: its lines and its counters. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -86,6 +88,8 @@ static void object_lines(struct vas_sys *sys)
 	struct vas_sys_stat status;
 	uint64_t nodes = 1;
 	char text[16];
+	char expected[80];
+	uint32_t word = 5;
 
 	sys->create(sys, "mine", MFD_ALLOW_SEALING);
 	is_str(line(), "vaspace: memfd_create(\"mine\", MFD_ALLOW_SEALING) = 2000", "memfd_create");
@@ -120,6 +124,20 @@ static void object_lines(struct vas_sys *sys)
 	is_str(line(), "vaspace: thread_alive(2147483647) = 0", "thread_alive");
 	sys->process_alive(sys, 0x7fffffff);
 	is_str(line(), "vaspace: process_alive(2147483647) = 0", "process_alive");
+	sys->wait(sys, &word, 6, 1000);
+	(void)line();
+	sys->wake(sys, &word, 1);
+	snprintf(expected, sizeof(expected), "vaspace: futex_wake(0x%" PRIxPTR ", 1) = 0",
+		 (uintptr_t)&word);
+	is_str(line(), expected, "wake");
+	sys->wait(sys, &word, 5, 1000);
+	snprintf(expected, sizeof(expected),
+		 "vaspace: futex_wait(0x%" PRIxPTR ", 5, 1000) = -1 ETIMEDOUT", (uintptr_t)&word);
+	is_str(line(), expected, "wait");
+	sys->barrier(sys, 999);
+	is_str(line(), "vaspace: membarrier(999) = -1 EINVAL", "barrier");
+	sys->clock(sys);
+	ok(!strncmp(line(), "vaspace: clock() = ", 19), "clock");
 	sys->process_id(sys);
 	ok(!strncmp(line(), "vaspace: getpid() = ", 20), "getpid");
 	sys->thread_id(sys);
