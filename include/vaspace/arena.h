@@ -7,7 +7,7 @@
  *	punch, fill	give memory of bytes in the middle back, and take it again
  *	ahead, trim	take memory before the size grows over it, and give it back
  *
- * An arena is one object (a memfd), or private memory, and a span that is reserved for as much as it may ever become. An object
+ * An arena is one object (a memfd, or what a descriptor of the caller's has open), or private memory, and a span that is reserved for as much as it may ever become. An object
  * is mapped once over all of the span: growing gives it more bytes and publishes the new size, and maps nothing. What is there
  * stays as it is, and can be read and written, all the while; also when growing fails.
  *
@@ -32,7 +32,14 @@ struct vas_arena;
 /* What an arena's bytes are. */
 enum vas_arena_kind {
 	VAS_ARENA_MEMFD = 0, /* an anonymous object: shared memory with a descriptor, which is never executable */
-	VAS_ARENA_ANONYMOUS /* private memory of this process, without a descriptor */
+	VAS_ARENA_ANONYMOUS, /* private memory of this process, without a descriptor */
+	/* The file or memfd behind opts.fd. From opts.offset on it is this arena's alone to grow, shrink and punch. */
+	VAS_ARENA_FILE,
+	/*
+	 * A memfd, or a file of a tmpfs or of hugetlbfs, behind opts.fd, that others use as well, and change its size. What they may have
+	 * made of it is never cut off: where the object is larger than the arena, shrinking leaves a hole.
+	 */
+	VAS_ARENA_ADOPTED
 };
 
 /* Rungs of a ladder of page sizes. Any other value is a page size of the pool of huge pages in bytes, such as 2 MiB or 1 GiB. */
@@ -65,7 +72,7 @@ struct vas_arena_opts {
 	uint32_t flags; /* VAS_ARENA_ bits */
 	/*
 	 * Of the span: place, limits, fork policy, memory policy, name; min_size is 0. The name is the memfd's too,
-	 * so that it shows in maps; NULL = "arena". MEMFD: a forked child shares the memory, or does not have it.
+	 * so that it shows in maps; NULL = "arena". All but ANONYMOUS: a forked child shares the memory, or does not have it.
 	 */
 	const struct vas_reserve_opts *reserve;
 	uint64_t initial; /* bytes that it begins with, rounded up to the step */
@@ -73,11 +80,16 @@ struct vas_arena_opts {
 	uint64_t cap; /* it never becomes larger, rounded down to the step; at most the maximum; 0 = the maximum */
 	/*
 	 * Rungs of pages (VAS_PAGES_, or sizes of the pool) in the order of preference: the first one stays that gives what the arena
-	 * begins with, or one page. At most 16; NULL = base pages. ANONYMOUS: none of the pool.
+	 * begins with, or one page. At most 16; NULL = base pages. ANONYMOUS: none of the pool. FILE, ADOPTED: NULL, the object
+	 * has the pages that it has.
 	 */
 	const uint64_t *ladder;
 	size_t ladder_count;
-	enum vas_tail tail; /* MEMFD: of all views */
+	enum vas_tail tail; /* of all views; ANONYMOUS: BARE */
+	int32_t fd; /* FILE, ADOPTED: opened for reading and writing. It is duplicated, and may be closed */
+	int32_t prot; /* of the first view, PROT_ bits; 0 = PROT_READ | PROT_WRITE. ANONYMOUS: 0 */
+	uint32_t reserved; /* 0 */
+	uint64_t offset; /* FILE, ADOPTED: where in the object the arena begins; a multiple of its page size */
 };
 
 /*
@@ -85,16 +97,25 @@ struct vas_arena_opts {
  * caller until vas_arena_destroy. All of its bytes are readable and writable and begin as zero. With huge pages the span
  * begins at a multiple of their size.
  *
+ * FILE and ADOPTED begin with the bytes that the object has from opts.offset on, in whole steps (ADOPTED: up to the cap), and grow to
+ * opts.initial if that is more. Holes among them take memory when they are touched, where a shortage is a signal; vas_arena_fill first
+ * makes it an errno.
+ *
  * Errors as vas_reserve and vas_arena_grow, and below; nothing is reserved then, *arena is untouched:
  *  -EINVAL	arena is NULL; maximum 0; initial or cap above it; a step that the page size does not divide, or that
- *		of a rung; an unknown kind, flag or tail; LAZY without ANONYMOUS, or with a ladder; a ladder without rungs, with more than 16,
- *		or with one that is no page size; a rung of the pool with ANONYMOUS; a tail with ANONYMOUS; GUARD above 4 GiB; an
- *		alignment, phase or exact address that does not go with the pages; a min_size
+ *		of a rung; an unknown kind, flag, tail or protection; LAZY without ANONYMOUS, or with a ladder; a ladder without rungs,
+ *		with more than 16, with one that is no page size, or with FILE or ADOPTED; a rung of the pool, a tail or a
+ *		protection with ANONYMOUS; GUARD above 4 GiB; an alignment, phase or exact address that does not go with the pages; a
+ *		min_size; an offset without FILE or ADOPTED, off the object's pages, or too large; a descriptor of no file, or ADOPTED of a disk's ("object")
+ *  -EBADF	FILE, ADOPTED: opts.fd is not open
+ *  -EACCES	FILE, ADOPTED: opts.fd is not open for reading and writing ("object")
+ *  -ERANGE	FILE: it is larger than the arena may become, and as vas_reserve
  *  -E2BIG	opts or opts.reserve is larger than known, with a non-zero tail
- *  -EOPNOTSUPP	the fork policy does not go with the kind: COPY and WIPE with MEMFD, SHARE with ANONYMOUS; this kernel has pages
- *		of no rung ("pages"); GUARD, and it has no guards in such mappings (before 6.15; in those of the pool's pages)
- *  -EMFILE	MEMFD: no descriptor is left in the process
- *  -ENFILE	MEMFD: no descriptor is left in the system
+ *  -EOPNOTSUPP	the fork policy does not go with the kind: COPY and WIPE with an object, SHARE with ANONYMOUS; this kernel has pages
+ *		of no rung ("pages"); GUARD, and it has no guards in such mappings (before 6.15; in those of the pool's pages); the file
+ *		system cannot do what is needed ("object")
+ *  -EMFILE	no descriptor is left in the process
+ *  -ENFILE	no descriptor is left in the system
  *  -ENOMEM	no rung could be had: the pool or its control group is exhausted ("pool"); no memory for the library's own books
  *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
  *
@@ -105,7 +126,7 @@ VAS_API int vas_arena_create(uint64_t maximum, const struct vas_arena_opts *opts
 
 /*
  * Ends an arena: its span is released as vas_release does, its descriptor closed. *state (may be NULL) is what became of the
- * span. The handle must not be used any more, by no thread. A memfd whose descriptor was duplicated lives on.
+ * span. The handle must not be used any more, by no thread. A memfd whose descriptor was duplicated lives on, and so does a file.
  *
  * Errors; nothing is changed then:
  *  -EINVAL	arena is NULL
@@ -123,7 +144,7 @@ VAS_API int vas_arena_destroy(struct vas_arena *arena, enum vas_retired *state);
  * them can be had and least is not 0, it becomes as large as can be had, but at least least. *now (may be NULL) is the
  * size that it has then. An arena that is as large already is no error, and stays as it is.
  *
- * New bytes are zero. With MEMFD and a BARE tail no kernel mapping is added or changed. Notices: VAS_CHANGE_GROW of the new bytes; with ANONYMOUS
+ * New bytes are zero, or what an object of the caller's has there already. With an object and a BARE tail no kernel mapping is added or changed. Notices: VAS_CHANGE_GROW of the new bytes; with ANONYMOUS
  * VAS_CHANGE_COMMIT.
  *
  * Errors; size, contents and what is mapped are as before, *now is untouched (ANONYMOUS: at the VMA limit new pages may be
@@ -134,15 +155,18 @@ VAS_API int vas_arena_destroy(struct vas_arena *arena, enum vas_retired *state);
  *  -ENOMEM	the kernel refused: no memory, no room in a memory group; no page in the pool, or no room in its control group
  *		("pool"); no huge page for a strict arena ("pages"); ANONYMOUS also overcommit; that and a NONE tail the VMA limit; or
  *		no memory for the library's own books
- *  -ENOSPC	MEMFD: shared memory is at a limit of its own, or RLIMIT_FSIZE is below the size, for which no signal comes
- *  -EBADF	MEMFD: the descriptor was closed, or is another object's by now
+ *  -ENOSPC	the file system, or shared memory as a whole, is full ("file-system"); RLIMIT_FSIZE is below the size ("file-limit"), for
+ *		which no signal comes
+ *  -EIO	the file system is broken
+ *  -EBADF	the descriptor was closed, or is another object's by now
  *  -EBUSY	a subscriber to notices refused it; the arena is being destroyed
  *  -EDEADLK	called inside a notice about the arena
  *  -EAGAIN	ANONYMOUS: memory is locked by mlockall(MCL_FUTURE) beyond RLIMIT_MEMLOCK
  *  -EACCES	ANONYMOUS: a security module refuses it
  *  -EPERM	sealed against growing, or forbidden by a sandbox; in a forked child that shares the parent's memory
  *  -ENOSYS	a sandbox denies a call that it needs
- *  -EOPNOTSUPP	ANONYMOUS without LAZY, on a kernel that cannot populate private memory
+ *  -EOPNOTSUPP	ANONYMOUS without LAZY, on a kernel that cannot populate private memory; FILE, ADOPTED: the file system cannot
+ *		give memory beforehand ("object")
  *  -ESTALE	in a forked child that has nothing of it
  *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
  *
@@ -158,7 +182,9 @@ VAS_API int vas_arena_grow(struct vas_arena *arena, uint64_t size, uint64_t leas
  * Errors; nothing is changed then (a NONE tail: when the kernel refuses the undo, too, some views have no access to those bytes
  * until the next grow or shrink):
  *  -EINVAL	arena is NULL
- *  -EBADF	MEMFD: the descriptor was closed, or is another object's by now
+ *  -EBADF	the descriptor was closed, or is another object's by now
+ *  -EIO	the file system is broken
+ *  -EOPNOTSUPP	ADOPTED, and the object is larger: the file system can make no holes ("object")
  *  -EBUSY	a subscriber to notices refused it; the arena is being destroyed
  *  -EDEADLK	called inside a notice about the arena
  *  -ENOMEM	no memory for the library's own books, or the kernel's; a NONE tail: the VMA limit
@@ -179,7 +205,8 @@ VAS_API int vas_arena_shrink(struct vas_arena *arena, uint64_t size);
  *
  * Errors; nothing is changed then:
  *  -EINVAL	arena is NULL; not whole pages, empty, or beyond the size
- *  -EOPNOTSUPP	private memory
+ *  -EOPNOTSUPP	private memory, or a file system that can make no holes
+ *  -EIO	the file system is broken
  *  -EBADF	the descriptor was closed, or is another object's by now
  *  -EBUSY	a subscriber to notices refused it; the arena is being destroyed
  *  -EDEADLK	called inside a notice about the arena
@@ -193,15 +220,16 @@ VAS_API int vas_arena_shrink(struct vas_arena *arena, uint64_t size);
 VAS_API int vas_arena_punch(struct vas_arena *arena, uint64_t offset, uint64_t size);
 
 /*
- * Gives every byte of [offset, offset + size) its memory now, where it was punched; what is there is untouched. Whole pages of the
+ * Gives every byte of [offset, offset + size) its memory now, where it has none; what is there is untouched. Whole pages of the
  * arena.
  *
  * Errors; contents and size are as before, pages that were had stay, as zeroes:
  *  -EINVAL	arena is NULL; not whole pages, empty, or beyond the size
- *  -EOPNOTSUPP	private memory
+ *  -EOPNOTSUPP	private memory, or a file system that cannot
+ *  -EIO	the file system is broken
  *  -ENOMEM	the kernel refused: no memory, no room in a memory group, no page in the pool of huge pages; or no memory
  *		for the library's own books
- *  -ENOSPC	shared memory is at a limit of its own, or RLIMIT_FSIZE is below, for which no signal comes
+ *  -ENOSPC	the file system, or shared memory as a whole, is full; RLIMIT_FSIZE is below, for which no signal comes
  *  -EBADF	the descriptor was closed, or is another object's by now
  *  -EBUSY	the arena is being destroyed
  *  -EPERM	sealed, or forbidden by a sandbox; in a forked child that shares the parent's memory
@@ -222,10 +250,11 @@ VAS_API int vas_arena_fill(struct vas_arena *arena, uint64_t offset, uint64_t si
  *  -EINVAL	arena is NULL; least above bytes
  *  -ERANGE	more than the maximum
  *  -EDQUOT	more than opts.cap
- *  -EOPNOTSUPP	private memory
+ *  -EOPNOTSUPP	private memory, or a file system that cannot
+ *  -EIO	the file system is broken
  *  -ENOMEM	the kernel refused: no memory, no room in a memory group, no page in the pool of huge pages; or no memory
  *		for the library's own books
- *  -ENOSPC	shared memory is at a limit of its own, or RLIMIT_FSIZE is below, for which no signal comes
+ *  -ENOSPC	the file system, or shared memory as a whole, is full; RLIMIT_FSIZE is below, for which no signal comes
  *  -EBADF	the descriptor was closed, or is another object's by now
  *  -EBUSY	the arena is being destroyed
  *  -EPERM	sealed, or forbidden by a sandbox; in a forked child that shares the parent's memory
@@ -242,6 +271,8 @@ VAS_API int vas_arena_ahead(struct vas_arena *arena, uint64_t bytes, uint64_t le
  *
  * Errors; nothing is changed then, *given is untouched:
  *  -EINVAL	arena is NULL
+ *  -EOPNOTSUPP	a file system that can make no holes
+ *  -EIO	the file system is broken
  *  -ENOMEM	the kernel has no memory
  *  -EBADF	the descriptor was closed, or is another object's by now
  *  -EBUSY	the arena is being destroyed
@@ -274,8 +305,8 @@ struct vas_arena_info {
 	enum vas_arena_kind kind;
 	uint32_t flags; /* VAS_ARENA_ bits */
 	/*
-	 * MEMFD: the arena's own descriptor, close-on-exec, valid until vas_arena_destroy: to be duplicated, passed on or sealed, and neither
-	 * closed nor truncated. -1 = none.
+	 * The arena's own descriptor, close-on-exec, valid until vas_arena_destroy: to be duplicated, passed on or sealed, and neither
+	 * closed nor truncated. -1 = ANONYMOUS.
 	 */
 	int32_t fd;
 	char name[32];

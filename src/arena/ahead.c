@@ -7,7 +7,8 @@
  * STRATEGY. The object gets memory right beyond its end, which stays where it is: nobody can touch that yet. To grow over it
  * moves the end, and takes nothing. What growing needs beyond is taken ahead first, too: cutting an object off
  * would cut off what was ahead before, but a hole can be made in just what is new. So a refused
- * growth leaves what there was.
+ * growth leaves what there was. An object that others have, too, grows in this way always, and the end, which they see, is
+ * the last that moves.
  *
  * CONCURRENCY. The work lock is held over all of it. Nobody is told: nothing that can be touched is changed.
  *
@@ -37,7 +38,7 @@ static int ahead_extend(struct vas_arena *arena, uint64_t to, uint64_t least,
 		end = from;
 	/* Also what a refused step may have got on its way. */
 	if (end < to)
-		(void)vas_object_punch(&arena->object, arena->space->sys, end, to, &ignored);
+		(void)vas_object_give(&arena->object, arena->space->sys, end, to, &ignored);
 	ahead_set(arena, end - arena->size);
 	return err;
 }
@@ -54,15 +55,20 @@ int vas_arena_use_ahead(struct vas_arena *arena, uint64_t to, uint64_t least,
 	if (err)
 		return err;
 	end = to < from + arena->ahead ? to : from + arena->ahead;
-	err = vas_object_open(&arena->object, arena->space->sys, from, end, failure);
+	err = vas_tails_open(arena, from, end, failure);
+	if (!err) {
+		err = vas_object_open(&arena->object, arena->space->sys, from, end, failure);
+		if (err)
+			vas_tails_close_again(arena, from, end);
+	}
 	if (!err) {
 		ahead_set(arena, from + arena->ahead - end);
 		*size = end;
 		return 0;
 	}
 	/* What the kernel does not take back is ahead, too. */
-	if (arena->ahead > had && !vas_object_punch(&arena->object, arena->space->sys, from + had,
-						    from + arena->ahead, &ignored))
+	if (arena->ahead > had && !vas_object_give(&arena->object, arena->space->sys, from + had,
+						   from + arena->ahead, &ignored))
 		ahead_set(arena, had);
 	return err;
 }
@@ -114,10 +120,8 @@ int vas_arena_give_ahead(struct vas_arena *arena, struct vas_failure *failure, u
 	size = arena->size;
 	*given = arena->ahead;
 	if (*given)
-		err = vas_object_same(&arena->object, arena->space->sys, failure);
-	if (*given && !err)
-		err = vas_object_punch(&arena->object, arena->space->sys, size, size + *given,
-				       failure);
+		err = vas_object_give(&arena->object, arena->space->sys, size, size + *given,
+				      failure);
 	if (!err)
 		ahead_set(arena, 0);
 	vas_lock_drop(&arena->work);

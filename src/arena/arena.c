@@ -21,9 +21,12 @@
 #include "arena/ring.h"
 #include "base/assert.h"
 #include "base/number.h"
+#include "space/sums.h"
 
 /* Page tables for guards; see VAS_TAIL_GUARD. */
 #define GUARD_MOST (UINT64_C(4) << 30)
+/* The kernel counts an object's bytes with a sign. */
+#define OFFSET_MOST ((uint64_t)INT64_MAX)
 
 /* --- looking and pinning --- */
 
@@ -153,7 +156,22 @@ static int arena_plan(struct vas_arena *arena, uint64_t maximum, const struct va
 		return -EINVAL;
 	arena->maximum = maximum;
 	arena->cap = opts->cap ? opts->cap - opts->cap % arena->step : maximum;
+	if (arena->object.offset > OFFSET_MOST - maximum)
+		return -EINVAL;
 	return arena->cap == 0 || opts->initial > arena->cap ? -EINVAL : 0;
+}
+
+/* What a file has already; of an object of others as much as is wanted. */
+static int arena_found(const struct vas_arena *arena, struct vas_failure *failure, uint64_t *bytes)
+{
+	uint64_t found = 0;
+
+	if (vas_arena_kind_is_given(arena->kind))
+		found = vas_align_down(arena->object.seen, arena->step);
+	if (found > arena->cap && !arena->object.shared)
+		return vas_arena_refuse(failure, VAS_WHY_WINDOW, -ERANGE);
+	*bytes = found < arena->cap ? found : arena->cap;
+	return 0;
 }
 
 /* Pages of the pool want a start that is a multiple of them, transparent ones in the first view. */
@@ -187,7 +205,7 @@ static bool fork_suits(enum vas_arena_kind kind, const struct vas_reserve_opts *
 {
 	enum vas_fork fork = reserve ? reserve->fork : VAS_FORK_DEFAULT;
 
-	if (kind == VAS_ARENA_MEMFD)
+	if (kind != VAS_ARENA_ANONYMOUS)
 		return fork != VAS_FORK_COPY && fork != VAS_FORK_WIPE;
 	return fork != VAS_FORK_SHARE;
 }
@@ -228,22 +246,29 @@ static int arena_build(struct vas_arena *arena, const struct vas_arena_opts *opt
 		       struct vas_failure *failure)
 {
 	struct vas_space *space = arena->space;
-	uint64_t start, size;
+	uint64_t start, size, found;
 	int err;
 
 	if (!vas_multiply(arena->maximum, arena->copies, &size))
 		return vas_arena_refuse(failure, VAS_WHY_WIDTH, -ERANGE);
-	err = vas_arena_reserve(arena, size, opts->reserve, failure, &start);
+	err = arena_found(arena, failure, &found);
+	if (!err)
+		err = vas_arena_reserve(arena, size, opts->reserve, failure, &start);
 	if (err)
 		return err;
 	err = vas_space_use_at(space, start, &arena->user);
 	if (err)
 		(void)vas_arena_refuse(failure, VAS_WHY_NOT_OWNED, err);
 	if (!err && vas_arena_has_object(arena))
-		err = vas_view_show(&arena->first, PROT_READ | PROT_WRITE, failure);
+		err = vas_view_show(&arena->first, opts->prot ? opts->prot : PROT_READ | PROT_WRITE,
+				    failure);
+	if (!err && found) {
+		arena->size = found;
+		(void)vas_part_set_shown(space, arena->user.holding, found);
+	}
 	if (!err)
 		err = vas_tail_begin(&arena->first, failure);
-	if (!err && opts->initial)
+	if (!err && opts->initial > found)
 		err = vas_arena_enlarge(arena, opts->initial, 0, failure, &size);
 	if (!err && !vas_ring_meets(vas_span_pointer(arena->user.holding->span), arena->maximum,
 				    arena->copies))
@@ -260,9 +285,11 @@ static int arena_check_options(const struct vas_space *space, uint64_t maximum,
 {
 	bool lazy = opts->flags & VAS_ARENA_LAZY;
 
-	if (maximum == 0 || opts->kind > VAS_ARENA_ANONYMOUS || (opts->flags & ~VAS_ARENA_ALL) ||
-	    (lazy && (opts->kind == VAS_ARENA_MEMFD || opts->ladder)) || opts->cap > maximum ||
+	if (maximum == 0 || opts->kind > VAS_ARENA_ADOPTED || (opts->flags & ~VAS_ARENA_ALL) ||
+	    (lazy && (opts->kind != VAS_ARENA_ANONYMOUS || opts->ladder)) || opts->cap > maximum ||
 	    opts->initial > maximum || !tail_suits(opts, maximum) ||
+	    (opts->offset && !vas_arena_kind_is_given(opts->kind)) ||
+	    (opts->prot && opts->kind == VAS_ARENA_ANONYMOUS) ||
 	    vas_ladder_check(opts, space->sys->page_size))
 		return vas_arena_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
 	if (!fork_suits(opts->kind, opts->reserve))

@@ -57,7 +57,7 @@ struct vas_arena {
 	struct vas_object object; /* of all kinds but ANONYMOUS */
 	char name[32];
 	/* Changed with work held: */
-	uint64_t size; /* I: a multiple of step, at most cap; the object is as large (atomic) */
+	uint64_t size; /* I: a multiple of step, at most cap; the object is as large, one of others at least (atomic) */
 	uint64_t ahead; /* I: a multiple of step; bytes beyond size that have memory. size + ahead is at most cap (atomic) */
 };
 
@@ -75,6 +75,12 @@ static inline uint64_t vas_arena_bytes(const struct vas_arena *arena)
 static inline bool vas_arena_has_object(const struct vas_arena *arena)
 {
 	return arena->kind != VAS_ARENA_ANONYMOUS;
+}
+
+/* The object is one that the caller brought. */
+static inline bool vas_arena_kind_is_given(enum vas_arena_kind kind)
+{
+	return kind == VAS_ARENA_FILE || kind == VAS_ARENA_ADOPTED;
 }
 
 /* Refuses with a reason. */
@@ -154,7 +160,10 @@ int vas_arena_needs_object(const struct vas_arena *arena, struct vas_failure *fa
 int vas_arena_take_ahead(struct vas_arena *arena, uint64_t bytes, uint64_t least,
 			 struct vas_failure *failure, uint64_t *ahead);
 int vas_arena_give_ahead(struct vas_arena *arena, struct vas_failure *failure, uint64_t *given);
-/* Grows from *size to to, at least to least, over what was taken ahead. Work held; after an error all is as it was. */
+/*
+ * Grows from *size to to, at least to least, over what was or is now taken ahead, and opens the tails. Work held, and the object was
+ * looked at; after an error all is as it was.
+ */
 int vas_arena_use_ahead(struct vas_arena *arena, uint64_t to, uint64_t least,
 			struct vas_failure *failure, uint64_t *size);
 

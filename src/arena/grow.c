@@ -78,32 +78,46 @@ int vas_arena_end_inside(struct vas_arena *arena, struct vas_telling *telling, u
 	return err;
 }
 
-/* All that growing an object takes from the kernel, from *size on. After an error all is as it was. */
-static int extend_object(struct vas_arena *arena, uint64_t to, uint64_t least,
-			 struct vas_failure *failure, uint64_t *size)
+/* Nothing is ahead: cutting off is the whole undo. */
+static int extend_plainly(struct vas_arena *arena, uint64_t to, uint64_t least,
+			  struct vas_failure *failure, uint64_t *size)
 {
 	uint64_t from = *size, end;
 	int err;
 
-	err = vas_object_same(&arena->object, arena->space->sys, failure);
-	end = from;
-	if (!err && arena->ahead)
-		err = vas_arena_use_ahead(arena, to, least, failure, &end);
-	else if (!err)
-		err = vas_object_extend(&arena->object, arena->space, from, to, least, arena->step,
-					failure, &end);
+	err = vas_object_extend(&arena->object, arena->space, from, to, least, arena->step,
+				failure, &end);
 	if (err)
 		return err;
 	err = vas_tails_open(arena, from, end, failure);
-	if (!err) {
-		err = vas_ladder_collapse(arena, from, end, failure);
-		if (err)
-			vas_tails_close_again(arena, from, end);
-	}
+	if (err)
+		vas_object_undo(&arena->object, arena->space->sys, from, end);
+	else
+		*size = end;
+	return err;
+}
+
+/* All that growing an object takes from the kernel, from *size on. After an error all is as it was. */
+static int extend_object(struct vas_arena *arena, uint64_t to, uint64_t least,
+			 struct vas_failure *failure, uint64_t *size)
+{
+	uint64_t from = *size, end = from;
+	int err;
+
+	err = vas_object_look(&arena->object, arena->space->sys, failure);
+	if (!err && (arena->ahead || arena->object.shared))
+		err = vas_arena_use_ahead(arena, to, least, failure, &end);
+	else if (!err)
+		err = extend_plainly(arena, to, least, failure, &end);
+	if (err)
+		return err;
+	/* Only objects of our own are asked for such pages. */
+	err = vas_ladder_collapse(arena, from, end, failure);
 	if (!err) {
 		*size = end;
 		return 0;
 	}
+	vas_tails_close_again(arena, from, end);
 	vas_object_undo(&arena->object, arena->space->sys, from, end);
 	/* Cutting off cuts off all that lies beyond. */
 	__atomic_store_n(&arena->ahead, 0, __ATOMIC_RELAXED);

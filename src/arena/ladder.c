@@ -10,6 +10,8 @@
  * gave into huge pages, wherever a whole one lies below the size. That works whatever the settings for shared memory
  * say, and ends before anybody is told of the growth.
  *
+ * A file that the caller brings has the pages that it has.
+ *
  * CONCURRENCY. Making: nobody has the arena yet. Collapsing: the arena's work lock is held; readers go on meanwhile, the
  * kernel maps the new page where the old ones were.
  *
@@ -36,7 +38,8 @@ static bool rung_is_pool(uint64_t rung)
 /* -EINVAL: what no kernel could do. */
 int vas_ladder_check(const struct vas_arena_opts *opts, uint64_t page_size)
 {
-	if (!opts->ladder != !opts->ladder_count || opts->ladder_count > RUNGS_MOST)
+	if (!opts->ladder != !opts->ladder_count || opts->ladder_count > RUNGS_MOST ||
+	    (opts->ladder && vas_arena_kind_is_given(opts->kind)))
 		return -EINVAL;
 	for (size_t i = 0; i < opts->ladder_count; i++) {
 		uint64_t rung = opts->ladder[i];
@@ -61,7 +64,7 @@ static int pool_gives(struct vas_arena *arena, uint64_t initial, struct vas_fail
 	err = vas_object_extend(&arena->object, arena->space, 0, initial ? initial : page,
 				initial ? initial : page, page, failure, &end);
 	if (!err && !initial)
-		err = vas_object_cut(&arena->object, arena->space->sys, 0, failure);
+		err = vas_object_cut(&arena->object, arena->space->sys, 0, page, failure);
 	return err;
 }
 
@@ -89,7 +92,7 @@ static int rung_open(struct vas_arena *arena, uint64_t rung, uint64_t initial,
 	arena->rung = rung;
 	if (rung == VAS_PAGES_TRANSPARENT)
 		err = transparent_size(arena, failure);
-	if (!err && vas_arena_has_object(arena))
+	if (!err && arena->kind == VAS_ARENA_MEMFD)
 		err = vas_object_create(sys, arena->name, rung_is_pool(rung) ? rung : 0, failure,
 					&arena->object);
 	if (err || !rung_is_pool(rung))
@@ -100,6 +103,21 @@ static int rung_open(struct vas_arena *arena, uint64_t rung, uint64_t initial,
 	return err;
 }
 
+/* The caller's object has the pages that it has. */
+static int rung_given(struct vas_arena *arena, const struct vas_arena_opts *opts,
+		      struct vas_failure *failure)
+{
+	int err;
+
+	arena->object.offset = opts->offset;
+	arena->object.shared = arena->kind == VAS_ARENA_ADOPTED;
+	err = vas_object_adopt(arena->space->sys, opts->fd, failure, &arena->object);
+	if (err)
+		return err;
+	arena->rung = arena->object.pool ? arena->object.page_size : VAS_PAGES_BASE;
+	return 0;
+}
+
 int vas_ladder_climb(struct vas_arena *arena, const struct vas_arena_opts *opts,
 		     struct vas_failure *failure)
 {
@@ -108,6 +126,8 @@ int vas_ladder_climb(struct vas_arena *arena, const struct vas_arena_opts *opts,
 	struct vas_failure last;
 	int err = 0;
 
+	if (vas_arena_kind_is_given(arena->kind))
+		return rung_given(arena, opts, failure);
 	if (arena->flags & VAS_ARENA_STRICT)
 		count = 1;
 	for (size_t i = 0; i < count; i++) {

@@ -9,6 +9,9 @@
  * signals that are blocked for a step that they interrupted do not wait long. What a refused growth had got is cut off again. With "at least" a refused
  * step is halved until nothing more can be had.
  *
+ * An object that others grow, too, is never cut off where somebody may have something by then: memory beyond its end is had first,
+ * goes back by a hole where that still is beyond the end, and moving the end is the last step (arena/ahead.c).
+ *
  * Daemons close descriptors that they do not know. So every call that changes the object first
  * compares what the descriptor stands for with what was opened.
  *
@@ -72,6 +75,62 @@ int vas_object_create(struct vas_sys *sys, const char *name, uint64_t pool_page,
 	return 0;
 }
 
+/* Whether an arena can be made of it. */
+static int adopt_check(const struct vas_sys_stat *stat, const struct vas_object *object)
+{
+	if (stat->kind == VAS_SYS_KIND_OTHER)
+		return -EINVAL;
+	if (!stat->readable || !stat->writable)
+		return -EACCES;
+	/* Only cutting off takes back what a disk has given beyond the end. */
+	if (stat->kind == VAS_SYS_KIND_FILE && object->shared)
+		return -EINVAL;
+	return object->offset % stat->page_size ? -EINVAL : 0;
+}
+
+static int adopt_classify(int64_t err, struct vas_failure *failure)
+{
+	failure->why = VAS_WHY_OBJECT;
+	if (err == -EBADF)
+		return (int)err;
+	failure->why = VAS_WHY_KERNEL;
+	if (err == -EMFILE || err == -ENFILE || err == -ENOMEM)
+		return (int)err;
+	failure->why = VAS_WHY_DENIED;
+	return err == -ENOSYS ? -ENOSYS : -EPERM;
+}
+
+int vas_object_adopt(struct vas_sys *sys, int fd, struct vas_failure *failure,
+		     struct vas_object *object)
+{
+	uint64_t offset = object->offset;
+	struct vas_sys_stat stat;
+	int64_t own = VAS_CALL(sys, duplicate, fd);
+	int64_t err = own < 0 ? own : VAS_CALL(sys, stat, (int)own, VAS_STAT_KIND, &stat);
+
+	if (err < 0) {
+		err = adopt_classify(err, failure);
+	} else {
+		err = adopt_check(&stat, object);
+		failure->why = (uint8_t)(err ? VAS_WHY_OBJECT : failure->why);
+	}
+	if (err) {
+		if (own >= 0)
+			(void)VAS_CALL(sys, close, (int)own);
+		return (int)err;
+	}
+	*object = (struct vas_object){ .fd = (int32_t)own,
+				       .device = stat.device,
+				       .inode = stat.inode,
+				       .page_size = stat.page_size,
+				       .offset = offset,
+				       .seen = stat.size > offset ? stat.size - offset : 0,
+				       .pool = stat.kind == VAS_SYS_KIND_HUGETLB,
+				       .disk = stat.kind == VAS_SYS_KIND_FILE,
+				       .shared = object->shared };
+	return 0;
+}
+
 void vas_object_close(struct vas_sys *sys, struct vas_object *object)
 {
 	struct vas_sys_stat stat;
@@ -86,16 +145,32 @@ void vas_object_close(struct vas_sys *sys, struct vas_object *object)
 	object->fd = -1;
 }
 
-int vas_object_same(const struct vas_object *object, struct vas_sys *sys,
-		    struct vas_failure *failure)
+/* *end: of the object, in the arena's bytes. */
+static int object_ends(const struct vas_object *object, struct vas_sys *sys,
+		       struct vas_failure *failure, uint64_t *end)
 {
 	struct vas_sys_stat stat;
 	int64_t err = VAS_CALL(sys, stat, object->fd, 0, &stat);
 
-	if (err >= 0 && is_same(object, &stat))
-		return 0;
-	failure->why = VAS_WHY_OBJECT;
-	return -EBADF;
+	if (err < 0 || !is_same(object, &stat)) {
+		failure->why = VAS_WHY_OBJECT;
+		return -EBADF;
+	}
+	*end = stat.size > object->offset ? stat.size - object->offset : 0;
+	return 0;
+}
+
+int vas_object_same(const struct vas_object *object, struct vas_sys *sys,
+		    struct vas_failure *failure)
+{
+	uint64_t end;
+
+	return object_ends(object, sys, failure, &end);
+}
+
+int vas_object_look(struct vas_object *object, struct vas_sys *sys, struct vas_failure *failure)
+{
+	return object_ends(object, sys, failure, &object->seen);
 }
 
 /* What the kernel answered, as an errno of the tables, with the reason. */
@@ -112,10 +187,15 @@ static int object_classify(const struct vas_object *object, int err, struct vas_
 		failure->why = VAS_WHY_FILE_LIMIT;
 		return -ENOSPC;
 	case -ENOSPC:
+	case -EDQUOT: /* a user's share of a disk; here that errno is a cap's */
 		failure->why = VAS_WHY_FILE_SYSTEM;
-		return err;
+		return -ENOSPC;
 	case -ENOMEM:
+	case -EIO:
 		failure->why = VAS_WHY_KERNEL;
+		return err;
+	case -EOPNOTSUPP: /* its file system cannot */
+		failure->why = VAS_WHY_OBJECT;
 		return err;
 	case -EBADF:
 		failure->why = VAS_WHY_OBJECT;
@@ -183,12 +263,13 @@ static int object_punch(const struct vas_object *object, struct vas_sys *sys, ui
 void vas_object_undo(const struct vas_object *object, struct vas_sys *sys, uint64_t from,
 		     uint64_t to)
 {
+	uint64_t end = from > object->seen ? from : object->seen;
 	/* Also what a refused step may have got on its way. */
-	int64_t err = object_truncate(object, sys, from);
+	int64_t err = object_truncate(object, sys, end);
 
 	/* Sealed against shrinking: at least no memory is left there. */
-	if (err < 0)
-		(void)object_punch(object, sys, from, to);
+	if (err < 0 && end < to)
+		(void)object_punch(object, sys, end, to);
 }
 
 int vas_object_extend(const struct vas_object *object, struct vas_space *space, uint64_t from,
@@ -208,11 +289,35 @@ int vas_object_extend(const struct vas_object *object, struct vas_space *space, 
 }
 
 int vas_object_cut(const struct vas_object *object, struct vas_sys *sys, uint64_t size,
-		   struct vas_failure *failure)
+		   uint64_t from, struct vas_failure *failure)
 {
-	int err = (int)object_truncate(object, sys, size);
+	int err;
 
+	if (object->shared && object->seen > from)
+		err = object_punch(object, sys, size, from);
+	else
+		err = (int)object_truncate(object, sys, size);
 	return err < 0 ? object_classify(object, err, failure) : 0;
+}
+
+int vas_object_give(const struct vas_object *object, struct vas_sys *sys, uint64_t from,
+		    uint64_t to, struct vas_failure *failure)
+{
+	uint64_t end;
+	int err = object_ends(object, sys, failure, &end);
+
+	if (err)
+		return err;
+	if (object->disk) {
+		/* Disks make no holes beyond the end. */
+		err = (int)object_truncate(object, sys, end);
+		if (!err && end < from)
+			err = (int)object_allocate(object, sys, FALLOC_FL_KEEP_SIZE, end,
+						   from - end);
+		return err < 0 ? object_classify(object, err, failure) : 0;
+	}
+	end = end > from ? end : from;
+	return end < to ? vas_object_punch(object, sys, end, to, failure) : 0;
 }
 
 int vas_object_punch(const struct vas_object *object, struct vas_sys *sys, uint64_t from,

@@ -18,7 +18,10 @@ struct vas_object {
 	uint64_t inode;
 	uint64_t page_size;
 	uint64_t offset; /* of the arena's byte 0. I: a multiple of page_size */
+	uint64_t seen; /* where it ended when it was looked at. Guarded by the arena's work lock */
 	bool pool; /* of huge pages */
+	bool disk; /* a file of a disk or network */
+	bool shared; /* others change its size, too: what they may have made is never cut off */
 };
 
 /*
@@ -27,22 +30,38 @@ struct vas_object {
  */
 int vas_object_create(struct vas_sys *sys, const char *name, uint64_t pool_page,
 		      struct vas_failure *failure, struct vas_object *object);
+/*
+ * What fd has open, from object->offset on, by a descriptor of our own; object->shared is told, too. -EBADF; -EACCES: not opened for reading
+ * and writing; -EINVAL: nothing that has bytes, shared and a disk's, or an offset that is no multiple of its pages; -EMFILE,
+ * -ENFILE, -EPERM, -ENOSYS.
+ */
+int vas_object_adopt(struct vas_sys *sys, int fd, struct vas_failure *failure,
+		     struct vas_object *object);
 void vas_object_close(struct vas_sys *sys, struct vas_object *object);
 /* -EBADF: the descriptor was closed, or is another's by now. */
 int vas_object_same(const struct vas_object *object, struct vas_sys *sys,
 		    struct vas_failure *failure);
+/* The same, and object->seen is where it ends now. Before each change of its size. */
+int vas_object_look(struct vas_object *object, struct vas_sys *sys, struct vas_failure *failure);
 /*
- * Memory for [from, to) beyond the end, which moves with it: all of it, or as many whole units from from on as can be had, at least up to
- * least. *reached: the end. After an error the object is as it was.
+ * Memory for [from, to) of an object that is not shared, and its end moves there: all of it, or as many whole units from from on as
+ * can be had, at least up to least. *reached: the end. After an error the object is as it was.
  */
 int vas_object_extend(const struct vas_object *object, struct vas_space *space, uint64_t from,
 		      uint64_t to, uint64_t least, uint64_t unit, struct vas_failure *failure,
 		      uint64_t *reached);
-/* What growing from from to to gave goes back. */
+/* What growing from from to to gave beyond what was seen goes back. Of an object that is not shared. */
 void vas_object_undo(const struct vas_object *object, struct vas_sys *sys, uint64_t from,
 		     uint64_t to);
+/* The object ends at size from now on, where the arena ended at from; what others have beyond that stays, behind a hole. */
 int vas_object_cut(const struct vas_object *object, struct vas_sys *sys, uint64_t size,
-		   struct vas_failure *failure);
+		   uint64_t from, struct vas_failure *failure);
+/*
+ * Memory of [from, to) beyond the end goes back, after a look where that is; to is as far as there may be any. With an error of a disk's what
+ * was ahead below from may be gone, too.
+ */
+int vas_object_give(const struct vas_object *object, struct vas_sys *sys, uint64_t from,
+		    uint64_t to, struct vas_failure *failure);
 /* [from, to) reads as zero from then on, and has no memory. */
 int vas_object_punch(const struct vas_object *object, struct vas_sys *sys, uint64_t from,
 		     uint64_t to, struct vas_failure *failure);

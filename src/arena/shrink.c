@@ -25,7 +25,7 @@ static int shrink_bytes(struct vas_arena *arena, uint64_t from, uint64_t to,
 	err = vas_tails_close(arena, to, from, failure);
 	if (err)
 		return err;
-	err = vas_object_cut(&arena->object, arena->space->sys, to, failure);
+	err = vas_object_cut(&arena->object, arena->space->sys, to, from, failure);
 	if (err) {
 		struct vas_failure ignored = { .why = VAS_WHY_NONE };
 
@@ -49,7 +49,7 @@ static int shrink_object(struct vas_arena *arena, uint64_t from, uint64_t to,
 	was = arena->size;
 	if (was <= to)
 		return vas_arena_end(arena, &telling, was, 0);
-	err = vas_object_same(&arena->object, arena->space->sys, failure);
+	err = vas_object_look(&arena->object, arena->space->sys, failure);
 	if (!err) {
 		__atomic_store_n(&arena->size, to, __ATOMIC_RELEASE);
 		err = shrink_bytes(arena, was, to, failure);

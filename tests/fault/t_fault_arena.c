@@ -7,7 +7,9 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "arena/arena.h"
 #include "support/fault_loop.h"
@@ -20,6 +22,8 @@
 static struct vas_arena *arena;
 static enum vas_arena_kind kind;
 static uint64_t rung; /* VAS_PAGES_ */
+static int given = -1; /* descriptor of a FILE or ADOPTED */
+static uint64_t exceeded; /* pages that the object has beyond */
 static uint64_t ahead; /* pages that it begins with beyond its size */
 static unsigned char *start;
 
@@ -29,6 +33,22 @@ static void must(int err, const char *what)
 		tap_bail("%s: %d", what, err);
 }
 
+/* The arena has a descriptor of its own. */
+static void close_given(struct fault_world *world)
+{
+	(void)world;
+	if (given >= 0)
+		close(given);
+	given = -1;
+}
+
+static int arena_fd(void)
+{
+	struct vas_arena_info info = { .size = sizeof(info) };
+
+	return vas_arena_get(arena, &info) ? -1 : info.fd;
+}
+
 static void setup(struct fault_world *world)
 {
 	struct vas_arena_info info = { .size = sizeof(info) };
@@ -36,12 +56,16 @@ static void setup(struct fault_world *world)
 	VAS_OPTS(vas_arena_opts, opts);
 	opts.kind = kind;
 	opts.initial = BEGIN * world->page;
-	opts.ladder = &rung;
-	opts.ladder_count = 1;
+	if (given < 0) {
+		opts.ladder = &rung;
+		opts.ladder_count = 1;
+	}
+	opts.fd = given;
 	opts.flags = rung ? VAS_ARENA_STRICT : 0;
 	must(vas_arena_create(PAGES * world->page, &opts, &arena), "no arena");
 	must(vas_arena_get(arena, &info), "it tells nothing");
 	start = vas_span_pointer(info.span);
+	close_given(world);
 	if (ahead)
 		must(vas_arena_ahead(arena, ahead * world->page, 0, NULL), "nothing ahead");
 	start[0] = 0x5a;
@@ -58,6 +82,36 @@ static void setup_ahead(struct fault_world *world)
 {
 	ahead = 6;
 	setup_memfd(world);
+}
+
+static void open_given(struct fault_world *world)
+{
+	given = memfd_create("given", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (given < 0 || ftruncate(given, (off_t)world->page))
+		tap_bail("no object");
+}
+
+static void setup_file(struct fault_world *world)
+{
+	open_given(world);
+	kind = VAS_ARENA_FILE;
+	setup(world);
+}
+
+static void setup_adopted(struct fault_world *world)
+{
+	open_given(world);
+	kind = VAS_ARENA_ADOPTED;
+	setup(world);
+}
+
+/* Others have made it larger. */
+static void setup_exceeded(struct fault_world *world)
+{
+	setup_adopted(world);
+	exceeded = 3;
+	if (ftruncate(arena_fd(), (off_t)((BEGIN + exceeded) * world->page)))
+		tap_bail("the object stays as it is");
 }
 
 static void setup_private(struct fault_world *world)
@@ -92,7 +146,8 @@ static void check(struct fault_world *world)
 	/* More only when the kernel does not even take back what it gave. */
 	if (info.ahead < ahead * world->page)
 		fault_wrong("less is ahead than was");
-	if (info.fd >= 0 && (fstat(info.fd, &status) || (uint64_t)status.st_size != bytes ||
+	if (info.fd >= 0 && (fstat(info.fd, &status) ||
+			     (uint64_t)status.st_size != bytes + exceeded * world->page ||
 			     (uint64_t)status.st_blocks * 512 != bytes + info.ahead))
 		fault_wrong("its object is not as it was");
 }
@@ -101,6 +156,22 @@ static void finish(struct fault_world *world)
 {
 	check(world);
 	must(vas_arena_destroy(arena, NULL), "the arena stays");
+}
+
+static int call_create_given(struct fault_world *world)
+{
+	struct vas_arena *made;
+	int err;
+
+	VAS_OPTS(vas_arena_opts, opts);
+	opts.reserve = &world->opts;
+	opts.kind = VAS_ARENA_ADOPTED;
+	opts.fd = given;
+	opts.initial = 2 * world->page;
+	memcpy(&made, &world->out, sizeof(made));
+	err = vas_arena_create(PAGES * world->page, &opts, &made);
+	memcpy(&world->out, &made, sizeof(made));
+	return err;
 }
 
 /* The second rung is there, unless it is made to fail. */
@@ -281,6 +352,19 @@ static const struct fault_scenario scenarios[] = {
 	  .prepare = prepare_recipe, .call = call_create_memfd, .undo = undo_create },
 	{ .name = "create: private memory", .function = "vas_arena_create",
 	  .call = call_create_private, .undo = undo_create },
+	{ .name = "create: an object of others", .function = "vas_arena_create",
+	  .setup = open_given, .call = call_create_given, .undo = undo_create,
+	  .finish = close_given },
+	{ .name = "grow: a file", .function = "vas_arena_grow", .setup = setup_file,
+	  .call = call_grow, .undo = undo_grow, .finish = finish },
+	{ .name = "grow: an object of others", .function = "vas_arena_grow",
+	  .setup = setup_adopted, .call = call_grow, .undo = undo_grow, .finish = finish },
+	{ .name = "grow: an object of others, at least", .function = "vas_arena_grow",
+	  .setup = setup_adopted, .call = call_grow_least, .undo = undo_grow_least,
+	  .finish = finish },
+	{ .name = "shrink: an object that others have made larger",
+	  .function = "vas_arena_shrink", .setup = setup_exceeded, .call = call_shrink,
+	  .undo = undo_shrink, .finish = finish },
 	{ .name = "grow: a memfd", .function = "vas_arena_grow", .setup = setup_memfd,
 	  .call = call_grow, .undo = undo_grow, .finish = finish },
 	{ .name = "grow: private memory", .function = "vas_arena_grow", .setup = setup_private,

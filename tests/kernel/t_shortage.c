@@ -11,12 +11,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,6 +22,7 @@
 #include <vaspace/vaspace.h>
 
 #include "support/huge_pool.h"
+#include "support/small_mount.h"
 #include "tap/tap.h"
 
 #define KIB	  (1ull << 10)
@@ -162,23 +161,9 @@ static void case_huge_pool(void *argument)
 /* A file of 4 MiB in a file system of 1 MiB, which goes with the process. */
 static int open_small(void)
 {
-	char folder[] = "/tmp/vaspace-shortage-XXXXXX";
-	int fd = -1;
+	int fd = small_mount_file("tmpfs", "size=1m");
 
-	if (geteuid() != 0)
-		tap_skip_all("not-root", "mounting takes privileges");
-	if (!mkdtemp(folder))
-		tap_bail("no temporary folder");
-	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount("none", folder, "tmpfs", 0, "size=1m")) {
-		rmdir(folder);
-		tap_skip_all("no-mounts", "nothing can be mounted: %s", strerror(errno));
-	}
-	fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	/* The open file keeps the file system; its name is not needed. */
-	if (umount2(folder, MNT_DETACH) || rmdir(folder))
-		tap_bail("%s cannot be removed", folder);
-	if (fd < 0 || ftruncate(fd, (off_t)(4 * MIB)))
+	if (ftruncate(fd, (off_t)(4 * MIB)))
 		tap_bail("no file");
 	return fd;
 }

@@ -2,12 +2,14 @@
 /* labels: threaded */
 /* budget: 6 */
 /*
- * An arena with several views against a model: its bytes are an array, each view is a window on it with a protection. Random
+ * An arena with several views, of each kind that can have them, against a model: its bytes are an array, each view is a window on it with a protection. Random
  * growth, shrinking, views that come and go, protections and writes through any view; after each step every view must show the
  * bytes of the model below the size, fault beyond, and take writes where its protection says so. What may be accessed is
  * asked of the kernel, which answers with an errno where the process would get a signal.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
@@ -32,9 +34,16 @@ struct window {
 	int prot;
 };
 
+struct how {
+	enum vas_arena_kind kind;
+	enum vas_tail tail;
+	const char *name;
+};
+
 static struct {
 	struct vas_arena *arena;
 	enum vas_tail tail;
+	enum vas_arena_kind kind;
 	uint64_t size; /* pages */
 	uint64_t cap;
 	unsigned char bytes[PAGES]; /* at each page's start, and at its end */
@@ -199,19 +208,46 @@ static bool step(void)
 	}
 }
 
+/* A few pages that are there already, and others before them. */
+static void open_object(struct vas_arena_opts *opts)
+{
+	char path[] = "/tmp/vaspace-model-XXXXXX";
+	bool file = model.kind == VAS_ARENA_FILE;
+
+	opts->fd = file ? mkostemp(path, O_CLOEXEC) : memfd_create("model", MFD_CLOEXEC);
+	opts->offset = 3 * page;
+	model.size = 5;
+	if (opts->fd < 0 || (file && unlink(path)) || ftruncate(opts->fd, (off_t)(8 * page)))
+		tap_bail("no object");
+	for (uint64_t i = 0; i < model.size; i++) {
+		unsigned char byte = model.bytes[i] = (unsigned char)(i + 100);
+
+		if (pwrite(opts->fd, &byte, 1, (off_t)((3 + i) * page)) != 1 ||
+		    pwrite(opts->fd, &byte, 1, (off_t)((4 + i) * page - 1)) != 1)
+			tap_bail("nothing can be written");
+	}
+}
+
 static void run(void *context)
 {
+	const struct how *how = context;
 	struct vas_view_info info = { .size = sizeof(info) };
 
 	tap_ignore_leaks(TAP_LEAK_VMAS | TAP_LEAK_HEAP);
-	memcpy(&model.tail, context, sizeof(model.tail));
-	random_state = tap_seed() + (uint64_t)model.tail;
+	model.tail = how->tail;
+	model.kind = how->kind;
+	random_state = tap_seed() + (uint64_t)model.tail + model.kind * 8;
 	model.cap = PAGES - 4;
 	VAS_OPTS(vas_arena_opts, opts);
 	opts.tail = model.tail;
+	opts.kind = model.kind;
+	if (model.kind != VAS_ARENA_MEMFD)
+		open_object(&opts);
 	opts.cap = model.cap * page;
 	if (vas_arena_create(PAGES * page, &opts, &model.arena))
 		tap_bail("no arena");
+	if (model.kind != VAS_ARENA_MEMFD)
+		close(opts.fd);
 	model.windows[0] = (struct window){ .view = vas_view_first(model.arena), .extent = PAGES,
 					    .prot = PROT_READ | PROT_WRITE };
 	if (vas_view_get(model.windows[0].view, &info))
@@ -242,13 +278,18 @@ static bool has_guards(void)
 
 int main(void)
 {
-	enum vas_tail bare = VAS_TAIL_BARE, none = VAS_TAIL_NONE, guard = VAS_TAIL_GUARD;
+	static struct how hows[] = {
+		{ VAS_ARENA_MEMFD, VAS_TAIL_BARE, "with BARE tails" },
+		{ VAS_ARENA_MEMFD, VAS_TAIL_NONE, "with NONE tails" },
+		{ VAS_ARENA_MEMFD, VAS_TAIL_GUARD, "with GUARD tails" },
+		{ VAS_ARENA_FILE, VAS_TAIL_BARE, "a file" },
+		{ VAS_ARENA_ADOPTED, VAS_TAIL_NONE, "an object of others" },
+	};
 
 	tap_plan(0);
 	page = (uint64_t)sysconf(_SC_PAGESIZE);
-	tap_case("with BARE tails", run, &bare, 60);
-	tap_case("with NONE tails", run, &none, 60);
-	if (has_guards())
-		tap_case("with GUARD tails", run, &guard, 60);
+	for (size_t i = 0; i < sizeof(hows) / sizeof(hows[0]); i++)
+		if (hows[i].tail != VAS_TAIL_GUARD || has_guards())
+			tap_case(hows[i].name, run, &hows[i], 60);
 	return tap_done();
 }

@@ -2,6 +2,8 @@
 /* Bad arguments of the functions of vaspace/arena.h. */
 #include "support/arguments.h"
 
+#include <sys/mman.h>
+
 #include "tap/tap.h"
 
 #define ARGUMENT VAS_WHY_ARGUMENT
@@ -50,7 +52,14 @@ void check_arena_create(void)
 		struct vas_arena_opts opts;
 	} cases[] = {
 #define S .size = sizeof(struct vas_arena_opts)
-		{ "an unknown kind", { S, .kind = (enum vas_arena_kind)2 } },
+		{ "an unknown kind", { S, .kind = (enum vas_arena_kind)4 } },
+		{ "an unknown protection", { S, .prot = 64 } },
+		{ "a reserved field", { S, .reserved = 1 } },
+		{ "a protection of private memory",
+		  { S, .kind = VAS_ARENA_ANONYMOUS, .prot = PROT_READ } },
+		{ "an offset in a memfd", { S, .offset = page } },
+		{ "a ladder of a file",
+		  { S, .kind = VAS_ARENA_FILE, .ladder = &transparent, .ladder_count = 1 } },
 		{ "an unknown flag", { S, .flags = VAS_ARENA_ALL + 1 } },
 		{ "all flags", { S, .flags = 0xffffffff } },
 		{ "LAZY with an object", { S, .flags = VAS_ARENA_LAZY } },
