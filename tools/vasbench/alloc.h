@@ -33,6 +33,7 @@ struct alloc_item {
 struct alloc_space {
 	uint64_t size;
 	uint32_t live; /* blocks there may be */
+	uint32_t first; /* blocks that the first of two threads begins with */
 	void *state;
 };
 
@@ -52,6 +53,7 @@ struct alloc_kind {
 /* alloc_kinds.c: ours */
 extern const struct alloc_kind alloc_null;
 extern const struct alloc_kind alloc_yardstick, alloc_yardstick_mutex, alloc_yardstick_spin;
+extern const struct alloc_kind alloc_yardstick_each;
 extern const struct alloc_kind alloc_blocks;
 extern const struct alloc_kind alloc_region;
 /* alloc_peers.c: others; open answers -ENOPKG where they are not installed */

@@ -181,6 +181,63 @@ const struct alloc_kind alloc_yardstick_spin = {
 	.books = measured_books,
 };
 
+/*
+ * A yardstick for each of two threads, which share nothing: what the machine itself costs two
+ * threads that run side by side.
+ */
+struct each {
+	struct yardstick *yardstick[2];
+	uint64_t half; /* granules of each */
+	uint32_t begun, first; /* blocks of the first fill; I: begun ends beyond first */
+};
+
+/* Whose blocks this thread had in hand last: threads only free their own. */
+static __thread unsigned int each_side;
+
+static int each_open(struct alloc_space *space)
+{
+	struct each *each = calloc(1, sizeof(*each));
+
+	if (!each)
+		return -ENOMEM;
+	each->half = space->size / ALLOC_GRANULE / 2;
+	each->first = space->first;
+	for (unsigned int i = 0; i < 2; i++)
+		each->yardstick[i] = yardstick_open((uint32_t)each->half, space->live);
+	space->state = each;
+	return each->yardstick[0] && each->yardstick[1] ? 0 : -ENOMEM;
+}
+
+static int each_take(void *state, const struct alloc_request *request, struct alloc_item *item)
+{
+	struct each *each = state;
+	uint32_t start;
+
+	if (each->begun <= each->first && each->begun++ == each->first)
+		each_side = 1;
+	if (!yardstick_take(each->yardstick[each_side], (uint32_t)(request->size / ALLOC_GRANULE),
+			    &start, &item->handle))
+		return -ENOSPC;
+	item->start = (each_side * each->half + start) * ALLOC_GRANULE;
+	return 0;
+}
+
+static int each_give(void *state, const struct alloc_item *item)
+{
+	const struct each *each = state;
+
+	each_side = item->start / ALLOC_GRANULE >= each->half;
+	yardstick_give(each->yardstick[each_side], item->handle);
+	return 0;
+}
+
+const struct alloc_kind alloc_yardstick_each = {
+	.name = "yardstick, one each",
+	.open = each_open,
+	.take = each_take,
+	.give = each_give,
+};
+
 /* From where a region's allocator has it. */
 static int blocks_memory(void *context, size_t size, void **memory)
 {

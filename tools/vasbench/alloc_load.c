@@ -288,7 +288,9 @@ int alloc_load_open(const struct alloc_kind *kind, const struct alloc_case *shap
 	load->shape = *shape;
 	if (shape->shape == ALLOC_REFUSED)
 		load->shape.span = (shape->live - 1ull) * MIB + HOLE_END;
-	load->space = (struct alloc_space){ .size = load->shape.span, .live = shape->live + BATCH };
+	load->space = (struct alloc_space){ .size = load->shape.span,
+					    .live = shape->live + BATCH,
+					    .first = shape->live / load_threads(shape) };
 	load->batch = alloc_load_batch(shape);
 	alloc_sizes_init(load->sizes);
 	err = kind->open(&load->space);

@@ -171,14 +171,21 @@ int alloc_part_windows(struct group_context *group)
 	return alloc_group(group, "windows", rows, COUNT(rows), NULL);
 }
 
-/* What each of two threads that share it needs for a pair, beside one that is alone. */
-static void shared_figure(struct group_context *group, const char *name, const char *what,
-			  const struct contender *alone, const struct contender *both)
+/* What each of two threads needs for a pair, beside one that is alone. */
+static double shared_cost(const struct contender *alone, const struct contender *both)
 {
-	struct figure figure = { what, 2 * both->ns / alone->ns, "of one alone, each thread", 1.3,
-				 0 };
+	return 2 * both->ns / alone->ns;
+}
 
-	output_figure(group->output, name, &figure);
+/* The same for threads that share an allocator, and how much of it the machine costs any two threads. */
+static void shared_figures(struct group_context *group, const char *name, const char *what,
+			   double machine, double cost)
+{
+	struct figure plain = { what, cost, "of one alone, each thread", 0, 0 };
+	struct figure beside = { what, cost / machine, "of what sharing nothing costs", 1.3, 0 };
+
+	output_figure(group->output, name, &plain);
+	output_figure(group->output, name, &beside);
 }
 
 static int threads_group(struct group_context *group, const char *name, enum alloc_shape shape)
@@ -188,6 +195,7 @@ static int threads_group(struct group_context *group, const char *name, enum all
 	struct alloc_case both = alone;
 	const struct alloc_row rows[] = {
 		{ .kind = &alloc_yardstick, .shape = &alone, .name = "yardstick, one thread" },
+		{ .kind = &alloc_yardstick_each, .shape = &both },
 		{ .kind = &alloc_yardstick_mutex, .shape = &both },
 		{ .kind = &alloc_yardstick_spin, .shape = &both },
 		{ .kind = &alloc_blocks, .shape = &alone, .name = "blocks, one thread" },
@@ -201,17 +209,20 @@ static int threads_group(struct group_context *group, const char *name, enum all
 	};
 	struct figure jemalloc = { "blocks, two, to jemalloc's arena, cached", 0, "of its time",
 				   0.333, 0 };
+	struct figure machine = { "yardsticks, one each", 0, "of one alone, each thread", 0, 0 };
 	struct contender results[COUNT(rows)];
 	int err;
 
 	both.threads = 2;
-	err = alloc_group(group, name, rows, shape == ALLOC_BURST ? 8 : COUNT(rows), results);
+	err = alloc_group(group, name, rows, shape == ALLOC_BURST ? 9 : COUNT(rows), results);
 	if (err)
 		return err;
-	shared_figure(group, name, "blocks", &results[3], &results[4]);
-	shared_figure(group, name, "region", &results[5], &results[6]);
-	if (results[7].ns > 0) {
-		jemalloc.value = results[4].ns / results[7].ns;
+	machine.value = shared_cost(&results[0], &results[1]);
+	output_figure(group->output, name, &machine);
+	shared_figures(group, name, "blocks", machine.value, shared_cost(&results[4], &results[5]));
+	shared_figures(group, name, "region", machine.value, shared_cost(&results[6], &results[7]));
+	if (results[8].ns > 0) {
+		jemalloc.value = results[5].ns / results[8].ns;
 		output_figure(group->output, name, &jemalloc);
 	}
 	return 0;
