@@ -3,6 +3,7 @@
  * vaspace/view.h - the same memory at several addresses.
  *
  *	view	one more mapping of an arena, with its own addresses and protection
+ *	mirror	the same of shared memory that the library did not make
  *
  * A view shows an arena, or a part of it, and is as large as that is: it grows and shrinks with it. Several views of one
  * arena may show the same bytes. What is written through one is seen through all.
@@ -107,6 +108,20 @@ VAS_API struct vas_view *vas_view_first(struct vas_arena *arena);
  */
 VAS_API int vas_view_protect(struct vas_view *view, int prot);
 
+/* How a mirror came to be, or could have: see vas_mirror_open. */
+enum vas_mirror_way {
+	VAS_MIRROR_NONE = 0,
+	VAS_MIRROR_ARENA, /* it is an arena's memory: a view of that */
+	VAS_MIRROR_DUPLICATE, /* mremap with an old size of 0: shared memory of base pages */
+	/*
+	 * /proc/self/map_files: shared huge pages of the pool that have no name in a file system. Wants CAP_CHECKPOINT_RESTORE or
+	 * CAP_SYS_ADMIN
+	 */
+	VAS_MIRROR_MAP_FILES,
+	VAS_MIRROR_DESCRIPTOR, /* only by the object's descriptor: map that again, by vas_commit with VAS_COMMIT_SHARED */
+	VAS_MIRROR_MEMFD /* not of private memory: make it an arena of shared memory to begin with */
+};
+
 /* What a view is, and how it stands. */
 struct vas_view_info {
 	size_t size; /* set by the caller: sizeof(struct vas_view_info) */
@@ -114,9 +129,9 @@ struct vas_view_info {
 	uint64_t bytes; /* that may be touched from the span's start on, until somebody shrinks the arena */
 	uint64_t offset; /* of its first byte in the arena */
 	uint64_t extent;
-	struct vas_arena *arena;
+	struct vas_arena *arena; /* NULL = a mirror */
 	int32_t prot; /* PROT_ bits */
-	uint32_t reserved;
+	enum vas_mirror_way way; /* of a mirror; else NONE */
 };
 
 /*
@@ -130,6 +145,40 @@ struct vas_view_info {
  * Thread-safe. Not signal-safe.
  */
 VAS_API int vas_view_get(struct vas_view *view, struct vas_view_info *info);
+
+/*
+ * Opens a mirror of [start, start + size): shared memory that somebody mapped in this process, by whatever means, is seen at a second
+ * place, coherent with the first. It stays when the first is unmapped, and does not grow. Nothing about the first mapping is changed;
+ * it must stay mapped during the call. *view is for the functions above, and belongs to the caller until vas_view_close. Of opts count
+ * reserve (its fork policy must let a child share or not have it) and prot, where 0 is what the first page of the memory has. Counts nothing as
+ * committed. Notices: VAS_CHANGE_COMMIT of its span.
+ *
+ * A mirror of an arena's memory is a view of that arena, with all that is said of views: it ends with the arena.
+ *
+ * *way (may be NULL) is written always: how it was done, or, when it was refused with -EOPNOTSUPP or -EPERM, what would work; NONE: that is not known.
+ *
+ * Errors as vas_reserve and vas_view_open, and below; nothing is reserved or mapped, *view is untouched:
+ *  -EINVAL	view is NULL; start or size off the page size, or off that of the pool's pages; size 0, a range that wraps; an
+ *		offset or extent; unknown bits; a min_size
+ *  -E2BIG	opts or opts.reserve is larger than known, with a non-zero tail
+ *  -ENOENT	a part of it is not mapped
+ *  -ERANGE	it is not one object, or not in one piece
+ *  -EOPNOTSUPP	it is private memory; an object that only its descriptor leads to; a fork policy that makes copies of it, or other than an arena's
+ *  -EPERM	huge pages of the pool, and this process lacks the capability; or a seal, a sandbox or the kernel forbids it
+ *  -EACCES	the object was not opened for that protection, or a security module refuses it
+ *  -ENOMEM	the kernel refused: the VMA limit, RLIMIT_AS (for a moment it needs twice the room); or no memory for the library's own books
+ *  -EAGAIN	something else was mapped there meanwhile; or memory is locked beyond RLIMIT_MEMLOCK
+ *  -EMFILE	no descriptor is left in the process to read its mappings by
+ *  -ENFILE	no descriptor is left in the system
+ *  -EBUSY	a subscriber to notices refused it
+ *  -EDEADLK	called inside a notice about the span
+ *  -ENOSYS	a sandbox denies a call that it needs
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_mirror_open(const void *start, uint64_t size, const struct vas_view_opts *opts,
+			    enum vas_mirror_way *way, struct vas_view **view);
 
 #ifdef __cplusplus
 }

@@ -95,6 +95,16 @@ static inline bool vas_edge_commit_sound(const struct vas_commit_opts *opts)
 	return (flags & object) || opts->offset == 0;
 }
 
+/* A page-aligned, non-empty range that does not wrap. */
+static inline bool vas_edge_range_sound(uint64_t page, struct vas_span range)
+{
+	uint64_t end;
+
+	if (range.size == 0 || (range.start | range.size) % page)
+		return false;
+	return !__builtin_add_overflow(range.start, range.size, &end);
+}
+
 /* A caller's commit options as this version knows them, checked. -EINVAL, -E2BIG. */
 static inline int vas_edge_commit(const struct vas_commit_opts *given,
 				  struct vas_commit_opts *known, struct vas_policy *policy)

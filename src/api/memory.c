@@ -41,16 +41,6 @@ VAS_HOT static void call_begin(struct call *call, enum vas_operation operation, 
 	call->failure.address = call->range.start;
 }
 
-/* A page-aligned, non-empty range that does not wrap. */
-static bool range_is_sound(const struct vas_space *space, struct vas_span range)
-{
-	uint64_t page = space->sys->page_size, end;
-
-	if (range.size == 0 || (range.start | range.size) % page)
-		return false;
-	return !__builtin_add_overflow(range.start, range.size, &end);
-}
-
 /* The process's space, and a range that may lie in it. */
 VAS_HOT static int call_check(struct call *call, bool sound)
 {
@@ -58,7 +48,7 @@ VAS_HOT static int call_check(struct call *call, bool sound)
 
 	if (err)
 		return call_fail(call, vas_edge_books_why(err), err);
-	if (!sound || !range_is_sound(call->space, call->range))
+	if (!sound || !vas_edge_range_sound(call->space->sys->page_size, call->range))
 		return call_fail(call, VAS_WHY_ARGUMENT, -EINVAL);
 	return 0;
 }

@@ -66,16 +66,6 @@ VAS_HOT int vas_reserve(uint64_t size, const struct vas_reserve_opts *opts, stru
 	return 0;
 }
 
-/* A page-aligned, non-empty range that does not wrap. */
-static bool range_is_sound(const struct vas_space *space, uint64_t start, uint64_t size)
-{
-	uint64_t page = space->sys->page_size, end;
-
-	if (size == 0 || (start | size) % page)
-		return false;
-	return !__builtin_add_overflow(start, size, &end);
-}
-
 static enum vas_why release_why(int err)
 {
 	if (err == -EBUSY)
@@ -125,7 +115,7 @@ int vas_adopt(void *start, uint64_t size, const struct vas_adopt_opts *opts)
 	err = vas_space_default(&space);
 	if (err)
 		return vas_edge_publish(&failure, vas_edge_books_why(err), err);
-	if (!range_is_sound(space, span.start, size) || (known.flags & ~VAS_ADOPT_ALL) ||
+	if (!vas_edge_range_sound(space->sys->page_size, span) || (known.flags & ~VAS_ADOPT_ALL) ||
 	    (uint32_t)known.fork > VAS_FORK_TRAP)
 		return vas_edge_publish(&failure, VAS_WHY_ARGUMENT, -EINVAL);
 	err = vas_space_adopt(space, span, &known, &failure);

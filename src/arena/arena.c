@@ -30,15 +30,14 @@
 
 /* --- looking and pinning --- */
 
-static bool books_are_lost(const struct vas_arena *arena)
+bool vas_arena_books_lost(const uint32_t *alive, uint32_t era)
 {
-	return arena->alive && (__atomic_load_n(arena->alive, __ATOMIC_RELAXED) == 0 ||
-				arena->era != vas_space_era());
+	return alive && (__atomic_load_n(alive, __ATOMIC_RELAXED) == 0 || era != vas_space_era());
 }
 
 int vas_arena_look(struct vas_arena *arena, struct vas_failure *failure)
 {
-	if (books_are_lost(arena))
+	if (vas_arena_books_lost(arena->alive, arena->era))
 		return vas_arena_refuse(failure, VAS_WHY_FORKED, -EOWNERDEAD);
 	if (arena->state == VAS_ARENA_ABSENT)
 		return vas_arena_refuse(failure, VAS_WHY_FORKED, -ESTALE);
@@ -174,13 +173,9 @@ static int arena_found(const struct vas_arena *arena, struct vas_failure *failur
 	return 0;
 }
 
-/* Pages of the pool want a start that is a multiple of them, transparent ones in the first view. */
-static int arena_align(const struct vas_arena *arena, struct vas_reserve_opts *opts)
+int vas_arena_align(uint64_t base, uint64_t page, struct vas_reserve_opts *opts)
 {
-	bool first = !arena->user.holding;
-	uint64_t page = first && arena->collapse ? arena->collapse : arena->object.page_size;
-
-	if (page == arena->space->sys->page_size)
+	if (page == base)
 		return 0;
 	if (opts->place == VAS_PLACE_EXACT && opts->address % page)
 		return -EINVAL;
@@ -190,6 +185,15 @@ static int arena_align(const struct vas_arena *arena, struct vas_reserve_opts *o
 		return -EINVAL;
 	opts->alignment = page;
 	return 0;
+}
+
+/* Pages of the pool want a start that is a multiple of them, transparent ones in the first view. */
+static int arena_align(const struct vas_arena *arena, struct vas_reserve_opts *opts)
+{
+	bool first = !arena->user.holding;
+	uint64_t page = first && arena->collapse ? arena->collapse : arena->object.page_size;
+
+	return vas_arena_align(arena->space->sys->page_size, page, opts);
 }
 
 /* Private memory has no tail: nothing is mapped there. */
@@ -229,9 +233,8 @@ int vas_arena_reserve(struct vas_arena *arena, uint64_t size, const struct vas_r
 	return err;
 }
 
-void vas_arena_unreserve(struct vas_arena *arena, struct vas_holding_user *user, uint64_t start)
+void vas_arena_unreserve(struct vas_space *space, struct vas_holding_user *user, uint64_t start)
 {
-	struct vas_space *space = arena->space;
 	enum vas_retired state;
 	uint64_t size;
 
@@ -275,7 +278,7 @@ static int arena_build(struct vas_arena *arena, const struct vas_arena_opts *opt
 		err = vas_arena_refuse(failure, VAS_WHY_KERNEL, -EIO);
 	if (!err)
 		return 0;
-	vas_arena_unreserve(arena, &arena->user, start);
+	vas_arena_unreserve(space, &arena->user, start);
 	return err;
 }
 

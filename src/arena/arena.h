@@ -103,6 +103,8 @@ int vas_arena_take_books(struct vas_space *space, uint64_t size, void **memory);
 void vas_arena_give_books(struct vas_space *space, void *memory, uint64_t size);
 int vas_arena_unmake(struct vas_arena *arena, enum vas_retired *state,
 		     struct vas_failure *failure);
+/* Whether what was made under a space's count is dead: a child that nobody announced, or books that were given up. */
+bool vas_arena_books_lost(const uint32_t *alive, uint32_t era);
 /* Whether it can be looked at. -ESTALE, -EOWNERDEAD. */
 int vas_arena_look(struct vas_arena *arena, struct vas_failure *failure);
 /* The engine may be called on the arena's span. -ESTALE, -EPERM, -EOWNERDEAD, and as vas_part_pin_used. */
@@ -110,8 +112,10 @@ int vas_arena_enter(struct vas_arena *arena, struct vas_failure *failure);
 void vas_arena_leave(struct vas_arena *arena);
 int vas_arena_reserve(struct vas_arena *arena, uint64_t size, const struct vas_reserve_opts *wish,
 		      struct vas_failure *failure, uint64_t *start);
+/* Opts for a span that begins at a multiple of page, which is base or more. -EINVAL: they ask for something else. */
+int vas_arena_align(uint64_t base, uint64_t page, struct vas_reserve_opts *opts);
 /* A span that did not come to be of use: released, and counted neither as made nor as released. */
-void vas_arena_unreserve(struct vas_arena *arena, struct vas_holding_user *user, uint64_t start);
+void vas_arena_unreserve(struct vas_space *space, struct vas_holding_user *user, uint64_t start);
 void vas_arena_tell(struct vas_arena *arena, struct vas_arena_info *info);
 /* Every invariant; for tests. Nobody changes it meanwhile. */
 bool vas_arena_check(struct vas_arena *arena);

@@ -25,6 +25,13 @@
 /* All about fork is the first view's to do: a child has all of them, or none. */
 static const struct vas_holding_user_ops view_user_ops = { .retired = NULL };
 
+struct vas_view *vas_view_of_user(struct vas_holding_user *user)
+{
+	if (user->ops != &view_user_ops && user->ops != &vas_arena_user_ops)
+		return NULL;
+	return (struct vas_view *)(void *)user; /* the first member */
+}
+
 bool vas_view_check(const struct vas_view *view)
 {
 	const struct vas_arena *arena = view->arena;
@@ -87,6 +94,14 @@ static int view_reserve(struct vas_view *view, const struct vas_reserve_opts *wi
 	return vas_arena_reserve(arena, view->extent, &opts, failure, start);
 }
 
+int vas_view_judge(int err, struct vas_failure *failure)
+{
+	/* The object suits, so it is a seal or a sandbox that speaks. */
+	if ((err && err != -EBADF && failure->why == VAS_WHY_OBJECT) || err == -EOPNOTSUPP)
+		return vas_arena_refuse(failure, VAS_WHY_DENIED, -EPERM);
+	return err;
+}
+
 int vas_view_show(struct vas_view *view, int prot, struct vas_failure *failure)
 {
 	struct vas_arena *arena = view->arena;
@@ -113,10 +128,7 @@ int vas_view_show(struct vas_view *view, int prot, struct vas_failure *failure)
 		range.start += view->extent;
 	}
 	vas_part_unpin_used(arena->space, &view->user);
-	/* The object suits, so it is a seal or a sandbox that speaks. */
-	if ((err && err != -EBADF && failure->why == VAS_WHY_OBJECT) || err == -EOPNOTSUPP)
-		return vas_arena_refuse(failure, VAS_WHY_DENIED, -EPERM);
-	return err;
+	return vas_view_judge(err, failure);
 }
 
 /* From now on changes are its changes, too. */
@@ -160,7 +172,7 @@ static int view_build(struct vas_view *view, const struct vas_view_opts *opts,
 	if (!err)
 		err = view_join(view, failure);
 	if (err)
-		vas_arena_unreserve(arena, &view->user, start);
+		vas_arena_unreserve(arena->space, &view->user, start);
 	return err;
 }
 
@@ -215,6 +227,24 @@ int vas_view_tell(struct vas_view *view, struct vas_view_info *info, struct vas_
 	return 0;
 }
 
+int vas_view_protect_by(struct vas_space *space, struct vas_lock *lock, struct vas_view *view,
+			int prot, struct vas_failure *failure)
+{
+	struct vas_holding *holding = view->user.holding;
+	int err;
+
+	vas_lock_take(lock);
+	err = vas_part_pin_used(space, &view->user, failure);
+	vas_lock_drop(lock);
+	if (err)
+		return err;
+	err = vas_part_protect(space, holding,
+			       (struct vas_span){ holding->span.start, view->extent }, prot,
+			       failure);
+	vas_part_unpin_used(space, &view->user);
+	return err;
+}
+
 int vas_view_reprotect(struct vas_view *view, int prot, struct vas_failure *failure)
 {
 	struct vas_arena *arena = view->arena;
@@ -225,16 +255,7 @@ int vas_view_reprotect(struct vas_view *view, int prot, struct vas_failure *fail
 		return err;
 	if (arena->object.fd < 0)
 		return vas_arena_refuse(failure, VAS_WHY_PRIVATE, -EOPNOTSUPP);
-	vas_lock_take(&arena->lock);
-	err = vas_part_pin_used(arena->space, &view->user, failure);
-	vas_lock_drop(&arena->lock);
-	if (err)
-		return err;
-	err = vas_part_protect(arena->space, view->user.holding,
-			       (struct vas_span){ view->user.holding->span.start, view->extent }, prot,
-			       failure);
-	vas_part_unpin_used(arena->space, &view->user);
-	return err;
+	return vas_view_protect_by(arena->space, &arena->lock, view, prot, failure);
 }
 
 /* --- closing --- */

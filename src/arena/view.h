@@ -18,7 +18,7 @@ struct vas_arena;
 
 struct vas_view {
 	struct vas_holding_user user; /* first. user.holding: the span; NULL in a child that does not have it */
-	struct vas_arena *arena; /* constant */
+	struct vas_arena *arena; /* constant; NULL = a mirror (arena/mirror.h) */
 	struct vas_view *next; /* in the order of opening. Guarded by arena->work; in a child that shares the memory by arena->lock */
 	/* Constant: */
 	uint64_t offset; /* of the arena's byte that the span begins with; I: a multiple of the object's page, as extent */
@@ -50,9 +50,16 @@ void vas_views_unmake(struct vas_arena *arena, enum vas_retired *state);
 /* Whether this thread is in a hook about one of an arena's views. */
 bool vas_views_inside(struct vas_arena *arena);
 int vas_view_reprotect(struct vas_view *view, int prot, struct vas_failure *failure);
+/* What both kinds of views have in common of that: lock is the one that is held to pin. */
+int vas_view_protect_by(struct vas_space *space, struct vas_lock *lock, struct vas_view *view,
+			int prot, struct vas_failure *failure);
 int vas_view_tell(struct vas_view *view, struct vas_view_info *info, struct vas_failure *failure);
 /* The object over a view's span, and beyond its own end. As vas_commit. */
 int vas_view_show(struct vas_view *view, int prot, struct vas_failure *failure);
+/* What showing an object that suits answers. */
+int vas_view_judge(int err, struct vas_failure *failure);
+/* Of an arena, the first one included; NULL: it is something else's. */
+struct vas_view *vas_view_of_user(struct vas_holding_user *user);
 bool vas_view_check(const struct vas_view *view);
 
 /* --- tail.c: with arena->work held, but for begin of the first view --- */

@@ -254,13 +254,6 @@ static int claim_pass(struct survey *survey, struct vas_span range)
 
 /* --- judging --- */
 
-/* As st_dev has it. */
-static uint64_t device_number(uint64_t major, uint64_t minor)
-{
-	return (major & 0xfffff000u) << 32 | (major & 0xfffu) << 8 | (minor & 0xffffff00u) << 12 |
-	       (minor & 0xffu);
-}
-
 static void note_intruder(struct survey *survey, uint64_t start, uint64_t end,
 			  const struct vas_sys_query *mapping)
 {
@@ -269,7 +262,7 @@ static void note_intruder(struct survey *survey, uint64_t start, uint64_t end,
 	if (opts && survey->intruders < opts->intruder_capacity)
 		opts->intruders[survey->intruders] = (struct vas_intruder){
 			.span = { start, end - start },
-			.device = device_number(mapping->device_major, mapping->device_minor),
+			.device = vas_sys_device(mapping->device_major, mapping->device_minor),
 			.inode = mapping->inode,
 		};
 	survey->intruders++;

@@ -72,6 +72,22 @@ int vas_part_unguard(struct vas_space *space, struct vas_holding *holding, struc
 int vas_part_close(struct vas_space *space, struct vas_holding *holding, struct vas_span range,
 		   bool closed, struct vas_failure *failure);
 
+struct vas_backing;
+
+/*
+ * The shared memory that is mapped at source, by whomever, is shown in the range too, which is as reserved; its first byte has the
+ * place in its object that backing says, with the object's identity. Recorded as a view. -EOPNOTSUPP ("object"): the kernel
+ * duplicates no such mapping; -EAGAIN ("race"): it is another object's by now; else as vas_part_commit. All or nothing.
+ */
+int vas_part_duplicate(struct vas_space *space, struct vas_holding *holding, struct vas_span range,
+		       uint64_t source, const struct vas_backing *backing, int prot,
+		       struct vas_failure *failure);
+/*
+ * One kernel call, which is refused as a whole: a mapping of ours, which nobody else knows of, comes from aside to the range, and what
+ * was there is gone. The books are the caller's. Lock held.
+ */
+int vas_part_swap(struct vas_space *space, struct vas_span range, uint64_t aside);
+
 /*
  * Room in the books for so many later final decommits of one range each, whatever state each comes to. -ENOMEM.
  * unpromise gives back those that no final decommit has used up.

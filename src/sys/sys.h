@@ -36,6 +36,13 @@ struct vas_sys_query {
 	uint32_t name_size; /* in: room; out: length with the NUL, 0 = no name */
 };
 
+/* The device of a mapping, as st_dev has it. */
+static inline uint64_t vas_sys_device(uint64_t major, uint64_t minor)
+{
+	return (major & 0xfffff000u) << 32 | (major & 0xfffu) << 8 | (minor & 0xffffff00u) << 12 |
+	       (minor & 0xffu);
+}
+
 #define VAS_QUERY_COVERING_OR_NEXT 0x1u /* else only the mapping that covers the address */
 
 struct vas_sys_limit {

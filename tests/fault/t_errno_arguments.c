@@ -650,6 +650,7 @@ static const struct {
 	{ "vas_log_set", check_log },
 	{ "vas_node_at", check_node_at },
 	{ "vas_node_get", check_node },
+	{ "vas_mirror_open", check_mirror_open },
 	{ "vas_notice_cancel", check_notice_cancel },
 	{ "vas_notice_subscribe", check_notice_subscribe },
 	{ "vas_owner_at", check_owner_at },

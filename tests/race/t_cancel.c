@@ -405,6 +405,16 @@ CALL(view_first) { return vas_view_first(arena) == NULL; }
 CALL(view_protect) { return vas_view_protect(view, 1); }
 CALL(view_close) { return vas_view_close(view, NULL); }
 
+CALL(mirror_open)
+{
+	void *memory = mmap(NULL, page, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct vas_view *mirror = NULL;
+	int err = vas_mirror_open(memory, page, NULL, NULL, &mirror);
+
+	munmap(memory, page);
+	return err ? err : vas_view_close(mirror, NULL);
+}
+
 CALL(view_get)
 {
 	SIZED(vas_view_info, info);
@@ -491,7 +501,7 @@ static const struct {
 	ROW(region_destroy), ROW(arena_create), ROW(arena_grow), ROW(arena_ahead), ROW(arena_punch),
 	ROW(arena_fill), ROW(arena_trim), ROW(arena_shrink), ROW(arena_size),
 	ROW(arena_get), ROW(view_open), ROW(view_first), ROW(view_protect), ROW(view_get),
-	ROW(view_close), ROW(arena_destroy), ROW(ring_create), ROW(ring_get), ROW(ring_destroy),
+	ROW(mirror_open), ROW(view_close), ROW(arena_destroy), ROW(ring_create), ROW(ring_get), ROW(ring_destroy),
 	ROW(queue_create), ROW(queue_join), ROW(queue_put), ROW(queue_put_begin), ROW(queue_put_end),
 	ROW(queue_get), ROW(queue_get_begin), ROW(queue_get_end), ROW(queue_leave), ROW(queue_destroy),
 	ROW(notice_cancel), ROW(release), ROW(shutdown),

@@ -66,6 +66,7 @@ void check_ring_create(void);
 void check_ring_destroy(void);
 void check_ring_get(void);
 /* vaspace/view.h */
+void check_mirror_open(void);
 void check_view_close(void);
 void check_view_first(void);
 void check_view_get(void);
