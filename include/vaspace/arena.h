@@ -31,7 +31,7 @@ struct vas_arena;
 
 /* What an arena's bytes are. */
 enum vas_arena_kind {
-	VAS_ARENA_MEMFD = 0, /* an anonymous object: shared memory with a descriptor, which is never executable */
+	VAS_ARENA_MEMFD = 0, /* an anonymous object: shared memory with a descriptor */
 	VAS_ARENA_ANONYMOUS, /* private memory of this process, without a descriptor */
 	/* The file or memfd behind opts.fd. From opts.offset on it is this arena's alone to grow, shrink and punch. */
 	VAS_ARENA_FILE,
@@ -55,6 +55,13 @@ enum vas_tail {
 	 * forked child it may be as BARE. The maximum is 4 GiB at most.
 	 */
 	VAS_TAIL_GUARD
+};
+
+/* What of a memfd may be executed. Each is made so that it does not depend on the system's setting (vm.memfd_noexec). */
+enum vas_exec {
+	VAS_EXEC_NEVER = 0, /* no view; and the descriptor never becomes executable, where the kernel can (6.3) */
+	VAS_EXEC_VIEWS, /* views, by their protection. The descriptor never becomes executable, where the kernel can */
+	VAS_EXEC_FILE /* views, and the descriptor, as of execveat(2): -EACCES where vm.memfd_noexec is 2 */
 };
 
 /* ANONYMOUS: growing gives no pages; they come at first touch, where a shortage can end the process. */
@@ -88,7 +95,7 @@ struct vas_arena_opts {
 	enum vas_tail tail; /* of all views; ANONYMOUS: BARE */
 	int32_t fd; /* FILE, ADOPTED: opened for reading and writing. It is duplicated, and may be closed */
 	int32_t prot; /* of the first view, PROT_ bits; 0 = PROT_READ | PROT_WRITE. ANONYMOUS: 0 */
-	uint32_t reserved; /* 0 */
+	enum vas_exec exec; /* MEMFD; of the others as the caller's object allows */
 	uint64_t offset; /* FILE, ADOPTED: where in the object the arena begins; a multiple of its page size */
 };
 
@@ -103,12 +110,13 @@ struct vas_arena_opts {
  *
  * Errors as vas_reserve and vas_arena_grow, and below; nothing is reserved then, *arena is untouched:
  *  -EINVAL	arena is NULL; maximum 0; initial or cap above it; a step that the page size does not divide, or that
- *		of a rung; an unknown kind, flag, tail or protection; LAZY without ANONYMOUS, or with a ladder; a ladder without rungs,
+ *		of a rung; an unknown kind, flag, tail, protection or policy of execution; LAZY without ANONYMOUS, or with a ladder; a ladder without rungs,
  *		with more than 16, with one that is no page size, or with FILE or ADOPTED; a rung of the pool, a tail or a
  *		protection with ANONYMOUS; GUARD above 4 GiB; an alignment, phase or exact address that does not go with the pages; a
- *		min_size; an offset without FILE or ADOPTED, off the object's pages, or too large; a descriptor of no file, or ADOPTED of a disk's ("object")
+ *		min_size; an offset without FILE or ADOPTED, off the object's pages, or too large; an executable view with
+ *		NEVER; a policy of execution without MEMFD; a descriptor of no file, or ADOPTED of a disk's ("object")
  *  -EBADF	FILE, ADOPTED: opts.fd is not open
- *  -EACCES	FILE, ADOPTED: opts.fd is not open for reading and writing ("object")
+ *  -EACCES	FILE, ADOPTED: opts.fd is not open for reading and writing ("object"); VAS_EXEC_FILE, and vm.memfd_noexec is 2
  *  -ERANGE	FILE: it is larger than the arena may become, and as vas_reserve
  *  -E2BIG	opts or opts.reserve is larger than known, with a non-zero tail
  *  -EOPNOTSUPP	the fork policy does not go with the kind: COPY and WIPE with an object, SHARE with ANONYMOUS; this kernel has pages

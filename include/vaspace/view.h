@@ -54,7 +54,7 @@ struct vas_view_opts {
  *  -ENOMEM	the kernel refused: the VMA limit, RLIMIT_AS; or no memory for the library's own books
  *  -EAGAIN	memory is locked by mlockall(MCL_FUTURE) beyond RLIMIT_MEMLOCK
  *  -EACCES	a security module refuses the protection
- *  -EPERM	sealed against writing, or forbidden by a sandbox; in a forked child that shares the parent's memory
+ *  -EPERM	executable, and opts.exec of the arena forbids it ("sealed"); sealed against writing, or forbidden by a sandbox; in a forked child that shares the parent's memory
  *  -ENOSYS	a sandbox denies a call that it needs
  *  -ESTALE	in a forked child that has nothing of the arena
  *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
@@ -97,7 +97,7 @@ VAS_API struct vas_view *vas_view_first(struct vas_arena *arena);
  *  -ENOMEM	the kernel refused: no memory, or a limit; or no memory for the library's own books
  *  -EAGAIN	memory is locked beyond RLIMIT_MEMLOCK
  *  -EACCES	the object may not be written, or a security module refuses it
- *  -EPERM	the kernel or a sandbox forbids it; in a forked child that shares the parent's memory
+ *  -EPERM	executable, and opts.exec of the arena forbids it ("sealed"); the kernel or a sandbox forbids it; in a forked child that shares the parent's memory
  *  -ENOSYS	a sandbox denies a call that it needs
  *  -EBUSY	a subscriber to notices refused it; the arena is being destroyed
  *  -EDEADLK	called inside a notice about the view

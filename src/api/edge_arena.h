@@ -16,7 +16,7 @@ static inline int vas_edge_arena(const struct vas_arena_opts *given, struct vas_
 {
 	int err = vas_options_load(given, known, sizeof(*known), VAS_ARENA_OPTS_MIN);
 
-	if (!err && ((known->prot & ~VAS_EDGE_PROT) || known->reserved))
+	if (!err && (known->prot & ~VAS_EDGE_PROT))
 		err = -EINVAL;
 	return !err && known->reserve ? vas_edge_reserve(&known->reserve, reserve, policy) : err;
 }

@@ -204,6 +204,14 @@ static bool tail_suits(const struct vas_arena_opts *opts, uint64_t maximum)
 	return opts->tail != VAS_TAIL_GUARD || maximum <= GUARD_MOST;
 }
 
+static bool exec_suits(const struct vas_arena_opts *opts)
+{
+	if (opts->kind != VAS_ARENA_MEMFD)
+		return opts->exec == VAS_EXEC_NEVER;
+	return opts->exec <= VAS_EXEC_FILE &&
+	       (opts->exec != VAS_EXEC_NEVER || !(opts->prot & PROT_EXEC));
+}
+
 /* What memory of the kind cannot be in a child. */
 static bool fork_suits(enum vas_arena_kind kind, const struct vas_reserve_opts *reserve)
 {
@@ -290,7 +298,7 @@ static int arena_check_options(const struct vas_space *space, uint64_t maximum,
 
 	if (maximum == 0 || opts->kind > VAS_ARENA_ADOPTED || (opts->flags & ~VAS_ARENA_ALL) ||
 	    (lazy && (opts->kind != VAS_ARENA_ANONYMOUS || opts->ladder)) || opts->cap > maximum ||
-	    opts->initial > maximum || !tail_suits(opts, maximum) ||
+	    opts->initial > maximum || !tail_suits(opts, maximum) || !exec_suits(opts) ||
 	    (opts->offset && !vas_arena_kind_is_given(opts->kind)) ||
 	    (opts->prot && opts->kind == VAS_ARENA_ANONYMOUS) ||
 	    vas_ladder_check(opts, space->sys->page_size))
@@ -328,6 +336,7 @@ int vas_arena_make_copies(struct vas_space *space, uint64_t maximum, uint32_t co
 	arena->kind = opts->kind;
 	arena->flags = opts->flags;
 	arena->tail = opts->tail;
+	arena->exec = opts->exec;
 	arena->copies = copies;
 	arena->object = (struct vas_object){ .fd = -1, .page_size = space->sys->page_size };
 	arena_name(arena, opts->reserve);

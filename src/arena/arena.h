@@ -18,6 +18,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/mman.h>
 
 #include <vaspace/arena.h>
 
@@ -48,6 +49,7 @@ struct vas_arena {
 	enum vas_arena_kind kind;
 	uint32_t flags; /* VAS_ARENA_ bits */
 	enum vas_tail tail; /* of all its views */
+	enum vas_exec exec; /* of MEMFD */
 	uint64_t maximum; /* I: a multiple of step, and the span's size at most */
 	uint64_t step; /* I: a multiple of the object's page */
 	uint64_t cap; /* I: at most maximum */
@@ -81,6 +83,12 @@ static inline bool vas_arena_has_object(const struct vas_arena *arena)
 static inline bool vas_arena_kind_is_given(enum vas_arena_kind kind)
 {
 	return kind == VAS_ARENA_FILE || kind == VAS_ARENA_ADOPTED;
+}
+
+/* Whether a view may have that protection. */
+static inline bool vas_arena_may_have(const struct vas_arena *arena, int prot)
+{
+	return !(prot & PROT_EXEC) || arena->kind != VAS_ARENA_MEMFD || arena->exec != VAS_EXEC_NEVER;
 }
 
 /* Refuses with a reason. */

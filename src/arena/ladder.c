@@ -93,8 +93,8 @@ static int rung_open(struct vas_arena *arena, uint64_t rung, uint64_t initial,
 	if (rung == VAS_PAGES_TRANSPARENT)
 		err = transparent_size(arena, failure);
 	if (!err && arena->kind == VAS_ARENA_MEMFD)
-		err = vas_object_create(sys, arena->name, rung_is_pool(rung) ? rung : 0, failure,
-					&arena->object);
+		err = vas_object_create(sys, arena->name, rung_is_pool(rung) ? rung : 0,
+					arena->exec, failure, &arena->object);
 	if (err || !rung_is_pool(rung))
 		return err;
 	err = pool_gives(arena, initial, failure);

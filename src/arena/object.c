@@ -46,19 +46,21 @@ static int create_classify(int64_t err, uint64_t pool_page, struct vas_failure *
 	if (err == -EMFILE || err == -ENFILE || err == -ENOMEM)
 		return (int)err;
 	failure->why = VAS_WHY_DENIED;
-	return err == -ENOSYS ? -ENOSYS : -EPERM;
+	return err == -ENOSYS || err == -EACCES ? (int)err : -EPERM;
 }
 
-int vas_object_create(struct vas_sys *sys, const char *name, uint64_t pool_page,
+int vas_object_create(struct vas_sys *sys, const char *name, uint64_t pool_page, enum vas_exec exec,
 		      struct vas_failure *failure, struct vas_object *object)
 {
+	/* Said in so many words: without, the system's setting decides. */
+	uint32_t said = exec == VAS_EXEC_FILE ? MFD_EXEC : MFD_NOEXEC_SEAL;
 	uint32_t flags = MFD_ALLOW_SEALING;
 	struct vas_sys_stat stat;
 	int64_t fd, err;
 
 	if (pool_page)
 		flags |= MFD_HUGETLB | vas_log2_floor(pool_page) << MFD_HUGE_SHIFT;
-	fd = VAS_CALL(sys, create, name, flags | MFD_NOEXEC_SEAL);
+	fd = VAS_CALL(sys, create, name, flags | said);
 	if (fd == -EINVAL) /* before 6.3 */
 		fd = VAS_CALL(sys, create, name, flags);
 	err = fd < 0 ? fd : VAS_CALL(sys, stat, (int)fd, VAS_STAT_KIND, &stat);

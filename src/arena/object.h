@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <vaspace/arena.h>
+
 #include "record/report.h"
 #include "space/space.h"
 
@@ -26,9 +28,9 @@ struct vas_object {
 
 /*
  * An empty memfd of base pages, or, pool_page not 0, of pages of the pool. -EMFILE, -ENFILE, -ENOMEM, -EPERM, -ENOSYS; -EOPNOTSUPP: this
- * kernel has no such pages.
+ * kernel has no such pages; -EACCES: EXEC_FILE is forbidden.
  */
-int vas_object_create(struct vas_sys *sys, const char *name, uint64_t pool_page,
+int vas_object_create(struct vas_sys *sys, const char *name, uint64_t pool_page, enum vas_exec exec,
 		      struct vas_failure *failure, struct vas_object *object);
 /*
  * What fd has open, from object->offset on, by a descriptor of our own; object->shared is told, too. -EBADF; -EACCES: not opened for reading

@@ -60,7 +60,7 @@ static int ring_plan(const struct vas_ring_opts *opts, uint64_t size,
 	if (opts->arena)
 		*made = *opts->arena;
 	if (made->kind != VAS_ARENA_MEMFD || (made->flags & ~VAS_ARENA_STRICT) || made->initial ||
-	    made->step || made->cap || made->prot || made->tail != VAS_TAIL_BARE)
+	    made->step || made->cap || made->prot || made->exec || made->tail != VAS_TAIL_BARE)
 		return -EINVAL;
 	if (made->reserve)
 		*reserve = *made->reserve;

@@ -189,6 +189,8 @@ int vas_view_make(struct vas_arena *arena, const struct vas_view_opts *opts,
 		return vas_arena_refuse(failure, VAS_WHY_FORKED, -EPERM);
 	if (arena->object.fd < 0)
 		return vas_arena_refuse(failure, VAS_WHY_PRIVATE, -EOPNOTSUPP);
+	if (!vas_arena_may_have(arena, opts->prot))
+		return vas_arena_refuse(failure, VAS_WHY_SEALED, -EPERM);
 	if (view_take(arena, &view))
 		return vas_arena_refuse(failure, VAS_WHY_BOOKS, -ENOMEM);
 	err = view_plan(view, opts);
@@ -255,6 +257,8 @@ int vas_view_reprotect(struct vas_view *view, int prot, struct vas_failure *fail
 		return err;
 	if (arena->object.fd < 0)
 		return vas_arena_refuse(failure, VAS_WHY_PRIVATE, -EOPNOTSUPP);
+	if (!vas_arena_may_have(arena, prot))
+		return vas_arena_refuse(failure, VAS_WHY_SEALED, -EPERM);
 	return vas_view_protect_by(arena->space, &arena->lock, view, prot, failure);
 }
 

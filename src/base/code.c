@@ -224,6 +224,8 @@ static const struct why_words why_table[VAS_WHY_COUNT] = {
 			   "raise nr_hugepages or the group's limit, or ask for less" },
 	[VAS_WHY_PAGES] = { "pages", "pages of that size cannot be had",
 			    "name another size in the ladder, or do not be strict" },
+	[VAS_WHY_SEALED] = { "sealed", "a seal of the object, or the arena's policy of execution, forbids it",
+			     "seals stay; make another arena, with another policy" },
 };
 
 static const struct why_words *why_find(enum vas_why why)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Rows of errno_table.h, which includes this in the middle of its array: those of vaspace/arena.h. */
-	{"vas_arena_create", EINVAL, VAS_WHY_ARGUMENT, "arena NULL; maximum 0; initial or cap above it; a step that the pages do not divide; an unknown kind, flag or rung; LAZY without ANONYMOUS or with a ladder; a tail or a protection with ANONYMOUS; a ladder with FILE or ADOPTED; an offset with the other kinds, or too large; GUARD above 4 GiB; an address that does not go with the pages; a min_size; and as vas_reserve"},
+	{"vas_arena_create", EINVAL, VAS_WHY_ARGUMENT, "arena NULL; maximum 0; initial or cap above it; a step that the pages do not divide; an unknown kind, flag or rung; LAZY without ANONYMOUS or with a ladder; a tail or a protection with ANONYMOUS; a ladder with FILE or ADOPTED; an offset with the other kinds, or too large; a policy of execution without MEMFD, an executable view with NEVER; GUARD above 4 GiB; an address that does not go with the pages; a min_size; and as vas_reserve"},
 	{"vas_arena_create", EOPNOTSUPP, VAS_WHY_PAGES, "this kernel has pages of no rung"},
 	{"vas_arena_create", ENOMEM, VAS_WHY_POOL, "no rung could be had: the pool of huge pages, or its control group, is exhausted"},
 	{"vas_arena_create", ENOMEM, VAS_WHY_PAGES, "strict: a huge page could not be had"},
@@ -44,7 +44,7 @@
 	{"vas_arena_create", EACCES, VAS_WHY_OBJECT, "FILE, ADOPTED: the descriptor is not open for reading and writing"},
 	{"vas_arena_create", EOPNOTSUPP, VAS_WHY_OBJECT, "FILE, ADOPTED: the file system cannot give memory beforehand"},
 	{"vas_arena_create", EIO, VAS_WHY_KERNEL, "the file system is broken"},
-	{"vas_arena_create", EACCES, VAS_WHY_DENIED, "a security module refuses it"},
+	{"vas_arena_create", EACCES, VAS_WHY_DENIED, "a security module refuses it; VAS_EXEC_FILE, and vm.memfd_noexec is 2"},
 	{"vas_arena_create", EPERM, VAS_WHY_KERNEL, "the kernel answers something else"},
 	{"vas_arena_destroy", EINVAL, VAS_WHY_ARGUMENT, "arena NULL"},
 	{"vas_arena_destroy", EDEADLK, VAS_WHY_REENTERED, "called inside a notice about the arena"},

@@ -54,7 +54,10 @@ void check_arena_create(void)
 #define S .size = sizeof(struct vas_arena_opts)
 		{ "an unknown kind", { S, .kind = (enum vas_arena_kind)4 } },
 		{ "an unknown protection", { S, .prot = 64 } },
-		{ "a reserved field", { S, .reserved = 1 } },
+		{ "an unknown policy of execution", { S, .exec = (enum vas_exec)3 } },
+		{ "an executable view that may never be", { S, .prot = PROT_READ | PROT_EXEC } },
+		{ "a policy of execution of private memory",
+		  { S, .kind = VAS_ARENA_ANONYMOUS, .exec = VAS_EXEC_VIEWS } },
 		{ "a protection of private memory",
 		  { S, .kind = VAS_ARENA_ANONYMOUS, .prot = PROT_READ } },
 		{ "an offset in a memfd", { S, .offset = page } },

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What of an arena can be executed, over the real kernel: never, views, or the file; the same under each setting of
+ * vm.memfd_noexec, which is set in a process namespace of the test's own.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <vaspace/vaspace.h>
+
+#include "support/arena_looks.h"
+#include "tap/tap.h"
+
+#define MIB	 (1ull << 20)
+#define SETTING "/proc/sys/vm/memfd_noexec"
+
+static const char *reason(void)
+{
+	struct vas_report report = { .size = sizeof(report) };
+
+	return vas_report_get(&report) ? "no report" : vas_why_name(report.why);
+}
+
+static int make(enum vas_exec exec, struct vas_arena **arena)
+{
+	VAS_OPTS(vas_arena_opts, opts);
+	opts.exec = exec;
+	opts.initial = MIB;
+	return vas_arena_create(4 * MIB, &opts, arena);
+}
+
+static int open_view(struct vas_arena *arena, int prot, struct vas_view **view)
+{
+	VAS_OPTS(vas_view_opts, opts);
+	opts.prot = prot;
+	return vas_view_open(arena, &opts, view);
+}
+
+static int setting_now(void)
+{
+	char text = 0;
+	int fd = open(SETTING, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || read(fd, &text, 1) != 1)
+		text = 0;
+	if (fd >= 0)
+		close(fd);
+	return text - '0';
+}
+
+/* Whether the descriptor is or can be made one of a program. */
+static bool is_program(struct vas_arena *arena)
+{
+	struct stat status;
+	int fd = arena_look(arena).fd;
+
+	return fchmod(fd, 0700) == 0 && fstat(fd, &status) == 0 && (status.st_mode & 0111);
+}
+
+/* Kernels without the setting have no such seal either. */
+static bool is_none(struct vas_arena *arena)
+{
+	return setting_now() < 0 || !is_program(arena);
+}
+
+/* A function that does nothing is written through one view and called in another. */
+static bool runs(struct vas_arena *arena, struct vas_view *view)
+{
+#if defined(__x86_64__)
+	static const unsigned char code[] = { 0xc3 };
+#elif defined(__aarch64__)
+	static const unsigned char code[] = { 0xc0, 0x03, 0x5f, 0xd6 };
+#else
+#error "what returns here?"
+#endif
+	struct vas_view_info info = { .size = sizeof(info) };
+	void (*function)(void);
+	char *start;
+
+	if (vas_view_get(view, &info))
+		return false;
+	memcpy(arena_start(arena), code, sizeof(code));
+	start = vas_span_pointer(info.span);
+	__builtin___clear_cache(start, start + sizeof(code));
+	memcpy(&function, &start, sizeof(function));
+	function();
+	return true;
+}
+
+static bool never_holds(void)
+{
+	struct vas_arena *arena = NULL;
+	struct vas_view *view = NULL;
+
+	return make(VAS_EXEC_NEVER, &arena) == 0 && is_none(arena) &&
+	       open_view(arena, PROT_READ | PROT_EXEC, &view) == -EPERM &&
+	       !strcmp(reason(), "sealed") &&
+	       vas_view_protect(vas_view_first(arena), PROT_READ | PROT_EXEC) == -EPERM &&
+	       vas_view_protect(vas_view_first(arena), PROT_READ) == 0 &&
+	       vas_arena_destroy(arena, NULL) == 0;
+}
+
+static bool views_hold(void)
+{
+	struct vas_arena *arena = NULL;
+	struct vas_view *view = NULL;
+
+	return make(VAS_EXEC_VIEWS, &arena) == 0 && is_none(arena) &&
+	       open_view(arena, PROT_READ | PROT_EXEC, &view) == 0 && runs(arena, view) &&
+	       vas_arena_destroy(arena, NULL) == 0;
+}
+
+static bool file_holds(int setting)
+{
+	struct vas_arena *arena = NULL;
+
+	if (setting == 2)
+		return make(VAS_EXEC_FILE, &arena) == -EACCES && !strcmp(reason(), "denied") &&
+		       !arena;
+	return make(VAS_EXEC_FILE, &arena) == 0 && is_program(arena) &&
+	       vas_view_protect(vas_view_first(arena), PROT_READ | PROT_EXEC) == 0 &&
+	       vas_arena_destroy(arena, NULL) == 0;
+}
+
+/* Bits of what holds. */
+static unsigned char held_under(int setting)
+{
+	return (unsigned char)((never_holds() ? 1 : 0) | (views_hold() ? 2 : 0) |
+			       (file_holds(setting) ? 4 : 0));
+}
+
+static bool set(int setting)
+{
+	char text = (char)('0' + setting);
+	int fd = open(SETTING, O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, &text, 1) == 1;
+
+	if (fd >= 0)
+		close(fd);
+	return done && setting_now() == setting;
+}
+
+/* The first process of the namespace: what holds under each setting that can be, 8: that cannot. */
+static _Noreturn void in_namespace(int from, int answer)
+{
+	unsigned char held;
+
+	for (int setting = from; setting <= 2; setting++) {
+		held = set(setting) ? held_under(setting) : 8;
+		if (write(answer, &held, 1) != 1)
+			break;
+	}
+	_exit(0);
+}
+
+static void test_settings(void *unused)
+{
+	int before = setting_now(), ends[2], status;
+	unsigned char held;
+	pid_t child;
+
+	(void)unused;
+	if (before < 0 || geteuid() != 0 || unshare(CLONE_NEWPID) || pipe2(ends, O_CLOEXEC))
+		tap_skip_all("no-memfd-noexec", "there is no such setting, or no own one");
+	child = fork();
+	if (child == 0)
+		in_namespace(before, ends[1]);
+	close(ends[1]);
+	for (int setting = before; setting <= 2; setting++) {
+		if (read(ends[0], &held, 1) != 1)
+			held = 0;
+		is_u64(held, 7, "memfd_noexec %d: never, views and file hold", setting);
+	}
+	ok(waitpid(child, &status, 0) == child && WIFEXITED(status), "the namespace has ended");
+	close(ends[0]);
+	is_i64(setting_now(), before, "the system's setting is as before");
+}
+
+/* Under the setting that the system has. */
+static void test_exec(void *unused)
+{
+	(void)unused;
+	arena_baseline();
+	ok(never_holds(), "NEVER: no view, and no program");
+	ok(views_hold(), "VIEWS: code in a view runs");
+	ok(file_holds(setting_now()), "FILE: the descriptor is a program's, unless the system forbids");
+}
+
+int main(void)
+{
+	tap_plan(0);
+	tap_case("what can be executed", test_exec, NULL, 20);
+	tap_case("under each setting", test_settings, NULL, 20);
+	return tap_done();
+}
