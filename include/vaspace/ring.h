@@ -3,7 +3,7 @@
  * vaspace/ring.h - a buffer without an end, and queues in it.
  *
  *	ring	one buffer that is seen twice (or n times) back to back: whatever begins inside it is contiguous
- *	queue	records of any length in a ring, from one producer to one consumer, in one process or two
+ *	queue	records of any length in a ring, from one producer or many to one consumer, in one process or several
  *
  * A ring's bytes are those of an arena (vaspace/arena.h) that does not grow. While a span is a ring's, vas_commit and the
  * like and vas_release answer -EBUSY there.
@@ -91,18 +91,28 @@ VAS_API int vas_ring_get(struct vas_ring *ring, struct vas_ring_info *info);
 
 struct vas_queue;
 
+/* Any number of producers; without it one at a time. There is always one consumer at a time. */
+#define VAS_QUEUE_MANY 0x1u
+
+/* So many producers can have joined at once. */
+#define VAS_QUEUE_PRODUCERS 256
+
 struct vas_queue_opts {
 	size_t size;
 	/* How its ring is made. VAS_FORK_DEFAULT here is SHARE: a forked child may join an end. NULL = as vas_ring_create. */
 	const struct vas_ring_opts *ring;
+	uint32_t flags; /* VAS_QUEUE_ bits */
+	uint32_t reserved; /* 0 */
 };
 
 /*
  * Makes an empty queue over a ring of size bytes, and writes the handle to *queue. It belongs to the caller until
  * vas_queue_destroy. A record takes 8 bytes and its length, rounded up to 8. The positions of both ends lie in a page of their own.
+ * With MANY there are also slots for so many records as the ring has 64 bytes, at least 64 and at most 16384, at 16 bytes each: so many can
+ * be there at once.
  *
  * Errors as vas_ring_create; nothing is reserved then, *queue is untouched:
- *  -EINVAL	queue is NULL, and as vas_ring_create
+ *  -EINVAL	queue is NULL; unknown flags; something in reserved; and as vas_ring_create
  *
  * Thread-safe. Not signal-safe.
  */
@@ -140,19 +150,22 @@ struct vas_queue_end {
 	uint64_t at; /* count modulo bytes */
 	uint64_t seen; /* *other when it was read last */
 	uint64_t taken; /* bytes of the record that is begun, 0 = none */
-	uint32_t role; /* enum vas_queue_role */
+	/* With MANY: the claim that is begun, or the consumer's. */
+	uint64_t ticket;
+	uint64_t word;
+	uint32_t role; /* enum vas_queue_role; 2 more where the inline halves leave all to the functions */
 	uint32_t asked; /* in vain, since somebody looked whether the other side lives */
 	uint32_t process; /* a number of the process that joined, which a forked child does not have */
-	uint32_t reserved;
+	uint32_t place; /* the producer's, with MANY */
 };
 
 /*
- * Joins a queue as its producer or its consumer, and fills *end. The place of a process that is gone is taken over: what was begun
+ * Joins a queue as a producer or its consumer, and fills *end. The place of a process that is gone is taken over: what was begun
  * and not handed over is dropped, what was read and not given back is read again.
  *
  * Errors, with *end untouched:
  *  -EINVAL	queue or end is NULL, or an unknown role
- *  -EBUSY	somebody has that role who is alive, or of whom that cannot be told
+ *  -EBUSY	somebody has that role who is alive, or of whom that cannot be told; with MANY: all places are taken so
  *  -EBADMSG	the queue was spoilt by a peer
  *  -ESTALE	in a forked child that has nothing of it
  *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
@@ -163,8 +176,8 @@ VAS_API int vas_queue_join(struct vas_queue *queue, enum vas_queue_role role,
 			   struct vas_queue_end *end);
 
 /*
- * Gives the place up; a record that was begun is dropped (producer) or stays (consumer). When the producer has left, the consumer is told
- * so after the last record.
+ * Gives the place up; a record that was begun is dropped (producer) or stays (consumer). When the producer has left, or the last of
+ * many, the consumer is told so after the last record.
  *
  * Errors; nothing is changed then:
  *  -EINVAL	end is NULL or has not joined; it is the parent's, in a forked child
@@ -177,22 +190,23 @@ VAS_API int vas_queue_leave(struct vas_queue_end *end);
 
 /*
  * Takes room for a record of length bytes (0 is one, too) and writes its place to *data: contiguous, aligned to 8, to be filled and handed over
- * by vas_queue_put_end.
+ * by vas_queue_put_end. With MANY other producers go on meanwhile; the consumer comes to no record behind this one before it is handed over.
  *
  * Errors, with *data untouched and nothing taken:
  *  -EINVAL	end or data is NULL, or end is no producer's; a record is begun already
- *  -ERANGE	no such record fits into the ring
- *  -EAGAIN	no room now
- *  -EPIPE	no room, and the consumer has left or died
+ *  -ERANGE	no such record fits into the ring; with MANY: it is longer than 2^27 - 16
+ *  -EAGAIN	no room now, or no slot
+ *  -EPIPE	the same, and the consumer has left or died
  *  -EBADMSG	the queue was spoilt by a peer
  *
- * Whether the other side lives is looked at in the first of each 1024 calls that are in vain. Wait-free. Thread-safe,
+ * Whether the other side lives is looked at in the first of each 1024 calls that are in vain. Wait-free; with MANY lock-free. Thread-safe,
  * one thread an end. Signal-safe, with an end of its own.
  */
 VAS_API int vas_queue_put_begin(struct vas_queue_end *end, uint64_t length, void **data);
 
 /*
- * Hands over the record that was begun, with length bytes of it: at most as many as were taken.
+ * Hands over the record that was begun, with length bytes of it: at most as many as were taken. The rest is free again: at once, or with
+ * MANY when the record is given back.
  *
  * Errors; nothing is changed then:
  *  -EINVAL	end is NULL or no producer's; no record is begun, or it is shorter
@@ -203,12 +217,13 @@ VAS_API int vas_queue_put_end(struct vas_queue_end *end, uint64_t length);
 
 /*
  * The next record: its place in *data, contiguous and aligned to 8, and its *length. It stays until vas_queue_get_end. Records come in the
- * order in which they were put.
+ * order in which they were put; those of many producers in the order in which they were begun.
  *
  * Errors, with *data and *length untouched:
  *  -EINVAL	end, data or length is NULL, or end is no consumer's; a record is begun already
- *  -EAGAIN	none is there now
- *  -EPIPE	none is there, and the producer has left or died
+ *  -EAGAIN	none is there now, or the next one is not handed over yet
+ *  -EPIPE	none is there, and the producer has left or died, or all of many have
+ *  -EOWNERDEAD	with MANY: the producer of the next record died before it handed it over. It is lost; the next call goes on behind it
  *  -EBADMSG	the queue was spoilt by a peer: nothing outside the ring is touched, but what is in it is lost
  *
  * Whether the other side lives is looked at in the first of each 1024 calls that are in vain. Wait-free. Thread-safe,

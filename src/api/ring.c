@@ -102,10 +102,11 @@ int vas_queue_create(uint64_t size, const struct vas_queue_opts *opts, struct va
 		err = load(loaded.ring, &known);
 	if (err)
 		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, err);
+	loaded.ring = &known.ring;
 	err = vas_space_default(&space);
 	if (err)
 		return vas_edge_fail(&failure, vas_edge_books_why(err), err);
-	return vas_edge_finish(&failure, vas_queue_make(space, size, &known.ring, &failure, queue));
+	return vas_edge_finish(&failure, vas_queue_make(space, size, &loaded, &failure, queue));
 }
 
 int vas_queue_destroy(struct vas_queue *queue, enum vas_retired *state)
@@ -147,14 +148,42 @@ int vas_queue_leave(struct vas_queue_end *end)
 
 static inline bool is_end(const struct vas_queue_end *end, enum vas_queue_role role)
 {
-	return end && end->queue && end->role == role;
+	return end && end->queue && vas_queue_role(end) == role;
+}
+
+static int put_begin(struct vas_queue_end *end, uint64_t length, void **data)
+{
+	return vas_queue_is_many(end->queue) ? vas_queue_claim(end, length, data)
+					     : vas_queue_take_room(end, length, data);
+}
+
+static void put_end(struct vas_queue_end *end, uint64_t length)
+{
+	if (vas_queue_is_many(end->queue))
+		vas_queue_hand_over_claim(end, length);
+	else
+		vas_queue_hand_over(end, length);
+}
+
+static int get_begin(struct vas_queue_end *end, const void **data, uint64_t *length)
+{
+	return vas_queue_is_many(end->queue) ? vas_queue_next_claimed(end, data, length)
+					     : vas_queue_next(end, data, length);
+}
+
+static void get_end(struct vas_queue_end *end)
+{
+	if (vas_queue_is_many(end->queue))
+		vas_queue_give_back_claim(end);
+	else
+		vas_queue_publish_inline(end, end->taken);
 }
 
 int vas_queue_put_begin(struct vas_queue_end *end, uint64_t length, void **data)
 {
 	if (!is_end(end, VAS_QUEUE_PRODUCER) || !data || end->taken)
 		return -EINVAL;
-	return vas_queue_take_room(end, length, data);
+	return put_begin(end, length, data);
 }
 
 int vas_queue_put_end(struct vas_queue_end *end, uint64_t length)
@@ -163,7 +192,7 @@ int vas_queue_put_end(struct vas_queue_end *end, uint64_t length)
 	if (!is_end(end, VAS_QUEUE_PRODUCER) || end->taken < VAS_QUEUE_WORD ||
 	    length > end->taken - VAS_QUEUE_WORD)
 		return -EINVAL;
-	vas_queue_hand_over(end, length);
+	put_end(end, length);
 	return 0;
 }
 
@@ -171,14 +200,14 @@ int vas_queue_get_begin(struct vas_queue_end *end, const void **data, uint64_t *
 {
 	if (!is_end(end, VAS_QUEUE_CONSUMER) || !data || !length || end->taken)
 		return -EINVAL;
-	return vas_queue_next(end, data, length);
+	return get_begin(end, data, length);
 }
 
 int vas_queue_get_end(struct vas_queue_end *end)
 {
 	if (!is_end(end, VAS_QUEUE_CONSUMER) || !end->taken)
 		return -EINVAL;
-	vas_queue_publish_inline(end, end->taken);
+	get_end(end);
 	return 0;
 }
 
@@ -189,12 +218,12 @@ int vas_queue_put(struct vas_queue_end *end, const void *data, uint64_t length)
 
 	if (!is_end(end, VAS_QUEUE_PRODUCER) || (!data && length) || end->taken)
 		return -EINVAL;
-	err = vas_queue_take_room(end, length, &place);
+	err = put_begin(end, length, &place);
 	if (err)
 		return err;
 	if (length)
 		memcpy(place, data, length);
-	vas_queue_hand_over(end, length);
+	put_end(end, length);
 	return 0;
 }
 
@@ -206,7 +235,7 @@ int vas_queue_get(struct vas_queue_end *end, void *data, uint64_t *length)
 
 	if (!is_end(end, VAS_QUEUE_CONSUMER) || !length || (!data && *length) || end->taken)
 		return -EINVAL;
-	err = vas_queue_next(end, &place, &there);
+	err = get_begin(end, &place, &there);
 	if (err)
 		return err;
 	if (there > *length) {
@@ -216,7 +245,7 @@ int vas_queue_get(struct vas_queue_end *end, void *data, uint64_t *length)
 	}
 	if (there)
 		memcpy(data, place, there);
-	vas_queue_publish_inline(end, end->taken);
+	get_end(end);
 	*length = there;
 	return 0;
 }

@@ -10,6 +10,8 @@
  *
  * CONCURRENCY. No lock. An end is one thread's; ends meet in the positions and in the places only.
  *
+ * What many producers need beyond this: queue_many.c.
+ *
  * WHAT IT DOES NOT DO. It does not wait. It does not see that a thread is gone whose process lives.
  */
 #include "arena/queue.h"
@@ -39,8 +41,16 @@ static void joined_add(struct vas_queue *queue, int change)
 
 /* --- making and ending --- */
 
+/* Of the page and the slots behind it. */
+static uint64_t page_bytes(struct vas_space *space, uint64_t slots)
+{
+	uint64_t bytes = sizeof(struct vas_queue_page) + slots * sizeof(struct vas_claim_slot);
+
+	return (bytes + space->sys->page_size - 1) & ~(space->sys->page_size - 1);
+}
+
 /* The page lies where the ring's policy for children is the same, else anywhere. */
-static int page_make(struct vas_space *space, const struct vas_reserve_opts *wish,
+static int page_make(struct vas_space *space, uint64_t bytes, const struct vas_reserve_opts *wish,
 		     struct vas_failure *failure, struct vas_arena **arena)
 {
 	const struct vas_reserve_opts reserve = {
@@ -51,22 +61,27 @@ static int page_make(struct vas_space *space, const struct vas_reserve_opts *wis
 	const struct vas_arena_opts opts = {
 		.size = sizeof(opts),
 		.reserve = &reserve,
-		.initial = space->sys->page_size,
+		.initial = bytes,
 	};
 
-	return vas_arena_make(space, space->sys->page_size, &opts, failure, arena);
+	return vas_arena_make(space, bytes, &opts, failure, arena);
 }
+
+_Static_assert(sizeof(struct vas_queue_page) <= 4096 && sizeof(struct vas_queue_page) % 64 == 0,
+	       "a page, with slots in lines of the cache behind it");
 
 static int queue_build(struct vas_queue *queue, struct vas_space *space, uint64_t size,
 		       const struct vas_ring_opts *opts, struct vas_failure *failure)
 {
+	uint64_t slots = vas_queue_is_many(queue) ? vas_queue_slots(size) : 0;
 	enum vas_retired state;
 	int err;
 
 	err = vas_ring_make(space, size, opts, failure, &queue->ring);
 	if (err)
 		return err;
-	err = page_make(space, opts->arena->reserve, failure, &queue->arena);
+	err = page_make(space, page_bytes(space, slots), opts->arena->reserve, failure,
+			&queue->arena);
 	if (err) {
 		struct vas_failure ignored;
 
@@ -80,19 +95,27 @@ static int queue_build(struct vas_queue *queue, struct vas_space *space, uint64_
 	}
 	queue->page = vas_span_pointer(queue->arena->user.holding->span);
 	queue->page->namespace = vas_peer_namespace(space->sys);
+	queue->claims = (struct vas_claims){
+		.slots = (struct vas_claim_slot *)(void *)(queue->page + 1),
+		.marks = &queue->page->marks,
+		.count = slots,
+		.bytes = size,
+	};
 	return 0;
 }
 
-int vas_queue_make(struct vas_space *space, uint64_t size, const struct vas_ring_opts *opts,
+int vas_queue_make(struct vas_space *space, uint64_t size, const struct vas_queue_opts *opts,
 		   struct vas_failure *failure, struct vas_queue **made)
 {
 	struct vas_reserve_opts reserve = { .size = sizeof(reserve) };
 	struct vas_arena_opts arena = { .size = sizeof(arena) };
-	struct vas_ring_opts ring = *opts;
+	struct vas_ring_opts ring = *opts->ring;
 	struct vas_queue *queue;
 	void *memory;
 	int err;
 
+	if ((opts->flags & ~VAS_QUEUE_MANY) || opts->reserved)
+		return vas_arena_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
 	if (ring.arena)
 		arena = *ring.arena;
 	if (arena.reserve)
@@ -106,6 +129,7 @@ int vas_queue_make(struct vas_space *space, uint64_t size, const struct vas_ring
 	if (vas_arena_take_books(space, sizeof(*queue), &memory))
 		return vas_arena_refuse(failure, VAS_WHY_BOOKS, -ENOMEM);
 	queue = memory;
+	queue->flags = opts->flags;
 	err = queue_build(queue, space, size, &ring, failure);
 	if (err) {
 		vas_arena_give_books(space, queue, sizeof(*queue));
@@ -160,13 +184,41 @@ static bool place_take(struct vas_queue_page *page, struct vas_sys *sys, enum va
 	return true;
 }
 
+/* Where the role's position is, when there is one of each. */
+static int position_take(struct vas_queue_end *end)
+{
+	struct vas_queue_page *page = end->queue->page;
+
+	end->own = end->role == VAS_QUEUE_PRODUCER ? &page->tail : &page->head;
+	end->other = end->role == VAS_QUEUE_PRODUCER ? &page->head : &page->tail;
+	end->count = __atomic_load_n(end->own, __ATOMIC_ACQUIRE);
+	return end->count % 8 ? -EBADMSG : vas_queue_look(end);
+}
+
+/* A role that one alone can have. */
+static int enter_alone(struct vas_queue_end *end)
+{
+	struct vas_queue *queue = end->queue;
+	enum vas_queue_role role = vas_queue_role(end);
+	int err;
+
+	if (!place_take(queue->page, queue->arena->space->sys, role))
+		return -EBUSY;
+	err = vas_queue_is_many(queue) ? vas_queue_resume(end) : position_take(end);
+	if (err)
+		__atomic_store_n(&queue->page->places[role].peer, VAS_PEER_NONE, __ATOMIC_RELEASE);
+	return err;
+}
+
 int vas_queue_enter(struct vas_queue *queue, enum vas_queue_role role, struct vas_queue_end *end,
 		    struct vas_failure *failure)
 {
-	struct vas_queue_page *page = queue->page;
+	bool many = vas_queue_is_many(queue);
 	struct vas_queue_end made = {
 		.queue = queue,
-		.role = role,
+		.data = vas_ring_start(queue->ring),
+		.bytes = queue->ring->arena->maximum,
+		.role = many ? role | VAS_QUEUE_CALL : role,
 		.process = vas_process_number(),
 	};
 	int err;
@@ -174,18 +226,12 @@ int vas_queue_enter(struct vas_queue *queue, enum vas_queue_role role, struct va
 	err = vas_arena_look(queue->arena, failure);
 	if (err)
 		return err;
-	if (!place_take(page, queue->arena->space->sys, role))
-		return vas_arena_refuse(failure, VAS_WHY_USED, -EBUSY);
-	made.data = vas_ring_start(queue->ring);
-	made.bytes = queue->ring->arena->maximum;
-	made.own = role == VAS_QUEUE_PRODUCER ? &page->tail : &page->head;
-	made.other = role == VAS_QUEUE_PRODUCER ? &page->head : &page->tail;
-	made.count = __atomic_load_n(made.own, __ATOMIC_ACQUIRE);
+	err = many && role == VAS_QUEUE_PRODUCER ? vas_queue_enter_producer(&made)
+						 : enter_alone(&made);
+	if (err)
+		return vas_arena_refuse(failure, err == -EBUSY ? VAS_WHY_USED : VAS_WHY_OBJECT,
+					err);
 	made.at = made.count % made.bytes;
-	if (made.count % 8 || vas_queue_look(&made)) {
-		__atomic_store_n(&page->places[role].peer, VAS_PEER_NONE, __ATOMIC_RELEASE);
-		return vas_arena_refuse(failure, VAS_WHY_OBJECT, -EBADMSG);
-	}
 	joined_add(queue, 1);
 	*end = made;
 	return 0;
@@ -195,15 +241,20 @@ int vas_queue_exit(struct vas_queue_end *end, struct vas_failure *failure)
 {
 	struct vas_queue *queue = end->queue;
 	struct vas_queue_page *page = queue->page;
+	enum vas_queue_role role = vas_queue_role(end);
 	int err = vas_arena_look(queue->arena, failure);
 
 	if (err)
 		return err;
 	if (end->process != vas_process_number())
 		return vas_arena_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
-	/* First what the other side looks at second. */
-	__atomic_store_n(&page->places[end->role].left, 1, __ATOMIC_RELEASE);
-	__atomic_store_n(&page->places[end->role].peer, VAS_PEER_NONE, __ATOMIC_RELEASE);
+	if (vas_queue_is_many(queue) && role == VAS_QUEUE_PRODUCER) {
+		vas_queue_exit_producer(end);
+	} else {
+		/* First what the other side looks at second. */
+		__atomic_store_n(&page->places[role].left, 1, __ATOMIC_RELEASE);
+		__atomic_store_n(&page->places[role].peer, VAS_PEER_NONE, __ATOMIC_RELEASE);
+	}
 	end->queue = NULL;
 	joined_add(queue, -1);
 	return 0;
@@ -211,16 +262,22 @@ int vas_queue_exit(struct vas_queue_end *end, struct vas_failure *failure)
 
 /* --- the other side --- */
 
-static bool other_gone(struct vas_queue_end *end)
+bool vas_queue_asks(struct vas_queue_end *end)
+{
+	return end->asked++ % LOOKS == 0;
+}
+
+bool vas_queue_other_gone(struct vas_queue_end *end)
 {
 	struct vas_queue_page *page = end->queue->page;
-	uint64_t peer = __atomic_load_n(&page->places[!end->role].peer, __ATOMIC_ACQUIRE);
+	enum vas_queue_role other =
+		vas_queue_role(end) == VAS_QUEUE_PRODUCER ? VAS_QUEUE_CONSUMER : VAS_QUEUE_PRODUCER;
+	uint64_t peer = __atomic_load_n(&page->places[other].peer, __ATOMIC_ACQUIRE);
 
 	if (peer == VAS_PEER_NONE)
-		return __atomic_load_n(&page->places[!end->role].left, __ATOMIC_ACQUIRE) == 1;
-	if (end->asked++ % LOOKS)
-		return false;
-	return vas_peer_gone(end->queue->arena->space->sys, page->namespace, peer);
+		return __atomic_load_n(&page->places[other].left, __ATOMIC_ACQUIRE) == 1;
+	return vas_queue_asks(end) &&
+	       vas_peer_gone(end->queue->arena->space->sys, page->namespace, peer);
 }
 
 int vas_queue_idle(struct vas_queue_end *end)
@@ -228,7 +285,7 @@ int vas_queue_idle(struct vas_queue_end *end)
 	uint64_t seen = end->seen;
 	int err;
 
-	if (!other_gone(end))
+	if (!vas_queue_other_gone(end))
 		return -EAGAIN;
 	/* What it did before it went. */
 	err = vas_queue_look(end);

@@ -6,6 +6,9 @@
  * queue was made and are taken modulo the ring's size, which is a multiple of 8. The producer alone writes tail, with release, when the
  * record is whole; the consumer alone writes head, with release, when it has no use for the record any more.
  *
+ * With VAS_QUEUE_MANY producers share the tail: who has which part of the ring is claimed (claims.h), in slots behind the page. A record is
+ * the same: what it lacks to its claim's length is room that nobody has. The consumer's position is its claim's.
+ *
  * Both may be another process, which is not believed: what is read from the page and the length words is checked before use. Then
  * nothing outside the ring is touched, whatever the other side writes.
  */
@@ -17,9 +20,11 @@
 
 #include <vaspace/ring.h>
 
+#include "arena/claims.h"
 #include "arena/ring.h"
 
 #define VAS_QUEUE_WORD 8u /* before each record */
+#define VAS_QUEUE_CALL 2u /* in an end's role: the inline halves leave all to the functions */
 
 struct vas_queue_page {
 	uint64_t namespace; /* constant: of processes' numbers, vas_peer_namespace */
@@ -30,17 +35,23 @@ struct vas_queue_page {
 		uint64_t peer; /* vas_peer_self of who has the role, NONE: nobody (atomic) */
 		uint64_t left; /* 1: somebody had it, and nobody has (atomic) */
 	} places[2] __attribute__((aligned(64))); /* by enum vas_queue_role */
+	/* With VAS_QUEUE_MANY. Of the producers' place left alone counts: somebody has been there, and is not in it. */
+	struct vas_claim_marks marks;
+	uint64_t producers[VAS_QUEUE_PRODUCERS]; /* their peers (atomic) */
 };
 
 /* Its books in this process. Constant but for joined. */
 struct vas_queue {
 	struct vas_ring *ring;
-	struct vas_arena *arena; /* with the page */
+	struct vas_arena *arena; /* with the page, and slots behind it */
 	struct vas_queue_page *page;
+	struct vas_claims claims; /* with VAS_QUEUE_MANY */
+	uint32_t flags; /* VAS_QUEUE_ */
 	uint64_t joined; /* this process's number, and how many ends have joined in it (atomic) */
 };
 
-int vas_queue_make(struct vas_space *space, uint64_t size, const struct vas_ring_opts *opts,
+/* opts.ring is there. */
+int vas_queue_make(struct vas_space *space, uint64_t size, const struct vas_queue_opts *opts,
 		   struct vas_failure *failure, struct vas_queue **queue);
 int vas_queue_unmake(struct vas_queue *queue, enum vas_retired *state, struct vas_failure *failure);
 int vas_queue_enter(struct vas_queue *queue, enum vas_queue_role role, struct vas_queue_end *end,
@@ -48,8 +59,36 @@ int vas_queue_enter(struct vas_queue *queue, enum vas_queue_role role, struct va
 int vas_queue_exit(struct vas_queue_end *end, struct vas_failure *failure);
 /* Nothing to be had from the other side: why. -EAGAIN, -EPIPE. 0: there is something by now. */
 int vas_queue_idle(struct vas_queue_end *end);
+/* Whether this time somebody looks who lives. */
+bool vas_queue_asks(struct vas_queue_end *end);
+/* Whether the one that can have the other role was there, and is not. */
+bool vas_queue_other_gone(struct vas_queue_end *end);
 
-/* --- the halves; end has joined in that role --- */
+static inline enum vas_queue_role vas_queue_role(const struct vas_queue_end *end)
+{
+	return (enum vas_queue_role)(end->role & ~VAS_QUEUE_CALL);
+}
+
+static inline bool vas_queue_is_many(const struct vas_queue *queue)
+{
+	return queue->flags & VAS_QUEUE_MANY;
+}
+
+/* --- queue_many.c: the same where there are many producers --- */
+
+/* How many slots a ring of so many bytes has. */
+uint64_t vas_queue_slots(uint64_t bytes);
+/* A place for a producer, and what of end goes with it. -EBUSY. */
+int vas_queue_enter_producer(struct vas_queue_end *end);
+void vas_queue_exit_producer(struct vas_queue_end *end);
+/* Where the last consumer was. -EBADMSG. */
+int vas_queue_resume(struct vas_queue_end *end);
+int vas_queue_claim(struct vas_queue_end *end, uint64_t length, void **data);
+void vas_queue_hand_over_claim(struct vas_queue_end *end, uint64_t length);
+int vas_queue_next_claimed(struct vas_queue_end *end, const void **data, uint64_t *length);
+void vas_queue_give_back_claim(struct vas_queue_end *end);
+
+/* --- the halves where there is one; end has joined in that role --- */
 
 static inline uint64_t vas_queue_room(uint64_t length) /* of at most the ring's size */
 {
@@ -60,7 +99,8 @@ static inline uint64_t vas_queue_room(uint64_t length) /* of at most the ring's 
 static inline int vas_queue_look(struct vas_queue_end *end)
 {
 	uint64_t seen = __atomic_load_n(end->other, __ATOMIC_ACQUIRE);
-	uint64_t between = end->role == VAS_QUEUE_PRODUCER ? end->count - seen : seen - end->count;
+	uint64_t between = vas_queue_role(end) == VAS_QUEUE_PRODUCER ? end->count - seen :
+								       seen - end->count;
 
 	if (__builtin_expect(between > end->bytes || between % 8, 0))
 		return -EBADMSG;

@@ -245,11 +245,131 @@ static void test_hostile(void *unused)
 	world_end(&world);
 }
 
+/* One word of what producers share, or of the ring. */
+static void spoil(struct world *world)
+{
+	struct vas_queue_page *shared = world->queue->page;
+	struct vas_claims *claims = &world->queue->claims;
+	struct vas_claim_slot *slot = &claims->slots[draw(world, claims->count)];
+	uint64_t *words[] = {
+		&shared->marks.tail,
+		&shared->marks.head,
+		&shared->marks.first,
+		&slot->word,
+		&slot->position,
+		&shared->producers[draw(world, VAS_QUEUE_PRODUCERS)],
+		&shared->places[0].left,
+		&shared->places[1].left,
+		(uint64_t *)(void *)(world->consumer.data + 8 * draw(world, page / 8)),
+	};
+	uint64_t *word = words[draw(world, sizeof(words) / sizeof(words[0]))];
+
+	switch (draw(world, 3)) {
+	case 0:
+		*word = evil(world, *word);
+		break;
+	case 1:
+		*word ^= UINT64_C(1) << draw(world, 64);
+		break;
+	default:
+		*word = slot->word + (draw(world, 3) << 35) + draw(world, 5);
+	}
+}
+
+static bool put_many(struct world *world, unsigned int *refused)
+{
+	uint64_t wish = draw(world, page);
+	void *place = world->consumer.data;
+	int err = vas_queue_put_begin(&world->producer, wish, &place);
+
+	*refused += err == -EBADMSG;
+	if (err)
+		return err == -EAGAIN || err == -EBADMSG || err == -ERANGE || err == -EPIPE;
+	if (!is_inside(world, place, wish) || world->producer.at >= page)
+		return false;
+	if (draw(world, 2))
+		spoil(world);
+	return vas_queue_put_end(&world->producer, wish) == 0;
+}
+
+static bool get_many(struct world *world, unsigned int *refused)
+{
+	const void *data = world->consumer.data;
+	uint64_t length = 0;
+	int err = vas_queue_get_begin(&world->consumer, &data, &length);
+
+	*refused += err == -EBADMSG;
+	if (err)
+		return err == -EAGAIN || err == -EBADMSG || err == -EOWNERDEAD || err == -EPIPE;
+	if (!is_inside(world, data, length) || world->consumer.at >= page)
+		return false;
+	if (draw(world, 2))
+		spoil(world);
+	return vas_queue_get_end(&world->consumer) == 0;
+}
+
+/* A queue of many that was spoilt is made anew, with ends of which one may be refused. */
+static void many_begin(struct world *world)
+{
+	VAS_OPTS(vas_queue_opts, opts);
+	opts.flags = VAS_QUEUE_MANY;
+	if (vas_queue_create(page, &opts, &world->queue) ||
+	    vas_queue_join(world->queue, VAS_QUEUE_PRODUCER, &world->producer) ||
+	    vas_queue_join(world->queue, VAS_QUEUE_CONSUMER, &world->consumer))
+		tap_bail("no queue");
+}
+
+static void test_hostile_many(void *unused)
+{
+	unsigned int step, refused = 0, worked = 0;
+	struct world world;
+	bool right = true;
+
+	(void)unused;
+	world_begin(&world);
+	world_end(&world);
+	many_begin(&world);
+	for (step = 0; step < STEPS / 4 && right; step++) {
+		unsigned int before = refused;
+
+		if (draw(&world, 64) == 0) {
+			world_end(&world);
+			many_begin(&world);
+		}
+		if (draw(&world, 8) == 0)
+			spoil(&world);
+		right = draw(&world, 2) ? put_many(&world, &refused) : get_many(&world, &refused);
+		worked += refused == before;
+		/* Who joins believes as little. */
+		if (draw(&world, 16) == 0 && right) {
+			int err;
+
+			if (vas_queue_leave(&world.consumer))
+				tap_bail("the consumer stays");
+			err = vas_queue_join(world.queue, VAS_QUEUE_CONSUMER, &world.consumer);
+			right = err == 0 || err == -EBADMSG;
+			if (err) {
+				memset(&world.queue->page->marks, 0,
+				       sizeof(world.queue->page->marks));
+				memset(world.queue->claims.slots, 0, 2 * page / 8);
+				if (vas_queue_join(world.queue, VAS_QUEUE_CONSUMER,
+						   &world.consumer))
+					tap_bail("no consumer");
+			}
+		}
+	}
+	ok(right, "nothing outside the ring, up to step %u", step);
+	ok(refused > STEPS / 40 && worked > STEPS / 40, "much is refused: %u, not all: %u", refused,
+	   worked);
+	world_end(&world);
+}
+
 int main(void)
 {
 	page = (uint64_t)sysconf(_SC_PAGESIZE);
 	tap_plan(0);
 	tap_case("a list", test_model, NULL, 20);
 	tap_case("a peer that writes what it likes", test_hostile, NULL, 20);
+	tap_case("many producers, and a peer that does", test_hostile_many, NULL, 20);
 	return tap_done();
 }

@@ -144,6 +144,14 @@ void check_queue_create(void)
 	answer(name, "nowhere to put it", vas_queue_create(arguments_page, NULL, NULL), EINVAL,
 	       ARGUMENT);
 	answer(name, "of a byte", vas_queue_create(1, NULL, &queue), EINVAL, ARGUMENT);
+	opts.flags = 0x80000000u;
+	answer(name, "an unknown flag", queue_with(&opts), EINVAL, ARGUMENT);
+	opts.flags = VAS_QUEUE_MANY;
+	answer(name, "many producers", queue_with(&opts), 0, NO_REPORT);
+	opts.reserved = 1;
+	answer(name, "something in reserved", queue_with(&opts), EINVAL, ARGUMENT);
+	opts.reserved = 0;
+	opts.flags = 0;
 	opts.ring = &of_ring;
 	of_ring.copies = 1;
 	answer(name, "one copy", queue_with(&opts), EINVAL, ARGUMENT);
