@@ -163,6 +163,8 @@ static inline uint32_t vas_block_inner_find(const struct vas_block_inner *inner,
 /* The largest rooms of a leaf's gaps, and below an inner node but for one child (INNER_MOST: of all); biased. */
 vas_lanes vas_block_leaf_most(const struct vas_block_tree *tree, const struct vas_block_leaf *leaf);
 vas_lanes vas_block_inner_most(const struct vas_block_inner *inner, uint32_t but);
+/* Whether a gap has what was looked for in vain. I: something was. */
+bool vas_block_refusal_ends(const struct vas_block_tree *tree, struct vas_block_run gap);
 /* A gap of the leaf of place became this, which is more: no other has to be looked at. */
 void vas_block_gap_grew(struct vas_block_tree *tree, const struct vas_block_place *place,
 			struct vas_block_run gap);

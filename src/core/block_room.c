@@ -18,6 +18,7 @@
 #include "core/block_node.h"
 
 #include "base/hot.h"
+#include "base/number.h"
 
 #define LEAF  VAS_BLOCK_LEAF_MOST
 #define INNER VAS_BLOCK_INNER_MOST
@@ -103,6 +104,18 @@ vas_lanes vas_block_inner_most(const struct vas_block_inner *inner, uint32_t but
 	return vas_lanes_tops(most[0], most[1], most[2]);
 }
 
+bool vas_block_refusal_ends(const struct vas_block_tree *tree, struct vas_block_run gap)
+{
+	uint64_t alignment = tree->refused.alignment;
+	uint64_t start = tree->base + ((uint64_t)gap.start << tree->shift);
+	uint64_t end = tree->base + ((uint64_t)gap.end << tree->shift);
+	uint64_t past = start % alignment;
+
+	if (past != 0 && !vas_add(start, alignment - past, &start))
+		return false;
+	return start < end && (end - start) >> tree->shift >= tree->refused.need;
+}
+
 VAS_HOT void vas_block_gap_grew(struct vas_block_tree *tree, const struct vas_block_place *place,
 			     struct vas_block_run gap)
 {
@@ -117,6 +130,8 @@ VAS_HOT void vas_block_gap_grew(struct vas_block_tree *tree, const struct vas_bl
 				    vas_lanes_max(vas_block_inner_rooms(inner, slot), grown));
 	}
 	vas_block_tree_set_rooms(tree, vas_lanes_max(vas_block_tree_rooms(tree), grown));
+	if (__builtin_expect(tree->refused.need != 0, 0) && vas_block_refusal_ends(tree, gap))
+		tree->refused.need = 0;
 }
 
 /* The rooms of the leaf of place were those and are these. */

@@ -17,6 +17,10 @@
  * so large that it takes the piece wherever it begins, and only when there is none
  * looks at all of them, since the refusal must be true.
  *
+ * Such a look at all gaps that an alignment alone made vain is remembered with the tree: the
+ * alignment and the size. A gap that grows, and takes that, ends it; taking never does. So each is
+ * paid for by a block that was freed and would have done.
+ *
  * CONCURRENCY. None; the zone's lock is held.
  */
 #include "core/block_search.h"
@@ -312,4 +316,48 @@ bool vas_block_want_make(const struct vas_block_tree *tree, const struct vas_blo
 		.query = plain ? NULL : query,
 	};
 	return true;
+}
+
+/* --- what was refused --- */
+
+static bool is_alignment_alone(const struct vas_block_want *want)
+{
+	const struct vas_block_query *query = want->query;
+
+	return query && query->phase == 0 && query->boundary == 0 && query->margin == 0;
+}
+
+bool vas_block_is_refused(const struct vas_block_tree *tree, const struct vas_block_want *want)
+{
+	const struct vas_block_refusal *refused = &tree->refused;
+
+	return refused->need != 0 && want->need >= refused->need && is_alignment_alone(want) &&
+	       want->query->alignment % refused->alignment == 0;
+}
+
+/* Whether the window had anything to do with it. */
+static bool is_absent_everywhere(const struct vas_block_tree *tree,
+				 const struct vas_block_want *want)
+{
+	struct vas_block_query query = *want->query;
+	struct vas_block_want everywhere = *want;
+	struct vas_block_place place;
+	uint32_t start;
+
+	if (want->window.start <= tree->range.start && want->window.end >= tree->range.end)
+		return true;
+	query.min = tree->base + ((uint64_t)tree->range.start << tree->shift);
+	query.max = tree->base + ((uint64_t)tree->range.end << tree->shift);
+	everywhere.window = tree->range;
+	everywhere.query = &query;
+	return vas_block_search_low(tree, &everywhere, &place, &start) == VAS_BLOCK_ABSENT;
+}
+
+void vas_block_refused(struct vas_block_tree *tree, const struct vas_block_want *want)
+{
+	/* Where no gap has the room, that is told at once. */
+	if (want->need > tree->room[want->key] || !is_alignment_alone(want) ||
+	    !is_absent_everywhere(tree, want))
+		return;
+	tree->refused = (struct vas_block_refusal){ want->query->alignment, want->need };
 }

@@ -4,7 +4,8 @@
  *
  * Bounds, with n pieces: without query O(log n), one way down the tree and one more for each edge
  * of a window. With query so much for each gap that has the room and yet does not
- * take the piece; looks bounds how many.
+ * take the piece; looks bounds how many. What an alignment alone refuses is remembered, so
+ * that such a look over many gaps is not repeated until there is something to find.
  */
 #ifndef VAS_CORE_BLOCK_SEARCH_H
 #define VAS_CORE_BLOCK_SEARCH_H
@@ -54,4 +55,11 @@ enum vas_block_found vas_block_search_any(const struct vas_block_tree *tree,
 					  const struct vas_block_want *want,
 					  struct vas_block_place *place, uint32_t *start);
 
+/*
+ * Whether no gap of the tree takes what was wanted, as an earlier refusal knows; O(1).
+ * refused: it was wanted in vain. O(n) when that is to be remembered, which it is until
+ * a gap grows that takes it.
+ */
+bool vas_block_is_refused(const struct vas_block_tree *tree, const struct vas_block_want *want);
+void vas_block_refused(struct vas_block_tree *tree, const struct vas_block_want *want);
 #endif

@@ -53,6 +53,12 @@ struct vas_block_leaf {
 
 struct vas_block_inner;
 
+/* What was looked for in vain: so many granules at a multiple of an alignment. See block_search.c. */
+struct vas_block_refusal {
+	uint64_t alignment; /* bytes */
+	uint32_t need; /* 0 = nothing */
+};
+
 struct vas_block_tree {
 	struct vas_block_spares *spares; /* where nodes come from and go */
 	void *root; /* a leaf when levels is 0 */
@@ -67,6 +73,7 @@ struct vas_block_tree {
 	uint32_t room[VAS_BLOCK_ROOM_LANES];
 	uint32_t shift; /* a granule is 1 << shift bytes */
 	uint64_t base; /* the address of offset 0 */
+	struct vas_block_refusal refused; /* I: no gap has that */
 };
 
 /*

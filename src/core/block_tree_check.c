@@ -43,6 +43,8 @@ static bool leaf_sound(struct walk *walk, const struct vas_block_leaf *leaf, uin
 
 			room[key] = has > room[key] ? has : room[key];
 		}
+		if (tree->refused.need != 0 && vas_block_refusal_ends(tree, gap))
+			return false;
 		walk->pieces++;
 		walk->gaps += gap.start < gap.end;
 		walk->used += gap.start - leaf->start[i];

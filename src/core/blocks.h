@@ -18,7 +18,8 @@
  * direction and address, with alignments up to the granule, of 64 KiB or of 2 MiB and multiples of
  * these as far as their free ranges go: other alignments, phases, boundaries and margins add the free ranges that are
  * as large as the block and yet do not take it. Without a flag that is at most 128 of them in a zone
- * where some free range takes the block wherever it begins. A request that empties magazines takes
+ * where some free range takes the block wherever it begins, and where an alignment alone refuses them, it is once
+ * until a free range appears that does take it. A request that empties magazines takes
  * O(log n) steps more for each block in them, once; see block_search.h and blocks_cache.c.
  *
  * Spans from 16 GiB on have magazines: plain requests of up to 1024 granules are rounded up to size classes, by an

@@ -45,7 +45,8 @@ static int zone_place(struct vas_blocks *blocks, struct vas_block_zone *zone,
 	enum vas_block_found found;
 	uint32_t offset;
 
-	if (!vas_block_want_make(&zone->tree, &order->query, &want))
+	if (!vas_block_want_make(&zone->tree, &order->query, &want) ||
+	    vas_block_is_refused(&zone->tree, &want))
 		return -ENOSPC;
 	if (order->flags & VAS_BLOCKS_HIGH)
 		found = vas_block_search_high(&zone->tree, &want, &place, &offset);
@@ -53,8 +54,10 @@ static int zone_place(struct vas_blocks *blocks, struct vas_block_zone *zone,
 		found = vas_block_search_low(&zone->tree, &want, &place, &offset);
 	else
 		found = vas_block_search_any(&zone->tree, &want, &place, &offset);
-	if (found != VAS_BLOCK_FOUND)
+	if (found != VAS_BLOCK_FOUND) {
+		vas_block_refused(&zone->tree, &want);
 		return -ENOSPC;
+	}
 	*start = vas_block_address(zone, offset);
 	return vas_blocks_take_one(blocks, zone, &what, &place, offset);
 }

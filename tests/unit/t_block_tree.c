@@ -199,9 +199,90 @@ static void test_looks(void)
 	is_u64(spares.node_count, NODES, "all nodes come back");
 }
 
+/* Gaps of 24 granules, each of which begins one behind a multiple of 32: 8 fit there at multiples of 8 and 16 at most. */
+static void make_odd_gaps(struct vas_block_tree *tree)
+{
+	struct vas_block_place place;
+
+	for (uint32_t at = 0; at < 4096; at += 32) {
+		struct vas_block_run piece = { at ? at - 7 : 0, at + 1 };
+
+		vas_block_tree_find(tree, piece.start, &place);
+		vas_block_tree_insert(tree, &place, piece);
+	}
+	vas_block_tree_find(tree, 4090, &place);
+	vas_block_tree_insert(tree, &place, (struct vas_block_run){ 4089, 4096 });
+}
+
+static struct vas_block_want odd_want(const struct vas_block_tree *tree,
+				      struct vas_block_query *query, uint64_t alignment,
+				      uint64_t size)
+{
+	struct vas_block_want want;
+
+	*query = (struct vas_block_query){ .size = size << 12,
+					   .alignment = alignment << 12,
+					   .max = UINT64_MAX };
+	if (!vas_block_want_make(tree, query, &want))
+		tap_bail("no request");
+	return want;
+}
+
+static bool odd_known(const struct vas_block_tree *tree, uint64_t alignment, uint64_t size)
+{
+	struct vas_block_query query;
+	struct vas_block_want want = odd_want(tree, &query, alignment, size);
+
+	return vas_block_is_refused(tree, &want);
+}
+
+static void test_refused(void)
+{
+	struct vas_block_spares spares;
+	struct vas_block_tree tree;
+	struct vas_block_place place;
+	struct vas_block_query query;
+	struct vas_block_want want;
+	uint32_t start;
+
+	tree_make(&tree, &spares, 4096);
+	make_odd_gaps(&tree);
+	want = odd_want(&tree, &query, 8, 20);
+	is_i64(vas_block_search_any(&tree, &want, &place, &start), VAS_BLOCK_ABSENT,
+	       "no gap has 20 granules at a multiple of 8");
+	ok(!odd_known(&tree, 8, 20), "which nobody remembers yet");
+	want.window = (struct vas_block_run){ 1000, 1100 };
+	vas_block_refused(&tree, &want);
+	ok(odd_known(&tree, 8, 20) && vas_block_tree_check(&tree), "a window remembers it for all");
+	ok(odd_known(&tree, 8, 30) && odd_known(&tree, 32, 20),
+	   "so more and a larger multiple are refused");
+	ok(!odd_known(&tree, 8, 17) && !odd_known(&tree, 4, 20),
+	   "and neither less nor a smaller one");
+	query.phase = 1 << 12;
+	ok(!vas_block_is_refused(&tree, &want), "nor one with a phase");
+	vas_block_tree_find(&tree, 65, &place);
+	vas_block_tree_remove(&tree, &place);
+	ok(!odd_known(&tree, 8, 20), "a gap that takes it ends that");
+	want = odd_want(&tree, &query, 8, 20);
+	want.window = (struct vas_block_run){ 1000, 1100 };
+	vas_block_refused(&tree, &want);
+	ok(!odd_known(&tree, 8, 20), "what is there is not remembered as absent");
+	vas_block_tree_find(&tree, 60, &place);
+	vas_block_tree_insert(&tree, &place, (struct vas_block_run){ 57, 65 });
+	want = odd_want(&tree, &query, 8, 20);
+	vas_block_refused(&tree, &want);
+	vas_block_tree_find(&tree, 4090, &place);
+	vas_block_tree_set_end(&tree, &place, 4093);
+	ok(odd_known(&tree, 8, 20), "a gap that grows and does not take it ends nothing");
+	ok(vas_block_tree_check(&tree), "the tree is in order");
+	vas_block_tree_clear(&tree);
+	is_u64(spares.node_count, NODES, "all nodes come back");
+}
+
 int main(void)
 {
 	tap_plan(0);
+	test_refused();
 	test_empty();
 	test_runs();
 	test_fill();
