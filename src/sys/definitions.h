@@ -96,6 +96,10 @@
 #define VAS_MEMBARRIER_GLOBAL_EXPEDITED		 2 /* 4.16: in all processes that registered */
 #define VAS_MEMBARRIER_REGISTER_GLOBAL_EXPEDITED 4
 
+/* Flags of move_pages(2). */
+#define VAS_MPOL_MF_MOVE     0x2u /* pages that only this process has */
+#define VAS_MPOL_MF_MOVE_ALL 0x4u /* others, too: CAP_SYS_NICE */
+
 /* What fstatfs(2) calls file systems. */
 #define VAS_MAGIC_TMPFS	    0x01021994u
 #define VAS_MAGIC_RAMFS	    0x858458f6u /* memfds of a kernel without shmem */
@@ -130,6 +134,28 @@ _Static_assert(sizeof(struct vas_procmap_query) == 104, "the layout is the kerne
 #define VAS_PROCMAP_EXECUTABLE	     0x04u
 #define VAS_PROCMAP_SHARED	     0x08u
 #define VAS_PROCMAP_COVERING_OR_NEXT 0x10u
+
+/* ioctl PAGEMAP_SCAN on a descriptor of /proc/PID/pagemap, from 6.7. */
+struct vas_pagemap_scan {
+	uint64_t size; /* sizeof this */
+	uint64_t flags;
+	uint64_t start;
+	uint64_t end;
+	uint64_t walk_end; /* out */
+	uint64_t vec;
+	uint64_t vec_len;
+	uint64_t max_pages;
+	uint64_t category_inverted;
+	uint64_t category_mask;
+	uint64_t category_anyof_mask;
+	uint64_t return_mask;
+};
+_Static_assert(sizeof(struct vas_pagemap_scan) == 96, "the layout is the kernel's");
+
+#define VAS_PAGEMAP_SCAN _IOWR('f', 16, struct vas_pagemap_scan)
+#define VAS_PAGE_PRESENT 0x08u
+#define VAS_PAGE_SWAPPED 0x10u
+#define VAS_PAGE_HUGE	 0x40u /* mapped as a huge page, of the pool or transparent */
 
 /* The gap that Linux keeps below a growing stack unless booted with stack_guard_gap=. */
 #define VAS_STACK_GUARD_PAGES 256u

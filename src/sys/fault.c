@@ -253,6 +253,47 @@ static int64_t fault_clock(struct vas_sys *sys)
 	return next->clock(next);
 }
 
+static int64_t fault_move_pages(struct vas_sys *sys, const uint64_t *pages, uint64_t count,
+				const int32_t *nodes, int32_t *status, uint32_t flags)
+{
+	FAULT_GATE("move_pages");
+	return next->move_pages(next, pages, count, nodes, status, flags);
+}
+
+static int64_t fault_set_home(struct vas_sys *sys, uint64_t address, uint64_t size, uint32_t node)
+{
+	FAULT_GATE("set_home");
+	return next->set_home(next, address, size, node);
+}
+
+static int64_t fault_get_thread_policy(struct vas_sys *sys, int *mode, uint64_t *nodes,
+				       uint32_t bits)
+{
+	FAULT_GATE("get_thread_policy");
+	return next->get_thread_policy(next, mode, nodes, bits);
+}
+
+static int64_t fault_set_thread_policy(struct vas_sys *sys, int mode, const uint64_t *nodes,
+				       uint32_t bits)
+{
+	FAULT_GATE("set_thread_policy");
+	return next->set_thread_policy(next, mode, nodes, bits);
+}
+
+static int64_t fault_scan(struct vas_sys *sys, int fd, struct vas_span range,
+			  struct vas_sys_pages *runs, uint32_t count)
+{
+	FAULT_GATE("scan");
+	return next->scan(next, fd, range, runs, count);
+}
+
+static int64_t fault_resident(struct vas_sys *sys, uint64_t address, uint64_t size,
+			      unsigned char *pages)
+{
+	FAULT_GATE("resident");
+	return next->resident(next, address, size, pages);
+}
+
 void vas_sys_fault_init(struct vas_sys_fault *fault, struct vas_sys *next)
 {
 	memset(fault, 0, sizeof(*fault));
@@ -288,6 +329,12 @@ void vas_sys_fault_init(struct vas_sys_fault *fault, struct vas_sys *next)
 		.thread_id = fault_thread_id,
 		.thread_alive = fault_thread_alive,
 		.process_alive = fault_process_alive,
+		.move_pages = fault_move_pages,
+		.set_home = fault_set_home,
+		.get_thread_policy = fault_get_thread_policy,
+		.set_thread_policy = fault_set_thread_policy,
+		.scan = fault_scan,
+		.resident = fault_resident,
 		.wait = fault_wait,
 		.wake = fault_wake,
 		.barrier = fault_barrier,

@@ -205,6 +205,47 @@ static int64_t nothing_clock(struct vas_sys *sys)
 	return -ENOSYS;
 }
 
+static int64_t nothing_move_pages(struct vas_sys *sys, const uint64_t *pages, uint64_t count,
+				  const int32_t *nodes, int32_t *status, uint32_t flags)
+{
+	(void)sys, (void)pages, (void)count, (void)nodes, (void)status, (void)flags;
+	return -ENOSYS;
+}
+
+static int64_t nothing_set_home(struct vas_sys *sys, uint64_t address, uint64_t size, uint32_t node)
+{
+	(void)sys, (void)address, (void)size, (void)node;
+	return -ENOSYS;
+}
+
+static int64_t nothing_get_thread_policy(struct vas_sys *sys, int *mode, uint64_t *nodes,
+					 uint32_t bits)
+{
+	(void)sys, (void)mode, (void)nodes, (void)bits;
+	return -ENOSYS;
+}
+
+static int64_t nothing_set_thread_policy(struct vas_sys *sys, int mode, const uint64_t *nodes,
+					 uint32_t bits)
+{
+	(void)sys, (void)mode, (void)nodes, (void)bits;
+	return -ENOSYS;
+}
+
+static int64_t nothing_scan(struct vas_sys *sys, int fd, struct vas_span range,
+			    struct vas_sys_pages *runs, uint32_t count)
+{
+	(void)sys, (void)fd, (void)range, (void)runs, (void)count;
+	return -ENOSYS;
+}
+
+static int64_t nothing_resident(struct vas_sys *sys, uint64_t address, uint64_t size,
+				unsigned char *pages)
+{
+	(void)sys, (void)address, (void)size, (void)pages;
+	return -ENOSYS;
+}
+
 #define FILL(op)                                                                                   \
 	do {                                                                                       \
 		if (!sys->op)                                                                      \
@@ -240,6 +281,12 @@ void vas_sys_nothing_fill(struct vas_sys *sys)
 	FILL(thread_id);
 	FILL(thread_alive);
 	FILL(process_alive);
+	FILL(move_pages);
+	FILL(set_home);
+	FILL(get_thread_policy);
+	FILL(set_thread_policy);
+	FILL(scan);
+	FILL(resident);
 	FILL(wait);
 	FILL(wake);
 	FILL(barrier);

@@ -43,4 +43,16 @@ int64_t vas_real_wake(struct vas_sys *sys, uint32_t *word, uint32_t count);
 int64_t vas_real_barrier(struct vas_sys *sys, int command);
 int64_t vas_real_clock(struct vas_sys *sys);
 
+/* real_policy.c: the slots for nodes and pages. */
+int64_t vas_real_move_pages(struct vas_sys *sys, const uint64_t *pages, uint64_t count,
+			    const int32_t *nodes, int32_t *status, uint32_t flags);
+int64_t vas_real_set_home(struct vas_sys *sys, uint64_t address, uint64_t size, uint32_t node);
+int64_t vas_real_get_thread_policy(struct vas_sys *sys, int *mode, uint64_t *nodes, uint32_t bits);
+int64_t vas_real_set_thread_policy(struct vas_sys *sys, int mode, const uint64_t *nodes,
+				   uint32_t bits);
+int64_t vas_real_scan(struct vas_sys *sys, int fd, struct vas_span range,
+		      struct vas_sys_pages *runs, uint32_t count);
+int64_t vas_real_resident(struct vas_sys *sys, uint64_t address, uint64_t size,
+			  unsigned char *pages);
+
 #endif

@@ -127,7 +127,9 @@ struct vas_sim_descriptor {
 struct vas_sim_policy {
 	int mode;
 	uint64_t nodes; /* the first 64 */
+	uint32_t home; /* VAS_SIM_NO_HOME: none */
 };
+#define VAS_SIM_NO_HOME UINT32_MAX
 
 struct vas_sys_sim {
 	struct vas_sys sys;

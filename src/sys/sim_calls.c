@@ -143,6 +143,45 @@ static int64_t call_clock(struct vas_sys *sys)
 	return real->clock(real);
 }
 
+static int64_t call_move_pages(struct vas_sys *sys, const uint64_t *pages, uint64_t count,
+			       const int32_t *nodes, int32_t *status, uint32_t flags)
+{
+	return LOCKED(vas_sim_move_pages(sim, pages, count, nodes, status, flags));
+}
+
+static int64_t call_set_home(struct vas_sys *sys, uint64_t address, uint64_t size, uint32_t node)
+{
+	return LOCKED(vas_sim_set_home(sim, address, size, node));
+}
+
+static int64_t call_get_thread_policy(struct vas_sys *sys, int *mode, uint64_t *nodes,
+				      uint32_t bits)
+{
+	(void)sys, (void)mode, (void)nodes, (void)bits;
+	return -ENOSYS;
+}
+
+static int64_t call_set_thread_policy(struct vas_sys *sys, int mode, const uint64_t *nodes,
+				      uint32_t bits)
+{
+	(void)sys, (void)mode, (void)nodes, (void)bits;
+	return -ENOSYS;
+}
+
+static int64_t call_scan(struct vas_sys *sys, int fd, struct vas_span range,
+			 struct vas_sys_pages *runs, uint32_t count)
+{
+	(void)sys, (void)fd, (void)range, (void)runs, (void)count;
+	return -ENOTTY;
+}
+
+static int64_t call_resident(struct vas_sys *sys, uint64_t address, uint64_t size,
+			     unsigned char *pages)
+{
+	(void)sys, (void)address, (void)size, (void)pages;
+	return -ENOSYS;
+}
+
 void vas_sim_fill_calls(struct vas_sys *sys)
 {
 	sys->stat = call_stat;
@@ -159,6 +198,12 @@ void vas_sim_fill_calls(struct vas_sys *sys)
 	sys->thread_id = call_thread_id;
 	sys->thread_alive = call_thread_alive;
 	sys->process_alive = call_process_alive;
+	sys->move_pages = call_move_pages;
+	sys->set_home = call_set_home;
+	sys->get_thread_policy = call_get_thread_policy;
+	sys->set_thread_policy = call_set_thread_policy;
+	sys->scan = call_scan;
+	sys->resident = call_resident;
 	sys->wait = call_wait;
 	sys->wake = call_wake;
 	sys->barrier = call_barrier;

@@ -86,9 +86,12 @@ int64_t vas_sim_transfer(struct vas_sys_sim *sim, int fd, uint64_t size, uint64_
 void vas_sim_object_punch(struct vas_sys_sim *sim, struct vas_sim_object *object, uint64_t start,
 			  uint64_t end);
 
-/* sim_policy.c: mbind; sim_move.c: mremap. */
+/* sim_policy.c: mbind and move_pages; sim_move.c: mremap. */
 int64_t vas_sim_set_policy(struct vas_sys_sim *sim, uint64_t address, uint64_t size, int mode,
 			   const uint64_t *nodes, uint32_t bits, uint32_t flags);
+int64_t vas_sim_set_home(struct vas_sys_sim *sim, uint64_t address, uint64_t size, uint32_t node);
+int64_t vas_sim_move_pages(struct vas_sys_sim *sim, const uint64_t *pages, uint64_t count,
+			   const int32_t *nodes, int32_t *status, uint32_t flags);
 int64_t vas_sim_move(struct vas_sys_sim *sim, uint64_t address, uint64_t size, uint64_t new_size,
 		     int flags, uint64_t new_address);
 

@@ -73,6 +73,13 @@ struct vas_sys_stat {
 
 #define VAS_STAT_KIND 0x1u /* else those fields are zero */
 
+/* A run of pages that are alike. */
+struct vas_sys_pages {
+	uint64_t start;
+	uint64_t end;
+	uint64_t categories; /* VAS_PAGE_ bits (sys/definitions.h) */
+};
+
 #define VAS_STRAYS 16u
 
 struct vas_sys {
@@ -98,6 +105,31 @@ struct vas_sys {
 	 */
 	int64_t (*set_policy)(struct vas_sys *sys, uint64_t address, uint64_t size, int mode,
 			      const uint64_t *nodes, uint32_t bits, uint32_t flags);
+	/* set_mempolicy_home_node(2): where a range with such a policy takes its pages first. -ENOSYS before 5.17. */
+	int64_t (*set_home)(struct vas_sys *sys, uint64_t address, uint64_t size, uint32_t node);
+	/* get_mempolicy(2), set_mempolicy(2): the calling thread's policy. nodes: bits bits in words of 64. */
+	int64_t (*get_thread_policy)(struct vas_sys *sys, int *mode, uint64_t *nodes,
+				     uint32_t bits);
+	int64_t (*set_thread_policy)(struct vas_sys *sys, int mode, const uint64_t *nodes,
+				     uint32_t bits);
+	/*
+	 * move_pages(2) in this process: status[i] becomes the node that pages[i] lies on, or -errno. nodes: where
+	 * to, NULL = nowhere; flags: VAS_MPOL_MF_ bits, 0 without nodes.
+	 */
+	int64_t (*move_pages)(struct vas_sys *sys, const uint64_t *pages, uint64_t count,
+			      const int32_t *nodes, int32_t *status, uint32_t flags);
+	/*
+	 * ioctl(PAGEMAP_SCAN) on a descriptor of a pagemap file: the first runs of pages of the range that this process
+	 * has mapped or swapped out, count at most. Returns how many. -ENOTTY: this kernel has none (before 6.7).
+	 */
+	int64_t (*scan)(struct vas_sys *sys, int fd, struct vas_span range,
+			struct vas_sys_pages *runs, uint32_t count);
+	/*
+	 * mincore(2): of shared memory which pages the object has in memory. A byte a page, whose lowest bit counts. Pages that
+	 * were allocated and never touched count as none.
+	 */
+	int64_t (*resident)(struct vas_sys *sys, uint64_t address, uint64_t size,
+			    unsigned char *pages);
 	/* msync(2). With MS_ASYNC: -ENOMEM exactly when the range has a hole. */
 	int64_t (*sync)(struct vas_sys *sys, uint64_t address, uint64_t size, int flags);
 	/* prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME). */

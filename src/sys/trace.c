@@ -16,17 +16,8 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-#include "base/code.h"
-#include "base/text.h"
 #include "sys/definitions.h"
-
-/* Long enough for the longest path and flags; what is longer is cut. */
-#define LINE_SIZE 512
-
-struct word {
-	uint32_t value;
-	const char *name;
-};
+#include "sys/trace_line.h"
 
 static const struct word prot_words[] = { { PROT_READ, "PROT_READ" },
 					  { PROT_WRITE, "PROT_WRITE" },
@@ -88,17 +79,6 @@ static const struct word create_words[] = {
 static const struct word move_words[] = { { MREMAP_MAYMOVE, "MREMAP_MAYMOVE" },
 					  { MREMAP_FIXED, "MREMAP_FIXED" },
 					  { 0, NULL } };
-/* Values too. */
-static const struct word policy_words[] = { { VAS_MPOL_DEFAULT, "MPOL_DEFAULT" },
-					    { VAS_MPOL_PREFERRED, "MPOL_PREFERRED" },
-					    { VAS_MPOL_BIND, "MPOL_BIND" },
-					    { VAS_MPOL_INTERLEAVE, "MPOL_INTERLEAVE" },
-					    { VAS_MPOL_LOCAL, "MPOL_LOCAL" },
-					    { VAS_MPOL_PREFERRED_MANY, "MPOL_PREFERRED_MANY" },
-					    { VAS_MPOL_WEIGHTED_INTERLEAVE,
-					      "MPOL_WEIGHTED_INTERLEAVE" },
-					    { 0, NULL } };
-
 static const char *const operation_names[VAS_SYS_OPERATION_COUNT] = {
 	[VAS_SYS_MAP] = "mmap",
 	[VAS_SYS_UNMAP] = "munmap",
@@ -131,133 +111,17 @@ static const char *const operation_names[VAS_SYS_OPERATION_COUNT] = {
 	[VAS_SYS_WAKE] = "futex_wake",
 	[VAS_SYS_BARRIER] = "membarrier",
 	[VAS_SYS_CLOCK] = "clock",
-};
-
-struct trace_line {
-	struct vas_text text;
-	bool comma;
-	char buffer[LINE_SIZE];
+	[VAS_SYS_MOVE_PAGES] = "move_pages",
+	[VAS_SYS_SET_HOME] = "set_mempolicy_home_node",
+	[VAS_SYS_GET_THREAD_POLICY] = "get_mempolicy",
+	[VAS_SYS_SET_THREAD_POLICY] = "set_mempolicy",
+	[VAS_SYS_SCAN] = "pagemap_scan",
+	[VAS_SYS_RESIDENT] = "mincore",
 };
 
 const char *vas_sys_operation_name(enum vas_sys_operation operation)
 {
 	return (unsigned int)operation < VAS_SYS_OPERATION_COUNT ? operation_names[operation] : "?";
-}
-
-static struct vas_sys_trace *trace_of(struct vas_sys *sys)
-{
-	return (struct vas_sys_trace *)((char *)sys - offsetof(struct vas_sys_trace, sys));
-}
-
-/* Arguments. */
-
-static void line_begin(struct trace_line *line, enum vas_sys_operation operation)
-{
-	vas_text_init(&line->text, line->buffer, sizeof(line->buffer) - 1);
-	line->comma = false;
-	vas_text_add(&line->text, "vaspace: ");
-	vas_text_add(&line->text, operation_names[operation]);
-	vas_text_add(&line->text, "(");
-}
-
-static struct vas_text *line_next(struct trace_line *line)
-{
-	if (line->comma)
-		vas_text_add(&line->text, ", ");
-	line->comma = true;
-	return &line->text;
-}
-
-static void text_address(struct vas_text *text, uint64_t address)
-{
-	vas_text_add(text, "0x");
-	vas_text_add_hex(text, address, 1);
-}
-
-static void line_address(struct trace_line *line, uint64_t address)
-{
-	text_address(line_next(line), address);
-}
-
-static void line_number(struct trace_line *line, int64_t number)
-{
-	vas_text_add_signed(line_next(line), number);
-}
-
-static void line_size(struct trace_line *line, uint64_t size)
-{
-	vas_text_add_decimal(line_next(line), size);
-}
-
-static void line_string(struct trace_line *line, const char *string)
-{
-	struct vas_text *text = line_next(line);
-
-	vas_text_add(text, string ? "\"" : "NULL");
-	if (string) {
-		vas_text_add(text, string);
-		vas_text_add(text, "\"");
-	}
-}
-
-static void line_bits(struct trace_line *line, const struct word *words, uint32_t bits,
-		      const char *none)
-{
-	struct vas_text *text = line_next(line);
-	const char *bar = "";
-
-	if (!bits)
-		vas_text_add(text, none);
-	for (; words->name; words++) {
-		if (!(bits & words->value))
-			continue;
-		vas_text_add(text, bar);
-		vas_text_add(text, words->name);
-		bits &= ~words->value;
-		bar = "|";
-	}
-	if (bits) {
-		vas_text_add(text, bar);
-		text_address(text, bits);
-	}
-}
-
-static void line_value(struct trace_line *line, const struct word *words, uint32_t value)
-{
-	for (; words->name; words++) {
-		if (words->value == value) {
-			vas_text_add(line_next(line), words->name);
-			return;
-		}
-	}
-	line_number(line, (int32_t)value);
-}
-
-/* Counts, and finishes and writes the line. Returns result. */
-static int64_t trace_end(struct vas_sys_trace *trace, struct trace_line *line,
-			 enum vas_sys_operation operation, int64_t result)
-{
-	size_t length;
-
-	__atomic_fetch_add(&trace->calls[operation], 1, __ATOMIC_RELAXED);
-	if (result < 0)
-		__atomic_fetch_add(&trace->errors[operation], 1, __ATOMIC_RELAXED);
-	if (trace->fd < 0)
-		return result;
-	vas_text_add(&line->text, ") = ");
-	if (result < 0) {
-		vas_text_add(&line->text, "-1 ");
-		vas_text_add(&line->text, vas_errno_name((int)result));
-	} else if (operation == VAS_SYS_MAP || operation == VAS_SYS_MOVE ||
-		   operation == VAS_SYS_GET_BRK) {
-		text_address(&line->text, (uint64_t)result);
-	} else {
-		vas_text_add_signed(&line->text, result);
-	}
-	length = line->text.length < LINE_SIZE - 2 ? line->text.length : LINE_SIZE - 2;
-	line->buffer[length] = '\n';
-	vas_sys_print(trace->fd, line->buffer, length + 1);
-	return result;
 }
 
 /* The operations. */
@@ -592,7 +456,7 @@ static int64_t trace_set_policy(struct vas_sys *sys, uint64_t address, uint64_t 
 		line_begin(&line, VAS_SYS_SET_POLICY);
 		line_address(&line, address);
 		line_size(&line, size);
-		line_value(&line, policy_words, (uint32_t)mode);
+		line_value(&line, vas_trace_policy_words, (uint32_t)mode);
 		line_address(&line, nodes && bits ? nodes[0] : 0);
 		line_size(&line, bits);
 		line_address(&line, flags);
@@ -757,6 +621,12 @@ void vas_sys_trace_init(struct vas_sys_trace *trace, struct vas_sys *next, int f
 		.thread_id = trace_thread_id,
 		.thread_alive = trace_thread_alive,
 		.process_alive = trace_process_alive,
+		.move_pages = vas_trace_move_pages,
+		.set_home = vas_trace_set_home,
+		.get_thread_policy = vas_trace_get_thread_policy,
+		.set_thread_policy = vas_trace_set_thread_policy,
+		.scan = vas_trace_scan,
+		.resident = vas_trace_resident,
 		.wait = trace_wait,
 		.wake = trace_wake,
 		.barrier = trace_barrier,

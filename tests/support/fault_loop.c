@@ -50,7 +50,8 @@ static const char *const operations[] = {
 	"get_brk",  "get_limit",  "open",     "close",	    "read",	 "seek",
 	"query",    "stat",	  "allocate", "truncate",   "create",	 "read_at", "duplicate", "seals",
 	"write_at", "set_policy", "move",     "process_id", "thread_id", "thread_alive",
-	"process_alive", "wait", "wake", "barrier", "clock",
+	"process_alive", "move_pages", "set_home", "get_thread_policy", "set_thread_policy",
+	"scan", "resident", "wait", "wake", "barrier", "clock",
 };
 #define OPERATIONS (sizeof(operations) / sizeof(operations[0]))
 

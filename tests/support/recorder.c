@@ -350,6 +350,53 @@ static int64_t record_clock(struct vas_sys *sys)
 	return next->clock(next);
 }
 
+static int64_t record_move_pages(struct vas_sys *sys, const uint64_t *pages, uint64_t count,
+				 const int32_t *nodes, int32_t *status, uint32_t flags)
+{
+	struct vas_sys *next = recorder_of(sys)->next;
+
+	return next->move_pages(next, pages, count, nodes, status, flags);
+}
+
+static int64_t record_set_home(struct vas_sys *sys, uint64_t address, uint64_t size, uint32_t node)
+{
+	struct vas_sys *next = recorder_of(sys)->next;
+
+	return next->set_home(next, address, size, node);
+}
+
+static int64_t record_get_thread_policy(struct vas_sys *sys, int *mode, uint64_t *nodes,
+					uint32_t bits)
+{
+	struct vas_sys *next = recorder_of(sys)->next;
+
+	return next->get_thread_policy(next, mode, nodes, bits);
+}
+
+static int64_t record_set_thread_policy(struct vas_sys *sys, int mode, const uint64_t *nodes,
+					uint32_t bits)
+{
+	struct vas_sys *next = recorder_of(sys)->next;
+
+	return next->set_thread_policy(next, mode, nodes, bits);
+}
+
+static int64_t record_scan(struct vas_sys *sys, int fd, struct vas_span range,
+			   struct vas_sys_pages *runs, uint32_t count)
+{
+	struct vas_sys *next = recorder_of(sys)->next;
+
+	return next->scan(next, fd, range, runs, count);
+}
+
+static int64_t record_resident(struct vas_sys *sys, uint64_t address, uint64_t size,
+			       unsigned char *pages)
+{
+	struct vas_sys *next = recorder_of(sys)->next;
+
+	return next->resident(next, address, size, pages);
+}
+
 void recorder_init(struct recorder *recorder, struct vas_sys *next)
 {
 	memset(recorder, 0, sizeof(*recorder));
@@ -385,6 +432,12 @@ void recorder_init(struct recorder *recorder, struct vas_sys *next)
 		.thread_id = record_thread_id,
 		.thread_alive = record_thread_alive,
 		.process_alive = record_process_alive,
+		.move_pages = record_move_pages,
+		.set_home = record_set_home,
+		.get_thread_policy = record_get_thread_policy,
+		.set_thread_policy = record_set_thread_policy,
+		.scan = record_scan,
+		.resident = record_resident,
 		.wait = record_wait,
 		.wake = record_wake,
 		.barrier = record_barrier,
