@@ -71,7 +71,9 @@ enum vas_exec {
  * (-ENOMEM, reason "pages") unless all of them are such.
  */
 #define VAS_ARENA_STRICT 0x2u
-#define VAS_ARENA_ALL 0x3u
+/* The size is kept in an object of its own, beside the arena's, whose bytes begin at 0 then. */
+#define VAS_ARENA_COMPANION 0x4u
+#define VAS_ARENA_ALL 0x7u
 
 struct vas_arena_opts {
 	size_t size;
@@ -110,7 +112,7 @@ struct vas_arena_opts {
  *
  * Errors as vas_reserve and vas_arena_grow, and below; nothing is reserved then, *arena is untouched:
  *  -EINVAL	arena is NULL; maximum 0; initial or cap above it; a step that the page size does not divide, or that
- *		of a rung; an unknown kind, flag, tail, protection or policy of execution; LAZY without ANONYMOUS, or with a ladder; a ladder without rungs,
+ *		of a rung; an unknown kind, flag, tail, protection or policy of execution; LAZY without ANONYMOUS, or with a ladder; COMPANION with ANONYMOUS; a ladder without rungs,
  *		with more than 16, with one that is no page size, or with FILE or ADOPTED; a rung of the pool, a tail or a
  *		protection with ANONYMOUS; GUARD above 4 GiB; an alignment, phase or exact address that does not go with the pages; a
  *		min_size; an offset without FILE or ADOPTED, off the object's pages, or too large; an executable view with
@@ -167,7 +169,8 @@ VAS_API int vas_arena_destroy(struct vas_arena *arena, enum vas_retired *state);
  *		which no signal comes
  *  -EIO	the file system is broken
  *  -EBADF	the descriptor was closed, or is another object's by now
- *  -EBUSY	a subscriber to notices refused it; the arena is being destroyed
+ *  -EBADMSG	another process spoiled the header
+ *  -EBUSY	a subscriber to notices refused it; the arena is being destroyed; another process changes it and does not go on
  *  -EDEADLK	called inside a notice about the arena
  *  -EAGAIN	ANONYMOUS: memory is locked by mlockall(MCL_FUTURE) beyond RLIMIT_MEMLOCK
  *  -EACCES	ANONYMOUS: a security module refuses it
@@ -191,9 +194,10 @@ VAS_API int vas_arena_grow(struct vas_arena *arena, uint64_t size, uint64_t leas
  * until the next grow or shrink):
  *  -EINVAL	arena is NULL
  *  -EBADF	the descriptor was closed, or is another object's by now
+ *  -EBADMSG	another process spoiled the header
  *  -EIO	the file system is broken
  *  -EOPNOTSUPP	ADOPTED, and the object is larger: the file system can make no holes ("object")
- *  -EBUSY	a subscriber to notices refused it; the arena is being destroyed
+ *  -EBUSY	a subscriber to notices refused it; the arena is being destroyed; another process changes it and does not go on
  *  -EDEADLK	called inside a notice about the arena
  *  -ENOMEM	no memory for the library's own books, or the kernel's; a NONE tail: the VMA limit
  *  -EAGAIN, -EACCES	a NONE tail: memory is locked beyond RLIMIT_MEMLOCK; a security module refuses it
@@ -216,7 +220,8 @@ VAS_API int vas_arena_shrink(struct vas_arena *arena, uint64_t size);
  *  -EOPNOTSUPP	private memory, or a file system that can make no holes
  *  -EIO	the file system is broken
  *  -EBADF	the descriptor was closed, or is another object's by now
- *  -EBUSY	a subscriber to notices refused it; the arena is being destroyed
+ *  -EBADMSG	another process spoiled the header
+ *  -EBUSY	a subscriber to notices refused it; the arena is being destroyed; another process changes it and does not go on
  *  -EDEADLK	called inside a notice about the arena
  *  -ENOMEM	no memory for the library's own books, or the kernel's
  *  -EPERM	sealed, or forbidden by a sandbox; in a forked child that shares the parent's memory
@@ -239,7 +244,8 @@ VAS_API int vas_arena_punch(struct vas_arena *arena, uint64_t offset, uint64_t s
  *		for the library's own books
  *  -ENOSPC	the file system, or shared memory as a whole, is full; RLIMIT_FSIZE is below, for which no signal comes
  *  -EBADF	the descriptor was closed, or is another object's by now
- *  -EBUSY	the arena is being destroyed
+ *  -EBADMSG	another process spoiled the header
+ *  -EBUSY	the arena is being destroyed; another process changes it and does not go on
  *  -EPERM	sealed, or forbidden by a sandbox; in a forked child that shares the parent's memory
  *  -ESTALE	in a forked child that has nothing of it
  *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
@@ -264,7 +270,8 @@ VAS_API int vas_arena_fill(struct vas_arena *arena, uint64_t offset, uint64_t si
  *		for the library's own books
  *  -ENOSPC	the file system, or shared memory as a whole, is full; RLIMIT_FSIZE is below, for which no signal comes
  *  -EBADF	the descriptor was closed, or is another object's by now
- *  -EBUSY	the arena is being destroyed
+ *  -EBADMSG	another process spoiled the header
+ *  -EBUSY	the arena is being destroyed; another process changes it and does not go on
  *  -EPERM	sealed, or forbidden by a sandbox; in a forked child that shares the parent's memory
  *  -ESTALE	in a forked child that has nothing of it
  *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
@@ -283,7 +290,8 @@ VAS_API int vas_arena_ahead(struct vas_arena *arena, uint64_t bytes, uint64_t le
  *  -EIO	the file system is broken
  *  -ENOMEM	the kernel has no memory
  *  -EBADF	the descriptor was closed, or is another object's by now
- *  -EBUSY	the arena is being destroyed
+ *  -EBADMSG	another process spoiled the header
+ *  -EBUSY	the arena is being destroyed; another process changes it and does not go on
  *  -EPERM	sealed, or forbidden by a sandbox; in a forked child that shares the parent's memory
  *  -ESTALE	in a forked child that has nothing of it
  *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
@@ -317,6 +325,9 @@ struct vas_arena_info {
 	 * closed nor truncated. -1 = ANONYMOUS.
 	 */
 	int32_t fd;
+	int32_t header; /* descriptor of the object with the size: fd, or a companion's. -1 = ANONYMOUS */
+	uint64_t offset; /* of the arena's byte 0 in the object of fd */
+	uint64_t generation; /* how often it was changed, by whatever process; odd while one does */
 	char name[32];
 };
 

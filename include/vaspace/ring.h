@@ -71,7 +71,10 @@ struct vas_ring_info {
 	uint64_t bytes; /* of the buffer: each copy is so long */
 	uint64_t page_size; /* of its object: bytes is a multiple */
 	uint32_t copies;
-	int32_t fd; /* as in struct vas_arena_info */
+	int32_t fd; /* these three as in struct vas_arena_info */
+	int32_t header;
+	uint32_t reserved; /* 0 */
+	uint64_t offset;
 	char name[32];
 };
 

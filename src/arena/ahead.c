@@ -73,7 +73,7 @@ int vas_arena_use_ahead(struct vas_arena *arena, uint64_t to, uint64_t least,
 	return err;
 }
 
-/* Work held. */
+/* Within a change. */
 static int ahead_take(struct vas_arena *arena, uint64_t bytes, uint64_t least,
 		      struct vas_failure *failure)
 {
@@ -85,7 +85,9 @@ static int ahead_take(struct vas_arena *arena, uint64_t bytes, uint64_t least,
 	err = vas_arena_plan_growth(arena, &to, &low, failure);
 	if (err || to <= arena->size + arena->ahead)
 		return err;
-	err = vas_object_same(&arena->object, arena->space->sys, failure);
+	err = vas_object_look(&arena->object, arena->space->sys, failure);
+	vas_arena_will_end(arena, arena->size > arena->object.seen ? arena->size :
+								      arena->object.seen);
 	return err ? err : ahead_extend(arena, to, low, failure);
 }
 
@@ -98,33 +100,44 @@ int vas_arena_take_ahead(struct vas_arena *arena, uint64_t bytes, uint64_t least
 	if (err)
 		return err;
 	err = vas_arena_needs_object(arena, failure);
+	if (!err)
+		err = vas_arena_begin(arena, VAS_CHANGE_GROW, 0, 0, NULL, failure);
 	if (!err) {
-		vas_lock_take(&arena->work);
 		err = ahead_take(arena, bytes, least, failure);
 		*ahead = arena->ahead;
-		vas_lock_drop(&arena->work);
+		err = vas_arena_end_quiet(arena, err);
 	}
 	vas_arena_leave(arena);
 	return err;
 }
 
-int vas_arena_give_ahead(struct vas_arena *arena, struct vas_failure *failure, uint64_t *given)
+/* The same. */
+static int ahead_give(struct vas_arena *arena, struct vas_failure *failure, uint64_t *given)
 {
-	uint64_t size;
-	int err;
+	uint64_t size = arena->size;
+	int err = 0;
 
-	err = vas_arena_enter(arena, failure);
-	if (err)
-		return err;
-	vas_lock_take(&arena->work);
-	size = arena->size;
 	*given = arena->ahead;
 	if (*given)
 		err = vas_object_give(&arena->object, arena->space->sys, size, size + *given,
 				      failure);
 	if (!err)
 		ahead_set(arena, 0);
-	vas_lock_drop(&arena->work);
+	return err;
+}
+
+int vas_arena_give_ahead(struct vas_arena *arena, struct vas_failure *failure, uint64_t *given)
+{
+	int err;
+
+	err = vas_arena_enter(arena, failure);
+	if (err)
+		return err;
+	*given = 0;
+	if (vas_arena_has_object(arena))
+		err = vas_arena_begin(arena, VAS_CHANGE_SHRINK, 0, 0, NULL, failure);
+	if (!err && vas_arena_has_object(arena))
+		err = vas_arena_end_quiet(arena, ahead_give(arena, failure, given));
 	vas_arena_leave(arena);
 	return err;
 }

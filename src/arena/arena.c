@@ -77,13 +77,16 @@ void vas_arena_tell(struct vas_arena *arena, struct vas_arena_info *info)
 	info->kind = arena->kind;
 	info->flags = arena->flags;
 	info->fd = arena->object.fd;
+	info->header = arena->companion.fd >= 0 ? arena->companion.fd : arena->object.fd;
+	info->offset = arena->object.offset;
+	info->generation = __atomic_load_n(&arena->header.page->generation, __ATOMIC_ACQUIRE);
 	memcpy(info->name, arena->name, sizeof(info->name));
 }
 
 bool vas_arena_check(struct vas_arena *arena)
 {
 	const struct vas_holding *holding = arena->user.holding;
-	uint64_t size = vas_arena_bytes(arena);
+	uint64_t size = arena->size;
 	bool object = vas_arena_has_object(arena);
 
 	for (const struct vas_view *view = arena->first.next; view; view = view->next)
@@ -94,7 +97,8 @@ bool vas_arena_check(struct vas_arena *arena)
 	       arena->maximum * arena->copies <= holding->span.size &&
 	       arena->step % arena->object.page_size == 0 &&
 	       (!arena->collapse || holding->span.start % arena->collapse == 0) &&
-	       holding->shown == (object ? size : 0) && (arena->object.fd >= 0) == object;
+	       holding->shown == (object ? size : 0) && (arena->object.fd >= 0) == object &&
+	       arena->header.shared == object;
 }
 
 /* --- making and ending --- */
@@ -120,6 +124,7 @@ static void arena_give(struct vas_arena *arena)
 {
 	struct vas_space *space = arena->space;
 
+	vas_companion_end(arena);
 	vas_object_close(space->sys, &arena->object);
 	vas_arena_give_books(space, arena, sizeof(*arena));
 }
@@ -270,11 +275,13 @@ static int arena_build(struct vas_arena *arena, const struct vas_arena_opts *opt
 	err = vas_space_use_at(space, start, &arena->user);
 	if (err)
 		(void)vas_arena_refuse(failure, VAS_WHY_NOT_OWNED, err);
+	else
+		arena->header.page->facts.home = start;
 	if (!err && vas_arena_has_object(arena))
 		err = vas_view_show(&arena->first, opts->prot ? opts->prot : PROT_READ | PROT_WRITE,
 				    failure);
 	if (!err && found) {
-		arena->size = found;
+		vas_arena_announce(arena, found);
 		(void)vas_part_set_shown(space, arena->user.holding, found);
 	}
 	if (!err)
@@ -295,9 +302,11 @@ static int arena_check_options(const struct vas_space *space, uint64_t maximum,
 			       const struct vas_arena_opts *opts, struct vas_failure *failure)
 {
 	bool lazy = opts->flags & VAS_ARENA_LAZY;
+	bool companion = opts->flags & VAS_ARENA_COMPANION;
 
 	if (maximum == 0 || opts->kind > VAS_ARENA_ADOPTED || (opts->flags & ~VAS_ARENA_ALL) ||
 	    (lazy && (opts->kind != VAS_ARENA_ANONYMOUS || opts->ladder)) || opts->cap > maximum ||
+	    (companion && opts->kind == VAS_ARENA_ANONYMOUS) ||
 	    opts->initial > maximum || !tail_suits(opts, maximum) || !exec_suits(opts) ||
 	    (opts->offset && !vas_arena_kind_is_given(opts->kind)) ||
 	    (opts->prot && opts->kind == VAS_ARENA_ANONYMOUS) ||
@@ -311,12 +320,12 @@ static int arena_check_options(const struct vas_space *space, uint64_t maximum,
 int vas_arena_make(struct vas_space *space, uint64_t maximum, const struct vas_arena_opts *opts,
 		   struct vas_failure *failure, struct vas_arena **made)
 {
-	return vas_arena_make_copies(space, maximum, 1, opts, failure, made);
+	return vas_arena_make_copies(space, maximum, 1, 0, opts, failure, made);
 }
 
 int vas_arena_make_copies(struct vas_space *space, uint64_t maximum, uint32_t copies,
-			  const struct vas_arena_opts *opts, struct vas_failure *failure,
-			  struct vas_arena **made)
+			  uint64_t front, const struct vas_arena_opts *opts,
+			  struct vas_failure *failure, struct vas_arena **made)
 {
 	struct vas_arena *arena;
 	void *memory;
@@ -339,6 +348,8 @@ int vas_arena_make_copies(struct vas_space *space, uint64_t maximum, uint32_t co
 	arena->exec = opts->exec;
 	arena->copies = copies;
 	arena->object = (struct vas_object){ .fd = -1, .page_size = space->sys->page_size };
+	arena->companion.fd = -1;
+	arena->header.page = &arena->own;
 	arena_name(arena, opts->reserve);
 	err = vas_ladder_climb(arena, opts, failure);
 	if (!err) {
@@ -347,6 +358,8 @@ int vas_arena_make_copies(struct vas_space *space, uint64_t maximum, uint32_t co
 			failure->why = VAS_WHY_ARGUMENT;
 	}
 	arena->first.extent = arena->maximum;
+	if (!err)
+		err = vas_companion_make(arena, front, failure);
 	if (!err)
 		err = arena_build(arena, opts, failure);
 	if (err) {

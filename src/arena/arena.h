@@ -22,6 +22,7 @@
 
 #include <vaspace/arena.h>
 
+#include "arena/header.h"
 #include "arena/object.h"
 #include "arena/view.h"
 #include "record/report.h"
@@ -57,10 +58,18 @@ struct vas_arena {
 	uint64_t rung; /* of the ladder */
 	uint64_t collapse; /* size of transparent huge pages; 0 = none are asked for. I: divides the span's start */
 	struct vas_object object; /* of all kinds but ANONYMOUS */
+	struct vas_object companion; /* the header's, where it has one of its own */
+	struct vas_header_facts facts; /* as the header tells them to others; all of the above that is there, too */
+	struct vas_header_map header; /* I: its page is always one that can be read: own in a child that has nothing */
 	char name[32];
-	/* Changed with work held: */
-	uint64_t size; /* I: a multiple of step, at most cap; the object is as large, one of others at least (atomic) */
+	/*
+	 * Changed with work held, and the header's lock: the header's numbers, as far as this process has followed. What others see is
+	 * the header.
+	 */
+	uint64_t size; /* I: a multiple of step, at most cap; tails are open so far; counted as committed (atomic) */
 	uint64_t ahead; /* I: a multiple of step; bytes beyond size that have memory. size + ahead is at most cap (atomic) */
+	uint64_t seen; /* the generation that this was (atomic) */
+	struct vas_header own; /* of private memory, and of what is not there any more */
 };
 
 static inline struct vas_arena *vas_arena_of(struct vas_holding_user *user)
@@ -68,9 +77,17 @@ static inline struct vas_arena *vas_arena_of(struct vas_holding_user *user)
 	return (struct vas_arena *)(void *)user; /* the first member */
 }
 
+/* The size for all who have it. What no size can be is not believed. */
 static inline uint64_t vas_arena_bytes(const struct vas_arena *arena)
 {
-	return __atomic_load_n(&arena->size, __ATOMIC_ACQUIRE);
+	uint64_t size = __atomic_load_n(&arena->header.page->size, __ATOMIC_ACQUIRE);
+	uint64_t here = __atomic_load_n(&arena->size, __ATOMIC_RELAXED);
+
+	if (__builtin_expect(size == here, 1))
+		return size;
+	if (size > arena->cap || size % arena->step)
+		return here;
+	return arena->tail == VAS_TAIL_BARE || size < here ? size : here;
 }
 
 /* Other kinds are private memory. */
@@ -102,10 +119,13 @@ static inline int vas_arena_refuse(struct vas_failure *failure, enum vas_why why
 
 int vas_arena_make(struct vas_space *space, uint64_t maximum, const struct vas_arena_opts *opts,
 		   struct vas_failure *failure, struct vas_arena **arena);
-/* The same, shown copies times back to back; then it must be made of whole steps. failure: the nearest that are. */
+/*
+ * The same, shown copies times back to back; then it must be made of whole steps. failure: the nearest that are. front: bytes that
+ * all who have the header have behind it, whole pages.
+ */
 int vas_arena_make_copies(struct vas_space *space, uint64_t maximum, uint32_t copies,
-			  const struct vas_arena_opts *opts, struct vas_failure *failure,
-			  struct vas_arena **arena);
+			  uint64_t front, const struct vas_arena_opts *opts,
+			  struct vas_failure *failure, struct vas_arena **arena);
 /* Memory for books of this layer, zeroed. -ENOMEM. */
 int vas_arena_take_books(struct vas_space *space, uint64_t size, void **memory);
 void vas_arena_give_books(struct vas_space *space, void *memory, uint64_t size);
@@ -139,14 +159,19 @@ int vas_ladder_climb(struct vas_arena *arena, const struct vas_arena_opts *opts,
 int vas_ladder_collapse(struct vas_arena *arena, uint64_t from, uint64_t to,
 			struct vas_failure *failure);
 
-/* --- grow.c, shrink.c --- */
+/* --- companion.c --- */
 
-int vas_arena_enlarge(struct vas_arena *arena, uint64_t size, uint64_t least,
-		      struct vas_failure *failure, uint64_t *now);
-int vas_arena_reduce(struct vas_arena *arena, uint64_t size, struct vas_failure *failure);
+/* A header, where it belongs, and of an object the offset behind it. -ENOMEM, and as vas_object_create and _extend. */
+int vas_companion_make(struct vas_arena *arena, uint64_t front, struct vas_failure *failure);
+/* Also in a child that has nothing of the arena. */
+void vas_companion_end(struct vas_arena *arena);
+
+/* --- change.c --- */
+
 /*
- * Around a change of bytes [from, to) of an arena with an object: notices and work. end: the size as it is
- * then; what err says is passed on. *telling is begin's to fill.
+ * Around a change of bytes [from, to): in step with other processes, notices, work and the header's lock. end: the
+ * size as it is then; what err says is passed on. *telling is begin's to fill; NULL: nobody is told.
+ * -EBUSY, -EDEADLK, -ENOMEM, -EBADMSG, -EBADF, -EPERM: nothing is to be ended.
  */
 int vas_arena_begin(struct vas_arena *arena, enum vas_change change, uint64_t from, uint64_t to,
 		    struct vas_telling *telling, struct vas_failure *failure);
@@ -154,6 +179,25 @@ int vas_arena_end(struct vas_arena *arena, struct vas_telling *telling, uint64_t
 /* The same of a change of [from, to) that leaves the size alone. */
 int vas_arena_end_inside(struct vas_arena *arena, struct vas_telling *telling, uint64_t from,
 			 uint64_t to, int err);
+/* The same of one that nobody can see: telling was NULL. */
+int vas_arena_end_quiet(struct vas_arena *arena, int err);
+/* Of private memory, whose changes the engine tells and counts: work is held, and given back. */
+int vas_arena_end_private(struct vas_arena *arena, bool done, int err);
+/*
+ * Within a change, after a look at the object: where that is to end if this process dies. Of one that others change, too, only
+ * memory beyond its end is given back.
+ */
+void vas_arena_will_end(struct vas_arena *arena, uint64_t end);
+/* Within a change: nobody who looks begins to use more than that. */
+void vas_arena_announce(struct vas_arena *arena, uint64_t size);
+/* Brings tails, counts and subscribers up to what other processes did. Entered. -ENOMEM, -EBADMSG, and as tails. */
+int vas_arena_follow(struct vas_arena *arena, struct vas_failure *failure);
+
+/* --- grow.c, shrink.c --- */
+
+int vas_arena_enlarge(struct vas_arena *arena, uint64_t size, uint64_t least,
+		      struct vas_failure *failure, uint64_t *now);
+int vas_arena_reduce(struct vas_arena *arena, uint64_t size, struct vas_failure *failure);
 /* What is asked for in whole steps, least not 0 then. -EINVAL, -ERANGE, -EDQUOT. */
 int vas_arena_plan_growth(const struct vas_arena *arena, uint64_t *size, uint64_t *least,
 			  struct vas_failure *failure);

@@ -44,6 +44,7 @@ static void arena_fork_child(struct vas_holding_user *user, int state)
 		vas_lock_fork_reset(&arena->work);
 	if (state == VAS_FORK_ABSENT || state == VAS_FORK_TRAP) {
 		arena->state = VAS_ARENA_ABSENT;
+		vas_companion_end(arena);
 		vas_object_close(arena->space->sys, &arena->object);
 		if (user->holding)
 			(void)vas_part_set_shown(arena->space, user->holding, 0);

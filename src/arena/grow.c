@@ -21,63 +21,6 @@
 #include "base/number.h"
 #include "space/sums.h"
 
-int vas_arena_begin(struct vas_arena *arena, enum vas_change change, uint64_t from, uint64_t to,
-		    struct vas_telling *telling, struct vas_failure *failure)
-{
-	int err = vas_telling_begin(arena, change, from, to, telling, failure);
-
-	if (!err)
-		vas_lock_take(&arena->work);
-	return err;
-}
-
-/* [from, to) has changed, for each view that has some of it; the arena is so large from now on. */
-static void publish(struct vas_arena *arena, struct vas_telling *telling, uint64_t from,
-		    uint64_t to, uint64_t size)
-{
-	uint64_t generation;
-	struct vas_span range;
-
-	__atomic_store_n(&arena->size, size, __ATOMIC_RELEASE);
-	for (struct vas_view *view = &arena->first; view; view = view->next) {
-		struct vas_holding *holding = view->user.holding;
-
-		if (!vas_view_sees(view, from, to, &range))
-			continue;
-		generation = vas_part_set_shown(arena->space, holding,
-						view == &arena->first ? size : 0);
-		vas_telling_note(telling, holding, generation);
-	}
-}
-
-static void finish(struct vas_arena *arena, struct vas_telling *telling, bool done)
-{
-	VAS_ASSERT_DEBUG(vas_arena_check(arena));
-	vas_lock_drop(&arena->work);
-	if (__builtin_expect(telling->count != 0, 0))
-		vas_telling_end(arena, telling, done);
-}
-
-int vas_arena_end(struct vas_arena *arena, struct vas_telling *telling, uint64_t size, int err)
-{
-	uint64_t was = arena->user.holding->shown;
-	bool done = !err && size != was;
-
-	if (done)
-		publish(arena, telling, was < size ? was : size, was < size ? size : was, size);
-	finish(arena, telling, done);
-	return err;
-}
-
-int vas_arena_end_inside(struct vas_arena *arena, struct vas_telling *telling, uint64_t from,
-			 uint64_t to, int err)
-{
-	if (!err)
-		publish(arena, telling, from, to, arena->size);
-	finish(arena, telling, !err);
-	return err;
-}
-
 /* Nothing is ahead: cutting off is the whole undo. */
 static int extend_plainly(struct vas_arena *arena, uint64_t to, uint64_t least,
 			  struct vas_failure *failure, uint64_t *size)
@@ -105,6 +48,7 @@ static int extend_object(struct vas_arena *arena, uint64_t to, uint64_t least,
 	int err;
 
 	err = vas_object_look(&arena->object, arena->space->sys, failure);
+	vas_arena_will_end(arena, from > arena->object.seen ? from : arena->object.seen);
 	if (!err && (arena->ahead || arena->object.shared))
 		err = vas_arena_use_ahead(arena, to, least, failure, &end);
 	else if (!err)
@@ -210,10 +154,8 @@ static int grow_private(struct vas_arena *arena, uint64_t to, uint64_t least,
 		(void)vas_part_decommit(arena->space, holding, range, true, &state, &ignored);
 		size = from;
 	}
-	__atomic_store_n(&arena->size, size, __ATOMIC_RELEASE);
-	VAS_ASSERT_DEBUG(vas_arena_check(arena));
-	vas_lock_drop(&arena->work);
-	return err;
+	vas_arena_announce(arena, size);
+	return vas_arena_end_private(arena, size > from, err);
 }
 
 int vas_arena_plan_growth(const struct vas_arena *arena, uint64_t *size, uint64_t *least,

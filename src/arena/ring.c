@@ -51,6 +51,9 @@ bool vas_ring_meets(unsigned char *start, uint64_t bytes, uint32_t copies)
 	return meets;
 }
 
+/* Of the arena's flags. */
+#define RING_FLAGS (VAS_ARENA_STRICT | VAS_ARENA_COMPANION)
+
 /* What the arena is made of. */
 static int ring_plan(const struct vas_ring_opts *opts, uint64_t size,
 		     struct vas_reserve_opts *reserve, struct vas_arena_opts *made)
@@ -59,7 +62,7 @@ static int ring_plan(const struct vas_ring_opts *opts, uint64_t size,
 		return -EINVAL;
 	if (opts->arena)
 		*made = *opts->arena;
-	if (made->kind != VAS_ARENA_MEMFD || (made->flags & ~VAS_ARENA_STRICT) || made->initial ||
+	if (made->kind != VAS_ARENA_MEMFD || (made->flags & ~RING_FLAGS) || made->initial ||
 	    made->step || made->cap || made->prot || made->exec || made->tail != VAS_TAIL_BARE)
 		return -EINVAL;
 	if (made->reserve)
@@ -89,8 +92,8 @@ int vas_ring_make(struct vas_space *space, uint64_t size, const struct vas_ring_
 	if (vas_arena_take_books(space, sizeof(*ring), &memory))
 		return vas_arena_refuse(failure, VAS_WHY_BOOKS, -ENOMEM);
 	ring = memory;
-	err = vas_arena_make_copies(space, size, opts->copies ? opts->copies : 2, &arena, failure,
-				    &ring->arena);
+	err = vas_arena_make_copies(space, size, opts->copies ? opts->copies : 2, 0, &arena,
+				    failure, &ring->arena);
 	if (err) {
 		vas_arena_give_books(space, ring, sizeof(*ring));
 		return err;
@@ -119,5 +122,7 @@ void vas_ring_tell(struct vas_ring *ring, struct vas_ring_info *info)
 	info->page_size = arena.page_size;
 	info->copies = ring->arena->copies;
 	info->fd = arena.fd;
+	info->header = arena.header;
+	info->offset = arena.offset;
 	memcpy(info->name, arena.name, sizeof(info->name));
 }

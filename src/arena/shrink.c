@@ -51,13 +51,14 @@ static int shrink_object(struct vas_arena *arena, uint64_t from, uint64_t to,
 		return vas_arena_end(arena, &telling, was, 0);
 	err = vas_object_look(&arena->object, arena->space->sys, failure);
 	if (!err) {
-		__atomic_store_n(&arena->size, to, __ATOMIC_RELEASE);
+		vas_arena_will_end(arena, to);
+		vas_arena_announce(arena, to);
 		err = shrink_bytes(arena, was, to, failure);
 		if (!err)
 			__atomic_store_n(&arena->ahead, 0, __ATOMIC_RELAXED);
 	}
 	if (err)
-		__atomic_store_n(&arena->size, was, __ATOMIC_RELEASE);
+		vas_arena_announce(arena, was);
 	return vas_arena_end(arena, &telling, err ? was : to, err);
 }
 
@@ -75,14 +76,12 @@ static int shrink_private(struct vas_arena *arena, uint64_t to, struct vas_failu
 	was = arena->size;
 	if (to < was) {
 		range = (struct vas_span){ holding->span.start + to, was - to };
-		__atomic_store_n(&arena->size, to, __ATOMIC_RELEASE);
+		vas_arena_announce(arena, to);
 		err = vas_part_decommit(arena->space, holding, range, false, &state, failure);
 	}
 	if (err)
-		__atomic_store_n(&arena->size, was, __ATOMIC_RELEASE);
-	VAS_ASSERT_DEBUG(vas_arena_check(arena));
-	vas_lock_drop(&arena->work);
-	return err;
+		vas_arena_announce(arena, was);
+	return vas_arena_end_private(arena, to < was, err);
 }
 
 int vas_arena_reduce(struct vas_arena *arena, uint64_t size, struct vas_failure *failure)

@@ -118,5 +118,5 @@ int vas_tail_begin(struct vas_view *view, struct vas_failure *failure)
 	    (arena->object.pool ||
 	     !vas_probe_has(&arena->space->probes, arena->space->sys, VAS_PROBE_GUARD_OBJECT)))
 		return vas_arena_refuse(failure, VAS_WHY_KERNEL, -EOPNOTSUPP);
-	return tail_change(view, vas_arena_bytes(arena), arena->maximum, true, failure);
+	return tail_change(view, arena->size, arena->maximum, true, failure);
 }

@@ -143,7 +143,7 @@ static void told_cancel(struct vas_space *space, const struct vas_told *told)
 }
 
 int vas_telling_begin(struct vas_arena *arena, enum vas_change change, uint64_t from, uint64_t to,
-		      struct vas_telling *telling, struct vas_failure *failure)
+		      bool final, struct vas_telling *telling, struct vas_failure *failure)
 {
 	struct vas_space *space = arena->space;
 	struct vas_told *items;
@@ -164,7 +164,7 @@ int vas_telling_begin(struct vas_arena *arena, enum vas_change change, uint64_t 
 	}
 	for (i = 0; !err && i < telling->count; i++) {
 		err = vas_notice_before_by(space, items[i].holding, &arena->user, items[i].run.span,
-					   change, &items[i].run);
+					   change, final, &items[i].run);
 		if (!err && is_elsewhere(telling)) {
 			told_cancel(space, &items[i]);
 			return telling_refuse(arena, telling, failure);

@@ -97,11 +97,11 @@ struct vas_telling {
 };
 
 /*
- * Before a change of [from, to) of the arena: pinned, no lock held. -EBUSY, -EDEADLK, -ENOMEM: nothing is to be ended then.
+ * Before a change of [from, to) of the arena: pinned, no lock held. final: no veto stops it, another process has done it. -EBUSY, -EDEADLK, -ENOMEM: nothing is to be ended then.
  * -ESTALE, -EPERM: a child that was forked in a hook.
  */
 int vas_telling_begin(struct vas_arena *arena, enum vas_change change, uint64_t from, uint64_t to,
-		      struct vas_telling *telling, struct vas_failure *failure);
+		      bool final, struct vas_telling *telling, struct vas_failure *failure);
 /* What the generation of one of them is. */
 void vas_telling_note(struct vas_telling *telling, const struct vas_holding *holding,
 		      uint64_t generation);

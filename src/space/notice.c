@@ -233,11 +233,11 @@ VAS_HOT int vas_notice_before(struct vas_space *space, struct vas_holding *holdi
 
 int vas_notice_before_by(struct vas_space *space, struct vas_holding *holding,
 			 struct vas_holding_user *user, struct vas_span span,
-			 enum vas_change change, struct vas_notice_run *run)
+			 enum vas_change change, bool final, struct vas_notice_run *run)
 {
 	run->last = 0;
 	return vas_space_is_watched(space) ?
-		       notice_begin(space, holding, span, change, false, user, run) : 0;
+		       notice_begin(space, holding, span, change, final, user, run) : 0;
 }
 
 VAS_HOT void vas_notice_after(struct vas_space *space, struct vas_holding *holding,

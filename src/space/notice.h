@@ -55,7 +55,7 @@ int vas_notice_before(struct vas_space *space, struct vas_holding *holding, stru
 /* The same for one of several holdings that change together: the caller has the pin of another one's user. */
 int vas_notice_before_by(struct vas_space *space, struct vas_holding *holding,
 			 struct vas_holding_user *user, struct vas_span span,
-			 enum vas_change change, struct vas_notice_run *run);
+			 enum vas_change change, bool final, struct vas_notice_run *run);
 /*
  * Counts the change, if it was done, and tells AFTER or CANCELLED. tell: for a caller who has counted it, with
  * the holding's lock held, and only when somebody was told of the beginning.

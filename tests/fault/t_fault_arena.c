@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "arena/arena.h"
@@ -138,8 +139,10 @@ static void check(struct fault_world *world)
 	struct vas_arena_info info = { .size = sizeof(info) };
 	uint64_t bytes = BEGIN * world->page;
 	struct stat status;
+	uint64_t header;
 
 	must(vas_arena_get(arena, &info), "it tells nothing");
+	header = info.header == info.fd ? world->page : 0;
 	if (!vas_arena_check(arena) || info.bytes != bytes || start[0] != 0x5a ||
 	    start[bytes - 1] != 0x5b)
 		fault_wrong("the arena is not as it was");
@@ -147,8 +150,9 @@ static void check(struct fault_world *world)
 	if (info.ahead < ahead * world->page)
 		fault_wrong("less is ahead than was");
 	if (info.fd >= 0 && (fstat(info.fd, &status) ||
-			     (uint64_t)status.st_size != bytes + exceeded * world->page ||
-			     (uint64_t)status.st_blocks * 512 != bytes + info.ahead))
+			     (uint64_t)status.st_size !=
+				     info.offset + bytes + exceeded * world->page ||
+			     (uint64_t)status.st_blocks * 512 != header + bytes + info.ahead))
 		fault_wrong("its object is not as it was");
 }
 
@@ -269,6 +273,33 @@ static void undo_grow_ahead(struct fault_world *world)
 	check(world);
 }
 
+/* A process that died while it changed the arena, and others that wait. */
+static void prepare_died(struct fault_world *world)
+{
+	static uint32_t number;
+	struct vas_header *page = arena->header.page;
+
+	if (!number) {
+		pid_t child = fork();
+
+		if (child == 0)
+			_exit(0);
+		number = (uint32_t)child;
+		if (child < 0 || waitpid(child, NULL, 0) != child)
+			tap_bail("no child");
+	}
+	page->owner = (uint64_t)number << 32 | 1;
+	page->state = VAS_HEADER_CHANGING;
+	page->end = BEGIN * world->page;
+	page->watched = 1;
+}
+
+static void finish_died(struct fault_world *world)
+{
+	arena->header.page->owner = 0;
+	finish(world);
+}
+
 static int call_punch(struct fault_world *world)
 {
 	return vas_arena_punch(arena, world->page, world->page);
@@ -381,6 +412,9 @@ static const struct fault_scenario scenarios[] = {
 	  .finish = finish },
 	{ .name = "grow: over what is ahead", .function = "vas_arena_grow", .setup = setup_ahead,
 	  .call = call_grow, .undo = undo_grow_ahead, .finish = finish },
+	{ .name = "grow: after one that died", .function = "vas_arena_grow",
+	  .setup = setup_memfd, .prepare = prepare_died, .call = call_grow, .undo = undo_grow,
+	  .finish = finish_died, .brief = true },
 	{ .name = "ahead", .function = "vas_arena_ahead", .setup = setup_ahead, .call = call_ahead,
 	  .undo = undo_ahead, .finish = finish },
 	{ .name = "trim", .function = "vas_arena_trim", .setup = setup_ahead, .call = call_trim,

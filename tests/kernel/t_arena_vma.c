@@ -15,6 +15,7 @@
 
 #include <vaspace/vaspace.h>
 
+#include "support/arena_looks.h"
 #include "support/map_limit.h"
 #include "tap/tap.h"
 
@@ -39,12 +40,7 @@ static void make(enum vas_tail tail)
 
 static uint64_t object_size(void)
 {
-	struct vas_arena_info info = { .size = sizeof(info) };
-	struct stat status;
-
-	if (vas_arena_get(arena, &info) || fstat(info.fd, &status))
-		tap_bail("no object");
-	return (uint64_t)status.st_size + (uint64_t)status.st_blocks;
+	return arena_length(arena) + arena_held(arena);
 }
 
 static unsigned char *start_of(unsigned int i)
@@ -56,7 +52,7 @@ static unsigned char *start_of(unsigned int i)
 	return vas_span_pointer(info.span);
 }
 
-/* Mappings of memfds in the process that can be written. */
+/* Mappings of memfds in the process that can be written, without the header's. */
 static unsigned int writable(void)
 {
 	FILE *maps = fopen("/proc/self/maps", "re");
@@ -64,7 +60,8 @@ static unsigned int writable(void)
 	char line[512];
 
 	while (maps && fgets(line, sizeof(line), maps))
-		count += strstr(line, " rw-s ") && strstr(line, "/memfd:");
+		count += strstr(line, " rw-s ") && !strstr(line, " rw-s 00000000 ") &&
+			 strstr(line, "/memfd:");
 	if (maps)
 		fclose(maps);
 	return count;

@@ -43,9 +43,11 @@ static struct vas_ring *make(uint64_t size, uint32_t copies, enum vas_fork fork)
 	return ring;
 }
 
-/* Kernel mappings in a span that are shared and writable, when they are copies of bytes from offset 0 on. */
-static unsigned int copies_mapped(struct vas_span span, uint64_t bytes)
+/* Kernel mappings in a ring's span that are shared and writable, when they are copies of all of it. */
+static unsigned int copies_mapped(const struct vas_ring_info *info)
 {
+	struct vas_span span = info->span;
+
 	FILE *maps = fopen("/proc/self/maps", "re");
 	unsigned long long low, high, offset;
 	unsigned int count = 0;
@@ -54,7 +56,7 @@ static unsigned int copies_mapped(struct vas_span span, uint64_t bytes)
 	while (maps && fgets(line, sizeof(line), maps))
 		if (sscanf(line, "%llx-%llx %4s %llx", &low, &high, prot, &offset) == 4 &&
 		    low >= span.start && high <= span.start + span.size)
-			count += high - low == bytes && offset == 0 && !strcmp(prot, "rw-s");
+			count += high - low == info->bytes && offset == info->offset && !strcmp(prot, "rw-s");
 	if (maps)
 		fclose(maps);
 	return count;
@@ -93,7 +95,7 @@ static void check_copies(uint64_t size, uint32_t copies)
 		zero &= start[i] == 0;
 	ok(zero, "it begins as zero");
 	ok(fill(info), "what is written at one place is seen in each copy");
-	is_u64(copies_mapped(info.span, size), want, "one kernel mapping a copy");
+	is_u64(copies_mapped(&info), want, "one kernel mapping a copy");
 	is_err(vas_stats_get(&stats), 0, "the sums");
 	is_u64(stats.committed, size, "its bytes are counted once");
 	is_err(vas_sync_check(NULL), 0, "the books and the maps agree");

@@ -3,6 +3,7 @@
 #ifndef TESTS_SUPPORT_ARENA_LOOKS_H
 #define TESTS_SUPPORT_ARENA_LOOKS_H
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <vaspace/vaspace.h>
@@ -21,6 +22,25 @@ static inline struct vas_arena_info arena_look(struct vas_arena *arena)
 static inline unsigned char *arena_start(struct vas_arena *arena)
 {
 	return vas_span_pointer(arena_look(arena).span);
+}
+
+/* Bytes of memory behind the arena, as the kernel counts them: without the page of its header. */
+static inline uint64_t arena_held(struct vas_arena *arena)
+{
+	struct vas_arena_info info = arena_look(arena);
+	uint64_t header = info.header == info.fd ? (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+	struct stat status;
+
+	return fstat(info.fd, &status) ? UINT64_MAX : (uint64_t)status.st_blocks * 512 - header;
+}
+
+/* How large its object is, from the arena's first byte on. */
+static inline uint64_t arena_length(struct vas_arena *arena)
+{
+	struct vas_arena_info info = arena_look(arena);
+	struct stat status;
+
+	return fstat(info.fd, &status) ? UINT64_MAX : (uint64_t)status.st_size - info.offset;
 }
 
 /* What the library keeps is made by the first call. */
