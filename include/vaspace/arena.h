@@ -6,6 +6,7 @@
  *	grow, shrink	change its size; nothing moves
  *	punch, fill	give memory of bytes in the middle back, and take it again
  *	ahead, trim	take memory before the size grows over it, and give it back
+ *	seal	forbid growing, shrinking or further writing for good
  *
  * An arena is one object (a memfd, or what a descriptor of the caller's has open), or private memory, and a span that is reserved for as much as it may ever become. An object
  * is mapped once over all of the span: growing gives it more bytes and publishes the new size, and maps nothing. What is there
@@ -174,7 +175,7 @@ VAS_API int vas_arena_destroy(struct vas_arena *arena, enum vas_retired *state);
  *  -EDEADLK	called inside a notice about the arena
  *  -EAGAIN	ANONYMOUS: memory is locked by mlockall(MCL_FUTURE) beyond RLIMIT_MEMLOCK
  *  -EACCES	ANONYMOUS: a security module refuses it
- *  -EPERM	sealed against growing, or forbidden by a sandbox; in a forked child that shares the parent's memory
+ *  -EPERM	sealed against growing ("sealed"), or forbidden by a sandbox; in a forked child that shares the parent's memory
  *  -ENOSYS	a sandbox denies a call that it needs
  *  -EOPNOTSUPP	ANONYMOUS without LAZY, on a kernel that cannot populate private memory; FILE, ADOPTED: the file system cannot
  *		give memory beforehand ("object")
@@ -201,7 +202,7 @@ VAS_API int vas_arena_grow(struct vas_arena *arena, uint64_t size, uint64_t leas
  *  -EDEADLK	called inside a notice about the arena
  *  -ENOMEM	no memory for the library's own books, or the kernel's; a NONE tail: the VMA limit
  *  -EAGAIN, -EACCES	a NONE tail: memory is locked beyond RLIMIT_MEMLOCK; a security module refuses it
- *  -EPERM	sealed against shrinking, or forbidden by a sandbox; in a forked child that shares the parent's memory
+ *  -EPERM	sealed against shrinking ("sealed"), or forbidden by a sandbox; in a forked child that shares the parent's memory
  *  -ENOSYS	a sandbox denies a call that it needs
  *  -ESTALE	in a forked child that has nothing of it
  *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
@@ -224,7 +225,7 @@ VAS_API int vas_arena_shrink(struct vas_arena *arena, uint64_t size);
  *  -EBUSY	a subscriber to notices refused it; the arena is being destroyed; another process changes it and does not go on
  *  -EDEADLK	called inside a notice about the arena
  *  -ENOMEM	no memory for the library's own books, or the kernel's
- *  -EPERM	sealed, or forbidden by a sandbox; in a forked child that shares the parent's memory
+ *  -EPERM	sealed ("sealed"), or forbidden by a sandbox; in a forked child that shares the parent's memory
  *  -ESTALE	in a forked child that has nothing of it
  *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
  *
@@ -246,7 +247,7 @@ VAS_API int vas_arena_punch(struct vas_arena *arena, uint64_t offset, uint64_t s
  *  -EBADF	the descriptor was closed, or is another object's by now
  *  -EBADMSG	another process spoiled the header
  *  -EBUSY	the arena is being destroyed; another process changes it and does not go on
- *  -EPERM	sealed, or forbidden by a sandbox; in a forked child that shares the parent's memory
+ *  -EPERM	sealed ("sealed"), or forbidden by a sandbox; in a forked child that shares the parent's memory
  *  -ESTALE	in a forked child that has nothing of it
  *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
  *
@@ -272,7 +273,7 @@ VAS_API int vas_arena_fill(struct vas_arena *arena, uint64_t offset, uint64_t si
  *  -EBADF	the descriptor was closed, or is another object's by now
  *  -EBADMSG	another process spoiled the header
  *  -EBUSY	the arena is being destroyed; another process changes it and does not go on
- *  -EPERM	sealed, or forbidden by a sandbox; in a forked child that shares the parent's memory
+ *  -EPERM	sealed ("sealed"), or forbidden by a sandbox; in a forked child that shares the parent's memory
  *  -ESTALE	in a forked child that has nothing of it
  *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
  *
@@ -292,13 +293,40 @@ VAS_API int vas_arena_ahead(struct vas_arena *arena, uint64_t bytes, uint64_t le
  *  -EBADF	the descriptor was closed, or is another object's by now
  *  -EBADMSG	another process spoiled the header
  *  -EBUSY	the arena is being destroyed; another process changes it and does not go on
- *  -EPERM	sealed, or forbidden by a sandbox; in a forked child that shares the parent's memory
+ *  -EPERM	sealed ("sealed"), or forbidden by a sandbox; in a forked child that shares the parent's memory
  *  -ESTALE	in a forked child that has nothing of it
  *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
  *
  * Thread-safe. Not signal-safe.
  */
 VAS_API int vas_arena_trim(struct vas_arena *arena, uint64_t *given);
+
+/* What can be sealed. No seal is ever taken back, and each binds all who have the object. */
+#define VAS_SEAL_GROW 0x01u
+#define VAS_SEAL_SHRINK 0x02u
+/* What can be written stays so; no view that is opened later can be, nor one of other processes. Punching ends. */
+#define VAS_SEAL_FUTURE_WRITE 0x08u
+#define VAS_SEAL_SEAL 0x20u /* no further seals */
+#define VAS_SEAL_ALL 0x2bu
+
+/*
+ * Adds seals: all or none of those that are asked for. What one forbids answers -EPERM ("sealed") from then on.
+ *
+ * Errors; nothing is changed then:
+ *  -EINVAL	arena is NULL; unknown bits
+ *  -EOPNOTSUPP	private memory, or a file of a disk ("object"); this kernel has no such seal ("kernel")
+ *  -EPERM	sealed with SEAL, as files of a tmpfs are from the beginning ("sealed"); forbidden by a sandbox; in a forked child
+ *		that shares the parent's memory
+ *  -ENOMEM	no memory for the library's own books, or the kernel's
+ *  -EBADF	the descriptor was closed, or is another object's by now
+ *  -EBADMSG	another process spoiled the header
+ *  -EBUSY	the arena is being destroyed; another process changes it and does not go on
+ *  -ESTALE	in a forked child that has nothing of it
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_arena_seal(struct vas_arena *arena, uint32_t seals);
 
 /*
  * The size: bytes from the start on that may be touched, until somebody shrinks the arena. 0 for NULL, and in a forked child

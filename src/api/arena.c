@@ -119,6 +119,16 @@ int vas_arena_trim(struct vas_arena *arena, uint64_t *given)
 	return err;
 }
 
+int vas_arena_seal(struct vas_arena *arena, uint32_t seals)
+{
+	struct vas_failure failure;
+
+	vas_failure_begin(&failure, VAS_OPERATION_ARENA, 0);
+	if (!arena || (seals & ~VAS_SEAL_ALL))
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	return vas_edge_finish(&failure, vas_arena_add_seals(arena, seals, &failure));
+}
+
 uint64_t vas_arena_size(const struct vas_arena *arena)
 {
 	return arena && arena->state != VAS_ARENA_ABSENT ? vas_arena_bytes(arena) : 0;

@@ -8,7 +8,7 @@
  * moves the end, and takes nothing. What growing needs beyond is taken ahead first, too: cutting an object off
  * would cut off what was ahead before, but a hole can be made in just what is new. So a refused
  * growth leaves what there was. An object that others have, too, grows in this way always, and the end, which they see, is
- * the last that moves.
+ * the last that moves; and so does one that is sealed against shrinking.
  *
  * CONCURRENCY. The work lock is held over all of it. Nobody is told: nothing that can be touched is changed.
  *
@@ -28,17 +28,18 @@ static void ahead_set(struct vas_arena *arena, uint64_t bytes)
 static int ahead_extend(struct vas_arena *arena, uint64_t to, uint64_t least,
 			struct vas_failure *failure)
 {
-	uint64_t from = arena->size + arena->ahead, end;
+	uint64_t from = arena->size + arena->ahead, end, had;
 	struct vas_failure ignored = { .why = VAS_WHY_NONE };
 	int err;
 
 	err = vas_object_fill(&arena->object, arena->space, from, to, least, arena->step, failure,
 			      &end);
+	had = end;
 	if (err)
 		end = from;
-	/* Also what a refused step may have got on its way. */
-	if (end < to)
-		(void)vas_object_give(&arena->object, arena->space->sys, end, to, &ignored);
+	/* Also what a refused step may have got on its way. What the kernel does not take back is ahead, too. */
+	if (end < to && vas_object_give(&arena->object, arena->space->sys, end, to, &ignored))
+		end = had;
 	ahead_set(arena, end - arena->size);
 	return err;
 }

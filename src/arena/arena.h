@@ -211,6 +211,10 @@ int vas_arena_refill(struct vas_arena *arena, uint64_t offset, uint64_t size,
 /* Of an object only: -EOPNOTSUPP. */
 int vas_arena_needs_object(const struct vas_arena *arena, struct vas_failure *failure);
 
+/* --- seal.c --- */
+
+int vas_arena_add_seals(struct vas_arena *arena, uint32_t seals, struct vas_failure *failure);
+
 /* --- ahead.c --- */
 
 int vas_arena_take_ahead(struct vas_arena *arena, uint64_t bytes, uint64_t least,

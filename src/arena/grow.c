@@ -49,7 +49,7 @@ static int extend_object(struct vas_arena *arena, uint64_t to, uint64_t least,
 
 	err = vas_object_look(&arena->object, arena->space->sys, failure);
 	vas_arena_will_end(arena, from > arena->object.seen ? from : arena->object.seen);
-	if (!err && (arena->ahead || arena->object.shared))
+	if (!err && (arena->ahead || arena->object.shared || arena->object.kept))
 		err = vas_arena_use_ahead(arena, to, least, failure, &end);
 	else if (!err)
 		err = extend_plainly(arena, to, least, failure, &end);

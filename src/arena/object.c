@@ -102,6 +102,14 @@ static int adopt_classify(int64_t err, struct vas_failure *failure)
 	return err == -ENOSYS ? -ENOSYS : -EPERM;
 }
 
+/* Many cannot be asked. */
+static bool object_kept(int fd, struct vas_sys *sys)
+{
+	const struct vas_object object = { .fd = fd };
+
+	return vas_object_is_sealed(&object, sys, F_SEAL_SHRINK);
+}
+
 int vas_object_adopt(struct vas_sys *sys, int fd, struct vas_failure *failure,
 		     struct vas_object *object)
 {
@@ -122,6 +130,7 @@ int vas_object_adopt(struct vas_sys *sys, int fd, struct vas_failure *failure,
 		return (int)err;
 	}
 	*object = (struct vas_object){ .fd = (int32_t)own,
+				       .kept = object_kept((int)own, sys),
 				       .device = stat.device,
 				       .inode = stat.inode,
 				       .page_size = stat.page_size,
@@ -175,8 +184,16 @@ int vas_object_look(struct vas_object *object, struct vas_sys *sys, struct vas_f
 	return object_ends(object, sys, failure, &object->seen);
 }
 
-/* What the kernel answered, as an errno of the tables, with the reason. */
-static int object_classify(const struct vas_object *object, int err, struct vas_failure *failure)
+bool vas_object_is_sealed(const struct vas_object *object, struct vas_sys *sys, uint32_t seals)
+{
+	int64_t set = VAS_CALL(sys, seals, object->fd, 0);
+
+	return set > 0 && ((uint32_t)set & seals);
+}
+
+/* What the kernel answered, as an errno of the tables, with the reason. seals: those that refuse such a call. */
+static int object_classify(const struct vas_object *object, struct vas_sys *sys, uint32_t seals,
+			   int err, struct vas_failure *failure)
 {
 	if (failure->why != VAS_WHY_NONE)
 		return err;
@@ -204,6 +221,8 @@ static int object_classify(const struct vas_object *object, int err, struct vas_
 		return err;
 	default: /* a seal, or a sandbox */
 		failure->why = VAS_WHY_DENIED;
+		if (err == -EPERM && vas_object_is_sealed(object, sys, seals))
+			failure->why = VAS_WHY_SEALED;
 		return -EPERM;
 	}
 }
@@ -284,7 +303,7 @@ int vas_object_extend(const struct vas_object *object, struct vas_space *space, 
 	err = extend_steps(object, space, 0, to, least < to, unit, failure, &end);
 	if (err && end < least) {
 		vas_object_undo(object, space->sys, from, to);
-		return object_classify(object, err, failure);
+		return object_classify(object, space->sys, F_SEAL_GROW, err, failure);
 	}
 	*reached = end;
 	return 0;
@@ -299,7 +318,18 @@ int vas_object_cut(const struct vas_object *object, struct vas_sys *sys, uint64_
 		err = object_punch(object, sys, size, from);
 	else
 		err = (int)object_truncate(object, sys, size);
-	return err < 0 ? object_classify(object, err, failure) : 0;
+	return err < 0 ? object_classify(object, sys, F_SEAL_SHRINK, err, failure) : 0;
+}
+
+/* Gives all beyond the end back, and takes what of it lies below from again: also where holes are forbidden. */
+static int object_clear(const struct vas_object *object, struct vas_sys *sys, uint64_t end,
+			uint64_t from)
+{
+	int err = (int)object_truncate(object, sys, end);
+
+	if (!err && end < from)
+		err = (int)object_allocate(object, sys, FALLOC_FL_KEEP_SIZE, end, from - end);
+	return err;
 }
 
 int vas_object_give(const struct vas_object *object, struct vas_sys *sys, uint64_t from,
@@ -310,16 +340,13 @@ int vas_object_give(const struct vas_object *object, struct vas_sys *sys, uint64
 
 	if (err)
 		return err;
-	if (object->disk) {
-		/* Disks make no holes beyond the end. */
-		err = (int)object_truncate(object, sys, end);
-		if (!err && end < from)
-			err = (int)object_allocate(object, sys, FALLOC_FL_KEEP_SIZE, end,
-						   from - end);
-		return err < 0 ? object_classify(object, err, failure) : 0;
-	}
-	end = end > from ? end : from;
-	return end < to ? vas_object_punch(object, sys, end, to, failure) : 0;
+	/* Disks make no holes beyond the end. */
+	err = object->disk ? object_clear(object, sys, end, from) : 0;
+	if (!object->disk && from < to && end < to)
+		err = object_punch(object, sys, end > from ? end : from, to);
+	if (err == -EPERM && !object->shared)
+		err = object_clear(object, sys, end, from);
+	return err < 0 ? object_classify(object, sys, VAS_SEALS_WRITING, err, failure) : 0;
 }
 
 int vas_object_punch(const struct vas_object *object, struct vas_sys *sys, uint64_t from,
@@ -327,7 +354,7 @@ int vas_object_punch(const struct vas_object *object, struct vas_sys *sys, uint6
 {
 	int err = object_punch(object, sys, from, to);
 
-	return err < 0 ? object_classify(object, err, failure) : 0;
+	return err < 0 ? object_classify(object, sys, VAS_SEALS_WRITING, err, failure) : 0;
 }
 
 int vas_object_fill(const struct vas_object *object, struct vas_space *space, uint64_t from,
@@ -339,7 +366,7 @@ int vas_object_fill(const struct vas_object *object, struct vas_space *space, ui
 	*reached = from;
 	err = extend_steps(object, space, FALLOC_FL_KEEP_SIZE, to, least < to, unit, failure,
 			   reached);
-	return err && *reached < least ? object_classify(object, err, failure) : 0;
+	return err && *reached < least ? object_classify(object, space->sys, F_SEAL_GROW, err, failure) : 0;
 }
 
 int vas_object_open(const struct vas_object *object, struct vas_sys *sys, uint64_t from,
@@ -347,5 +374,5 @@ int vas_object_open(const struct vas_object *object, struct vas_sys *sys, uint64
 {
 	int err = (int)object_allocate(object, sys, 0, from, to - from);
 
-	return err < 0 ? object_classify(object, err, failure) : 0;
+	return err < 0 ? object_classify(object, sys, F_SEAL_GROW, err, failure) : 0;
 }

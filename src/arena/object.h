@@ -22,6 +22,7 @@ struct vas_object {
 	uint64_t offset; /* of the arena's byte 0. I: a multiple of page_size */
 	uint64_t seen; /* where it ended when it was looked at. Guarded by the arena's work lock */
 	bool pool; /* of huge pages */
+	bool kept; /* sealed against shrinking: no growth can be cut off again. Guarded by the arena's work lock */
 	bool disk; /* a file of a disk or network */
 	bool shared; /* others change its size, too: what they may have made is never cut off */
 };
@@ -43,6 +44,8 @@ void vas_object_close(struct vas_sys *sys, struct vas_object *object);
 /* -EBADF: the descriptor was closed, or is another's by now. */
 int vas_object_same(const struct vas_object *object, struct vas_sys *sys,
 		    struct vas_failure *failure);
+/* Whether one of those seals (F_SEAL_) is set; false where that cannot be asked. */
+bool vas_object_is_sealed(const struct vas_object *object, struct vas_sys *sys, uint32_t seals);
 /* The same, and object->seen is where it ends now. Before each change of its size. */
 int vas_object_look(struct vas_object *object, struct vas_sys *sys, struct vas_failure *failure);
 /*

@@ -21,6 +21,7 @@
 #include "arena/arena.h"
 #include "base/assert.h"
 #include "space/sums.h"
+#include "sys/definitions.h"
 
 /* All about fork is the first view's to do: a child has all of them, or none. */
 static const struct vas_holding_user_ops view_user_ops = { .retired = NULL };
@@ -128,6 +129,8 @@ int vas_view_show(struct vas_view *view, int prot, struct vas_failure *failure)
 		range.start += view->extent;
 	}
 	vas_part_unpin_used(arena->space, &view->user);
+	if (err == -EPERM && vas_object_is_sealed(&arena->object, arena->space->sys, VAS_SEALS_WRITING))
+		return vas_arena_refuse(failure, VAS_WHY_SEALED, err);
 	return vas_view_judge(err, failure);
 }
 

@@ -27,7 +27,7 @@
 	{"vas_view_open", EOWNERDEAD, VAS_WHY_FORKED, "a child whose fork was not announced; see vas_fork_child"},
 	{"vas_view_open", EBADF, VAS_WHY_OBJECT, "the descriptor was closed, or is another object's by now"},
 	{"vas_view_open", EACCES, VAS_WHY_DENIED, "a security module refuses it"},
-	{"vas_view_open", EPERM, VAS_WHY_SEALED, "executable, and the arena's policy forbids it"},
+	{"vas_view_open", EPERM, VAS_WHY_SEALED, "executable, and the arena's policy forbids it; to be written, and it is sealed against that"},
 	{"vas_view_open", EPERM, VAS_WHY_KERNEL, "the kernel answers something else"},
 	{"vas_view_open", ENOMEM, VAS_WHY_OVERCOMMIT, "explained: the overcommit policy"},
 	{"vas_view_open", EBUSY, VAS_WHY_VETO, "a subscriber to notices refused it"},

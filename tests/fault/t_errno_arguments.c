@@ -622,6 +622,7 @@ static const struct {
 	{ "vas_arena_get", check_arena_get },
 	{ "vas_arena_grow", check_arena_grow },
 	{ "vas_arena_punch", check_arena_punch },
+	{ "vas_arena_seal", check_arena_seal },
 	{ "vas_arena_shrink", check_arena_shrink },
 	{ "vas_arena_size", check_arena_size },
 	{ "vas_arena_trim", check_arena_trim },

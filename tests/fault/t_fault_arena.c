@@ -362,6 +362,36 @@ static void undo_shrink(struct fault_world *world)
 	check(world);
 }
 
+static int call_seal(struct fault_world *world)
+{
+	(void)world;
+	return vas_arena_seal(arena, VAS_SEAL_SHRINK);
+}
+
+/* It cannot be taken back, so it is another's from now on. */
+static void undo_seal(struct fault_world *world)
+{
+	if (vas_arena_shrink(arena, 0) != -EPERM)
+		fault_wrong("it is not sealed");
+	finish(world);
+	setup_memfd(world);
+}
+
+/* No growth can be cut off again. */
+static void setup_sealed(struct fault_world *world)
+{
+	setup_memfd(world);
+	must(vas_arena_seal(arena, VAS_SEAL_SHRINK), "no seal");
+}
+
+static void undo_grow_sealed(struct fault_world *world)
+{
+	if (world->out.number != 16 * world->page || start[16 * world->page - 1] != 0)
+		fault_wrong("it did not grow");
+	must(vas_arena_destroy(arena, NULL), "the arena stays");
+	setup_sealed(world);
+}
+
 static int call_get(struct fault_world *world)
 {
 	struct vas_arena_info info = { .size = sizeof(info) };
@@ -427,6 +457,10 @@ static const struct fault_scenario scenarios[] = {
 	  .call = call_shrink, .undo = undo_shrink, .finish = finish },
 	{ .name = "shrink: private memory", .function = "vas_arena_shrink", .setup = setup_private,
 	  .call = call_shrink, .undo = undo_shrink, .finish = finish },
+	{ .name = "seal", .function = "vas_arena_seal", .setup = setup_memfd, .call = call_seal,
+	  .undo = undo_seal, .finish = finish },
+	{ .name = "grow: sealed against shrinking", .function = "vas_arena_grow",
+	  .setup = setup_sealed, .call = call_grow, .undo = undo_grow_sealed, .finish = finish },
 	{ .name = "get", .function = "vas_arena_get", .setup = setup_memfd, .call = call_get,
 	  .finish = finish },
 	{ .name = "destroy: a memfd", .function = "vas_arena_destroy", .prepare = setup_memfd,

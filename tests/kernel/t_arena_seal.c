@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What of an arena can be executed, over the real kernel: never, views, or the file; the same under each setting of
- * vm.memfd_noexec, which is set in a process namespace of the test's own.
+ * What of an arena is forbidden for good, over the real kernel. Seals: what each refuses, with which reason, what it leaves, and
+ * undo without what it forbids. What can be executed: never, views, or the file; the same under each setting of vm.memfd_noexec,
+ * which is set in a process namespace of the test's own.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -192,9 +195,142 @@ static void test_exec(void *unused)
 	ok(file_holds(setting_now()), "FILE: the descriptor is a program's, unless the system forbids");
 }
 
+static uint64_t page;
+
+static struct vas_arena *arena_of(enum vas_arena_kind kind, int fd, uint64_t initial)
+{
+	struct vas_arena *arena = NULL;
+
+	VAS_OPTS(vas_arena_opts, opts);
+	opts.kind = kind;
+	opts.fd = fd;
+	opts.initial = initial;
+	if (vas_arena_create(256 * MIB, &opts, &arena))
+		tap_bail("no arena");
+	if (fd >= 0)
+		close(fd);
+	return arena;
+}
+
+static void is_sealed(int err, const char *what)
+{
+	is_err(err, EPERM, "%s", what);
+	is_str(reason(), "sealed", "%s: a seal is the reason", what);
+}
+
+static void limit_files(uint64_t bytes)
+{
+	const struct rlimit limit = { bytes, RLIM_INFINITY };
+
+	if (setrlimit(RLIMIT_FSIZE, &limit))
+		tap_bail("no limit");
+}
+
+static void test_sizes(void *unused)
+{
+	struct vas_arena *arena = arena_of(VAS_ARENA_MEMFD, -1, 2 * MIB);
+
+	(void)unused;
+	tap_ignore_leaks(TAP_LEAK_VMAS | TAP_LEAK_HEAP);
+	is_err(vas_arena_ahead(arena, MIB, 0, NULL), 0, "a MiB ahead");
+	is_err(vas_arena_seal(arena, VAS_SEAL_GROW), 0, "GROW");
+	is_sealed(vas_arena_grow(arena, 3 * MIB, 0, NULL), "grown over what is ahead");
+	is_sealed(vas_arena_ahead(arena, 2 * MIB, 0, NULL), "more ahead");
+	is_err(vas_arena_trim(arena, NULL), 0, "but trimmed");
+	is_err(vas_arena_punch(arena, 0, page), 0, "and punched");
+	is_err(vas_arena_fill(arena, 0, page), 0, "and filled");
+	is_err(vas_arena_shrink(arena, MIB), 0, "and shrunk");
+	is_sealed(vas_arena_grow(arena, MIB + page, 0, NULL), "grown again");
+	is_u64(arena_length(arena), MIB, "the object is as it was");
+	is_err(vas_arena_seal(arena, VAS_SEAL_SHRINK | VAS_SEAL_SEAL), 0, "SHRINK and SEAL");
+	is_sealed(vas_arena_shrink(arena, 0), "shrunk again");
+	is_sealed(vas_arena_seal(arena, VAS_SEAL_FUTURE_WRITE), "one seal more");
+	arena_start(arena)[MIB - 1] = 1;
+	is_err(vas_arena_destroy(arena, NULL), 0, "destroyed");
+}
+
+/* What a refused growth had got cannot be cut off. */
+static void test_kept(void *unused)
+{
+	struct vas_arena *arena = arena_of(VAS_ARENA_MEMFD, -1, MIB);
+
+	(void)unused;
+	tap_ignore_leaks(TAP_LEAK_VMAS | TAP_LEAK_HEAP);
+	is_err(vas_arena_seal(arena, VAS_SEAL_SHRINK), 0, "SHRINK");
+	limit_files(100 * MIB);
+	is_err(vas_arena_grow(arena, 2 * MIB, 0, NULL), 0, "grown");
+	/* More than is had in one step. */
+	is_err(vas_arena_grow(arena, 200 * MIB, 0, NULL), ENOSPC, "too far");
+	ok(arena_length(arena) == 2 * MIB && arena_held(arena) == 2 * MIB,
+	   "the object is as it was");
+	limit_files(RLIM_INFINITY);
+	is_err(vas_arena_destroy(arena, NULL), 0, "destroyed");
+}
+
+static void check_written(struct vas_arena *arena, const char *name)
+{
+	struct vas_view *view = NULL;
+
+	is_err(vas_arena_seal(arena, VAS_SEAL_FUTURE_WRITE), 0, "%s: FUTURE_WRITE", name);
+	arena_start(arena)[5] = 5;
+	is_sealed(open_view(arena, 0, &view), "a view to be written");
+	is_err(open_view(arena, PROT_READ, &view), 0, "%s: one to be read", name);
+	is_err(vas_view_protect(view, PROT_READ | PROT_WRITE), EACCES, "%s: stays so", name);
+	is_sealed(vas_arena_punch(arena, 0, page), "punched");
+	is_err(vas_arena_grow(arena, 2 * MIB, 0, NULL), 0, "%s: grown", name);
+	is_err(vas_arena_ahead(arena, 2 * MIB, 0, NULL), 0, "%s: taken ahead", name);
+	is_u64(arena_held(arena), 4 * MIB, "%s: it is", name);
+	if (arena_look(arena).kind == VAS_ARENA_ADOPTED) {
+		is_sealed(vas_arena_trim(arena, NULL), "trimmed");
+		is_u64(arena_look(arena).ahead, 2 * MIB, "%s: it stays ahead", name);
+	} else {
+		is_err(vas_arena_trim(arena, NULL), 0, "%s: trimmed", name);
+		is_u64(arena_held(arena), 2 * MIB, "%s: it has gone", name);
+	}
+	is_err(vas_arena_shrink(arena, MIB), 0, "%s: shrunk", name);
+	ok(arena_start(arena)[5] == 5 && arena_held(arena) == MIB,
+	   "%s: all but that is there", name);
+	is_err(vas_arena_destroy(arena, NULL), 0, "%s: destroyed", name);
+}
+
+static void test_written(void *unused)
+{
+	int given = memfd_create("given", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	(void)unused;
+	tap_ignore_leaks(TAP_LEAK_VMAS | TAP_LEAK_HEAP);
+	check_written(arena_of(VAS_ARENA_MEMFD, -1, MIB), "a memfd");
+	check_written(arena_of(VAS_ARENA_ADOPTED, given, MIB), "one of others");
+}
+
+/* Files take none. */
+static void test_files(void *unused)
+{
+	char path[] = "/dev/shm/vaspace-seal-XXXXXX";
+	struct vas_arena *arena;
+	int fd = mkostemp(path, O_CLOEXEC);
+
+	(void)unused;
+	if (fd < 0 || unlink(path))
+		tap_bail("no file in /dev/shm: %m");
+	arena_baseline();
+	arena = arena_of(VAS_ARENA_FILE, fd, MIB);
+	is_sealed(vas_arena_seal(arena, VAS_SEAL_GROW), "a file of a tmpfs");
+	is_err(vas_arena_grow(arena, 2 * MIB, 0, NULL), 0, "which grows");
+	is_err(vas_arena_destroy(arena, NULL), 0, "destroyed");
+	arena = arena_of(VAS_ARENA_FILE, memfd_create("given", MFD_CLOEXEC), MIB);
+	is_sealed(vas_arena_seal(arena, VAS_SEAL_SHRINK), "a memfd that was made without");
+	is_err(vas_arena_destroy(arena, NULL), 0, "destroyed");
+}
+
 int main(void)
 {
 	tap_plan(0);
+	page = (uint64_t)sysconf(_SC_PAGESIZE);
+	tap_case("growing and shrinking", test_sizes, NULL, 20);
+	tap_case("a refused growth of what cannot shrink", test_kept, NULL, 20);
+	tap_case("future writing", test_written, NULL, 20);
+	tap_case("files", test_files, NULL, 20);
 	tap_case("what can be executed", test_exec, NULL, 20);
 	tap_case("under each setting", test_settings, NULL, 20);
 	return tap_done();

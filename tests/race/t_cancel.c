@@ -395,6 +395,7 @@ CALL(arena_ahead) { return vas_arena_ahead(arena, 8 * page, 0, NULL); }
 CALL(arena_punch) { return vas_arena_punch(arena, page, page); }
 CALL(arena_fill) { return vas_arena_fill(arena, page, page); }
 CALL(arena_trim) { return vas_arena_trim(arena, NULL); }
+CALL(arena_seal) { return vas_arena_seal(arena, VAS_SEAL_GROW); }
 CALL(arena_shrink) { return vas_arena_shrink(arena, page); }
 CALL(arena_size) { return vas_arena_size(arena) != page; }
 CALL(arena_destroy) { return vas_arena_destroy(arena, NULL); }
@@ -499,7 +500,7 @@ static const struct {
 	ROW(region_tick), ROW(region_trim), ROW(region_join), ROW(region_enter),
 	ROW(region_leave), ROW(region_quit), ROW(region_free_tagged), ROW(region_split), ROW(region_merge),
 	ROW(region_destroy), ROW(arena_create), ROW(arena_grow), ROW(arena_ahead), ROW(arena_punch),
-	ROW(arena_fill), ROW(arena_trim), ROW(arena_shrink), ROW(arena_size),
+	ROW(arena_fill), ROW(arena_trim), ROW(arena_shrink), ROW(arena_seal), ROW(arena_size),
 	ROW(arena_get), ROW(view_open), ROW(view_first), ROW(view_protect), ROW(view_get),
 	ROW(mirror_open), ROW(view_close), ROW(arena_destroy), ROW(ring_create), ROW(ring_get), ROW(ring_destroy),
 	ROW(queue_create), ROW(queue_join), ROW(queue_put), ROW(queue_put_begin), ROW(queue_put_end),

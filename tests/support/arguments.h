@@ -45,6 +45,7 @@ void check_arena_get(void);
 void check_arena_grow(void);
 void check_arena_shrink(void);
 void check_arena_punch(void);
+void check_arena_seal(void);
 void check_arena_size(void);
 void check_arena_trim(void);
 /* vaspace/ring.h */

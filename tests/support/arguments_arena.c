@@ -117,6 +117,25 @@ void check_arena_create(void)
 	ok(arena == NULL, "vas_arena_create: the handle is untouched");
 }
 
+void check_arena_seal(void)
+{
+	struct vas_arena *plain = NULL;
+
+	answer("vas_arena_seal", "NULL", vas_arena_seal(NULL, VAS_SEAL_GROW), EINVAL, ARGUMENT);
+	made();
+	answer("vas_arena_seal", "an unknown bit", vas_arena_seal(arena, 0x100), EINVAL, ARGUMENT);
+	answer("vas_arena_seal", "all bits", vas_arena_seal(arena, UINT32_MAX), EINVAL, ARGUMENT);
+	unmade();
+	VAS_OPTS(vas_arena_opts, opts);
+	opts.kind = VAS_ARENA_ANONYMOUS;
+	if (vas_arena_create(arguments_page, &opts, &plain))
+		tap_bail("no arena");
+	answer("vas_arena_seal", "private memory", vas_arena_seal(plain, VAS_SEAL_GROW), EOPNOTSUPP,
+	       VAS_WHY_OBJECT);
+	if (vas_arena_destroy(plain, NULL))
+		tap_bail("the arena stays");
+}
+
 void check_arena_destroy(void)
 {
 	answer("vas_arena_destroy", "NULL", vas_arena_destroy(NULL, NULL), EINVAL, ARGUMENT);
