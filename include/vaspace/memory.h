@@ -33,10 +33,13 @@ enum vas_policy_mode {
 	VAS_POLICY_LOCAL /* the node of the processor that touches first */
 };
 
+/* Of BIND and PREFER_MANY: of their nodes those next to this one first (Linux 5.17). */
+#define VAS_POLICY_HOME(node) (UINT32_C(0x80000000) | (uint32_t)(node))
+
 struct vas_policy {
 	size_t size; /* sizeof(struct vas_policy) */
 	enum vas_policy_mode mode;
-	uint32_t flags; /* 0 */
+	uint32_t flags; /* VAS_POLICY_HOME(node) or 0 */
 	uint64_t nodes[16]; /* bit n of word n / 64: node n; all zero for DEFAULT and LOCAL */
 };
 

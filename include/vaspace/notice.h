@@ -30,7 +30,9 @@ enum vas_change {
 	VAS_CHANGE_RELEASE, /* and disown */
 	VAS_CHANGE_GROW, /* of an arena of shared memory: its new bytes */
 	VAS_CHANGE_SHRINK, /* the bytes that go */
-	VAS_CHANGE_PUNCH /* of an arena: bytes whose memory goes; they read as zero then */
+	VAS_CHANGE_PUNCH, /* of an arena: bytes whose memory goes; they read as zero then */
+	VAS_CHANGE_MIGRATE, /* pages move to other memory nodes, under the same addresses */
+	VAS_CHANGE_POLICY /* of an arena: where its pages come from */
 };
 
 enum vas_notice_phase {

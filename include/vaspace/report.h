@@ -92,7 +92,8 @@ enum vas_operation {
 	VAS_OPERATION_GROW, /* an arena */
 	VAS_OPERATION_SHRINK,
 	VAS_OPERATION_RING, /* make or end a ring */
-	VAS_OPERATION_VIEW /* open, close or protect one */
+	VAS_OPERATION_VIEW, /* open, close or protect one */
+	VAS_OPERATION_POLICY /* set a memory policy, or move pages to where one says */
 };
 
 struct vas_report {

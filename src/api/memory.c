@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The edge of vaspace/memory.h: addresses, sizes, protections and options that come
+ * The edge of vaspace/memory.h, and of what of vaspace/policy.h is about memory: addresses, sizes, protections and options that come
  * from a caller are not trusted until they were checked here; then one call down,
  * on the span that has all of the range.
  */
 #include <vaspace/memory.h>
+#include <vaspace/policy.h>
 
 #include <sys/mman.h>
 
@@ -15,6 +16,8 @@
 
 #define ALL_PROT	(PROT_READ | PROT_WRITE | PROT_EXEC)
 #define COMMIT_OPTS_MIN sizeof(struct vas_commit_opts) /* the first version's size */
+
+#define REPORT_MIN	sizeof(struct vas_policy_report)
 
 /* One call, from its arguments to its report. */
 struct call {
@@ -155,4 +158,44 @@ int vas_unguard(void *start, uint64_t size)
 		return err;
 	err = vas_part_unguard(call.space, call.holding, call.range, &call.failure);
 	return call_end(&call, "unguarded", err);
+}
+
+int vas_policy_query(const void *start, uint64_t size, const struct vas_policy *policy,
+		     struct vas_policy_report *report)
+{
+	const struct vas_span range = { (uint64_t)(uintptr_t)start, size };
+	struct vas_sys *sys = vas_sys_current();
+	struct vas_policy_report found;
+	struct vas_policy known;
+	int err;
+
+	if (!report || report->size < REPORT_MIN || report->size > VAS_OPTIONS_SIZE_MAX ||
+	    !vas_edge_range_sound(sys->page_size, range))
+		return -EINVAL;
+	err = policy ? vas_edge_policy(&policy, &known) : 0;
+	if (!err)
+		err = vas_policy_look(sys, range, policy, &found);
+	return err ? err : vas_options_store(report, &found, sizeof(found), REPORT_MIN);
+}
+
+int vas_policy_migrate(const void *start, uint64_t size, const struct vas_policy *policy,
+		       uint64_t *moved)
+{
+	struct vas_policy known;
+	struct call call;
+	uint64_t bytes;
+	int err;
+
+	call_begin(&call, VAS_OPERATION_POLICY, start, size);
+	err = policy ? vas_edge_policy(&policy, &known) : -EINVAL;
+	if (err)
+		return call_fail(&call, VAS_WHY_ARGUMENT, err);
+	err = call_enter(&call, vas_policy_has_nodes(policy));
+	if (err)
+		return err;
+	err = vas_part_migrate(call.space, call.holding, call.range, policy, &bytes, &call.failure);
+	err = call_end(&call, "migrated", err);
+	if (!err && moved)
+		*moved = bytes;
+	return err;
 }

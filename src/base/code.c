@@ -123,6 +123,8 @@ const char *vas_operation_name(enum vas_operation operation)
 		return "ring";
 	case VAS_OPERATION_VIEW:
 		return "view";
+	case VAS_OPERATION_POLICY:
+		return "policy";
 	}
 	return "unknown";
 }

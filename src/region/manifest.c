@@ -337,6 +337,17 @@ static int read_header(const uint8_t *bytes, size_t length, struct vas_manifest 
 	return 0;
 }
 
+/* A home node, or nothing. */
+static bool flags_are_sound(const struct vas_policy *policy)
+{
+	uint32_t home = policy->flags & ~VAS_POLICY_HOME(0);
+
+	if (!policy->flags)
+		return true;
+	return (policy->mode == VAS_POLICY_BIND || policy->mode == VAS_POLICY_PREFER_MANY) &&
+	       (policy->flags & VAS_POLICY_HOME(0)) && home < 64 * POLICY_WORDS;
+}
+
 static bool policies_are_sound(const void *memory, const struct vas_manifest *manifest)
 {
 	struct vas_policy policy;
@@ -347,7 +358,7 @@ static bool policies_are_sound(const void *memory, const struct vas_manifest *ma
 		vas_manifest_policy(memory, manifest, i, &policy);
 		for (unsigned word = 0; word < POLICY_WORDS; word++)
 			nodes |= policy.nodes[word];
-		if (policy.mode > VAS_POLICY_LOCAL || policy.flags != 0)
+		if (policy.mode > VAS_POLICY_LOCAL || !flags_are_sound(&policy))
 			return false;
 		if ((nodes == 0) !=
 		    (policy.mode == VAS_POLICY_DEFAULT || policy.mode == VAS_POLICY_LOCAL))

@@ -135,6 +135,9 @@ int vas_backings_number(struct vas_backings *backings, struct vas_extents *exten
 	return 0;
 }
 
+/* A mark while the table is swept; no policy has such a flag. */
+#define POLICY_UNNAMED 0x40000000u
+
 /* Forgets the policies that no item names. Returns how many. */
 static uint32_t policies_sweep(struct vas_backings *backings)
 {
@@ -142,12 +145,12 @@ static uint32_t policies_sweep(struct vas_backings *backings)
 	uint32_t unused = 0;
 
 	for (uint32_t i = 0; i < policies->count; i++)
-		policies->items[i].flags = 1;
+		policies->items[i].flags |= POLICY_UNNAMED;
 	for (uint32_t i = 0; i < backings->count; i++)
 		if (backings->items[i].ops && backings->items[i].policy)
-			policies->items[backings->items[i].policy - 1].flags = 0;
+			policies->items[backings->items[i].policy - 1].flags &= ~POLICY_UNNAMED;
 	for (uint32_t i = 0; i < policies->count; i++) {
-		if (!policies->items[i].flags)
+		if (!(policies->items[i].flags & POLICY_UNNAMED))
 			continue;
 		policies->items[i] = (struct vas_policy){ 0 };
 		unused++;

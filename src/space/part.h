@@ -89,6 +89,13 @@ int vas_part_duplicate(struct vas_space *space, struct vas_holding *holding, str
 int vas_part_swap(struct vas_space *space, struct vas_span range, uint64_t aside);
 
 /*
+ * Pages that are there move to the nodes of policy, which has some; *moved: bytes, also after an error. -EBUSY, -ENOMEM: the rest was
+ * moved.
+ */
+int vas_part_migrate(struct vas_space *space, struct vas_holding *holding, struct vas_span range,
+		     const struct vas_policy *policy, uint64_t *moved, struct vas_failure *failure);
+
+/*
  * Room in the books for so many later final decommits of one range each, whatever state each comes to. -ENOMEM.
  * unpromise gives back those that no final decommit has used up.
  */

@@ -5,7 +5,7 @@
  * WHAT FOR. A policy belongs to a mapping: each MAP_FIXED loses it, so it is put on again
  * after every replace.
  *
- * STRATEGY. One mbind with the nodes as they are given; the kernel checks them.
+ * STRATEGY. One mbind with the nodes as they are given, and one call more for a home node; the kernel checks them.
  *
  * CONCURRENCY. None of its own.
  *
@@ -17,7 +17,7 @@
 
 #include "sys/definitions.h"
 
-#define NODE_WORDS (sizeof(((struct vas_policy *)0)->nodes) / sizeof(uint64_t))
+#define NODE_WORDS (VAS_POLICY_NODES / 64)
 
 static const int policy_modes[] = {
 	[VAS_POLICY_DEFAULT] = VAS_MPOL_DEFAULT,
@@ -29,7 +29,7 @@ static const int policy_modes[] = {
 	[VAS_POLICY_LOCAL] = VAS_MPOL_LOCAL,
 };
 
-static bool wants_nodes(const struct vas_policy *policy)
+bool vas_policy_has_nodes(const struct vas_policy *policy)
 {
 	return policy->mode != VAS_POLICY_DEFAULT && policy->mode != VAS_POLICY_LOCAL;
 }
@@ -45,11 +45,19 @@ static uint32_t node_bits(const struct vas_policy *policy)
 	return bits;
 }
 
+static bool home_sound(const struct vas_policy *policy)
+{
+	if (!policy->flags)
+		return true;
+	return (policy->mode == VAS_POLICY_BIND || policy->mode == VAS_POLICY_PREFER_MANY) &&
+	       (policy->flags & VAS_POLICY_HOME(0)) && vas_policy_home(policy) < VAS_POLICY_NODES;
+}
+
 bool vas_policy_sound(const struct vas_policy *policy)
 {
-	if ((uint32_t)policy->mode > VAS_POLICY_LOCAL || policy->flags)
+	if ((uint32_t)policy->mode > VAS_POLICY_LOCAL || !home_sound(policy))
 		return false;
-	return wants_nodes(policy) == (node_bits(policy) != 0);
+	return vas_policy_has_nodes(policy) == (node_bits(policy) != 0);
 }
 
 bool vas_policy_same(const struct vas_policy *a, const struct vas_policy *b)
@@ -59,7 +67,7 @@ bool vas_policy_same(const struct vas_policy *a, const struct vas_policy *b)
 
 		return !other || other->mode == VAS_POLICY_DEFAULT;
 	}
-	return a->mode == b->mode && memcmp(a->nodes, b->nodes, sizeof(a->nodes)) == 0;
+	return a->mode == b->mode && a->flags == b->flags && memcmp(a->nodes, b->nodes, sizeof(a->nodes)) == 0;
 }
 
 /* The lowest node alone: "prefer" takes one. */
@@ -73,10 +81,19 @@ static void first_node(uint64_t *nodes)
 	}
 }
 
+static int home_apply(struct vas_sys *sys, struct vas_span span, uint32_t node)
+{
+	int err = (int)VAS_CALL(sys, set_home, span.start, span.size, node);
+
+	/* As a mode that the kernel does not know. */
+	return err == -ENOSYS || err == -EOPNOTSUPP || err == -ENOENT ? -EINVAL : err;
+}
+
 int vas_policy_apply(struct vas_sys *sys, struct vas_span span, const struct vas_policy *policy)
 {
 	uint64_t nodes[NODE_WORDS];
 	uint32_t bits;
+	int err;
 
 	if (!policy)
 		return 0;
@@ -84,6 +101,7 @@ int vas_policy_apply(struct vas_sys *sys, struct vas_span span, const struct vas
 	if (policy->mode == VAS_POLICY_PREFER)
 		first_node(nodes);
 	bits = node_bits(policy);
-	return (int)VAS_CALL(sys, set_policy, span.start, span.size, policy_modes[policy->mode],
-			     bits ? nodes : NULL, bits, 0);
+	err = (int)VAS_CALL(sys, set_policy, span.start, span.size, policy_modes[policy->mode],
+			    bits ? nodes : NULL, bits, 0);
+	return err < 0 || !policy->flags ? err : home_apply(sys, span, vas_policy_home(policy));
 }

@@ -203,7 +203,7 @@ static void prepare_huge(struct fault_world *world)
 }
 
 static struct vas_policy policy = { .size = sizeof(policy), .mode = VAS_POLICY_BIND,
-				    .nodes = { 1 } };
+				    .flags = VAS_POLICY_HOME(0), .nodes = { 1 } };
 
 static void prepare_policy(struct fault_world *world)
 {

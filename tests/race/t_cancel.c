@@ -273,6 +273,22 @@ CALL(policy_choose)
 	return 0;
 }
 
+CALL(policy_query)
+{
+	SIZED(vas_policy_report, report);
+	(void)vas_policy_query(vas_span_pointer(span), page, NULL, &report);
+	return 0;
+}
+
+CALL(policy_migrate)
+{
+	SIZED(vas_policy, policy);
+	policy.mode = VAS_POLICY_BIND;
+	policy.nodes[0] = 1;
+	(void)vas_policy_migrate(vas_span_pointer(span), page, &policy, NULL);
+	return 0;
+}
+
 CALL(policy_object)
 {
 	SIZED(vas_policy, policy);
@@ -489,7 +505,7 @@ static const struct {
 	ROW(report_explain), ROW(report_format), ROW(layout_open), ROW(layout_next),
 	ROW(layout_next_gap), ROW(layout_at), ROW(layout_find), ROW(layout_rewind),
 	ROW(layout_close), ROW(topology_get), ROW(node_get), ROW(node_at), ROW(topology_error),
-	ROW(policy_choose), ROW(policy_object),
+	ROW(policy_choose), ROW(policy_object), ROW(policy_query), ROW(policy_migrate),
 	ROW(adopt), ROW(disown), ROW(fork_hold_set), ROW(fork_prepare), ROW(fork_parent), ROW(fork_child),
 	ROW(sync_check), ROW(pressure_check), ROW(pressure_get), ROW(reclaim),
 	ROW(region_create), ROW(region_alloc), ROW(region_resize), ROW(region_commit),

@@ -51,7 +51,9 @@ void check_arena_trim(void);
 /* vaspace/ring.h */
 /* vaspace/policy.h */
 void check_policy_choose(void);
+void check_policy_migrate(void);
 void check_policy_object(void);
+void check_policy_query(void);
 
 void check_queue_create(void);
 void check_queue_destroy(void);

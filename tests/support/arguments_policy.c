@@ -88,3 +88,84 @@ void check_policy_object(void)
 	answer(name, "no type", vas_policy_object(NULL, 0, &policy), EINVAL, NO_REPORT);
 	nodes_untouched(name);
 }
+
+/* A range that vas_policy_query and vas_policy_migrate cannot take. */
+static const struct {
+	const char *what;
+	uint64_t offset, size;
+} ranges[] = {
+	{ "unaligned", 1, 65536 },
+	{ "a size that is not", 0, 65537 },
+	{ "nothing", 0, 0 },
+	{ "a range that wraps", 0, UINT64_MAX - 65535 },
+};
+#define RANGES (sizeof(ranges) / sizeof(ranges[0]))
+
+static int query_with(const void *options)
+{
+	struct vas_policy_report report = { .size = sizeof(report) };
+
+	return vas_policy_query(vas_span_pointer(arguments_owned), arguments_page, options, &report);
+}
+
+static int query_into(void *result)
+{
+	return vas_policy_query(vas_span_pointer(arguments_owned), arguments_page, NULL, result);
+}
+
+void check_policy_query(void)
+{
+	const char *name = "vas_policy_query";
+	struct vas_policy_report report = { .size = sizeof(report) };
+
+	reset();
+	memset(policy.nodes, 0, sizeof(policy.nodes));
+	answer(name, "a policy to bind without nodes", query_with(&policy), EINVAL, NO_REPORT);
+	policy.nodes[0] = 1;
+	policy.flags = 0;
+	for (size_t i = 0; i < RANGES; i++)
+		answer(name, ranges[i].what,
+		       vas_policy_query((void *)(uintptr_t)(arguments_owned.start + ranges[i].offset),
+					ranges[i].size, NULL, &report),
+		       EINVAL, NO_REPORT);
+	policy.flags = 1;
+	answer(name, "an unknown flag", query_with(&policy), EINVAL, NO_REPORT);
+	policy.flags = VAS_POLICY_HOME(1024);
+	answer(name, "a home that cannot be", query_with(&policy), EINVAL, NO_REPORT);
+	policy.flags = 0;
+	/* Where there are no nodes the good ones are refused. */
+	if (query_with(NULL) != 0)
+		return;
+	check_options(name, query_with, &policy, sizeof(policy), NO_REPORT);
+	check_result(name, query_into, sizeof(report));
+}
+
+static int migrate_with(const void *options)
+{
+	return vas_policy_migrate(vas_span_pointer(arguments_owned), arguments_page, options, NULL);
+}
+
+void check_policy_migrate(void)
+{
+	const char *name = "vas_policy_migrate";
+	uint64_t moved = 4711;
+
+	memset(&policy, 0, sizeof(policy));
+	policy.size = sizeof(policy);
+	answer(name, "no policy", migrate_with(NULL), EINVAL, VAS_WHY_ARGUMENT);
+	answer(name, "a policy without nodes", migrate_with(&policy), EINVAL, VAS_WHY_ARGUMENT);
+	policy.mode = VAS_POLICY_LOCAL;
+	answer(name, "another", migrate_with(&policy), EINVAL, VAS_WHY_ARGUMENT);
+	policy.mode = VAS_POLICY_BIND;
+	policy.nodes[0] = 1;
+	for (size_t i = 0; i < RANGES; i++)
+		answer(name, ranges[i].what,
+		       vas_policy_migrate((void *)(uintptr_t)(arguments_owned.start + ranges[i].offset),
+					  ranges[i].size, &policy, &moved),
+		       EINVAL, VAS_WHY_ARGUMENT);
+	answer(name, "what is not owned", vas_policy_migrate((void *)65536, 65536, &policy, &moved),
+	       ENOENT, VAS_WHY_NOT_OWNED);
+	is_u64(moved, 4711, "vas_policy_migrate: the output is untouched");
+	if (migrate_with(&policy) == 0)
+		check_options(name, migrate_with, &policy, sizeof(policy), VAS_WHY_ARGUMENT);
+}
