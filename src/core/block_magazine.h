@@ -101,6 +101,16 @@ static inline bool vas_block_magazine_take(struct vas_block_magazine *magazine, 
 	return true;
 }
 
+/* Whether any class has some, as of one moment each. */
+static inline bool vas_block_magazine_has_any(const struct vas_block_magazine *magazine)
+{
+	uint64_t lists = 0;
+
+	for (uint32_t class = 0; class < VAS_BLOCK_CLASSES; class ++)
+		lists |= vas_block_load(&magazine->list[class]);
+	return vas_block_list_first(lists) != 0;
+}
+
 /* Takes a whole list out: the number of its first record, the others follow by their links; or 0. */
 static inline uint32_t vas_block_magazine_empty(struct vas_block_magazine *magazine, uint32_t class,
 						bool alone)

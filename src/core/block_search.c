@@ -320,19 +320,19 @@ bool vas_block_want_make(const struct vas_block_tree *tree, const struct vas_blo
 
 /* --- what was refused --- */
 
-static bool is_alignment_alone(const struct vas_block_want *want)
+static bool is_alignment_alone(const struct vas_block_query *query)
 {
-	const struct vas_block_query *query = want->query;
-
-	return query && query->phase == 0 && query->boundary == 0 && query->margin == 0;
+	return (query->phase | query->boundary | query->margin) == 0;
 }
 
-bool vas_block_is_refused(const struct vas_block_tree *tree, const struct vas_block_want *want)
+bool vas_block_is_refused(const struct vas_block_tree *tree, const struct vas_block_query *query)
 {
 	const struct vas_block_refusal *refused = &tree->refused;
 
-	return refused->need != 0 && want->need >= refused->need && is_alignment_alone(want) &&
-	       want->query->alignment % refused->alignment == 0;
+	if (refused->need == 0 || query->size >> tree->shift < refused->need ||
+	    !is_alignment_alone(query))
+		return false;
+	return query->alignment == refused->alignment || query->alignment % refused->alignment == 0;
 }
 
 /* Whether the window had anything to do with it. */
@@ -356,8 +356,8 @@ static bool is_absent_everywhere(const struct vas_block_tree *tree,
 void vas_block_refused(struct vas_block_tree *tree, const struct vas_block_want *want)
 {
 	/* Where no gap has the room, that is told at once. */
-	if (want->need > tree->room[want->key] || !is_alignment_alone(want) ||
-	    !is_absent_everywhere(tree, want))
+	if (want->need > tree->room[want->key] || !want->query ||
+	    !is_alignment_alone(want->query) || !is_absent_everywhere(tree, want))
 		return;
 	tree->refused = (struct vas_block_refusal){ want->query->alignment, want->need };
 }

@@ -56,10 +56,10 @@ enum vas_block_found vas_block_search_any(const struct vas_block_tree *tree,
 					  struct vas_block_place *place, uint32_t *start);
 
 /*
- * Whether no gap of the tree takes what was wanted, as an earlier refusal knows; O(1).
+ * Whether no gap of the tree takes what is asked for, as an earlier refusal knows; O(1).
  * refused: it was wanted in vain. O(n) when that is to be remembered, which it is until
  * a gap grows that takes it.
  */
-bool vas_block_is_refused(const struct vas_block_tree *tree, const struct vas_block_want *want);
+bool vas_block_is_refused(const struct vas_block_tree *tree, const struct vas_block_query *query);
 void vas_block_refused(struct vas_block_tree *tree, const struct vas_block_want *want);
 #endif

@@ -28,8 +28,7 @@
 #ifndef VAS_BLOCKS_CACHE_LEAST
 #define VAS_BLOCKS_CACHE_LEAST (UINT64_C(16) << 30) /* bytes of span */
 #endif
-#define PART 64u /* of the span may be kept in one class */
-#define MAGAZINES (VAS_BLOCK_KINDS * VAS_BLOCK_SLOTS)
+#define PART	     64u /* of the span may be kept in one class */
 #define LOOK 256u /* frees between two looks at how full the span is */
 #define WINDOW_LOOKS 16u /* blocks of a window that are looked at */
 
@@ -67,16 +66,17 @@ void vas_blocks_cache_init(struct vas_blocks *blocks)
 }
 
 /* The making lock held. */
-static void magazine_make(struct vas_blocks *blocks, struct vas_block_magazine **slot)
+static void magazine_make(struct vas_blocks *blocks, uint32_t kind, uint32_t number)
 {
+	struct vas_block_magazine **slot = &blocks->slot[kind][number], *magazine;
 	struct vas_block_spares spares = { 0 };
-	struct vas_block_magazine *magazine;
 
 	if (*slot || vas_block_pool_fill(&blocks->pool, &spares, 1, 0))
 		return;
 	magazine = vas_block_spares_take(&spares);
 	memset(magazine, 0, sizeof(*magazine));
 	__atomic_store_n(slot, magazine, __ATOMIC_RELEASE);
+	(void)__atomic_fetch_or(&blocks->made[kind], UINT64_C(1) << number, __ATOMIC_RELEASE);
 	vas_block_pool_trim(&blocks->pool, &spares, 0, 0);
 }
 
@@ -88,7 +88,7 @@ void vas_blocks_magazine_make(struct vas_blocks *blocks, uint32_t class)
 	if (__builtin_expect(vas_blocks_magazine(blocks, class, single) != NULL, 1))
 		return;
 	vas_blocks_lock(blocks, &blocks->making);
-	magazine_make(blocks, &blocks->slot[class / VAS_BLOCK_CLASSES][slot]);
+	magazine_make(blocks, class / VAS_BLOCK_CLASSES, slot);
 	vas_blocks_unlock(blocks, &blocks->making);
 }
 
@@ -105,21 +105,41 @@ static void list_drain(struct vas_blocks *blocks, uint32_t number)
 	}
 }
 
-/* One of all magazines; NULL: it was not made yet. */
-static struct vas_block_magazine *magazine_at(const struct vas_blocks *blocks, uint32_t index)
+_Static_assert(VAS_BLOCK_SLOTS == 64, "a word has a bit for each slot");
+
+/* All magazines in turn. It begins as zeroes. */
+struct magazines {
+	uint64_t slots; /* of the kind, that are to come */
+	uint32_t kinds; /* that were begun */
+};
+
+/* The next one; NULL: that was all. */
+static struct vas_block_magazine *magazines_next(const struct vas_blocks *blocks,
+						 struct magazines *walk)
 {
-	return __atomic_load_n(&blocks->slot[0][0] + index, __ATOMIC_ACQUIRE);
+	uint32_t slot;
+
+	while (!walk->slots) {
+		if (walk->kinds == VAS_BLOCK_KINDS)
+			return NULL;
+		walk->slots = __atomic_load_n(&blocks->made[walk->kinds++], __ATOMIC_ACQUIRE);
+	}
+	slot = (uint32_t)__builtin_ctzll(walk->slots);
+	walk->slots &= walk->slots - 1;
+	return __atomic_load_n(&blocks->slot[walk->kinds - 1][slot], __ATOMIC_ACQUIRE);
 }
 
 bool vas_blocks_drain(struct vas_blocks *blocks)
 {
 	struct vas_block_magazine *magazine;
+	struct magazines walk = { 0 };
 	bool any = false;
 	uint32_t number;
 
-	for (uint32_t index = 0; index < MAGAZINES; index++) {
-		magazine = magazine_at(blocks, index);
-		for (uint32_t i = 0; magazine && i < VAS_BLOCK_CLASSES; i++) {
+	while ((magazine = magazines_next(blocks, &walk))) {
+		if (!vas_block_magazine_has_any(magazine))
+			continue;
+		for (uint32_t i = 0; i < VAS_BLOCK_CLASSES; i++) {
 			number = vas_block_magazine_empty(magazine, i, false);
 			any |= number != 0;
 			list_drain(blocks, number);
@@ -220,6 +240,7 @@ static bool window_keeps(struct vas_blocks *blocks, struct vas_span window, uint
 bool vas_blocks_drain_window(struct vas_blocks *blocks, struct vas_span window, bool tighten)
 {
 	struct vas_block_magazine *magazine;
+	struct magazines walk = { 0 };
 	uint32_t looks = WINDOW_LOOKS;
 	bool any = false;
 
@@ -233,24 +254,21 @@ bool vas_blocks_drain_window(struct vas_blocks *blocks, struct vas_span window, 
 			vas_blocks_tighten(blocks);
 		return vas_blocks_drain(blocks);
 	}
-	for (uint32_t index = 0; index < MAGAZINES; index++) {
-		magazine = magazine_at(blocks, index);
-		for (uint32_t i = 0; magazine && i < VAS_BLOCK_CLASSES; i++)
-			any |= list_drain_window(
-				blocks, magazine,
-				index / VAS_BLOCK_SLOTS * VAS_BLOCK_CLASSES + i, window);
-	}
+	while ((magazine = magazines_next(blocks, &walk)))
+		for (uint32_t i = 0; i < VAS_BLOCK_CLASSES; i++)
+			any |= list_drain_window(blocks, magazine,
+						 (walk.kinds - 1) * VAS_BLOCK_CLASSES + i, window);
 	return any | vas_blocks_shelves_drain_window(blocks, window);
 }
 
 uint64_t vas_blocks_cached(const struct vas_blocks *blocks, uint64_t *bytes)
 {
 	const struct vas_block_magazine *magazine;
+	struct magazines walk = { 0 };
 	uint64_t count = 0, granules = 0, length;
 
-	for (uint32_t index = 0; index < MAGAZINES; index++) {
-		magazine = magazine_at(blocks, index);
-		for (uint32_t i = 0; magazine && i < VAS_BLOCK_CLASSES; i++) {
+	while ((magazine = magazines_next(blocks, &walk))) {
+		for (uint32_t i = 0; i < VAS_BLOCK_CLASSES; i++) {
 			length = vas_block_list_length(vas_block_load(&magazine->list[i]));
 			count += length;
 			granules += length * vas_block_class_size(i);
@@ -264,7 +282,8 @@ uint64_t vas_blocks_cached(const struct vas_blocks *blocks, uint64_t *bytes)
 
 void vas_blocks_tighten(struct vas_blocks *blocks)
 {
-	cache_set(blocks, false);
+	if (__atomic_load_n(&blocks->cached, __ATOMIC_RELAXED) != 0)
+		cache_set(blocks, false);
 }
 
 void vas_blocks_tighten_windows(struct vas_blocks *blocks)

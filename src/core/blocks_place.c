@@ -45,8 +45,8 @@ static int zone_place(struct vas_blocks *blocks, struct vas_block_zone *zone,
 	enum vas_block_found found;
 	uint32_t offset;
 
-	if (!vas_block_want_make(&zone->tree, &order->query, &want) ||
-	    vas_block_is_refused(&zone->tree, &want))
+	if (vas_block_is_refused(&zone->tree, &order->query) ||
+	    !vas_block_want_make(&zone->tree, &order->query, &want))
 		return -ENOSPC;
 	if (order->flags & VAS_BLOCKS_HIGH)
 		found = vas_block_search_high(&zone->tree, &want, &place, &offset);

@@ -89,6 +89,8 @@ struct vas_blocks {
 	uint32_t frees; /* while magazines rested (atomic) */
 	struct vas_block_shelves *shelves[2]; /* (atomic) of eight groups of classes each */
 	struct vas_block_magazine *slot[VAS_BLOCK_KINDS][VAS_BLOCK_SLOTS]; /* (atomic) */
+	uint64_t made
+		[VAS_BLOCK_KINDS]; /* a bit for each slot that has a magazine, set behind it (atomic) */
 };
 
 /* Whether no other thread can be at the allocator, now and until the caller returns. */
