@@ -9,6 +9,7 @@ static const struct {
 	int (*run)(struct group_context *group);
 } parts[] = {
 	{ "grow", bench_grow },
+	{ "walk", bench_walk },
 };
 
 int bench_arena(struct output *output, unsigned int rounds)

@@ -7,6 +7,10 @@
 /* The benchmark "arena": growing in place. */
 int bench_arena(struct output *output, unsigned int rounds);
 
-int bench_grow(struct group_context *group); /* arena_grow.c */
+/* arena_grow.c */
+int bench_grow(struct group_context *group);
+uint64_t arena_pool_pages(void); /* of 2 MiB, free ones that nobody has set aside */
+
+int bench_walk(struct group_context *group); /* arena_walk.c */
 
 #endif

@@ -331,8 +331,7 @@ static int grow_measure(void *context)
 	return err;
 }
 
-/* Free pages of the pool that nobody has set aside. */
-static uint64_t pool_pages(void)
+uint64_t arena_pool_pages(void)
 {
 	static const char *const names_of[] = { POOL_FOLDER "free_hugepages",
 						POOL_FOLDER "resv_hugepages" };
@@ -351,7 +350,7 @@ static uint64_t pool_pages(void)
 
 int bench_grow(struct group_context *group)
 {
-	uint64_t pool = pool_pages() * POOL, to = group->output->quick ? 64 * MIB : 2048 * MIB;
+	uint64_t pool = arena_pool_pages() * POOL, to = group->output->quick ? 64 * MIB : 2048 * MIB;
 	struct grow_case cases[] = {
 		{ group, 64 * KIB, to, 0 },
 		{ group, 2 * MIB, to, 0 },

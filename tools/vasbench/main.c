@@ -28,7 +28,7 @@ static const struct {
 	{ "ops", bench_ops, 41, "operations on a region, to be counted under callgrind" },
 	{ "alloc", bench_alloc, 11, "the block allocator against a yardstick and others" },
 	{ "ring", bench_ring, 21, "records in rings against linear buffers and rings of two parts" },
-	{ "arena", bench_arena, 11, "arenas that grow, against mapping anew" },
+	{ "arena", bench_arena, 11, "arenas that grow, against mapping anew; what their pages are worth" },
 };
 
 #define BENCHMARKS (sizeof(benchmarks) / sizeof(benchmarks[0]))
@@ -40,7 +40,7 @@ static int usage(FILE *to, int status)
 		    "Each contender's median over N interleaved rounds (odd), and its ratio to the\n"
 		    "first of its group. PART, of region: blocks, warm, limit or churn; of alloc:\n"
 		    "random, aligned, order, windows, threads, delay, packing or books; of arena:\n"
-		    "grow. With --quick, alloc, ring and arena measure their smallest cases only;\n"
+		    "grow or walk. With --quick, alloc, ring and arena measure their smallest cases only;\n"
 		    "with --instructions, alloc has valgrind count instructions instead.\n"
 		    "NAME is one of:\n");
 	for (size_t i = 0; i < BENCHMARKS; i++)
