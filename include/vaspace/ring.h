@@ -96,6 +96,8 @@ struct vas_queue;
 
 /* Any number of producers; without it one at a time. There is always one consumer at a time. */
 #define VAS_QUEUE_MANY 0x1u
+/* Ends may wait: vas_queue_wait. Costs the other side a look at a word with each record. */
+#define VAS_QUEUE_WAITS 0x2u
 
 /* So many producers can have joined at once. */
 #define VAS_QUEUE_PRODUCERS 256
@@ -160,6 +162,8 @@ struct vas_queue_end {
 	uint32_t asked; /* in vain, since somebody looked whether the other side lives */
 	uint32_t process; /* a number of the process that joined, which a forked child does not have */
 	uint32_t place; /* the producer's, with MANY */
+	uint32_t fences; /* 1: with WAITS, membarrier(2) does not do it */
+	uint32_t reserved;
 };
 
 /*
@@ -243,6 +247,23 @@ VAS_API int vas_queue_get_begin(struct vas_queue_end *end, const void **data, ui
  * Wait-free. Thread-safe, one thread an end. Signal-safe, with an end of its own.
  */
 VAS_API int vas_queue_get_end(struct vas_queue_end *end);
+
+/*
+ * Waits until there is a record (consumer), or room for one of length bytes (producer), for at most so many nanoseconds; UINT64_MAX is without
+ * end. With MANY another producer may take the room first. The other side may be another process; it wakes who waits, also by
+ * leaving, and that it has died is seen within a fifth of a second.
+ *
+ * Errors:
+ *  -EINVAL	end is NULL or has not joined; the queue was made without WAITS; a record is begun
+ *  -ERANGE	producer: as vas_queue_put_begin
+ *  -EAGAIN	not in that time
+ *  -EPIPE	nothing to wait for: the other side has left or died
+ *  -EOWNERDEAD	consumer: as vas_queue_get_begin, in place of it
+ *  -EBADMSG	the queue was spoilt by a peer
+ *
+ * Not a cancellation point. Thread-safe, one thread an end. Signal-safe, with an end of its own.
+ */
+VAS_API int vas_queue_wait(struct vas_queue_end *end, uint64_t length, uint64_t nanoseconds);
 
 /*
  * Puts a record in one call, by copying it.

@@ -163,6 +163,7 @@ static void put_end(struct vas_queue_end *end, uint64_t length)
 		vas_queue_hand_over_claim(end, length);
 	else
 		vas_queue_hand_over(end, length);
+	vas_queue_tell(end);
 }
 
 static int get_begin(struct vas_queue_end *end, const void **data, uint64_t *length)
@@ -177,6 +178,7 @@ static void get_end(struct vas_queue_end *end)
 		vas_queue_give_back_claim(end);
 	else
 		vas_queue_publish_inline(end, end->taken);
+	vas_queue_tell(end);
 }
 
 int vas_queue_put_begin(struct vas_queue_end *end, uint64_t length, void **data)
@@ -248,4 +250,11 @@ int vas_queue_get(struct vas_queue_end *end, void *data, uint64_t *length)
 	get_end(end);
 	*length = there;
 	return 0;
+}
+
+int vas_queue_wait(struct vas_queue_end *end, uint64_t length, uint64_t nanoseconds)
+{
+	if (!end || !end->queue || !(end->queue->flags & VAS_QUEUE_WAITS) || end->taken)
+		return -EINVAL;
+	return vas_queue_await(end, length, nanoseconds);
 }

@@ -10,9 +10,9 @@
  *
  * CONCURRENCY. No lock. An end is one thread's; ends meet in the positions and in the places only.
  *
- * What many producers need beyond this: queue_many.c.
+ * What many producers need beyond this: queue_many.c; waiting: queue_wait.c.
  *
- * WHAT IT DOES NOT DO. It does not wait. It does not see that a thread is gone whose process lives.
+ * WHAT IT DOES NOT DO. It does not see that a thread is gone whose process lives.
  */
 #include "arena/queue.h"
 
@@ -114,7 +114,7 @@ int vas_queue_make(struct vas_space *space, uint64_t size, const struct vas_queu
 	void *memory;
 	int err;
 
-	if ((opts->flags & ~VAS_QUEUE_MANY) || opts->reserved)
+	if ((opts->flags & ~(VAS_QUEUE_MANY | VAS_QUEUE_WAITS)) || opts->reserved)
 		return vas_arena_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
 	if (ring.arena)
 		arena = *ring.arena;
@@ -188,9 +188,10 @@ static bool place_take(struct vas_queue_page *page, struct vas_sys *sys, enum va
 static int position_take(struct vas_queue_end *end)
 {
 	struct vas_queue_page *page = end->queue->page;
+	bool producer = vas_queue_role(end) == VAS_QUEUE_PRODUCER;
 
-	end->own = end->role == VAS_QUEUE_PRODUCER ? &page->tail : &page->head;
-	end->other = end->role == VAS_QUEUE_PRODUCER ? &page->head : &page->tail;
+	end->own = producer ? &page->tail : &page->head;
+	end->other = producer ? &page->head : &page->tail;
 	end->count = __atomic_load_n(end->own, __ATOMIC_ACQUIRE);
 	return end->count % 8 ? -EBADMSG : vas_queue_look(end);
 }
@@ -218,7 +219,7 @@ int vas_queue_enter(struct vas_queue *queue, enum vas_queue_role role, struct va
 		.queue = queue,
 		.data = vas_ring_start(queue->ring),
 		.bytes = queue->ring->arena->maximum,
-		.role = many ? role | VAS_QUEUE_CALL : role,
+		.role = queue->flags ? role | VAS_QUEUE_CALL : role,
 		.process = vas_process_number(),
 	};
 	int err;
@@ -226,12 +227,16 @@ int vas_queue_enter(struct vas_queue *queue, enum vas_queue_role role, struct va
 	err = vas_arena_look(queue->arena, failure);
 	if (err)
 		return err;
+	if (queue->flags & VAS_QUEUE_WAITS)
+		vas_queue_heed(&made);
 	err = many && role == VAS_QUEUE_PRODUCER ? vas_queue_enter_producer(&made)
 						 : enter_alone(&made);
 	if (err)
 		return vas_arena_refuse(failure, err == -EBUSY ? VAS_WHY_USED : VAS_WHY_OBJECT,
 					err);
 	made.at = made.count % made.bytes;
+	/* What the last one had not come to telling. */
+	vas_queue_tell(&made);
 	joined_add(queue, 1);
 	*end = made;
 	return 0;
@@ -255,6 +260,7 @@ int vas_queue_exit(struct vas_queue_end *end, struct vas_failure *failure)
 		__atomic_store_n(&page->places[role].left, 1, __ATOMIC_RELEASE);
 		__atomic_store_n(&page->places[role].peer, VAS_PEER_NONE, __ATOMIC_RELEASE);
 	}
+	vas_queue_tell(end);
 	end->queue = NULL;
 	joined_add(queue, -1);
 	return 0;

@@ -35,6 +35,9 @@ struct vas_queue_page {
 		uint64_t peer; /* vas_peer_self of who has the role, NONE: nobody (atomic) */
 		uint64_t left; /* 1: somebody had it, and nobody has (atomic) */
 	} places[2] __attribute__((aligned(64))); /* by enum vas_queue_role */
+	struct {
+		uint32_t word; /* with VAS_QUEUE_WAITS: whether that role sleeps; queue_wait.c (atomic) */
+	} sleepers[2] __attribute__((aligned(64))); /* by enum vas_queue_role */
 	/* With VAS_QUEUE_MANY. Of the producers' place left alone counts: somebody has been there, and is not in it. */
 	struct vas_claim_marks marks;
 	uint64_t producers[VAS_QUEUE_PRODUCERS]; /* their peers (atomic) */
@@ -74,6 +77,34 @@ static inline bool vas_queue_is_many(const struct vas_queue *queue)
 	return queue->flags & VAS_QUEUE_MANY;
 }
 
+/* --- queue_wait.c: with VAS_QUEUE_WAITS --- */
+
+#define VAS_QUEUE_SLEEPS 1u /* in a word of sleepers */
+#define VAS_QUEUE_FENCES 2u
+
+/* Before the first record: so that barriers of sleepers reach this process. */
+void vas_queue_heed(struct vas_queue_end *end);
+int vas_queue_await(struct vas_queue_end *end, uint64_t length, uint64_t nanoseconds);
+void vas_queue_wake(struct vas_queue_end *end);
+
+/* What this end has published may be what the other side sleeps for. */
+static inline void vas_queue_tell(struct vas_queue_end *end)
+{
+	struct vas_queue *queue = end->queue;
+	uint32_t *word, seen;
+
+	if (!(queue->flags & VAS_QUEUE_WAITS))
+		return;
+	word = &queue->page->sleepers[!vas_queue_role(end)].word;
+	/* Who sleeps has had a barrier put between what was published and this look; the compiler must not swap them. */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	if (__builtin_expect(end->fences, 0))
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	seen = __atomic_load_n(word, __ATOMIC_RELAXED);
+	if (__builtin_expect(seen != 0, 0) && (seen & (VAS_QUEUE_SLEEPS | VAS_QUEUE_FENCES)))
+		vas_queue_wake(end);
+}
+
 /* --- queue_many.c: the same where there are many producers --- */
 
 /* How many slots a ring of so many bytes has. */
@@ -84,6 +115,8 @@ void vas_queue_exit_producer(struct vas_queue_end *end);
 /* Where the last consumer was. -EBADMSG. */
 int vas_queue_resume(struct vas_queue_end *end);
 int vas_queue_claim(struct vas_queue_end *end, uint64_t length, void **data);
+/* Whether that would do, just now. */
+int vas_queue_claim_look(struct vas_queue_end *end, uint64_t length);
 void vas_queue_hand_over_claim(struct vas_queue_end *end, uint64_t length);
 int vas_queue_next_claimed(struct vas_queue_end *end, const void **data, uint64_t *length);
 void vas_queue_give_back_claim(struct vas_queue_end *end);

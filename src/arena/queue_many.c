@@ -127,23 +127,38 @@ static bool producers_gone(struct vas_queue_end *end)
 
 /* --- producers --- */
 
-int vas_queue_claim(struct vas_queue_end *end, uint64_t length, void **data)
+static int claim_for(struct vas_queue_end *end, uint32_t place, uint64_t length,
+		     struct vas_claim *claim)
 {
-	struct vas_queue *queue = end->queue;
-	struct vas_claim claim;
+	const struct vas_claims *claims = &end->queue->claims;
 	uint64_t room;
 	int err;
 
 	if (length > end->bytes - VAS_QUEUE_WORD || length > VAS_CLAIM_MOST - VAS_QUEUE_WORD)
 		return -ERANGE;
 	room = vas_queue_room(length);
-	err = vas_claim_take(&queue->claims, end->place, room, &end->seen, &claim);
+	err = vas_claim_take(claims, place, room, &end->seen, claim);
 	if (err == -EAGAIN && vas_queue_other_gone(end)) {
 		/* What it gave back before it went. */
-		err = vas_claim_take(&queue->claims, end->place, room, &end->seen, &claim);
+		err = vas_claim_take(claims, place, room, &end->seen, claim);
 		if (err == -EAGAIN)
 			err = -EPIPE;
 	}
+	return err;
+}
+
+int vas_queue_claim_look(struct vas_queue_end *end, uint64_t length)
+{
+	struct vas_claim claim;
+
+	return claim_for(end, VAS_CLAIM_NOBODY, length, &claim);
+}
+
+int vas_queue_claim(struct vas_queue_end *end, uint64_t length, void **data)
+{
+	struct vas_claim claim;
+	int err = claim_for(end, end->place, length, &claim);
+
 	if (err)
 		return err;
 	/* Seldom more than once round: a division is most of what this costs. */
@@ -155,7 +170,7 @@ int vas_queue_claim(struct vas_queue_end *end, uint64_t length, void **data)
 	end->count = claim.position;
 	end->ticket = claim.ticket;
 	end->word = claim.word;
-	end->taken = room;
+	end->taken = vas_queue_room(length);
 	*data = end->data + end->at + VAS_QUEUE_WORD;
 	return 0;
 }
@@ -262,9 +277,11 @@ int vas_queue_next_claimed(struct vas_queue_end *end, const void **data, uint64_
 			break;
 		case VAS_CLAIM_DROPPED:
 			step_over(end, &claim);
+			vas_queue_tell(end);
 			break;
 		case VAS_CLAIM_DEAD:
 			step_over(end, &claim);
+			vas_queue_tell(end);
 			return -EOWNERDEAD;
 		default:
 			return -EBADMSG;

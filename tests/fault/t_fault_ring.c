@@ -95,7 +95,9 @@ static int make_queue(struct fault_world *world, struct vas_queue **made)
 
 static void setup_queue(struct fault_world *world)
 {
-	must(vas_queue_create(PAGES * world->page, NULL, &queue), "no queue");
+	VAS_OPTS(vas_queue_opts, opts);
+	opts.flags = VAS_QUEUE_WAITS;
+	must(vas_queue_create(PAGES * world->page, &opts, &queue), "no queue");
 }
 
 static void finish_queue(struct fault_world *world)
@@ -141,6 +143,36 @@ static void undo_join(struct fault_world *world)
 	must(vas_queue_leave(&end), "it does not leave");
 }
 
+static void setup_end(struct fault_world *world)
+{
+	setup_queue(world);
+	must(vas_queue_join(queue, VAS_QUEUE_PRODUCER, &end), "nobody joins");
+}
+
+static void finish_end(struct fault_world *world)
+{
+	must(vas_queue_leave(&end), "it does not leave");
+	finish_queue(world);
+}
+
+/* Somebody sleeps, who says so. Whether he can be woken is no matter of who puts. */
+static int call_put(struct fault_world *world)
+{
+	(void)world;
+	queue->page->sleepers[VAS_QUEUE_CONSUMER].word |= VAS_QUEUE_SLEEPS;
+	queue->page->head = queue->page->tail;
+	return vas_queue_put(&end, "a", 1);
+}
+
+/* Nothing comes, in no time; and nobody falls asleep for good because he cannot tell the time, or have a barrier. */
+static int call_wait(struct fault_world *world)
+{
+	(void)world;
+	queue->page->head = queue->page->tail - queue->ring->arena->maximum;
+	end.seen = queue->page->head;
+	return vas_queue_wait(&end, 1, 1000) == -EAGAIN ? 0 : -EINVAL;
+}
+
 static int call_queue_destroy(struct fault_world *world)
 {
 	(void)world;
@@ -172,6 +204,16 @@ static const struct fault_scenario scenarios[] = {
 	  .call = call_join,
 	  .undo = undo_join,
 	  .finish = finish_queue },
+	{ .name = "put for one that sleeps",
+	  .function = "vas_queue_put",
+	  .setup = setup_end,
+	  .call = call_put,
+	  .finish = finish_end },
+	{ .name = "wait",
+	  .function = "vas_queue_wait",
+	  .setup = setup_end,
+	  .call = call_wait,
+	  .finish = finish_end },
 	{ .name = "destroy a queue",
 	  .function = "vas_queue_destroy",
 	  .prepare = setup_queue,

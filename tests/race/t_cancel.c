@@ -456,12 +456,19 @@ CALL(ring_get)
 
 static struct vas_queue *queue;
 static struct vas_queue_end producer, consumer;
-CALL(queue_create) { return vas_queue_create(page, NULL, &queue); }
+CALL(queue_wait) { return vas_queue_wait(&consumer, 0, 1000) != -EAGAIN; }
 CALL(queue_put) { return vas_queue_put(&producer, "ab", 2); }
 CALL(queue_put_end) { return vas_queue_put_end(&producer, 8); }
 CALL(queue_get_end) { return vas_queue_get_end(&consumer); }
 CALL(queue_leave) { return vas_queue_leave(&producer) || vas_queue_leave(&consumer); }
 CALL(queue_destroy) { return vas_queue_destroy(queue, NULL); }
+
+CALL(queue_create)
+{
+	VAS_OPTS(vas_queue_opts, opts);
+	opts.flags = VAS_QUEUE_WAITS;
+	return vas_queue_create(page, &opts, &queue);
+}
 
 CALL(queue_join)
 {
@@ -519,7 +526,7 @@ static const struct {
 	ROW(arena_fill), ROW(arena_trim), ROW(arena_shrink), ROW(arena_seal), ROW(arena_size),
 	ROW(arena_get), ROW(view_open), ROW(view_first), ROW(view_protect), ROW(view_get),
 	ROW(mirror_open), ROW(view_close), ROW(arena_destroy), ROW(ring_create), ROW(ring_get), ROW(ring_destroy),
-	ROW(queue_create), ROW(queue_join), ROW(queue_put), ROW(queue_put_begin), ROW(queue_put_end),
+	ROW(queue_create), ROW(queue_join), ROW(queue_wait), ROW(queue_put), ROW(queue_put_begin), ROW(queue_put_end),
 	ROW(queue_get), ROW(queue_get_begin), ROW(queue_get_end), ROW(queue_leave), ROW(queue_destroy),
 	ROW(notice_cancel), ROW(release), ROW(shutdown),
 #undef ROW

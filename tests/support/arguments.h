@@ -65,6 +65,7 @@ void check_queue_leave(void);
 void check_queue_put(void);
 void check_queue_put_begin(void);
 void check_queue_put_end(void);
+void check_queue_wait(void);
 void check_ring_create(void);
 void check_ring_destroy(void);
 void check_ring_get(void);

@@ -106,13 +106,20 @@ void check_ring_get(void)
 static struct vas_queue *queue;
 static struct vas_queue_end producer, consumer;
 
-static void joined(void)
+static void joined_with(uint32_t flags)
 {
-	if (vas_queue_create(arguments_page, NULL, &queue) ||
+	VAS_OPTS(vas_queue_opts, opts);
+	opts.flags = flags;
+	if (vas_queue_create(arguments_page, &opts, &queue) ||
 	    vas_queue_join(queue, VAS_QUEUE_PRODUCER, &producer) ||
 	    vas_queue_join(queue, VAS_QUEUE_CONSUMER, &consumer))
 		tap_bail("no queue");
 	errno = SENTINEL_ERRNO;
+}
+
+static void joined(void)
+{
+	joined_with(0);
 }
 
 static void left(void)
@@ -275,6 +282,30 @@ void check_queue_put(void)
 	answer(name, "of nowhere", vas_queue_put(&producer, NULL, 1), EINVAL, NO_REPORT);
 	answer(name, "nothing", vas_queue_put(&producer, NULL, 0), 0, NO_REPORT);
 	answer(name, "everything", vas_queue_put(&producer, "a", UINT64_MAX), ERANGE, NO_REPORT);
+	left();
+}
+
+void check_queue_wait(void)
+{
+	const char *name = "vas_queue_wait";
+	void *data;
+
+	joined();
+	answer(name, "a queue without", vas_queue_wait(&consumer, 0, 0), EINVAL, NO_REPORT);
+	left();
+	answer(name, "an end that has left", vas_queue_wait(&consumer, 0, 0), EINVAL, NO_REPORT);
+	joined_with(VAS_QUEUE_WAITS);
+	answer(name, "NULL", vas_queue_wait(NULL, 0, 0), EINVAL, NO_REPORT);
+	answer(name, "nothing there", vas_queue_wait(&consumer, 0, 1), EAGAIN, NO_REPORT);
+	answer(name, "room", vas_queue_wait(&producer, arguments_page - 8, UINT64_MAX), 0,
+	       NO_REPORT);
+	answer(name, "a byte too much", vas_queue_wait(&producer, arguments_page - 7, UINT64_MAX),
+	       ERANGE, NO_REPORT);
+	answer(name, "everything", vas_queue_wait(&producer, UINT64_MAX, UINT64_MAX), ERANGE,
+	       NO_REPORT);
+	answer("vas_queue_put_begin", "one", vas_queue_put_begin(&producer, 1, &data), 0,
+	       NO_REPORT);
+	answer(name, "with one begun", vas_queue_wait(&producer, 1, UINT64_MAX), EINVAL, NO_REPORT);
 	left();
 }
 
