@@ -364,6 +364,45 @@ static void test_adopted_ahead(void *unused)
 	close(fd);
 }
 
+static struct {
+	int fd;
+	uint64_t most; /* the largest size that was seen */
+	uint32_t stop; /* (atomic) */
+} watch;
+
+static void *watch_size(void *unused)
+{
+	while (!__atomic_load_n(&watch.stop, __ATOMIC_ACQUIRE)) {
+		uint64_t size = size_of(watch.fd);
+
+		watch.most = size > watch.most ? size : watch.most;
+	}
+	return unused;
+}
+
+/* Others never see a size that is taken back. It fails after several steps. */
+static void test_unseen(void *unused)
+{
+	const struct rlimit limit = { 150 * MIB, RLIM_INFINITY };
+	struct vas_arena *arena;
+	pthread_t thread;
+
+	(void)unused;
+	tap_ignore_leaks(TAP_LEAK_VMAS | TAP_LEAK_HEAP);
+	watch.fd = memory_object();
+	arena = make(VAS_ARENA_ADOPTED, watch.fd, 0, 256 * MIB);
+	if (vas_arena_grow(arena, MIB, 0, NULL) || setrlimit(RLIMIT_FSIZE, &limit) ||
+	    pthread_create(&thread, NULL, watch_size, NULL))
+		tap_bail("no arena, limit or thread");
+	is_err(vas_arena_grow(arena, 200 * MIB, 0, NULL), ENOSPC, "refused");
+	__atomic_store_n(&watch.stop, 1, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	is_u64(watch.most, MIB, "the size stayed as it was all the while");
+	is_u64(held_by(watch.fd), MIB, "and nothing is held");
+	is_err(vas_arena_destroy(arena, NULL), 0, "destroyed");
+	close(watch.fd);
+}
+
 static void test_pool(void *unused)
 {
 	struct vas_arena *arena = NULL;
@@ -403,6 +442,7 @@ int main(void)
 	tap_case("RLIMIT_FSIZE", test_limit, NULL, 20);
 	tap_case("two arenas of one object", test_adopted, NULL, 20);
 	tap_case("ahead of what others have", test_adopted_ahead, NULL, 20);
+	tap_case("a refused growth is not seen", test_unseen, NULL, 20);
 	tap_case("an object of huge pages", test_pool, NULL, 20);
 	return tap_done();
 }

@@ -48,6 +48,19 @@ static bool stamped(const unsigned char *start, uint64_t pages)
 	return true;
 }
 
+static uint64_t gigantic_free(void)
+{
+	FILE *file = fopen("/sys/kernel/mm/hugepages/hugepages-1048576kB/free_hugepages", "re");
+	uint64_t pages = 0;
+
+	if (file) {
+		if (fscanf(file, "%" SCNu64, &pages) != 1)
+			pages = 0;
+		fclose(file);
+	}
+	return pages;
+}
+
 /* 64 pages, grown to 100. */
 static void test_pool(void *unused)
 {
@@ -246,6 +259,34 @@ static void test_placed(void *unused)
 	is_err(vas_arena_create(8 * MIB, &opts, &arena), EINVAL, "an address off the pages");
 }
 
+/* Where the system has a free page of 1 GiB. */
+static void test_gigantic(void *unused)
+{
+	static const uint64_t gigantic[] = { 1024 * MIB, HUGE_PAGE, VAS_PAGES_BASE };
+	struct vas_arena *arena = NULL;
+	uint64_t have, now = 1;
+
+	(void)unused;
+	have = gigantic_free();
+	if (!have)
+		tap_skip_all("no-gigantic-pages", "there is no free page of 1 GiB");
+	arena_baseline();
+	is_err(make(gigantic, 3, 0, 16384 * MIB, 0, &arena), 0, "an arena");
+	is_u64(arena_look(arena).rung, 1024 * MIB, "of pages of 1 GiB");
+	is_u64(arena_look(arena).span.start % (1024 * MIB), 0, "it begins at a multiple");
+	is_err(vas_arena_grow(arena, 1, 0, &now), 0, "grown");
+	is_u64(now, 1024 * MIB, "by a page");
+	arena_start(arena)[now - 1] = 1;
+	is_u64(gigantic_free(), have - 1, "of the pool's");
+	is_err(vas_arena_grow(arena, (have + 1) * 1024 * MIB, 0, &now), ENOMEM, "too far");
+	is_str(reason(), "pool", "the pool is the reason");
+	ok(vas_arena_size(arena) == 1024 * MIB && arena_start(arena)[1024 * MIB - 1] == 1 &&
+		   gigantic_free() == have - 1,
+	   "all is as it was");
+	is_err(vas_arena_destroy(arena, NULL), 0, "destroyed");
+	is_u64(gigantic_free(), have, "it is free again");
+}
+
 int main(void)
 {
 	tap_plan(0);
@@ -253,5 +294,6 @@ int main(void)
 	tap_case("the ladder", test_ladder, NULL, 50);
 	tap_case("transparent huge pages", test_transparent, NULL, 50);
 	tap_case("places for huge pages", test_placed, NULL, 20);
+	tap_case("pages of 1 GiB", test_gigantic, NULL, 50);
 	return tap_done();
 }

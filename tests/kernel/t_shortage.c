@@ -21,6 +21,7 @@
 
 #include <vaspace/vaspace.h>
 
+#include "support/control_group.h"
 #include "support/huge_pool.h"
 #include "support/small_mount.h"
 #include "tap/tap.h"
@@ -29,7 +30,6 @@
 #define MIB	  (1ull << 20)
 #define POOL	  8u /* huge pages */
 #define GROUP	  (32 * MIB)
-#define PATH_ROOM 512
 
 /* A reservation with nothing in it, and the process as it is with it. */
 struct scene {
@@ -336,94 +336,24 @@ static void case_process_limit(void *argument)
 	ends_well(region, 32 * MIB);
 }
 
-/* A memory group of our own, of either version. */
-struct group {
-	char path[PATH_ROOM];
-	const char *limit_file, *kill_file;
-};
-
-static const struct group versions[] = {
-	{ "/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.oom_control" },
-	{ "/sys/fs/cgroup", "memory.max", "memory.events" },
-};
-
-static bool group_write(const struct group *group, const char *file, uint64_t value)
+/* Whether the kernel says that it has killed nobody in the group; each version has a file of its own. */
+static bool group_spared(const struct control_group *group)
 {
-	char path[PATH_ROOM + 64];
-	FILE *stream;
-	bool written;
+	char text[512];
 
-	snprintf(path, sizeof(path), "%s/%s", group->path, file);
-	stream = fopen(path, "r+e");
-	if (!stream)
-		return false;
-	written = fprintf(stream, "%" PRIu64 "\n", value) > 0;
-	return fclose(stream) == 0 && written;
-}
-
-/* Whether the kernel says that it has killed nobody in the group. */
-static bool group_spared(const struct group *group)
-{
-	char path[PATH_ROOM + 64], text[512] = "";
-	FILE *stream;
-
-	snprintf(path, sizeof(path), "%s/%s", group->path, group->kill_file);
-	stream = fopen(path, "re");
-	if (!stream)
-		return false;
-	if (fread(text, 1, sizeof(text) - 1, stream) == 0)
-		text[0] = '\0';
-	fclose(stream);
-	return strstr(text, "oom_kill 0") != NULL;
-}
-
-/* The path of this process's group; in version 1 that of the memory controller. */
-static void own_group(bool version_1, char *own, size_t room)
-{
-	FILE *stream = fopen("/proc/self/cgroup", "re");
-	char line[PATH_ROOM];
-
-	own[0] = '\0';
-	while (stream && fgets(line, sizeof(line), stream)) {
-		char *path = strchr(line, '/');
-
-		line[strcspn(line, "\n")] = '\0';
-		if (path && (version_1 ? strstr(line, ":memory:") != NULL : line[0] == '0'))
-			snprintf(own, room, "%s", path);
-	}
-	if (stream)
-		fclose(stream);
-}
-
-/* Below our own group, or the closest above it where the controller is passed on. */
-static bool group_make(struct group *group, unsigned version)
-{
-	char own[PATH_ROOM / 2];
-
-	own_group(version == 0, own, sizeof(own));
-	for (;;) {
-		*group = versions[version];
-		snprintf(group->path, sizeof(group->path), "%s%s/vaspace-shortage-%d",
-			 versions[version].path, strcmp(own, "/") == 0 ? "" : own, (int)getpid());
-		if (mkdir(group->path, 0755) == 0) {
-			if (group_write(group, group->limit_file, GROUP))
-				return true;
-			rmdir(group->path);
-		}
-		if (!strrchr(own, '/'))
-			return false;
-		*strrchr(own, '/') = '\0';
-	}
+	return (control_group_read(group, "memory.oom_control", text, sizeof(text)) ||
+		control_group_read(group, "memory.events", text, sizeof(text))) &&
+	       strstr(text, "oom_kill 0") != NULL;
 }
 
 static void case_group(void *argument)
 {
-	const struct group *group = argument;
+	const struct control_group *group = argument;
 	const uint32_t flags = VAS_COMMIT_POPULATE;
 	struct vas_region *region;
 	struct scene scene;
 
-	if (!group_write(group, "cgroup.procs", (uint64_t)getpid()))
+	if (!control_group_enter(group))
 		tap_skip_all("no-memory-cgroup", "the group takes nobody");
 	if (!begin(&scene, 256 * MIB))
 		return;
@@ -431,11 +361,11 @@ static void case_group(void *argument)
 	is_why(VAS_WHY_CGROUP, "more than the group has");
 	is_untouched(&scene, "refused");
 	/* Room for the first step of populating, and not for the second. */
-	ok(group_write(group, group->limit_file, 3 * GROUP), "a larger group");
+	ok(control_group_limit(group, 3 * GROUP), "a larger group");
 	is_err(commit(&scene, 256 * MIB, flags, -1), ENOMEM, "more than the larger one has");
 	is_why(VAS_WHY_CGROUP, "more than the larger one has");
 	is_untouched(&scene, "refused half way");
-	ok(group_write(group, group->limit_file, GROUP), "what was populated is back");
+	ok(control_group_limit(group, GROUP), "what was populated is back");
 	fits(&scene, 8 * MIB, flags, -1, "what fits");
 	end(&scene);
 	region = region_of(256 * MIB);
@@ -448,14 +378,14 @@ static void case_group(void *argument)
 
 static void run_group(void)
 {
-	struct group group;
+	struct control_group group;
 
-	if (geteuid() != 0 || (!group_make(&group, 0) && !group_make(&group, 1))) {
+	if (geteuid() != 0 || !control_group_make(&group, "memory", GROUP)) {
 		tap_skip(1, "no-memory-cgroup", "no memory group can be made");
 		return;
 	}
 	tap_case("a memory group", case_group, &group, 30);
-	ok(rmdir(group.path) == 0, "the group is removed");
+	ok(control_group_remove(&group), "the group is removed");
 }
 
 int main(void)
