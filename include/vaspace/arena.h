@@ -3,6 +3,7 @@
  * vaspace/arena.h - memory that grows in place.
  *
  *	create	an arena of some bytes that may become many
+ *	open	use the arena of another process; sync: follow what that did
  *	grow, shrink	change its size; nothing moves
  *	punch, fill	give memory of bytes in the middle back, and take it again
  *	ahead, trim	take memory before the size grows over it, and give it back
@@ -74,7 +75,11 @@ enum vas_exec {
 #define VAS_ARENA_STRICT 0x2u
 /* The size is kept in an object of its own, beside the arena's, whose bytes begin at 0 then. */
 #define VAS_ARENA_COMPANION 0x4u
-#define VAS_ARENA_ALL 0x7u
+/* vas_arena_open: at the address that the maker has it, or not at all. Without it: there if that is free. */
+#define VAS_ARENA_SAME_ADDRESS 0x8u
+/* vas_arena_open: this process only reads, and changes nothing. The descriptors may be read-only. */
+#define VAS_ARENA_READ_ONLY 0x10u
+#define VAS_ARENA_ALL 0x1fu
 
 struct vas_arena_opts {
 	size_t size;
@@ -134,6 +139,41 @@ struct vas_arena_opts {
  */
 VAS_API int vas_arena_create(uint64_t maximum, const struct vas_arena_opts *opts,
 			     struct vas_arena **arena);
+
+/*
+ * Uses the arena that another process made, by its descriptors: fd and header of vas_arena_get there, which came over a Unix
+ * socket or were inherited. Both are duplicated. Of opts count flags (READ_ONLY, SAME_ADDRESS), reserve, prot and tail. Writes the handle to *arena: it
+ * belongs to the caller until vas_arena_destroy, which ends this process's use.
+ *
+ * Size and memory are common to all that have it open, and each may change them unless READ_ONLY; who dies within a change has it taken back
+ * by the next one. Span, views, tail, protection and fork policy are each process's own. Every change brings this process in step with the
+ * others' first, as vas_arena_sync does; a BARE tail needs neither to see more bytes.
+ *
+ * What other processes wrote into the header is checked wherever it is used. But who has the descriptors can cut the object off: then
+ * touching it is SIGBUS.
+ *
+ * Errors as vas_reserve, and below; nothing is reserved then, *arena is untouched:
+ *  -EINVAL	arena is NULL; a flag or field that is not for it; READ_ONLY with PROT_WRITE; SAME_ADDRESS with another place; a descriptor of no
+ *		file ("object"); a tail that does not suit; an alignment, phase or exact address that does not go with the pages; a min_size
+ *  -E2BIG	opts or opts.reserve is larger than known, with a non-zero tail
+ *  -EBADF	a descriptor is not open
+ *  -EACCES	one is not open for reading and writing, or READ_ONLY for reading
+ *  -EBADMSG	there is no header, it is malformed, or of another object ("header"); a ring
+ *  -EOPNOTSUPP	it is of another version of its form, or of a machine with other pages ("header"); a fork policy that does not go with the
+ *		kind ("fork-policy"); GUARD, and this kernel has no guards in such mappings
+ *  -EPERM	the maker's opts.exec forbids the protection ("sealed"); the kernel or a sandbox forbids it
+ *  -EEXIST	SAME_ADDRESS: something is mapped there
+ *  -EMFILE, -ENFILE	no descriptor is left in the process, or the system
+ *  -ENOMEM	the kernel refused; no memory for the library's own books
+ *  -EAGAIN	memory is locked by mlockall(MCL_FUTURE) beyond RLIMIT_MEMLOCK
+ *  -EBUSY	a subscriber to notices refused it
+ *  -ENOSYS	a sandbox denies a call that it needs
+ *  -EOWNERDEAD	a child whose fork was not announced; see vas_fork_child
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_arena_open(int fd, int header, const struct vas_arena_opts *opts,
+			   struct vas_arena **arena);
 
 /*
  * Ends an arena: its span is released as vas_release does, its descriptor closed. *state (may be NULL) is what became of the
@@ -336,6 +376,54 @@ VAS_API int vas_arena_seal(struct vas_arena *arena, uint32_t seals);
  */
 VAS_API uint64_t vas_arena_size(const struct vas_arena *arena);
 
+/*
+ * How often the arena was changed, by whatever process: each growth, shrinking and punch is counted when it is done, and before its call returns. Odd
+ * while one is under way. vas_generation_at counts those of others when vas_arena_sync, or a change, has followed them.
+ *
+ * Cannot fail; 0 as vas_arena_size. One load with acquire order. Thread-safe; signal-safe.
+ */
+VAS_API uint64_t vas_arena_generation(const struct vas_arena *arena);
+
+/* For as long as it takes. */
+#define VAS_WAIT_FOREVER UINT64_MAX
+
+/*
+ * Waits until the size is another than seen, at most so many nanoseconds, and writes it to *now. With a tail that is not BARE the bytes of
+ * another process's growth can be touched after vas_arena_sync.
+ *
+ * Errors; *now is untouched:
+ *  -EINVAL	arena or now is NULL
+ *  -EAGAIN	it is seen still
+ *  -EBADMSG	another process spoiled the header
+ *  -ESTALE	in a forked child that has nothing of it
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
+ *
+ * No cancellation point. Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_arena_wait(struct vas_arena *arena, uint64_t seen, uint64_t nanoseconds,
+			   uint64_t *now);
+
+/*
+ * Brings this process in step with what others did: tails are opened as far as the size goes, or closed behind it; the bytes count as
+ * committed; subscribers are told of VAS_CHANGE_GROW and _SHRINK, and _PUNCH of all bytes when others may have changed contents, each as final: no
+ * veto. Every call that changes the arena does so first.
+ *
+ * Errors; nothing is changed then (a NONE tail: as vas_arena_shrink says):
+ *  -EINVAL	arena is NULL
+ *  -ENOMEM	no memory for the library's own books, or the kernel's; a NONE tail: the VMA limit
+ *  -EBADMSG	another process spoiled the header
+ *  -EBUSY	the arena is being destroyed
+ *  -EDEADLK	called inside a notice about the arena
+ *  -EAGAIN, -EACCES	a NONE tail: memory is locked beyond RLIMIT_MEMLOCK; a security module refuses it
+ *  -EPERM	forbidden by a sandbox; in a forked child that shares the parent's memory
+ *  -ENOSYS	a sandbox denies a call that it needs
+ *  -ESTALE	in a forked child that has nothing of it
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_arena_sync(struct vas_arena *arena);
+
 /* What an arena is, and how it stands. */
 struct vas_arena_info {
 	size_t size; /* set by the caller: sizeof(struct vas_arena_info) */
@@ -355,7 +443,7 @@ struct vas_arena_info {
 	int32_t fd;
 	int32_t header; /* descriptor of the object with the size: fd, or a companion's. -1 = ANONYMOUS */
 	uint64_t offset; /* of the arena's byte 0 in the object of fd */
-	uint64_t generation; /* how often it was changed, by whatever process; odd while one does */
+	uint64_t generation; /* as vas_arena_generation */
 	char name[32];
 };
 

@@ -29,6 +29,26 @@ int vas_arena_create(uint64_t maximum, const struct vas_arena_opts *opts, struct
 	return vas_edge_finish(&failure, vas_arena_make(space, maximum, &known, &failure, arena));
 }
 
+int vas_arena_open(int fd, int header, const struct vas_arena_opts *opts, struct vas_arena **arena)
+{
+	struct vas_reserve_opts reserve;
+	struct vas_arena_opts known;
+	struct vas_failure failure;
+	struct vas_policy policy;
+	struct vas_space *space;
+	int err;
+
+	vas_failure_begin(&failure, VAS_OPERATION_ARENA, 0);
+	err = arena ? vas_edge_arena(opts, &known, &reserve, &policy) : -EINVAL;
+	if (err)
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, err);
+	err = vas_space_default(&space);
+	if (err)
+		return vas_edge_fail(&failure, vas_edge_books_why(err), err);
+	return vas_edge_finish(&failure, vas_arena_attach(space, fd, header, &known,
+							  VAS_HEADER_ARENA, &failure, arena));
+}
+
 int vas_arena_destroy(struct vas_arena *arena, enum vas_retired *state)
 {
 	struct vas_failure failure;
@@ -132,6 +152,38 @@ int vas_arena_seal(struct vas_arena *arena, uint32_t seals)
 uint64_t vas_arena_size(const struct vas_arena *arena)
 {
 	return arena && arena->state != VAS_ARENA_ABSENT ? vas_arena_bytes(arena) : 0;
+}
+
+uint64_t vas_arena_generation(const struct vas_arena *arena)
+{
+	if (!arena || arena->state == VAS_ARENA_ABSENT)
+		return 0;
+	return __atomic_load_n(&arena->header.page->generation, __ATOMIC_ACQUIRE);
+}
+
+int vas_arena_wait(struct vas_arena *arena, uint64_t seen, uint64_t nanoseconds, uint64_t *now)
+{
+	struct vas_failure failure;
+	int err;
+
+	vas_failure_begin(&failure, VAS_OPERATION_ARENA, seen);
+	if (!arena || !now)
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	err = vas_arena_look(arena, &failure);
+	if (!err)
+		err = vas_arena_await(arena, seen, nanoseconds, &failure, now);
+	/* That nothing happened is no failure. */
+	return err == -EAGAIN ? err : vas_edge_finish(&failure, err);
+}
+
+int vas_arena_sync(struct vas_arena *arena)
+{
+	struct vas_failure failure;
+
+	vas_failure_begin(&failure, VAS_OPERATION_ARENA, 0);
+	if (!arena)
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	return vas_edge_finish(&failure, vas_arena_catch_up(arena, &failure));
 }
 
 int vas_arena_get(struct vas_arena *arena, struct vas_arena_info *info)

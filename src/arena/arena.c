@@ -23,6 +23,8 @@
 #include "base/number.h"
 #include "space/sums.h"
 
+#define CREATE_FLAGS (VAS_ARENA_LAZY | VAS_ARENA_STRICT | VAS_ARENA_COMPANION)
+
 /* Page tables for guards; see VAS_TAIL_GUARD. */
 #define GUARD_MOST (UINT64_C(4) << 30)
 /* The kernel counts an object's bytes with a sign. */
@@ -120,7 +122,7 @@ void vas_arena_give_books(struct vas_space *space, void *memory, uint64_t size)
 	vas_lock_drop(&space->lock);
 }
 
-static void arena_give(struct vas_arena *arena)
+void vas_arena_give(struct vas_arena *arena)
 {
 	struct vas_space *space = arena->space;
 
@@ -202,7 +204,7 @@ static int arena_align(const struct vas_arena *arena, struct vas_reserve_opts *o
 }
 
 /* Private memory has no tail: nothing is mapped there. */
-static bool tail_suits(const struct vas_arena_opts *opts, uint64_t maximum)
+bool vas_arena_tail_suits(const struct vas_arena_opts *opts, uint64_t maximum)
 {
 	if (opts->tail > VAS_TAIL_GUARD || (opts->tail && opts->kind == VAS_ARENA_ANONYMOUS))
 		return false;
@@ -218,7 +220,7 @@ static bool exec_suits(const struct vas_arena_opts *opts)
 }
 
 /* What memory of the kind cannot be in a child. */
-static bool fork_suits(enum vas_arena_kind kind, const struct vas_reserve_opts *reserve)
+bool vas_arena_fork_suits(enum vas_arena_kind kind, const struct vas_reserve_opts *reserve)
 {
 	enum vas_fork fork = reserve ? reserve->fork : VAS_FORK_DEFAULT;
 
@@ -258,42 +260,54 @@ void vas_arena_unreserve(struct vas_space *space, struct vas_holding_user *user,
 	vas_lock_drop(&space->lock);
 }
 
-static int arena_build(struct vas_arena *arena, const struct vas_arena_opts *opts,
-		       struct vas_failure *failure)
+int vas_arena_stage(struct vas_arena *arena, const struct vas_reserve_opts *reserve, int prot,
+		    struct vas_failure *failure)
 {
 	struct vas_space *space = arena->space;
-	uint64_t start, size, found;
+	uint64_t start, size;
 	int err;
 
 	if (!vas_multiply(arena->maximum, arena->copies, &size))
 		return vas_arena_refuse(failure, VAS_WHY_WIDTH, -ERANGE);
-	err = arena_found(arena, failure, &found);
-	if (!err)
-		err = vas_arena_reserve(arena, size, opts->reserve, failure, &start);
+	err = vas_arena_reserve(arena, size, reserve, failure, &start);
 	if (err)
 		return err;
 	err = vas_space_use_at(space, start, &arena->user);
 	if (err)
 		(void)vas_arena_refuse(failure, VAS_WHY_NOT_OWNED, err);
-	else
-		arena->header.page->facts.home = start;
-	if (!err && vas_arena_has_object(arena))
-		err = vas_view_show(&arena->first, opts->prot ? opts->prot : PROT_READ | PROT_WRITE,
-				    failure);
-	if (!err && found) {
-		vas_arena_announce(arena, found);
-		(void)vas_part_set_shown(space, arena->user.holding, found);
-	}
+	else if (vas_arena_has_object(arena))
+		err = vas_view_show(&arena->first, prot, failure);
 	if (!err)
 		err = vas_tail_begin(&arena->first, failure);
+	if (err)
+		vas_arena_unreserve(space, &arena->user, start);
+	return err;
+}
+
+static int arena_build(struct vas_arena *arena, const struct vas_arena_opts *opts,
+		       struct vas_failure *failure)
+{
+	uint64_t size, found;
+	int err;
+
+	err = arena_found(arena, failure, &found);
+	if (err)
+		return err;
+	vas_arena_announce(arena, found);
+	err = vas_arena_stage(arena, opts->reserve, opts->prot ? opts->prot : PROT_READ | PROT_WRITE,
+			      failure);
+	if (err)
+		return err;
+	arena->header.page->facts.home = arena->user.holding->span.start;
+	if (found)
+		(void)vas_part_set_shown(arena->space, arena->user.holding, found);
 	if (!err && opts->initial > found)
 		err = vas_arena_enlarge(arena, opts->initial, 0, failure, &size);
 	if (!err && !vas_ring_meets(vas_span_pointer(arena->user.holding->span), arena->maximum,
 				    arena->copies))
 		err = vas_arena_refuse(failure, VAS_WHY_KERNEL, -EIO);
-	if (!err)
-		return 0;
-	vas_arena_unreserve(space, &arena->user, start);
+	if (err)
+		vas_arena_unreserve(arena->space, &arena->user, arena->user.holding->span.start);
 	return err;
 }
 
@@ -304,15 +318,15 @@ static int arena_check_options(const struct vas_space *space, uint64_t maximum,
 	bool lazy = opts->flags & VAS_ARENA_LAZY;
 	bool companion = opts->flags & VAS_ARENA_COMPANION;
 
-	if (maximum == 0 || opts->kind > VAS_ARENA_ADOPTED || (opts->flags & ~VAS_ARENA_ALL) ||
+	if (maximum == 0 || opts->kind > VAS_ARENA_ADOPTED || (opts->flags & ~CREATE_FLAGS) ||
 	    (lazy && (opts->kind != VAS_ARENA_ANONYMOUS || opts->ladder)) || opts->cap > maximum ||
 	    (companion && opts->kind == VAS_ARENA_ANONYMOUS) ||
-	    opts->initial > maximum || !tail_suits(opts, maximum) || !exec_suits(opts) ||
+	    opts->initial > maximum || !vas_arena_tail_suits(opts, maximum) || !exec_suits(opts) ||
 	    (opts->offset && !vas_arena_kind_is_given(opts->kind)) ||
 	    (opts->prot && opts->kind == VAS_ARENA_ANONYMOUS) ||
 	    vas_ladder_check(opts, space->sys->page_size))
 		return vas_arena_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
-	if (!fork_suits(opts->kind, opts->reserve))
+	if (!vas_arena_fork_suits(opts->kind, opts->reserve))
 		return vas_arena_refuse(failure, VAS_WHY_FORK_POLICY, -EOPNOTSUPP);
 	return 0;
 }
@@ -323,17 +337,12 @@ int vas_arena_make(struct vas_space *space, uint64_t maximum, const struct vas_a
 	return vas_arena_make_copies(space, maximum, 1, 0, opts, failure, made);
 }
 
-int vas_arena_make_copies(struct vas_space *space, uint64_t maximum, uint32_t copies,
-			  uint64_t front, const struct vas_arena_opts *opts,
-			  struct vas_failure *failure, struct vas_arena **made)
+int vas_arena_blank(struct vas_space *space, const struct vas_arena_opts *opts, uint32_t copies,
+		    struct vas_failure *failure, struct vas_arena **made)
 {
 	struct vas_arena *arena;
 	void *memory;
-	int err;
 
-	err = arena_check_options(space, maximum, opts, failure);
-	if (err)
-		return err;
 	if (vas_arena_take_books(space, sizeof(*arena), &memory))
 		return vas_arena_refuse(failure, VAS_WHY_BOOKS, -ENOMEM);
 	arena = memory;
@@ -351,6 +360,22 @@ int vas_arena_make_copies(struct vas_space *space, uint64_t maximum, uint32_t co
 	arena->companion.fd = -1;
 	arena->header.page = &arena->own;
 	arena_name(arena, opts->reserve);
+	*made = arena;
+	return 0;
+}
+
+int vas_arena_make_copies(struct vas_space *space, uint64_t maximum, uint32_t copies,
+			  uint64_t front, const struct vas_arena_opts *opts,
+			  struct vas_failure *failure, struct vas_arena **made)
+{
+	struct vas_arena *arena;
+	int err;
+
+	err = arena_check_options(space, maximum, opts, failure);
+	if (!err)
+		err = vas_arena_blank(space, opts, copies, failure, &arena);
+	if (err)
+		return err;
 	err = vas_ladder_climb(arena, opts, failure);
 	if (!err) {
 		err = arena_plan(arena, maximum, opts, failure);
@@ -363,7 +388,7 @@ int vas_arena_make_copies(struct vas_space *space, uint64_t maximum, uint32_t co
 	if (!err)
 		err = arena_build(arena, opts, failure);
 	if (err) {
-		arena_give(arena);
+		vas_arena_give(arena);
 		return err;
 	}
 	*made = arena;
@@ -387,6 +412,6 @@ int vas_arena_unmake(struct vas_arena *arena, enum vas_retired *state, struct va
 	if (err)
 		return vas_arena_refuse(failure, VAS_WHY_NOT_OWNED, err);
 	*state = *state > worst ? *state : worst;
-	arena_give(arena);
+	vas_arena_give(arena);
 	return 0;
 }

@@ -105,7 +105,15 @@ static inline bool vas_arena_kind_is_given(enum vas_arena_kind kind)
 /* Whether a view may have that protection. */
 static inline bool vas_arena_may_have(const struct vas_arena *arena, int prot)
 {
+	if ((prot & PROT_WRITE) && !arena->header.writable)
+		return false;
 	return !(prot & PROT_EXEC) || arena->kind != VAS_ARENA_MEMFD || arena->exec != VAS_EXEC_NEVER;
+}
+
+/* What views are that do not say. */
+static inline int vas_arena_prot(const struct vas_arena *arena)
+{
+	return arena->header.writable ? PROT_READ | PROT_WRITE : PROT_READ;
 }
 
 /* Refuses with a reason. */
@@ -129,6 +137,15 @@ int vas_arena_make_copies(struct vas_space *space, uint64_t maximum, uint32_t co
 /* Memory for books of this layer, zeroed. -ENOMEM. */
 int vas_arena_take_books(struct vas_space *space, uint64_t size, void **memory);
 void vas_arena_give_books(struct vas_space *space, void *memory, uint64_t size);
+/* Books of an arena that has nothing yet, and their end. -ENOMEM. */
+int vas_arena_blank(struct vas_space *space, const struct vas_arena_opts *opts, uint32_t copies,
+		    struct vas_failure *failure, struct vas_arena **arena);
+void vas_arena_give(struct vas_arena *arena);
+/* A span, and the object shown in it, closed beyond the size. After an error there is no span. */
+int vas_arena_stage(struct vas_arena *arena, const struct vas_reserve_opts *reserve, int prot,
+		    struct vas_failure *failure);
+bool vas_arena_tail_suits(const struct vas_arena_opts *opts, uint64_t maximum);
+bool vas_arena_fork_suits(enum vas_arena_kind kind, const struct vas_reserve_opts *reserve);
 int vas_arena_unmake(struct vas_arena *arena, enum vas_retired *state,
 		     struct vas_failure *failure);
 /* Whether what was made under a space's count is dead: a child that nobody announced, or books that were given up. */
@@ -165,6 +182,26 @@ int vas_ladder_collapse(struct vas_arena *arena, uint64_t from, uint64_t to,
 int vas_companion_make(struct vas_arena *arena, uint64_t front, struct vas_failure *failure);
 /* Also in a child that has nothing of the arena. */
 void vas_companion_end(struct vas_arena *arena);
+
+/* It as it is: the header's page of an arena that another process made; facts are read. -EACCES and as mmap. */
+int vas_companion_map(struct vas_arena *arena, int prot, struct vas_failure *failure);
+/* Bytes that are mapped of it. */
+uint64_t vas_companion_bytes(const struct vas_arena *arena);
+
+/* --- attach.c --- */
+
+/* An arena, or what is made of one, that another process has. copies: 1 of an arena, more of a ring. */
+int vas_arena_attach(struct vas_space *space, int fd, int header, const struct vas_arena_opts *opts,
+		     enum vas_header_use use, struct vas_failure *failure,
+		     struct vas_arena **arena);
+
+/* --- wait.c --- */
+
+/* For another size than seen. -EAGAIN: so many nanoseconds went by; -EBADMSG. */
+int vas_arena_await(struct vas_arena *arena, uint64_t seen, uint64_t nanoseconds,
+		    struct vas_failure *failure, uint64_t *now);
+/* As vas_arena_follow, for who has not entered. */
+int vas_arena_catch_up(struct vas_arena *arena, struct vas_failure *failure);
 
 /* --- change.c --- */
 

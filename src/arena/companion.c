@@ -21,7 +21,6 @@
 #include "arena/peer.h"
 #include "base/number.h"
 #include "sys/definitions.h"
-#include "sys/process.h"
 #include "sys/strays.h"
 
 static bool has_own_page(const struct vas_arena *arena)
@@ -30,7 +29,7 @@ static bool has_own_page(const struct vas_arena *arena)
 	       !(arena->flags & VAS_ARENA_COMPANION);
 }
 
-static uint64_t header_bytes(const struct vas_arena *arena)
+uint64_t vas_companion_bytes(const struct vas_arena *arena)
 {
 	return arena->space->sys->page_size + arena->facts.front;
 }
@@ -39,7 +38,7 @@ static uint64_t header_bytes(const struct vas_arena *arena)
 static int header_place(struct vas_arena *arena, struct vas_failure *failure)
 {
 	struct vas_space *space = arena->space;
-	uint64_t bytes = header_bytes(arena), end;
+	uint64_t bytes = vas_companion_bytes(arena), end;
 	struct vas_object *object = &arena->object;
 	int err = 0;
 
@@ -59,13 +58,13 @@ static int header_place(struct vas_arena *arena, struct vas_failure *failure)
 	return err;
 }
 
-static int header_map(struct vas_arena *arena, int prot, struct vas_failure *failure)
+int vas_companion_map(struct vas_arena *arena, int prot, struct vas_failure *failure)
 {
 	struct vas_sys *sys = arena->space->sys;
 	const struct vas_object *object =
 		arena->companion.fd >= 0 ? &arena->companion : &arena->object;
 	int64_t address =
-		VAS_CALL(sys, map, 0, header_bytes(arena), prot, MAP_SHARED, object->fd, 0);
+		VAS_CALL(sys, map, 0, vas_companion_bytes(arena), prot, MAP_SHARED, object->fd, 0);
 
 	if (address < 0) {
 		failure->why = address == -ENOMEM ? VAS_WHY_KERNEL :
@@ -99,6 +98,8 @@ static void facts_tell(struct vas_arena *arena)
 		.kind = arena->kind,
 		.flags = arena->flags,
 		.copies = arena->copies,
+		.use = arena->copies > 1 ? VAS_HEADER_RING : VAS_HEADER_ARENA,
+		.exec = arena->exec,
 	};
 	memcpy(arena->facts.name, arena->name, sizeof(arena->facts.name));
 }
@@ -115,13 +116,12 @@ int vas_companion_make(struct vas_arena *arena, uint64_t front, struct vas_failu
 	if (vas_arena_has_object(arena)) {
 		err = header_place(arena, failure);
 		if (!err)
-			err = header_map(arena, PROT_READ | PROT_WRITE, failure);
+			err = vas_companion_map(arena, PROT_READ | PROT_WRITE, failure);
 		if (err)
 			return err;
 	}
 	facts_tell(arena);
 	map->namespace = arena->facts.namespace;
-	map->process = vas_process_number();
 	if (map->shared)
 		map->self = vas_peer_self(sys, map->namespace);
 	vas_header_begin(map->page, &arena->facts);
@@ -133,7 +133,7 @@ void vas_companion_end(struct vas_arena *arena)
 	struct vas_sys *sys = arena->space->sys;
 
 	if (arena->header.shared)
-		vas_strays_drop(sys, (uintptr_t)arena->header.page, header_bytes(arena));
+		vas_strays_drop(sys, (uintptr_t)arena->header.page, vas_companion_bytes(arena));
 	arena->header.shared = false;
 	arena->header.page = &arena->own;
 	vas_object_close(sys, &arena->companion);

@@ -53,6 +53,8 @@ struct vas_header_facts {
 	uint32_t flags; /* VAS_ARENA_ bits */
 	uint32_t copies;
 	uint32_t use; /* enum vas_header_use */
+	uint32_t exec; /* enum vas_exec */
+	uint32_t reserved;
 	char name[32];
 };
 
@@ -95,7 +97,6 @@ struct vas_header_map {
 	struct vas_header *page;
 	bool shared; /* other processes may have it: else there is no lock, and all is as we left it */
 	bool writable;
-	uint32_t process; /* vas_process_number of self */
 	uint64_t self; /* this process: peer.h */
 	uint64_t namespace; /* constant: of the facts */
 };

@@ -82,7 +82,7 @@ static int adopt_check(const struct vas_sys_stat *stat, const struct vas_object 
 {
 	if (stat->kind == VAS_SYS_KIND_OTHER)
 		return -EINVAL;
-	if (!stat->readable || !stat->writable)
+	if (!stat->readable || (!stat->writable && !object->read_only))
 		return -EACCES;
 	/* Only cutting off takes back what a disk has given beyond the end. */
 	if (stat->kind == VAS_SYS_KIND_FILE && object->shared)
@@ -138,6 +138,7 @@ int vas_object_adopt(struct vas_sys *sys, int fd, struct vas_failure *failure,
 				       .seen = stat.size > offset ? stat.size - offset : 0,
 				       .pool = stat.kind == VAS_SYS_KIND_HUGETLB,
 				       .disk = stat.kind == VAS_SYS_KIND_FILE,
+				       .read_only = object->read_only,
 				       .shared = object->shared };
 	return 0;
 }

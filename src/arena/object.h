@@ -24,6 +24,7 @@ struct vas_object {
 	bool pool; /* of huge pages */
 	bool kept; /* sealed against shrinking: no growth can be cut off again. Guarded by the arena's work lock */
 	bool disk; /* a file of a disk or network */
+	bool read_only; /* for us */
 	bool shared; /* others change its size, too: what they may have made is never cut off */
 };
 

@@ -170,7 +170,7 @@ static int view_build(struct vas_view *view, const struct vas_view_opts *opts,
 	if (err)
 		(void)vas_arena_refuse(failure, VAS_WHY_NOT_OWNED, err);
 	if (!err)
-		err = vas_view_show(view, opts->prot ? opts->prot : PROT_READ | PROT_WRITE,
+		err = vas_view_show(view, opts->prot ? opts->prot : vas_arena_prot(arena),
 				    failure);
 	if (!err)
 		err = view_join(view, failure);

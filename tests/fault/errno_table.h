@@ -746,6 +746,7 @@ static const struct errno_row errno_table[] = {
 	{"vas_region_from_manifest", EBUSY, VAS_WHY_RACE, "the place was lost to another thread, a bounded number of times"},
 	{"vas_region_from_manifest", EOWNERDEAD, VAS_WHY_FORKED, "in a forked child that nobody announced (vaspace/fork.h)"},
 #include "fault/errno_rows_arena.h"
+#include "fault/errno_rows_open.h"
 #include "fault/errno_rows_mirror.h"
 #include "fault/errno_rows_policy.h"
 #include "fault/errno_rows_ring.h"

@@ -25,6 +25,7 @@ static enum vas_arena_kind kind;
 static uint64_t rung; /* VAS_PAGES_ */
 static int given = -1; /* descriptor of a FILE or ADOPTED */
 static uint64_t exceeded; /* pages that the object has beyond */
+static uint32_t companion; /* VAS_ARENA_COMPANION */
 static uint64_t ahead; /* pages that it begins with beyond its size */
 static unsigned char *start;
 
@@ -62,7 +63,7 @@ static void setup(struct fault_world *world)
 		opts.ladder_count = 1;
 	}
 	opts.fd = given;
-	opts.flags = rung ? VAS_ARENA_STRICT : 0;
+	opts.flags = (rung ? VAS_ARENA_STRICT : 0) | companion;
 	must(vas_arena_create(PAGES * world->page, &opts, &arena), "no arena");
 	must(vas_arena_get(arena, &info), "it tells nothing");
 	start = vas_span_pointer(info.span);
@@ -400,6 +401,58 @@ static int call_get(struct fault_world *world)
 	return vas_arena_get(arena, &info) || info.bytes != vas_arena_size(arena);
 }
 
+static int open_with(struct fault_world *world, uint32_t flags)
+{
+	struct vas_arena_info info = { .size = sizeof(info) };
+	struct vas_arena *made;
+	int err;
+
+	VAS_OPTS(vas_arena_opts, opts);
+	opts.reserve = &world->opts;
+	opts.flags = flags;
+	must(vas_arena_get(arena, &info), "it tells nothing");
+	memcpy(&made, &world->out, sizeof(made));
+	err = vas_arena_open(info.fd, info.header, &opts, &made);
+	memcpy(&world->out, &made, sizeof(made));
+	return err;
+}
+
+static int call_open(struct fault_world *world)
+{
+	return open_with(world, 0);
+}
+
+static int call_open_same(struct fault_world *world)
+{
+	return open_with(world, VAS_ARENA_SAME_ADDRESS);
+}
+
+static void setup_companion(struct fault_world *world)
+{
+	companion = VAS_ARENA_COMPANION;
+	setup_memfd(world);
+}
+
+/* Another handle has grown it, and this one is to follow. */
+static void prepare_sync(struct fault_world *world)
+{
+	struct vas_header *page = arena->header.page;
+
+	(void)world;
+	page->generation += 2;
+}
+
+static int call_sync(struct fault_world *world)
+{
+	(void)world;
+	return vas_arena_sync(arena);
+}
+
+static int call_wait(struct fault_world *world)
+{
+	return vas_arena_wait(arena, BEGIN * world->page, 1000, &world->out.number);
+}
+
 static int call_destroy(struct fault_world *world)
 {
 	(void)world;
@@ -463,6 +516,16 @@ static const struct fault_scenario scenarios[] = {
 	  .setup = setup_sealed, .call = call_grow, .undo = undo_grow_sealed, .finish = finish },
 	{ .name = "get", .function = "vas_arena_get", .setup = setup_memfd, .call = call_get,
 	  .finish = finish },
+	{ .name = "open", .function = "vas_arena_open", .setup = setup_memfd, .call = call_open,
+	  .undo = undo_create, .finish = finish },
+	{ .name = "open: with a companion", .function = "vas_arena_open", .setup = setup_companion,
+	  .call = call_open, .undo = undo_create, .finish = finish, .brief = true },
+	{ .name = "open: at its own address", .function = "vas_arena_open", .setup = setup_memfd,
+	  .call = call_open_same, .clean = -EEXIST, .finish = finish, .brief = true },
+	{ .name = "sync", .function = "vas_arena_sync", .setup = setup_memfd,
+	  .prepare = prepare_sync, .call = call_sync, .finish = finish },
+	{ .name = "wait", .function = "vas_arena_wait", .setup = setup_memfd, .call = call_wait,
+	  .clean = -EAGAIN, .finish = finish },
 	{ .name = "destroy: a memfd", .function = "vas_arena_destroy", .prepare = setup_memfd,
 	  .call = call_destroy },
 	{ .name = "destroy: private memory", .function = "vas_arena_destroy",

@@ -438,6 +438,28 @@ CALL(view_get)
 	return vas_view_get(view, &info);
 }
 
+static struct vas_arena *opened;
+CALL(arena_open)
+{
+	SIZED(vas_arena_info, info);
+	int err = vas_arena_get(arena, &info);
+
+	return err ? err : vas_arena_open(info.fd, info.header, NULL, &opened);
+}
+CALL(arena_generation) { return vas_arena_generation(opened) == 0; }
+CALL(arena_wait)
+{
+	uint64_t now;
+
+	return vas_arena_wait(opened, UINT64_MAX, 0, &now);
+}
+CALL(arena_sync)
+{
+	int err = vas_arena_sync(opened);
+
+	return err ? err : vas_arena_destroy(opened, NULL);
+}
+
 CALL(arena_get)
 {
 	SIZED(vas_arena_info, info);
@@ -524,6 +546,7 @@ static const struct {
 	ROW(region_leave), ROW(region_quit), ROW(region_free_tagged), ROW(region_split), ROW(region_merge),
 	ROW(region_destroy), ROW(arena_create), ROW(arena_grow), ROW(arena_ahead), ROW(arena_punch),
 	ROW(arena_fill), ROW(arena_trim), ROW(arena_shrink), ROW(arena_seal), ROW(arena_size),
+	ROW(arena_open), ROW(arena_generation), ROW(arena_wait), ROW(arena_sync),
 	ROW(arena_get), ROW(view_open), ROW(view_first), ROW(view_protect), ROW(view_get),
 	ROW(mirror_open), ROW(view_close), ROW(arena_destroy), ROW(ring_create), ROW(ring_get), ROW(ring_destroy),
 	ROW(queue_create), ROW(queue_join), ROW(queue_wait), ROW(queue_put), ROW(queue_put_begin), ROW(queue_put_end),

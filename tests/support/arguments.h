@@ -41,13 +41,17 @@ void check_arena_ahead(void);
 void check_arena_create(void);
 void check_arena_destroy(void);
 void check_arena_fill(void);
+void check_arena_generation(void);
 void check_arena_get(void);
 void check_arena_grow(void);
 void check_arena_shrink(void);
+void check_arena_open(void);
 void check_arena_punch(void);
 void check_arena_seal(void);
 void check_arena_size(void);
+void check_arena_sync(void);
 void check_arena_trim(void);
+void check_arena_wait(void);
 /* vaspace/ring.h */
 /* vaspace/policy.h */
 void check_policy_choose(void);

@@ -254,3 +254,74 @@ void check_arena_trim(void)
 	is_u64(given, 0, "vas_arena_trim: gives nothing");
 	unmade();
 }
+
+/* --- other processes' --- */
+
+static int open_with(const void *options)
+{
+	struct vas_arena_info info = { .size = sizeof(info) };
+	struct vas_arena *got = NULL;
+	int err = vas_arena_get(arena, &info);
+
+	if (!err)
+		err = vas_arena_open(info.fd, info.header, options, &got);
+	if (!err && vas_arena_destroy(got, NULL))
+		tap_bail("the arena stays");
+	return err;
+}
+
+void check_arena_open(void)
+{
+	const char *name = "vas_arena_open";
+	const struct {
+		const char *what;
+		struct vas_arena_opts opts;
+	} cases[] = {
+#define S .size = sizeof(struct vas_arena_opts)
+		{ "a kind", { S, .kind = VAS_ARENA_ANONYMOUS } },
+		{ "a flag of making", { S, .flags = VAS_ARENA_STRICT } },
+		{ "an initial size", { S, .initial = 4096 } },
+		{ "a cap", { S, .cap = 4096 } },
+		{ "an unknown tail", { S, .tail = (enum vas_tail)3 } },
+		{ "read-only, to write",
+		  { S, .flags = VAS_ARENA_READ_ONLY, .prot = PROT_READ | PROT_WRITE } },
+#undef S
+	};
+	struct vas_arena *got = NULL;
+
+	VAS_OPTS(vas_arena_opts, opts);
+	made();
+	check_options(name, open_with, &opts, sizeof(opts), ARGUMENT);
+	answer(name, "nowhere to put it", vas_arena_open(0, 0, NULL, NULL), EINVAL, ARGUMENT);
+	answer(name, "no descriptor", vas_arena_open(-1, -1, NULL, &got), EBADF, VAS_WHY_OBJECT);
+	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		answer(name, cases[i].what, open_with(&cases[i].opts), EINVAL, ARGUMENT);
+	ok(got == NULL, "vas_arena_open: nothing is made");
+	unmade();
+}
+
+void check_arena_sync(void)
+{
+	answer("vas_arena_sync", "NULL", vas_arena_sync(NULL), EINVAL, ARGUMENT);
+	made();
+	answer("vas_arena_sync", "nothing to follow", vas_arena_sync(arena), 0, NO_REPORT);
+	unmade();
+}
+
+void check_arena_wait(void)
+{
+	const char *name = "vas_arena_wait";
+	uint64_t now = 1;
+
+	answer(name, "NULL", vas_arena_wait(NULL, 0, 0, &now), EINVAL, ARGUMENT);
+	made();
+	answer(name, "nowhere to tell it", vas_arena_wait(arena, 0, 0, NULL), EINVAL, ARGUMENT);
+	answer(name, "no time", vas_arena_wait(arena, 2 * arguments_page, 0, &now), EAGAIN, NO_REPORT);
+	is_u64(now, 1, "vas_arena_wait: tells nothing");
+	unmade();
+}
+
+void check_arena_generation(void)
+{
+	is_u64(vas_arena_generation(NULL), 0, "vas_arena_generation: 0 for none");
+}
