@@ -32,7 +32,8 @@ enum vas_change {
 	VAS_CHANGE_SHRINK, /* the bytes that go */
 	VAS_CHANGE_PUNCH, /* of an arena: bytes whose memory goes; they read as zero then */
 	VAS_CHANGE_MIGRATE, /* pages move to other memory nodes, under the same addresses */
-	VAS_CHANGE_POLICY /* of an arena: where its pages come from */
+	VAS_CHANGE_POLICY, /* of an arena: where its pages come from */
+	VAS_CHANGE_REPLACE /* of pages by others: vaspace/replace.h */
 };
 
 enum vas_notice_phase {

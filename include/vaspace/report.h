@@ -93,7 +93,8 @@ enum vas_operation {
 	VAS_OPERATION_SHRINK,
 	VAS_OPERATION_RING, /* make or end a ring */
 	VAS_OPERATION_VIEW, /* open, close or protect one */
-	VAS_OPERATION_POLICY /* set a memory policy, or move pages to where one says */
+	VAS_OPERATION_POLICY, /* set a memory policy, or move pages to where one says */
+	VAS_OPERATION_REPLACE /* pages by others */
 };
 
 struct vas_report {

@@ -16,6 +16,7 @@
 #include <vaspace/policy.h>
 #include <vaspace/pressure.h>
 #include <vaspace/region.h>
+#include <vaspace/replace.h>
 #include <vaspace/layout.h>
 #include <vaspace/stats.h>
 #include <vaspace/system.h>

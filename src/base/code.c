@@ -125,6 +125,8 @@ const char *vas_operation_name(enum vas_operation operation)
 		return "view";
 	case VAS_OPERATION_POLICY:
 		return "policy";
+	case VAS_OPERATION_REPLACE:
+		return "replace";
 	}
 	return "unknown";
 }

@@ -2,7 +2,8 @@
 /*
  * What is mapped elsewhere comes to a part of a span, by one move.
  *
- * WHAT FOR. Memory that somebody else mapped is seen at a place of ours too, also when nobody has a descriptor of it.
+ * WHAT FOR. Memory that somebody else mapped is seen at a place of ours too, also when nobody has a descriptor of it. Live pages
+ * are replaced by others in one step.
  *
  * STRATEGY. All that the kernel may refuse is done aside, where nothing of ours can be lost: mremap with an old size of 0
  * makes a second mapping of shared memory wherever there is room, and gets the recipe and the protection there. It is looked
@@ -11,7 +12,8 @@
  *
  * CONCURRENCY. The holding's lock is held over the kernel calls. Nobody but this call knows of what is aside.
  *
- * WHAT IT DOES NOT DO. It does not look whether memory is shared: the kernel refuses what is private.
+ * WHAT IT DOES NOT DO. It does not look whether memory is shared: the kernel refuses what is private. What was replaced by private
+ * memory the kernel never joins with its neighbours again, though the books do: it may be three mappings where they say one.
  */
 #include <errno.h>
 #include <sys/mman.h>
@@ -20,6 +22,7 @@
 #include "layout/search.h"
 #include "space/ballast.h"
 #include "space/part_work.h"
+#include "space/policy.h"
 #include "sys/definitions.h"
 
 /* mremap, for which the ballast may be spent. Returns the new address. */
@@ -34,13 +37,29 @@ static int64_t move_call(struct vas_space *space, uint64_t from, uint64_t old_si
 	return got;
 }
 
-int vas_part_swap(struct vas_space *space, struct vas_span range, uint64_t aside)
+/* A mapping from aside to its place. */
+static int move_in(struct vas_space *space, struct vas_span range, uint64_t aside)
 {
 	int64_t got = move_call(space, aside, range.size, range.size, MREMAP_MAYMOVE | MREMAP_FIXED,
 				range.start);
 
 	VAS_ASSERT(got < 0 || (uint64_t)got == range.start);
 	return got < 0 ? (int)got : 0;
+}
+
+int vas_part_twin(struct vas_space *space, struct vas_span range, struct vas_failure *failure,
+		  uint64_t *aside)
+{
+	int64_t got = move_call(space, range.start, 0, range.size, MREMAP_MAYMOVE, 0);
+
+	if (got == -EINVAL || got == -EFAULT) {
+		failure->why = VAS_WHY_OBJECT;
+		return -EOPNOTSUPP;
+	}
+	if (got < 0)
+		return (int)got;
+	*aside = (uint64_t)got;
+	return 0;
 }
 
 /* Whether what is aside is what the books are going to say of the range. */
@@ -58,7 +77,7 @@ static int duplicate_look(struct vas_part_work *work, const struct vas_backing *
 	if (seen.start > aside || seen.end < aside + work->range.size ||
 	    seen.offset + (aside - seen.start) != first || seen.inode != backing->inode ||
 	    vas_sys_device(seen.device_major, seen.device_minor) != backing->device)
-		return -ESTALE;
+		return -ESTALE; /* nobody else's word for it */
 	return 0;
 }
 
@@ -84,36 +103,36 @@ static int duplicate_kernel(struct vas_part_work *work, uint64_t source,
 			    struct vas_failure *failure)
 {
 	struct vas_space *space = work->space;
-	uint64_t size = work->range.size;
-	int64_t aside;
+	uint64_t size = work->range.size, aside;
 	int err;
 
-	aside = move_call(space, source, 0, size, MREMAP_MAYMOVE, 0);
-	if (aside == -EINVAL || aside == -EFAULT) {
-		failure->why = VAS_WHY_OBJECT;
-		return -EOPNOTSUPP;
-	}
-	if (aside < 0)
-		return (int)aside;
-	err = duplicate_look(work, backing, (uint64_t)aside);
-	if (!err)
-		err = duplicate_recipe(work, (uint64_t)aside, prot);
-	if (!err)
-		err = vas_part_swap(space, work->range, (uint64_t)aside);
+	err = vas_part_twin(space, (struct vas_span){ source, size }, failure, &aside);
 	if (err)
-		vas_strays_drop(space->sys, (uint64_t)aside, size);
+		return err;
+	err = duplicate_look(work, backing, aside);
+	if (err == -ESTALE) {
+		failure->why = VAS_WHY_RACE;
+		err = -EAGAIN;
+	}
+	if (!err)
+		err = duplicate_recipe(work, aside, prot);
+	if (!err)
+		err = move_in(space, work->range, aside);
+	if (err)
+		vas_strays_drop(space->sys, aside, size);
 	return err;
 }
 
 /* Room in the books, and the number of the backing. */
-static int duplicate_room(struct vas_part_work *work, const struct vas_backing *backing,
+static int move_room(struct vas_part_work *work, const struct vas_backing *backing,
 			  struct vas_failure *failure, uint32_t *number)
 {
 	struct vas_holding *holding = work->holding;
 	struct vas_space *space = work->space;
 	int err = vas_part_room(work, 1, failure);
 
-	if (err)
+	*number = 0;
+	if (err || (vas_backing_is_anonymous(backing) && !backing->policy))
 		return err;
 	vas_lock_take(&space->lock);
 	err = vas_backings_number(&holding->backings, &holding->extents, &space->pages, backing,
@@ -126,12 +145,9 @@ static int duplicate_room(struct vas_part_work *work, const struct vas_backing *
 }
 
 /* What the kernel says about memory that somebody else may change meanwhile. */
-static int duplicate_classify(int err, struct vas_failure *failure)
+static int move_classify(int err, struct vas_failure *failure)
 {
 	switch (err) {
-	case -ESTALE:
-		failure->why = VAS_WHY_RACE;
-		return -EAGAIN;
 	case -EMFILE:
 	case -ENFILE:
 		failure->why = VAS_WHY_KERNEL;
@@ -155,10 +171,122 @@ int vas_part_duplicate(struct vas_space *space, struct vas_holding *holding, str
 	err = vas_part_begin(&work, failure);
 	if (err)
 		return err;
-	err = duplicate_room(&work, backing, failure, &extent.backing);
+	err = move_room(&work, backing, failure, &extent.backing);
 	if (!err)
 		err = duplicate_kernel(&work, source, backing, prot, failure);
 	if (!err)
 		vas_extents_set(&holding->extents, range.start, vas_span_end(range), &extent);
-	return vas_part_end(&work, duplicate_classify(err, failure));
+	return vas_part_end(&work, move_classify(err, failure));
+}
+
+/* --- replacing --- */
+
+/* Why a piece may not be replaced. */
+static int content_refuse(const struct vas_holding *holding, const struct vas_extent *piece,
+			  const struct vas_backing *backing, struct vas_failure *failure)
+{
+	failure->why = VAS_WHY_NOT_MAPPED;
+	if (piece->state != VAS_PART_COMMITTED && piece->state != VAS_PART_GUARD)
+		return -EINVAL;
+	failure->why = VAS_WHY_ARGUMENT;
+	if (piece->state == VAS_PART_GUARD)
+		return -EINVAL;
+	failure->why = VAS_WHY_DEVICE;
+	if (holding->claimer && !holding->claimer->replaceable)
+		return -EOPNOTSUPP;
+	failure->why = VAS_WHY_OBJECT;
+	if ((piece->flags & (VAS_EXTENT_WHOLE | VAS_EXTENT_KEPT)) ||
+	    (backing->flags & VAS_COMMIT_PUNCH))
+		return -EOPNOTSUPP;
+	failure->why = VAS_WHY_NONE;
+	return 0;
+}
+
+/* Lock held. */
+static int content_find(struct vas_space *space, struct vas_holding *holding, struct vas_span range,
+			struct vas_part_content *content, struct vas_failure *failure)
+{
+	uint64_t position = range.start, end = vas_span_end(range);
+	const struct vas_policy *policy;
+	struct vas_extent piece;
+	int err;
+
+	(void)vas_extents_next(&holding->extents, &position, end, &piece);
+	content->backing = vas_backings_get(&holding->backings, piece.backing, piece.delta);
+	err = content_refuse(holding, &piece, &content->backing, failure);
+	if (err)
+		return err;
+	if (piece.end != end || vas_part_cuts(holding, space->sys, range)) {
+		failure->why = VAS_WHY_ARGUMENT;
+		return -EINVAL;
+	}
+	policy = vas_part_policy(holding, &content->backing);
+	content->policy = policy ? *policy : (struct vas_policy){ .mode = VAS_POLICY_DEFAULT };
+	content->prot = piece.prot;
+	content->flags = piece.flags & (VAS_COMMIT_HUGE | VAS_COMMIT_NOHUGE);
+	return 0;
+}
+
+int vas_part_look(struct vas_space *space, struct vas_holding *holding, struct vas_span range,
+		  struct vas_part_content *content, struct vas_failure *failure)
+{
+	int err;
+
+	vas_lock_take(&holding->lock);
+	err = content_find(space, holding, range, content, failure);
+	vas_lock_drop(&holding->lock);
+	return err;
+}
+
+bool vas_part_alike(const struct vas_part_content *a, const struct vas_part_content *b)
+{
+	return a->backing.ops == b->backing.ops && a->backing.fd == b->backing.fd &&
+	       a->backing.flags == b->backing.flags && a->backing.device == b->backing.device &&
+	       a->backing.inode == b->backing.inode && a->backing.delta == b->backing.delta &&
+	       vas_policy_same(&a->policy, &b->policy) && a->prot == b->prot && a->flags == b->flags;
+}
+
+static int replace_locked(struct vas_part_work *work, const struct vas_part_content *old,
+			  const struct vas_part_content *fresh, uint64_t aside,
+			  struct vas_failure *failure)
+{
+	struct vas_backing backing = fresh->backing;
+	struct vas_span range = work->range;
+	struct vas_extent extent = {
+		.state = VAS_PART_COMMITTED,
+		.prot = fresh->prot,
+		.flags = fresh->flags,
+		.delta = vas_backing_is_anonymous(&backing) ? 0 : backing.delta,
+	};
+	struct vas_part_content found;
+	int err;
+
+	err = content_find(work->space, work->holding, range, &found, failure);
+	if (err || !vas_part_alike(&found, old)) {
+		failure->why = VAS_WHY_RACE;
+		return -ESTALE;
+	}
+	/* Which number it has may have changed. */
+	backing.policy = found.backing.policy;
+	err = move_room(work, &backing, failure, &extent.backing);
+	if (!err)
+		err = move_in(work->space, range, aside);
+	if (!err)
+		vas_extents_set(&work->holding->extents, range.start, vas_span_end(range), &extent);
+	return err;
+}
+
+int vas_part_replace(struct vas_space *space, struct vas_holding *holding, struct vas_span range,
+		     const struct vas_part_content *old, const struct vas_part_content *fresh,
+		     uint64_t aside, bool final, struct vas_failure *failure)
+{
+	struct vas_part_work work;
+	int err;
+
+	vas_part_plan(&work, space, holding, range, VAS_CHANGE_REPLACE, final);
+	err = vas_part_begin(&work, failure);
+	if (err)
+		return err;
+	err = replace_locked(&work, old, fresh, aside, failure);
+	return vas_part_end(&work, move_classify(err, failure));
 }

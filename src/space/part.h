@@ -72,8 +72,6 @@ int vas_part_unguard(struct vas_space *space, struct vas_holding *holding, struc
 int vas_part_close(struct vas_space *space, struct vas_holding *holding, struct vas_span range,
 		   bool closed, struct vas_failure *failure);
 
-struct vas_backing;
-
 /*
  * The shared memory that is mapped at source, by whomever, is shown in the range too, which is as reserved; its first byte has the
  * place in its object that backing says, with the object's identity. Recorded as a view. -EOPNOTSUPP ("object"): the kernel
@@ -83,10 +81,34 @@ int vas_part_duplicate(struct vas_space *space, struct vas_holding *holding, str
 		       uint64_t source, const struct vas_backing *backing, int prot,
 		       struct vas_failure *failure);
 /*
- * One kernel call, which is refused as a whole: a mapping of ours, which nobody else knows of, comes from aside to the range, and what
- * was there is gone. The books are the caller's. Lock held.
+ * A second mapping of shared memory, as it is mapped in the range, somewhere. Not classified: -EOPNOTSUPP ("object") as above, else what the
+ * kernel says.
  */
-int vas_part_swap(struct vas_space *space, struct vas_span range, uint64_t aside);
+int vas_part_twin(struct vas_space *space, struct vas_span range, struct vas_failure *failure,
+		  uint64_t *aside);
+
+/* What a range has that is alike throughout, by value. */
+struct vas_part_content {
+	struct vas_backing backing;
+	struct vas_policy policy; /* of what is backed so; mode DEFAULT: none */
+	uint8_t prot;
+	uint16_t flags; /* VAS_COMMIT_HUGE or NOHUGE */
+};
+/*
+ * Of a range that may be replaced. -EINVAL: not wholly committed ("not-mapped"), or of several kinds; -EOPNOTSUPP: its object's
+ * bytes are ours to give back, it goes only whole ("object"), or a device's ("device").
+ */
+int vas_part_look(struct vas_space *space, struct vas_holding *holding, struct vas_span range,
+		  struct vas_part_content *content, struct vas_failure *failure);
+/* But for the number of the policy. */
+bool vas_part_alike(const struct vas_part_content *a, const struct vas_part_content *b);
+/*
+ * A mapping of ours, which nobody else knows of, comes from aside to the range by one kernel call, which is refused as a whole; what
+ * was there goes. aside has what fresh says, with old's policy. -ESTALE ("race"): the range has not what old says. final: no veto.
+ */
+int vas_part_replace(struct vas_space *space, struct vas_holding *holding, struct vas_span range,
+		     const struct vas_part_content *old, const struct vas_part_content *fresh,
+		     uint64_t aside, bool final, struct vas_failure *failure);
 
 /*
  * Pages that are there move to the nodes of policy, which has some; *moved: bytes, also after an error. -EBUSY, -ENOMEM: the rest was
@@ -101,6 +123,9 @@ int vas_part_migrate(struct vas_space *space, struct vas_holding *holding, struc
  */
 int vas_part_promise(struct vas_space *space, struct vas_holding *holding, uint32_t count);
 void vas_part_unpromise(struct vas_space *space, struct vas_holding *holding, uint32_t count);
+
+/* What the kernel answered, as an errno of the tables, with the reason. */
+int vas_part_classify(int err, struct vas_failure *failure);
 
 /* What is mapped at and above an address, by value; the states are in extents.h. */
 struct vas_part {

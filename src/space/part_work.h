@@ -123,8 +123,6 @@ bool vas_part_mend(struct vas_space *space, const struct vas_extent *piece);
 void vas_part_list(struct vas_space *space, struct vas_holding *holding);
 /* Takes a holding that is not live any more off the list of those with unretired parts. Space's lock held. */
 void vas_part_unlist(struct vas_holding *holding);
-/* What the kernel answered, as an errno of the tables, with the reason. */
-int vas_part_classify(int err, struct vas_failure *failure);
 
 /* The memory policy of what is backed so; NULL = the thread's own. */
 static inline const struct vas_policy *vas_part_policy(const struct vas_holding *holding,

@@ -749,6 +749,7 @@ static const struct errno_row errno_table[] = {
 #include "fault/errno_rows_open.h"
 #include "fault/errno_rows_mirror.h"
 #include "fault/errno_rows_policy.h"
+#include "fault/errno_rows_replace.h"
 #include "fault/errno_rows_ring.h"
 #include "fault/errno_rows_view.h"
 	/* clang-format on */

@@ -422,6 +422,29 @@ CALL(view_first) { return vas_view_first(arena) == NULL; }
 CALL(view_protect) { return vas_view_protect(view, 1); }
 CALL(view_close) { return vas_view_close(view, NULL); }
 
+static struct vas_replace *replace;
+static struct vas_span replaced;
+
+CALL(replace_prepare)
+{
+	struct vas_replace_part part = { .size = page };
+	int err = vas_reserve(page, NULL, &replaced);
+
+	part.start = vas_span_pointer(replaced);
+	if (!err)
+		err = vas_commit(part.start, page, NULL);
+	return err ? err : vas_replace_prepare(&part, 1, &replace);
+}
+
+CALL(replace_commit) { return vas_replace_commit(replace); }
+
+CALL(replace_cancel)
+{
+	int err = vas_replace_cancel(NULL);
+
+	return err ? err : vas_release(vas_span_pointer(replaced), NULL);
+}
+
 CALL(mirror_open)
 {
 	void *memory = mmap(NULL, page, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -548,7 +571,8 @@ static const struct {
 	ROW(arena_fill), ROW(arena_trim), ROW(arena_shrink), ROW(arena_seal), ROW(arena_size),
 	ROW(arena_open), ROW(arena_generation), ROW(arena_wait), ROW(arena_sync),
 	ROW(arena_get), ROW(view_open), ROW(view_first), ROW(view_protect), ROW(view_get),
-	ROW(mirror_open), ROW(view_close), ROW(arena_destroy), ROW(ring_create), ROW(ring_get), ROW(ring_destroy),
+	ROW(mirror_open), ROW(replace_prepare), ROW(replace_commit), ROW(replace_cancel),
+	ROW(view_close), ROW(arena_destroy), ROW(ring_create), ROW(ring_get), ROW(ring_destroy),
 	ROW(queue_create), ROW(queue_join), ROW(queue_wait), ROW(queue_put), ROW(queue_put_begin), ROW(queue_put_end),
 	ROW(queue_get), ROW(queue_get_begin), ROW(queue_get_end), ROW(queue_leave), ROW(queue_destroy),
 	ROW(notice_cancel), ROW(release), ROW(shutdown),

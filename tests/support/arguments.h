@@ -73,6 +73,10 @@ void check_queue_wait(void);
 void check_ring_create(void);
 void check_ring_destroy(void);
 void check_ring_get(void);
+/* vaspace/replace.h */
+void check_replace_cancel(void);
+void check_replace_commit(void);
+void check_replace_prepare(void);
 /* vaspace/view.h */
 void check_mirror_open(void);
 void check_view_close(void);

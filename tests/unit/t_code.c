@@ -28,7 +28,7 @@ static void words(void)
 						  "decommit", "protect", "guard",
 						  "unguard", "region", "alloc", "free", "park",
 						  "unpark", "detached", "manifest", "arena", "grow", "shrink",
-						  "ring", "view", "policy" };
+						  "ring", "view", "policy", "replace" };
 	bool whole = true;
 	bool distinct = true;
 
@@ -47,7 +47,7 @@ static void words(void)
 	is_str(vas_why_name((enum vas_why) - 1), "unknown", "a reason before the first");
 	is_str(vas_why_name(VAS_WHY_TAKEN), "taken", "taken");
 	is_str(vas_why_name(VAS_WHY_KERNEL), "kernel", "the last reason");
-	for (int i = VAS_OPERATION_NONE; i <= VAS_OPERATION_POLICY; i++)
+	for (int i = VAS_OPERATION_NONE; i <= VAS_OPERATION_REPLACE; i++)
 		is_str(vas_operation_name((enum vas_operation)i), operations[i], "operation %d", i);
 	is_str(vas_operation_name((enum vas_operation)99), "unknown", "no operation");
 	whole = true;
