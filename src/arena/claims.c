@@ -108,10 +108,15 @@ uint32_t vas_claim_place(uint64_t word)
 	return word >> STATE_BITS & ((1u << PLACE_BITS) - 1);
 }
 
-/* What cannot be while ticket is the tail's: it is not any more, or a peer has spoilt it. */
-static int unless_moved(const struct vas_claims *claims, uint64_t ticket, int err)
+/*
+ * What cannot be while ticket is the tail's and its slot has this word: that is so no more, or a peer has spoilt it. The tail alone
+ * does not tell: who claimed may have died before advancing it, and the consumer may have stepped over that.
+ */
+static int unless_moved(const struct vas_claims *claims, uint64_t ticket, uint64_t word, int err)
 {
-	return load(&claims->marks->tail) == ticket ? err : AGAIN;
+	if (load(&claims->marks->tail) != ticket || load(&slot_of(claims, ticket)->word) != word)
+		return AGAIN;
+	return err;
 }
 
 /* The slot of the tail's ticket has another word than that of a free one. */
@@ -126,8 +131,8 @@ static int claim_taken(const struct vas_claims *claims, uint64_t ticket, uint64_
 	}
 	/* A lap ago somebody claimed it, and the consumer has not come to it yet. */
 	if (ahead == LAP_MASK && word_state(word) != VAS_CLAIM_FREE)
-		return unless_moved(claims, ticket, -EAGAIN);
-	return unless_moved(claims, ticket, -EBADMSG);
+		return unless_moved(claims, ticket, word, -EAGAIN);
+	return unless_moved(claims, ticket, word, -EBADMSG);
 }
 
 /* Where a ticket begins, as far as nobody has gone on meanwhile; *was is what its slot says. */
@@ -148,7 +153,7 @@ static int claim_begins(const struct vas_claims *claims, uint64_t ticket, uint64
 		return 0;
 	}
 	if (word_lap(now) != ((lap + 1) & LAP_MASK))
-		return unless_moved(claims, ticket, -EBADMSG);
+		return unless_moved(claims, ticket, word_free(lap_of(claims, ticket)), -EBADMSG);
 	*was = load(&slot_of(claims, ticket)->position);
 	*position = *was;
 	return 0;
@@ -165,7 +170,7 @@ static int claim_fits(const struct vas_claims *claims, uint64_t ticket, uint64_t
 	head = load(&claims->marks->head);
 	between = position - head;
 	if (between > claims->bytes || between % VAS_CLAIM_UNIT)
-		return unless_moved(claims, ticket, -EBADMSG);
+		return unless_moved(claims, ticket, word_free(lap_of(claims, ticket)), -EBADMSG);
 	*seen = head;
 	return claims->bytes - between >= room ? 0 : -EAGAIN;
 }
@@ -186,9 +191,9 @@ static int claim_try(const struct vas_claims *claims, uint64_t free, uint64_t *s
 	if (err)
 		return err;
 	if (claim->position % VAS_CLAIM_UNIT)
-		return unless_moved(claims, claim->ticket, -EBADMSG);
+		return unless_moved(claims, claim->ticket, free, -EBADMSG);
 	if (word_state(claim->word) == VAS_CLAIM_FREE) /* a look */
-		return unless_moved(claims, claim->ticket, 0);
+		return unless_moved(claims, claim->ticket, free, 0);
 	if (was != claim->position)
 		(void)exchange(&slot->position, was, claim->position);
 	if (!exchange(&slot->word, free, claim->word))

@@ -30,12 +30,15 @@ static bool compare_exchange(uint64_t *word, uint64_t *expected, uint64_t value)
 
 #include "tap/tap.h"
 
-enum { SLOTS = 2, RING = 64, UNITS = RING / 8, RECORDS = 16, PRODUCERS = 2, NOBODY = -1 };
+enum { SLOTS = 2, UNITS = 8, RECORDS = 16, PRODUCERS = 2, NOBODY = -1 };
 enum wrong { RIGHT, LATE_POSITION, TWO_OWNERS };
 
 static enum wrong wrong;
 static unsigned int mortal; /* the thread that dies */
 static unsigned int many[] = { 2, 1 }; /* claims of each */
+static uint64_t ring =
+	UNITS *
+	8; /* bytes; less than what the slots may hold: then there is no room sooner than no slot */
 static int lives; /* so many steps; -1: it does not */
 
 static struct {
@@ -87,7 +90,7 @@ static bool compare_exchange(uint64_t *word, uint64_t *expected, uint64_t value)
 static void own(uint64_t position, uint64_t bytes, int before, int owner)
 {
 	for (uint64_t i = 0; i < bytes / 8; i++) {
-		int *unit = &world.owner[(position / 8 + i) % UNITS];
+		int *unit = &world.owner[(position / 8 + i) % (ring / 8)];
 
 		if (*unit != before)
 			explorer_fault("unit %d has owner %d", (int)(unit - world.owner), *unit);
@@ -114,7 +117,7 @@ static void put(unsigned int place)
 		return;
 	}
 	own(claim.position, room, NOBODY, (int)place);
-	world.value[claim.position / 8 % UNITS] = (int)place * RECORDS + number;
+	world.value[claim.position / 8 % (ring / 8)] = (int)place * RECORDS + number;
 	vas_claim_settle(&world.claims, &claim, VAS_CLAIM_READY);
 	world.put[place]++;
 }
@@ -122,7 +125,7 @@ static void put(unsigned int place)
 static void take_in(struct vas_claim *claim)
 {
 	unsigned int place = vas_claim_place(claim->word);
-	int value = world.value[claim->position / 8 % UNITS];
+	int value = world.value[claim->position / 8 % (ring / 8)];
 
 	if (value / RECORDS != (int)place)
 		explorer_fault("%d is said to be of %u", value, place);
@@ -144,11 +147,16 @@ static bool get(struct vas_claim *claim)
 	case VAS_CLAIM_READY:
 		take_in(claim);
 		break;
+	case VAS_CLAIM_CLAIMED:
+		if (!world.died || vas_claim_place(claim->word) != mortal ||
+		    !vas_claim_bury(&world.claims, claim))
+			return false;
+		/* fall through */
 	case VAS_CLAIM_DEAD:
 		world.dead++;
 		/* It may have come to writing it, or not. */
 		for (uint64_t i = 0; i < vas_claim_bytes(claim->word) / 8; i++)
-			world.owner[(claim->position / 8 + i) % UNITS] = NOBODY;
+			world.owner[(claim->position / 8 + i) % (ring / 8)] = NOBODY;
 		break;
 	case VAS_CLAIM_SPOILT:
 		explorer_fault("spoilt");
@@ -164,7 +172,7 @@ static void world_begin(void *state)
 {
 	(void)state;
 	memset(&world, 0, sizeof(world));
-	world.claims = (struct vas_claims){ world.slots, &world.marks, SLOTS, RING };
+	world.claims = (struct vas_claims){ world.slots, &world.marks, SLOTS, ring };
 	for (unsigned int i = 0; i < UNITS; i++)
 		world.owner[i] = NOBODY;
 	world.left = lives;
@@ -278,6 +286,15 @@ int main(void)
 				 who ? "the consumer" : "a producer", lives);
 			explore(name, 1, false);
 		}
+	/* With little room heads are looked at, too, while a claim that nobody told of is buried. */
+	ring = 24;
+	mortal = 0;
+	for (lives = 20; lives < 32; lives++) {
+		snprintf(name, sizeof(name), "little room, and a producer dies after %d steps",
+			 lives);
+		explore(name, 1, false);
+	}
+	ring = UNITS * 8;
 	lives = -1;
 	wrong = TWO_OWNERS;
 	explore("words written without compare", 2, true);
