@@ -109,7 +109,7 @@ int vas_aside_make(struct vas_space *space, struct vas_span range,
 	aside.start = (uint64_t)got;
 	err = aside_advise(space, aside, content, recipe, prot);
 	if (!err)
-		err = vas_populate(space, backing, aside, prot, failure);
+		err = vas_populate(space, backing, aside, prot, true, failure);
 	if (err)
 		vas_strays_drop(space->sys, aside.start, aside.size);
 	else

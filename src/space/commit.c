@@ -192,7 +192,7 @@ static int commit_populate(struct commit *commit, struct vas_failure *failure)
 		if (!found)
 			break;
 		err = vas_populate(commit->work.space, commit->backing, hole, commit->prot,
-				   failure);
+				   false, failure);
 	}
 	vas_part_resume(&commit->work);
 	holding->backings.kept--;

@@ -139,7 +139,7 @@ static int attach_pool(struct vas_park_work *work, const struct vas_extent *exte
 		return err;
 	*now = prot;
 	vas_part_yield(&work->part);
-	err = vas_populate(work->part.space, backing, span, (int)prot, work->failure);
+	err = vas_populate(work->part.space, backing, span, (int)prot, false, work->failure);
 	vas_part_resume(&work->part);
 	return err;
 }

@@ -27,10 +27,12 @@
 
 /* Pages of the pool are charged to no such group, or refused by it without killing anybody. */
 static bool group_has_room(struct vas_space *space, const struct vas_backing *backing,
-			   uint64_t size)
+			   uint64_t size, bool instead)
 {
-	return backing->kind == VAS_SYS_KIND_HUGETLB ||
-	       vas_cgroup_admits(space->sys, &space->group_credit, CREDIT, size);
+	if (backing->kind == VAS_SYS_KIND_HUGETLB)
+		return true;
+	return instead ? vas_cgroup_admits(space->sys, &space->growth_credit, STEP, size) :
+			 vas_cgroup_admits(space->sys, &space->group_credit, CREDIT, size);
 }
 
 /* Through the mapping. */
@@ -73,7 +75,7 @@ static int populate_object(struct vas_space *space, const struct vas_backing *ba
 }
 
 int vas_populate(struct vas_space *space, const struct vas_backing *backing, struct vas_span range,
-		 int prot, struct vas_failure *failure)
+		 int prot, bool instead, struct vas_failure *failure)
 {
 	bool can = vas_probe_has(&space->probes, space->sys, VAS_PROBE_POPULATE_WRITE);
 	int err = 0;
@@ -90,7 +92,7 @@ int vas_populate(struct vas_space *space, const struct vas_backing *backing, str
 
 		if (step.size > STEP)
 			step.size = STEP;
-		if (!group_has_room(space, backing, step.size)) {
+		if (!group_has_room(space, backing, step.size, instead)) {
 			failure->why = VAS_WHY_CGROUP;
 			return -ENOMEM;
 		}

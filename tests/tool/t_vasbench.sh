@@ -30,6 +30,7 @@ ok "arena runs" bash -c '"$1" arena --quick --rounds 1 >"$2"' - "$vasbench" "$ta
 ok "arena: three steps" bash -c '[[ $(grep -cE "$1" "$2") == 3 ]]' - "${arena%|}" "$tap_folder/text"
 ok "an arena adds no kernel mapping and no fault" bash -c \
 	'[[ $(grep -cE "^  vas_arena_grow +0 .* at most 0.5: yes$" "$1") == 2 ]]' - "$tap_folder/text"
+ok "arena: replacing" bash -c '[[ $(grep -cE "^  vas_replace_ +[0-9.]+ ns .* at most 1.1: (yes|NO)$" "$1") == 2 ]]' - "$tap_folder/text"
 ok "arena: a walk" grep -q "^random walk through 16 MiB" "$tap_folder/text"
 ok "JSON" bash -c '"$1" alloc --quick --rounds 1 --only books --json >"$2"' - "$vasbench" "$tap_folder/json"
 ok "JSON can be read" python3 -c 'import json, sys

@@ -10,6 +10,7 @@ static const struct {
 } parts[] = {
 	{ "grow", bench_grow },
 	{ "walk", bench_walk },
+	{ "replace", bench_replace },
 };
 
 int bench_arena(struct output *output, unsigned int rounds)

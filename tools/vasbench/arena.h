@@ -12,5 +12,6 @@ int bench_grow(struct group_context *group);
 uint64_t arena_pool_pages(void); /* of 2 MiB, free ones that nobody has set aside */
 
 int bench_walk(struct group_context *group); /* arena_walk.c */
+int bench_replace(struct group_context *group); /* arena_replace.c */
 
 #endif

@@ -40,7 +40,7 @@ static int usage(FILE *to, int status)
 		    "Each contender's median over N interleaved rounds (odd), and its ratio to the\n"
 		    "first of its group. PART, of region: blocks, warm, limit or churn; of alloc:\n"
 		    "random, aligned, order, windows, threads, delay, packing or books; of arena:\n"
-		    "grow or walk. With --quick, alloc, ring and arena measure their smallest cases only;\n"
+		    "grow, walk or replace. With --quick, alloc, ring and arena measure their smallest cases only;\n"
 		    "with --instructions, alloc has valgrind count instructions instead.\n"
 		    "NAME is one of:\n");
 	for (size_t i = 0; i < BENCHMARKS; i++)
