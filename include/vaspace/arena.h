@@ -459,6 +459,36 @@ struct vas_arena_info {
  */
 VAS_API int vas_arena_get(struct vas_arena *arena, struct vas_arena_info *info);
 
+/* A run of an arena's bytes that the kernel keeps alike. */
+struct vas_arena_extent {
+	size_t size; /* set by the caller: sizeof(struct vas_arena_extent) */
+	uint64_t offset; /* of its first byte */
+	uint64_t bytes; /* how many, to the next that differs */
+	uint64_t page_size; /* of the pages that are there: base, transparent huge or pool; 0 = no memory */
+	uint64_t wanted; /* of the pages that the ladder came to: smaller ones in page_size are what the kernel did not give */
+	int32_t node; /* memory node that the first page lies on; -1 = no memory, or not knowable */
+	uint32_t reserved;
+};
+
+/*
+ * Tells the extent that offset lies in, from that page on: what transparent huge pages gave, what is punched, on which node it lies.
+ * Pages may come, go, join and split right after. For a walk: next offset = offset + bytes, until -ENOENT. In an object with holes
+ * pages that nobody touched yet count as none, and in one of the pool those that are not mapped in the first view.
+ *
+ * Errors, with *extent untouched:
+ *  -EINVAL	arena or extent is NULL, or its size field is below the first version's
+ *  -ENOENT	offset is at or beyond the size
+ *  -EOPNOTSUPP	the kernel has no PAGEMAP_SCAN (6.7), or a sandbox denies it
+ *  -EMFILE, -ENFILE	no descriptor is left
+ *  -ENOMEM	the kernel has no memory
+ *  -ESTALE	in a forked child that has nothing of it
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
+ *
+ * Brings nothing into memory. Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_arena_extent_at(struct vas_arena *arena, uint64_t offset,
+				struct vas_arena_extent *extent);
+
 #ifdef __cplusplus
 }
 #endif

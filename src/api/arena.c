@@ -8,7 +8,9 @@
 #include "arena/arena.h"
 #include "base/code.h"
 
-#define INFO_MIN sizeof(struct vas_arena_info) /* the first version's */
+/* The first versions' sizes. */
+#define INFO_MIN   sizeof(struct vas_arena_info)
+#define EXTENT_MIN sizeof(struct vas_arena_extent)
 
 int vas_arena_create(uint64_t maximum, const struct vas_arena_opts *opts, struct vas_arena **arena)
 {
@@ -199,4 +201,16 @@ int vas_arena_get(struct vas_arena *arena, struct vas_arena_info *info)
 		return err;
 	vas_arena_tell(arena, &known);
 	return vas_options_store(info, &known, sizeof(known), INFO_MIN);
+}
+
+int vas_arena_extent_at(struct vas_arena *arena, uint64_t offset, struct vas_arena_extent *extent)
+{
+	struct vas_arena_extent known = { .size = sizeof(known) };
+	struct vas_failure failure;
+	int err;
+
+	if (!arena || !extent || extent->size < EXTENT_MIN || extent->size > VAS_OPTIONS_SIZE_MAX)
+		return -EINVAL;
+	err = vas_arena_extent(arena, offset, &failure, &known);
+	return err ? err : vas_options_store(extent, &known, sizeof(known), EXTENT_MIN);
 }

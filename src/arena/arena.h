@@ -58,6 +58,7 @@ struct vas_arena {
 	uint64_t rung; /* of the ladder */
 	uint64_t collapse; /* size of transparent huge pages; 0 = none are asked for. I: divides the span's start */
 	struct vas_object object; /* of all kinds but ANONYMOUS */
+	struct vas_policy policy; /* of the whole; size 0 = the thread's own */
 	struct vas_object companion; /* the header's, where it has one of its own */
 	struct vas_header_facts facts; /* as the header tells them to others; all of the above that is there, too */
 	struct vas_header_map header; /* I: its page is always one that can be read: own in a child that has nothing */
@@ -114,6 +115,12 @@ static inline bool vas_arena_may_have(const struct vas_arena *arena, int prot)
 static inline int vas_arena_prot(const struct vas_arena *arena)
 {
 	return arena->header.writable ? PROT_READ | PROT_WRITE : PROT_READ;
+}
+
+/* Once there is an object: where its memory comes from. */
+static inline void vas_arena_pass_policy(struct vas_arena *arena)
+{
+	arena->object.policy = arena->policy.size ? &arena->policy : NULL;
 }
 
 /* Refuses with a reason. */
@@ -263,6 +270,12 @@ int vas_arena_give_ahead(struct vas_arena *arena, struct vas_failure *failure, u
  */
 int vas_arena_use_ahead(struct vas_arena *arena, uint64_t to, uint64_t least,
 			struct vas_failure *failure, uint64_t *size);
+
+/* --- extent.c --- */
+
+/* -ENOENT, -EOPNOTSUPP, -EMFILE, -ENFILE, -ENOMEM, and as vas_arena_look. Of *extent all but the size is filled. */
+int vas_arena_extent(struct vas_arena *arena, uint64_t offset, struct vas_failure *failure,
+		     struct vas_arena_extent *extent);
 
 /* --- fork.c --- */
 

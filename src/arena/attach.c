@@ -53,6 +53,7 @@ static int take_descriptors(struct vas_arena *arena, int fd, int header, bool re
 	if (err)
 		return err;
 	arena->object = found;
+	vas_arena_pass_policy(arena);
 	found = (struct vas_object){ .read_only = read_only };
 	err = vas_object_adopt(sys, header, failure, &found);
 	if (err)

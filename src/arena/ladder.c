@@ -95,6 +95,7 @@ static int rung_open(struct vas_arena *arena, uint64_t rung, uint64_t initial,
 	if (!err && arena->kind == VAS_ARENA_MEMFD)
 		err = vas_object_create(sys, arena->name, rung_is_pool(rung) ? rung : 0,
 					arena->exec, failure, &arena->object);
+	vas_arena_pass_policy(arena);
 	if (err || !rung_is_pool(rung))
 		return err;
 	err = pool_gives(arena, initial, failure);
@@ -114,6 +115,7 @@ static int rung_given(struct vas_arena *arena, const struct vas_arena_opts *opts
 	err = vas_object_adopt(arena->space->sys, opts->fd, failure, &arena->object);
 	if (err)
 		return err;
+	vas_arena_pass_policy(arena);
 	arena->rung = arena->object.pool ? arena->object.page_size : VAS_PAGES_BASE;
 	return 0;
 }

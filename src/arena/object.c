@@ -25,6 +25,7 @@
 
 #include "base/number.h"
 #include "space/cgroup.h"
+#include "space/policy.h"
 #include "sys/definitions.h"
 
 #define STEP   (UINT64_C(64) << 20)
@@ -240,11 +241,32 @@ static int64_t object_truncate(const struct vas_object *object, struct vas_sys *
 	return VAS_CALL(sys, truncate, object->fd, object->offset + size);
 }
 
+/* A mapping's policy says nothing of pages that the pool gives by fallocate: the thread's does. */
+static int extend_by_policy(const struct vas_object *object, struct vas_sys *sys, int mode,
+			    uint64_t from, uint64_t size, struct vas_failure *failure)
+{
+	struct vas_policy_lent lent;
+	int err = vas_policy_lend(sys, object->policy, &lent);
+
+	if (!err) {
+		err = (int)object_allocate(object, sys, mode, from, size);
+		vas_policy_take_back(sys, &lent);
+		return err;
+	}
+	failure->why = VAS_WHY_KERNEL;
+	if (err == -ENOMEM)
+		return err;
+	failure->why = err == -EINVAL ? VAS_WHY_ARGUMENT : VAS_WHY_DENIED;
+	return err == -EINVAL ? err : -EPERM;
+}
+
 static int extend_step(const struct vas_object *object, struct vas_space *space, int mode,
 		       uint64_t from, uint64_t size, struct vas_failure *failure)
 {
 	/* Pages of the pool are charged to no memory group, or refused by it without killing anybody. */
-	if (object->pool || vas_cgroup_admits(space->sys, &space->growth_credit, CREDIT, size))
+	if (object->pool)
+		return extend_by_policy(object, space->sys, mode, from, size, failure);
+	if (vas_cgroup_admits(space->sys, &space->growth_credit, CREDIT, size))
 		return (int)object_allocate(object, space->sys, mode, from, size);
 	failure->why = VAS_WHY_CGROUP;
 	return -ENOMEM;

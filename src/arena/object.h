@@ -21,6 +21,7 @@ struct vas_object {
 	uint64_t page_size;
 	uint64_t offset; /* of the arena's byte 0. I: a multiple of page_size */
 	uint64_t seen; /* where it ended when it was looked at. Guarded by the arena's work lock */
+	const struct vas_policy *policy; /* lent; of memory that the pool gives; NULL = the thread's own */
 	bool pool; /* of huge pages */
 	bool kept; /* sealed against shrinking: no growth can be cut off again. Guarded by the arena's work lock */
 	bool disk; /* a file of a disk or network */

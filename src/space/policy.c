@@ -89,19 +89,25 @@ static int home_apply(struct vas_sys *sys, struct vas_span span, uint32_t node)
 	return err == -ENOSYS || err == -EOPNOTSUPP || err == -ENOENT ? -EINVAL : err;
 }
 
+uint32_t vas_policy_for_kernel(const struct vas_policy *policy, int *mode, uint64_t *nodes)
+{
+	memcpy(nodes, policy->nodes, sizeof(policy->nodes));
+	if (policy->mode == VAS_POLICY_PREFER)
+		first_node(nodes);
+	*mode = policy_modes[policy->mode];
+	return node_bits(policy);
+}
+
 int vas_policy_apply(struct vas_sys *sys, struct vas_span span, const struct vas_policy *policy)
 {
 	uint64_t nodes[NODE_WORDS];
 	uint32_t bits;
-	int err;
+	int mode, err;
 
 	if (!policy)
 		return 0;
-	memcpy(nodes, policy->nodes, sizeof(nodes));
-	if (policy->mode == VAS_POLICY_PREFER)
-		first_node(nodes);
-	bits = node_bits(policy);
-	err = (int)VAS_CALL(sys, set_policy, span.start, span.size, policy_modes[policy->mode],
-			    bits ? nodes : NULL, bits, 0);
+	bits = vas_policy_for_kernel(policy, &mode, nodes);
+	err = (int)VAS_CALL(sys, set_policy, span.start, span.size, mode, bits ? nodes : NULL, bits,
+			    0);
 	return err < 0 || !policy->flags ? err : home_apply(sys, span, vas_policy_home(policy));
 }

@@ -27,6 +27,22 @@ bool vas_policy_has_nodes(const struct vas_policy *policy);
 /* mbind(2) over a range; NULL = nothing to do. 0, -EINVAL (no such node), -ENOMEM, -EPERM, -ENOSYS. */
 int vas_policy_apply(struct vas_sys *sys, struct vas_span span, const struct vas_policy *policy);
 
+/* The same as the kernel takes it: its mode, nodes (VAS_POLICY_NODES bits) and how many bits; 0 = no nodes. */
+uint32_t vas_policy_for_kernel(const struct vas_policy *policy, int *mode, uint64_t *nodes);
+
+/* --- policy_thread.c --- */
+
+struct vas_policy_lent {
+	bool lent;
+	int mode; /* what the thread had */
+	uint64_t nodes[VAS_POLICY_NODES / 64];
+};
+
+/* The calling thread's policy until it is taken back; NULL = as it is. -EINVAL (no such node), -ENOMEM, -EPERM, -ENOSYS. */
+int vas_policy_lend(struct vas_sys *sys, const struct vas_policy *policy,
+		    struct vas_policy_lent *lent);
+void vas_policy_take_back(struct vas_sys *sys, const struct vas_policy_lent *lent);
+
 /* --- policy_pages.c: pages that are there. The range is of whole pages. --- */
 
 /* Where they are. *report is filled whole. -EFAULT, -ENOMEM, -EOPNOTSUPP. */

@@ -618,6 +618,7 @@ static const struct {
 	{ "vas_arena_ahead", check_arena_ahead },
 	{ "vas_arena_create", check_arena_create },
 	{ "vas_arena_destroy", check_arena_destroy },
+	{ "vas_arena_extent_at", check_arena_extent_at },
 	{ "vas_arena_fill", check_arena_fill },
 	{ "vas_arena_generation", check_arena_generation },
 	{ "vas_arena_get", check_arena_get },

@@ -459,7 +459,22 @@ static int call_destroy(struct fault_world *world)
 	return vas_arena_destroy(arena, NULL);
 }
 
+static int call_extent(struct fault_world *world)
+{
+	struct vas_arena_extent extent = { .size = sizeof(extent), .bytes = 4711 };
+	int err = vas_arena_extent_at(arena, 0, &extent);
+
+	(void)world;
+	if (err && extent.bytes != 4711)
+		ok(false, "the output was touched");
+	return err;
+}
+
 static const struct fault_scenario scenarios[] = {
+	{ .name = "extent: a memfd", .function = "vas_arena_extent_at", .setup = setup_memfd,
+	  .call = call_extent, .finish = finish },
+	{ .name = "extent: an object with holes", .function = "vas_arena_extent_at",
+	  .setup = setup_exceeded, .call = call_extent, .finish = finish },
 	{ .name = "create: a memfd", .function = "vas_arena_create", .call = call_create_memfd,
 	  .undo = undo_create },
 	{ .name = "create: a memfd with a recipe", .function = "vas_arena_create",

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "space/policy.h"
 #include "support/fault_loop.h"
 #include "tap/tap.h"
 
@@ -44,6 +45,29 @@ static int call_migrate(struct fault_world *world)
 	return err;
 }
 
+/* What an arena of the pool does around fallocate. */
+static int call_lend(struct fault_world *world)
+{
+	struct vas_policy_lent lent;
+	int err = vas_policy_lend(&world->fault.sys, &policy, &lent);
+
+	vas_policy_take_back(&world->fault.sys, &lent);
+	switch (err) {
+	case 0:
+	case -ENOMEM:
+	case -EINVAL:
+		return err;
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
+static void prepare_first(struct fault_world *world)
+{
+	(void)world;
+	policy.nodes[0] = 1;
+}
+
 static void prepare_here(struct fault_world *world)
 {
 	(void)world;
@@ -57,6 +81,8 @@ static void prepare_elsewhere(struct fault_world *world)
 }
 
 static const struct fault_scenario scenarios[] = {
+	{ .name = "a policy that is lent", .function = "vas_policy_query", .call = call_lend,
+	  .prepare = prepare_first },
 	{ .name = "query", .function = "vas_policy_query", .call = call_query,
 	  .prepare = prepare_here },
 	{ .name = "migrate to where it is", .function = "vas_policy_migrate", .call = call_migrate,
@@ -67,7 +93,7 @@ static const struct fault_scenario scenarios[] = {
 
 static bool of_pages(const char *file)
 {
-	return strstr(file, "policy_pages.c") != NULL;
+	return strstr(file, "policy_pages.c") || strstr(file, "policy_thread.c");
 }
 
 int main(void)

@@ -40,6 +40,7 @@ void check_result(const char *function, call_result_fn *call, size_t known);
 void check_arena_ahead(void);
 void check_arena_create(void);
 void check_arena_destroy(void);
+void check_arena_extent_at(void);
 void check_arena_fill(void);
 void check_arena_generation(void);
 void check_arena_get(void);

@@ -151,6 +151,31 @@ void check_arena_get(void)
 	unmade();
 }
 
+static int extent_into(void *result)
+{
+	return vas_arena_extent_at(arena, 0, result);
+}
+
+void check_arena_extent_at(void)
+{
+	struct vas_arena_extent extent = { .size = sizeof(extent), .bytes = 4711 };
+	const char *name = "vas_arena_extent_at";
+
+	answer(name, "NULL", vas_arena_extent_at(NULL, 0, &extent), EINVAL, NO_REPORT);
+	made();
+	answer(name, "the size", vas_arena_extent_at(arena, 2 * arguments_page, &extent), ENOENT,
+	       NO_REPORT);
+	answer(name, "beyond everything", vas_arena_extent_at(arena, UINT64_MAX, &extent), ENOENT,
+	       NO_REPORT);
+	is_u64(extent.bytes, 4711, "vas_arena_extent_at: the output is untouched");
+	/* Where the kernel can tell. */
+	if (vas_arena_extent_at(arena, 0, &extent) == 0)
+		check_result(name, extent_into, sizeof(extent));
+	else
+		answer(name, "no result", vas_arena_extent_at(arena, 0, NULL), EINVAL, NO_REPORT);
+	unmade();
+}
+
 void check_arena_grow(void)
 {
 	const char *name = "vas_arena_grow";

@@ -113,7 +113,8 @@ static int64_t fake_set_thread_policy(struct vas_sys *sys, int mode, const uint6
 		return -EINVAL;
 	fake->thread_policies++;
 	fake->thread_mode = mode;
-	fake->thread_nodes = nodes && bits ? nodes[0] : 0;
+	if (nodes && bits && nodes[0])
+		fake->thread_nodes = nodes[0];
 	return real->set_thread_policy(real, mode, folded ? &folded : NULL, folded ? 64 : 0);
 }
 

@@ -25,7 +25,7 @@ struct fake_nodes {
 	uint32_t homes, policies, thread_policies;
 	uint32_t home; /* the last one */
 	int mode, thread_mode; /* the last ones */
-	uint64_t mode_nodes, thread_nodes;
+	uint64_t mode_nodes, thread_nodes; /* of a thread: the last ones that it had */
 	uint64_t moves; /* requests for pages */
 };
 
