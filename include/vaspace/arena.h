@@ -344,23 +344,32 @@ VAS_API int vas_arena_trim(struct vas_arena *arena, uint64_t *given);
 /* What can be sealed. No seal is ever taken back, and each binds all who have the object. */
 #define VAS_SEAL_GROW 0x01u
 #define VAS_SEAL_SHRINK 0x02u
+/*
+ * Nobody writes any more. No view may be writable when it is set, in no process, and the size is kept beside the object: VAS_ARENA_COMPANION, or an
+ * arena of the pool, FILE or ADOPTED. Views are mapped again for it, and never become writable, also when it is refused in the end.
+ */
+#define VAS_SEAL_WRITE 0x04u
 /* What can be written stays so; no view that is opened later can be, nor one of other processes. Punching ends. */
 #define VAS_SEAL_FUTURE_WRITE 0x08u
 #define VAS_SEAL_SEAL 0x20u /* no further seals */
-#define VAS_SEAL_ALL 0x2bu
+#define VAS_SEAL_ALL 0x2fu
 
 /*
  * Adds seals: all or none of those that are asked for. What one forbids answers -EPERM ("sealed") from then on.
  *
  * Errors; nothing is changed then:
  *  -EINVAL	arena is NULL; unknown bits
- *  -EOPNOTSUPP	private memory, or a file of a disk ("object"); this kernel has no such seal ("kernel")
+ *  -EOPNOTSUPP	private memory, or a file of a disk ("object"); WRITE, and the header lies in the object ("header"); this kernel has
+ *		no such seal ("kernel")
+ *  -EMFILE, -ENFILE	WRITE: no descriptor is left
+ *  -EAGAIN, -EACCES	WRITE: memory is locked beyond RLIMIT_MEMLOCK; a security module refuses it
+ *  -ENOSYS	WRITE: a sandbox denies a call that it needs
  *  -EPERM	sealed with SEAL, as files of a tmpfs are from the beginning ("sealed"); forbidden by a sandbox; in a forked child
  *		that shares the parent's memory
  *  -ENOMEM	no memory for the library's own books, or the kernel's
  *  -EBADF	the descriptor was closed, or is another object's by now
  *  -EBADMSG	another process spoiled the header
- *  -EBUSY	the arena is being destroyed; another process changes it and does not go on
+ *  -EBUSY	WRITE: somebody can write, in whatever process ("object"); the arena is being destroyed; another process changes it and does not go on
  *  -ESTALE	in a forked child that has nothing of it
  *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
  *

@@ -37,8 +37,7 @@ static int64_t move_call(struct vas_space *space, uint64_t from, uint64_t old_si
 	return got;
 }
 
-/* A mapping from aside to its place. */
-static int move_in(struct vas_space *space, struct vas_span range, uint64_t aside)
+int vas_part_move_in(struct vas_space *space, struct vas_span range, uint64_t aside)
 {
 	int64_t got = move_call(space, aside, range.size, range.size, MREMAP_MAYMOVE | MREMAP_FIXED,
 				range.start);
@@ -117,7 +116,7 @@ static int duplicate_kernel(struct vas_part_work *work, uint64_t source,
 	if (!err)
 		err = duplicate_recipe(work, aside, prot);
 	if (!err)
-		err = move_in(space, work->range, aside);
+		err = vas_part_move_in(space, work->range, aside);
 	if (err)
 		vas_strays_drop(space->sys, aside, size);
 	return err;
@@ -270,7 +269,7 @@ static int replace_locked(struct vas_part_work *work, const struct vas_part_cont
 	backing.policy = found.backing.policy;
 	err = move_room(work, &backing, failure, &extent.backing);
 	if (!err)
-		err = move_in(work->space, range, aside);
+		err = vas_part_move_in(work->space, range, aside);
 	if (!err)
 		vas_extents_set(&work->holding->extents, range.start, vas_span_end(range), &extent);
 	return err;

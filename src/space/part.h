@@ -111,6 +111,13 @@ int vas_part_replace(struct vas_space *space, struct vas_holding *holding, struc
 		     uint64_t aside, bool final, struct vas_failure *failure);
 
 /*
+ * All views in the holding's span are mapped again from fd, which has the same object open as before has, whose descriptor they were mapped from: to be
+ * only read, say. After an error they are as they were, unless the kernel refuses that, too. Errors as vas_part_commit.
+ */
+int vas_part_again(struct vas_space *space, struct vas_holding *holding, int fd, int before,
+		   struct vas_failure *failure);
+
+/*
  * Pages that are there move to the nodes of policy, which has some; *moved: bytes, also after an error. -EBUSY, -ENOMEM: the rest was
  * moved.
  */

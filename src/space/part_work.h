@@ -119,6 +119,8 @@ int vas_part_open(struct vas_part_work *work, struct vas_span span, int prot);
 int vas_part_reopen(struct vas_part_work *work, struct vas_extent *piece, int prot);
 /* After a refused mprotect of a piece: what was changed is changed back. False: it is torn. */
 bool vas_part_mend(struct vas_space *space, const struct vas_extent *piece);
+/* A mapping of ours, which nobody else knows of, comes from aside to its place; refused as a whole. Lock held. */
+int vas_part_move_in(struct vas_space *space, struct vas_span range, uint64_t aside);
 /* Puts a live holding on the list of those with unretired parts. Space's lock held. */
 void vas_part_list(struct vas_space *space, struct vas_holding *holding);
 /* Takes a holding that is not live any more off the list of those with unretired parts. Space's lock held. */

@@ -369,6 +369,25 @@ static int call_seal(struct fault_world *world)
 	return vas_arena_seal(arena, VAS_SEAL_SHRINK);
 }
 
+static void setup_final(struct fault_world *world)
+{
+	companion = VAS_ARENA_COMPANION;
+	setup_memfd(world);
+	must(vas_view_protect(vas_view_first(arena), PROT_READ), "the view stays writable");
+}
+
+static int call_seal_final(struct fault_world *world)
+{
+	(void)world;
+	return vas_arena_seal(arena, VAS_SEAL_WRITE);
+}
+
+static void undo_seal_final(struct fault_world *world)
+{
+	finish(world);
+	setup_final(world);
+}
+
 /* It cannot be taken back, so it is another's from now on. */
 static void undo_seal(struct fault_world *world)
 {
@@ -527,6 +546,8 @@ static const struct fault_scenario scenarios[] = {
 	  .call = call_shrink, .undo = undo_shrink, .finish = finish },
 	{ .name = "seal", .function = "vas_arena_seal", .setup = setup_memfd, .call = call_seal,
 	  .undo = undo_seal, .finish = finish },
+	{ .name = "seal: all writing", .function = "vas_arena_seal", .setup = setup_final,
+	  .call = call_seal_final, .undo = undo_seal_final, .finish = finish },
 	{ .name = "grow: sealed against shrinking", .function = "vas_arena_grow",
 	  .setup = setup_sealed, .call = call_grow, .undo = undo_grow_sealed, .finish = finish },
 	{ .name = "get", .function = "vas_arena_get", .setup = setup_memfd, .call = call_get,
@@ -547,10 +568,13 @@ static const struct fault_scenario scenarios[] = {
 	  .prepare = setup_private, .call = call_destroy },
 };
 
+/* Tails, mirrors and replacing have tests of their own. */
 static bool is_of_arenas(const char *file)
 {
-	/* Tails are t_fault_view.c's. */
-	return strstr(file, "src/arena/") && !strstr(file, "tail.c");
+	if (strstr(file, "src/space/again.c"))
+		return true;
+	return strstr(file, "src/arena/") && !strstr(file, "tail.c") && !strstr(file, "mirror") &&
+	       !strstr(file, "replace") && !strstr(file, "aside.c");
 }
 
 int main(void)

@@ -12,12 +12,14 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <vaspace/vaspace.h>
 
 #include "support/arena_looks.h"
+#include "support/huge_pool.h"
 #include "tap/tap.h"
 
 #define MIB	 (1ull << 20)
@@ -303,6 +305,124 @@ static void test_written(void *unused)
 	check_written(arena_of(VAS_ARENA_ADOPTED, given, MIB), "one of others");
 }
 
+/* Whether the kernel would write there for us. */
+static bool can_be_written(const unsigned char *at)
+{
+	char byte = 0;
+	struct iovec here = { &byte, 1 }, there = { (void *)(uintptr_t)at, 1 };
+
+	return process_vm_writev(getpid(), &here, 1, &there, 1, 0) == 1;
+}
+
+static bool can_be_read(const unsigned char *at)
+{
+	char byte;
+	struct iovec here = { &byte, 1 }, there = { (void *)(uintptr_t)at, 1 };
+
+	return process_vm_readv(getpid(), &here, 1, &there, 1, 0) == 1;
+}
+
+static struct vas_arena *arena_apart(enum vas_tail tail, const uint64_t *ladder)
+{
+	struct vas_arena *arena = NULL;
+
+	VAS_OPTS(vas_arena_opts, opts);
+	opts.flags = VAS_ARENA_COMPANION;
+	opts.tail = tail;
+	opts.ladder = ladder;
+	opts.ladder_count = ladder ? 1 : 0;
+	opts.initial = 4 * MIB;
+	return vas_arena_create(16 * MIB, &opts, &arena) ? NULL : arena;
+}
+
+static void check_final(enum vas_tail tail, const uint64_t *ladder, const char *name)
+{
+	struct vas_view_info info = { .size = sizeof(info) };
+	struct vas_arena *arena = arena_apart(tail, ladder);
+	struct vas_view *view = NULL;
+	unsigned char *start, *other;
+
+	if (!arena)
+		tap_bail("no arena");
+	start = arena_start(arena);
+	memset(start, 6, 4 * MIB);
+	is_err(vas_arena_seal(arena, VAS_SEAL_WRITE), EBUSY, "%s: it can be written", name);
+	if (open_view(arena, PROT_READ, &view) || vas_view_get(view, &info) ||
+	    vas_view_protect(vas_view_first(arena), PROT_READ))
+		tap_bail("no views to read");
+	other = vas_span_pointer(info.span);
+	is_err(vas_arena_seal(arena, VAS_SEAL_WRITE | VAS_SEAL_GROW), 0, "%s: WRITE", name);
+	ok(!memcmp(start, other, 4 * MIB) && start[4 * MIB - 1] == 6, "%s: the bytes are there",
+	   name);
+	ok(!can_be_written(start) && !can_be_written(other), "%s: and are not written", name);
+	ok(!can_be_read(start + 4 * MIB) && !can_be_read(other + 8 * MIB),
+	   "%s: nor is there anything beyond", name);
+	is_err(vas_view_protect(view, PROT_READ | PROT_WRITE), EACCES, "%s: which stays so", name);
+	is_sealed(vas_arena_punch(arena, 0, 2 * MIB), "punched");
+	is_sealed(vas_arena_grow(arena, 8 * MIB, 0, NULL), "grown");
+	is_err(vas_sync_check(NULL), 0, "%s: books and maps agree", name);
+	is_err(vas_arena_shrink(arena, 2 * MIB), 0, "%s: but shrunk", name);
+	ok(start[2 * MIB - 1] == 6 && !can_be_read(start + 2 * MIB), "%s: to what is left", name);
+	is_err(vas_arena_destroy(arena, NULL), 0, "%s: destroyed", name);
+}
+
+static void test_final(void *unused)
+{
+	struct vas_arena *arena = arena_of(VAS_ARENA_MEMFD, -1, MIB);
+
+	(void)unused;
+	tap_ignore_leaks(TAP_LEAK_VMAS | TAP_LEAK_HEAP);
+	is_err(vas_view_protect(vas_view_first(arena), PROT_READ), 0, "only read");
+	is_err(vas_arena_seal(arena, VAS_SEAL_WRITE), EOPNOTSUPP, "but for its header");
+	is_str(reason(), "header", "which is told");
+	is_err(vas_arena_destroy(arena, NULL), 0, "destroyed");
+	check_final(VAS_TAIL_BARE, NULL, "BARE");
+	check_final(VAS_TAIL_NONE, NULL, "NONE");
+	arena = arena_apart(VAS_TAIL_GUARD, NULL);
+	if (arena && vas_arena_destroy(arena, NULL) == 0)
+		check_final(VAS_TAIL_GUARD, NULL, "GUARD");
+}
+
+static void test_final_pool(void *unused)
+{
+	static const uint64_t rung = HUGE_PAGE;
+	uint64_t have;
+
+	(void)unused;
+	tap_ignore_leaks(TAP_LEAK_VMAS | TAP_LEAK_HEAP);
+	if (!huge_pool_take(4))
+		tap_skip_all("no-huge-pages", "the pool cannot be changed");
+	have = huge_pool_free();
+	check_final(VAS_TAIL_BARE, &rung, "huge pages");
+	is_u64(huge_pool_free(), have, "all are back in the pool");
+	huge_pool_return();
+}
+
+/* Somebody else can write: all goes on as before, but what was only read stays so. */
+static void test_final_refused(void *unused)
+{
+	struct vas_arena *arena = arena_apart(VAS_TAIL_BARE, NULL);
+	struct vas_view *first = vas_view_first(arena);
+	unsigned char *start = arena_start(arena), *others;
+
+	(void)unused;
+	tap_ignore_leaks(TAP_LEAK_VMAS | TAP_LEAK_HEAP);
+	others = mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_SHARED, arena_look(arena).fd, 0);
+	if (others == MAP_FAILED || vas_view_protect(first, PROT_READ))
+		tap_bail("no mapping");
+	is_err(vas_arena_seal(arena, VAS_SEAL_WRITE), EBUSY, "another mapping can be written");
+	is_str(reason(), "object", "which is told");
+	others[5] = 5;
+	is_u64(start[5], 5, "the bytes are the same");
+	is_err(vas_view_protect(first, PROT_READ | PROT_WRITE), 0, "the view can be written again");
+	start[6] = 6;
+	is_u64(others[6], 6, "and is");
+	munmap(others, MIB);
+	is_err(vas_view_protect(first, PROT_READ), 0, "only read");
+	is_err(vas_arena_seal(arena, VAS_SEAL_WRITE), 0, "now it is sealed");
+	is_err(vas_arena_destroy(arena, NULL), 0, "destroyed");
+}
+
 /* Files take none. */
 static void test_files(void *unused)
 {
@@ -330,6 +450,9 @@ int main(void)
 	tap_case("growing and shrinking", test_sizes, NULL, 20);
 	tap_case("a refused growth of what cannot shrink", test_kept, NULL, 20);
 	tap_case("future writing", test_written, NULL, 20);
+	tap_case("all writing", test_final, NULL, 20);
+	tap_case("all writing, huge pages", test_final_pool, NULL, 30);
+	tap_case("all writing, with others", test_final_refused, NULL, 20);
 	tap_case("files", test_files, NULL, 20);
 	tap_case("what can be executed", test_exec, NULL, 20);
 	tap_case("under each setting", test_settings, NULL, 20);
