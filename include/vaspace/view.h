@@ -25,6 +25,13 @@ extern "C" {
 
 struct vas_view;
 
+/*
+ * What is written through it stays in it: a page that was written is a copy of its own from then on, until the arena is shrunk below it. Pages that
+ * were not show the arena's bytes. A forked child has a copy. Copies count nowhere as committed, and are taken at the first write.
+ */
+#define VAS_VIEW_PRIVATE 0x1u
+#define VAS_VIEW_ALL	 0x1u
+
 struct vas_view_opts {
 	size_t size;
 	/*
@@ -35,7 +42,7 @@ struct vas_view_opts {
 	uint64_t offset; /* of the first of the arena's bytes that it shows: a multiple of the page size */
 	uint64_t extent; /* bytes of address space, in which it grows with the arena: likewise; 0 = up to the arena's maximum */
 	int32_t prot; /* PROT_ bits; 0 = PROT_READ | PROT_WRITE */
-	uint32_t reserved; /* 0 */
+	uint32_t flags; /* VAS_VIEW_ bits */
 };
 
 /*
@@ -45,9 +52,10 @@ struct vas_view_opts {
  *
  * Errors as vas_reserve, and below; nothing is reserved or mapped, *view is untouched:
  *  -EINVAL	arena or view is NULL; an offset or extent off the page size, or beyond the maximum; unknown bits; an
- *		alignment, phase or exact address that does not go with the pages; a min_size
+ *		alignment, phase or exact address that does not go with the pages; a min_size; PRIVATE on pages of the pool
  *  -E2BIG	opts or opts.reserve is larger than known, with a non-zero tail
- *  -EOPNOTSUPP	the arena is private memory; a fork policy other than the arena's
+ *  -EOPNOTSUPP	the arena is private memory; a fork policy other than the arena's; PRIVATE, and a child is to share the arena
+ *		(VAS_FORK_SHARE)
  *  -EBADF	the descriptor was closed, or is another object's by now
  *  -EBUSY	a subscriber to notices refused it; the arena is being destroyed
  *  -EDEADLK	called inside a notice about the span
@@ -132,6 +140,8 @@ struct vas_view_info {
 	struct vas_arena *arena; /* NULL = a mirror */
 	int32_t prot; /* PROT_ bits */
 	enum vas_mirror_way way; /* of a mirror; else NONE */
+	uint32_t flags; /* VAS_VIEW_ bits */
+	uint32_t reserved;
 };
 
 /*
@@ -150,7 +160,7 @@ VAS_API int vas_view_get(struct vas_view *view, struct vas_view_info *info);
  * Opens a mirror of [start, start + size): shared memory that somebody mapped in this process, by whatever means, is seen at a second
  * place, coherent with the first. It stays when the first is unmapped, and does not grow. Nothing about the first mapping is changed;
  * it must stay mapped during the call. *view is for the functions above, and belongs to the caller until vas_view_close. Of opts count
- * reserve (its fork policy must let a child share or not have it) and prot, where 0 is what the first page of the memory has. Counts nothing as
+ * reserve (its fork policy must let a child share or not have it) and prot (no flags), where 0 is what the first page of the memory has. Counts nothing as
  * committed. Notices: VAS_CHANGE_COMMIT of its span.
  *
  * A mirror of an arena's memory is a view of that arena, with all that is said of views: it ends with the arena.
@@ -159,7 +169,7 @@ VAS_API int vas_view_get(struct vas_view *view, struct vas_view_info *info);
  *
  * Errors as vas_reserve and vas_view_open, and below; nothing is reserved or mapped, *view is untouched:
  *  -EINVAL	view is NULL; start or size off the page size, or off that of the pool's pages; size 0, a range that wraps; an
- *		offset or extent; unknown bits; a min_size
+ *		offset, an extent or flags; unknown bits; a min_size
  *  -E2BIG	opts or opts.reserve is larger than known, with a non-zero tail
  *  -ENOENT	a part of it is not mapped
  *  -ERANGE	it is not one object, or not in one piece

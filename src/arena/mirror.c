@@ -259,6 +259,9 @@ static struct vas_view *mirror_find(struct vas_space *space, struct vas_span ran
 	holding = vas_space_find(space, range.start);
 	if (holding && holding->user)
 		view = vas_view_of_user(holding->user);
+	/* What was written to a private one is private memory. */
+	if (view && (view->flags & VAS_VIEW_PRIVATE))
+		view = NULL;
 	if (view) {
 		within = (range.start - holding->span.start) % view->extent;
 		*offset = view->offset + within;

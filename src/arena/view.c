@@ -73,6 +73,10 @@ static int view_plan(struct vas_view *view, const struct vas_view_opts *opts)
 		return -EINVAL;
 	view->offset = opts->offset;
 	view->extent = opts->extent ? opts->extent : arena->maximum - opts->offset;
+	view->flags = opts->flags;
+	/* The kernel takes copies of pages of the pool away when the object's are punched out. */
+	if ((view->flags & VAS_VIEW_PRIVATE) && arena->object.pool)
+		return -EINVAL;
 	return (view->offset | view->extent) % arena->object.page_size ||
 			       view->extent > arena->maximum - opts->offset ?
 		       -EINVAL :
@@ -90,7 +94,8 @@ static int view_reserve(struct vas_view *view, const struct vas_reserve_opts *wi
 		opts = *wish;
 	if (opts.fork == VAS_FORK_DEFAULT)
 		opts.fork = (enum vas_fork)arena->user.holding->fork;
-	if ((uint32_t)opts.fork != arena->user.holding->fork)
+	if ((uint32_t)opts.fork != arena->user.holding->fork ||
+	    ((view->flags & VAS_VIEW_PRIVATE) && opts.fork == VAS_FORK_SHARE))
 		return vas_arena_refuse(failure, VAS_WHY_FORK_POLICY, -EOPNOTSUPP);
 	return vas_arena_reserve(arena, view->extent, &opts, failure, start);
 }
@@ -111,7 +116,8 @@ int vas_view_show(struct vas_view *view, int prot, struct vas_failure *failure)
 	struct vas_span range = { holding->span.start, view->extent };
 	const struct vas_commit_opts opts = {
 		.size = sizeof(opts),
-		.flags = VAS_COMMIT_SHARED | VAS_COMMIT_SHOWN,
+		.flags = (view->flags & VAS_VIEW_PRIVATE ? VAS_COMMIT_PRIVATE : VAS_COMMIT_SHARED) |
+			 VAS_COMMIT_SHOWN,
 		.prot = prot,
 		.fd = arena->object.fd,
 		.offset = arena->object.offset + view->offset,
@@ -228,6 +234,7 @@ int vas_view_tell(struct vas_view *view, struct vas_view_info *info, struct vas_
 	if (info->bytes > view->extent)
 		info->bytes = view->extent;
 	info->arena = arena;
+	info->flags = view->flags;
 	info->prot = (int32_t)part.prot;
 	return 0;
 }

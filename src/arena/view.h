@@ -23,6 +23,7 @@ struct vas_view {
 	/* Constant: */
 	uint64_t offset; /* of the arena's byte that the span begins with; I: a multiple of the object's page, as extent */
 	uint64_t extent; /* bytes; I: offset + extent <= arena->maximum; extent <= span.size */
+	uint32_t flags; /* VAS_VIEW_ bits */
 };
 
 /* What of [from, to) of the arena a view has. False: nothing. */

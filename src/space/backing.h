@@ -23,7 +23,7 @@
 struct vas_backing;
 
 /*
- * Beside the VAS_COMMIT_ bits, for users above: with SHARED, the range may reach beyond the object's end, now and later. It is
+ * Beside the VAS_COMMIT_ bits, for users above: with SHARED or PRIVATE, the range may reach beyond the object's end, now and later. It is
  * recorded as a view, and nothing of it is populated.
  */
 #define VAS_COMMIT_SHOWN 0x80000000u

@@ -91,7 +91,8 @@ static int object_map(const struct vas_backing *backing, struct vas_sys *sys,
 	bool huge = backing->kind == VAS_SYS_KIND_HUGETLB;
 	int64_t got;
 
-	if (huge)
+	/* Of a private view few pages will be copied. */
+	if (huge || ((range->flags & VAS_COMMIT_SHOWN) && (backing->flags & VAS_COMMIT_PRIVATE)))
 		flags |= MAP_NORESERVE;
 	got = VAS_CALL(sys, map, range->span.start, range->span.size, huge ? PROT_NONE : prot,
 		       flags, backing->fd, range->offset);

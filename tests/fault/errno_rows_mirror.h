@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Rows of errno_table.h, which includes this in the middle of its array: those of mirrors. */
-	{"vas_mirror_open", EINVAL, VAS_WHY_ARGUMENT, "view NULL; start or size off the page size, or off that of the pool's pages; an empty or wrapping range; an offset or extent; unknown bits; a min_size; and as vas_reserve"},
+	{"vas_mirror_open", EINVAL, VAS_WHY_ARGUMENT, "view NULL; start or size off the page size, or off that of the pool's pages; an empty or wrapping range; an offset, an extent or flags; unknown bits; a min_size; and as vas_reserve"},
 	{"vas_mirror_open", EOPNOTSUPP, VAS_WHY_PRIVATE, "it is private memory"},
 	{"vas_mirror_open", EOPNOTSUPP, VAS_WHY_FORK_POLICY, "a fork policy that makes copies, or other than an arena's"},
 	{"vas_mirror_open", E2BIG, VAS_WHY_ARGUMENT, "options or limits larger than known, with a non-zero tail"},
@@ -34,6 +34,7 @@
 	{"vas_mirror_open", EDEADLK, VAS_WHY_REENTERED, "called inside a notice about the span"},
 	{"vas_mirror_open", EPERM, VAS_WHY_FORKED, "an arena's, in a child that shares the memory with its parent"},
 	{"vas_mirror_open", ESTALE, VAS_WHY_FORKED, "an arena's, in a child that has nothing of it"},
+	{"vas_mirror_open", EPERM, VAS_WHY_SEALED, "an arena's: executable, and opts.exec forbids it; or sealed against writing"},
 	{"vas_mirror_open", ENOENT, VAS_WHY_NOT_MAPPED, "a part of the range is not mapped"},
 	{"vas_mirror_open", ERANGE, VAS_WHY_OBJECT, "it is not one object, or not in one piece"},
 	{"vas_mirror_open", EOPNOTSUPP, VAS_WHY_OBJECT, "the kernel makes no second mapping of it, and only its descriptor leads to it"},

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Rows of errno_table.h, which includes this in the middle of its array: those of vaspace/view.h. */
-	{"vas_view_open", EINVAL, VAS_WHY_ARGUMENT, "arena or view NULL; an offset or extent off the page size, or beyond the maximum; unknown bits; an address that does not go with the pages; a min_size; and as vas_reserve"},
+	{"vas_view_open", EINVAL, VAS_WHY_ARGUMENT, "arena or view NULL; an offset or extent off the page size, or beyond the maximum; unknown bits; an address that does not go with the pages; a min_size; PRIVATE on pages of the pool; and as vas_reserve"},
 	{"vas_view_open", EOPNOTSUPP, VAS_WHY_PRIVATE, "the arena is private memory"},
-	{"vas_view_open", EOPNOTSUPP, VAS_WHY_FORK_POLICY, "a fork policy other than the arena's"},
+	{"vas_view_open", EOPNOTSUPP, VAS_WHY_FORK_POLICY, "a fork policy other than the arena's; PRIVATE with VAS_FORK_SHARE"},
 	{"vas_view_open", E2BIG, VAS_WHY_ARGUMENT, "options or limits larger than known, with a non-zero tail"},
 	{"vas_view_open", ERANGE, VAS_WHY_LIMITS, "limits that exclude each other, or leave no place even in an empty space"},
 	{"vas_view_open", ERANGE, VAS_WHY_WINDOW, "the window is smaller than the size"},

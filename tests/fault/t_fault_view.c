@@ -115,17 +115,28 @@ static void finish_watched(struct fault_world *world)
 	finish(world);
 }
 
-static int call_open(struct fault_world *world)
+static int open_with(struct fault_world *world, uint32_t flags)
 {
 	struct vas_view *made;
 	int err;
 
 	VAS_OPTS(vas_view_opts, opts);
 	opts.reserve = &world->opts;
+	opts.flags = flags;
 	memcpy(&made, &world->out, sizeof(made));
 	err = vas_view_open(arena, &opts, &made);
 	memcpy(&world->out, &made, sizeof(made));
 	return err;
+}
+
+static int call_open(struct fault_world *world)
+{
+	return open_with(world, 0);
+}
+
+static int call_open_private(struct fault_world *world)
+{
+	return open_with(world, VAS_VIEW_PRIVATE);
 }
 
 static void undo_open(struct fault_world *world)
@@ -208,6 +219,8 @@ static const struct fault_scenario scenarios[] = {
 	  .undo = undo_open, .finish = finish },
 	{ .name = "open: with a recipe", .function = "vas_view_open", .setup = setup,
 	  .prepare = prepare_recipe, .call = call_open, .undo = undo_open, .finish = finish },
+	{ .name = "open: private", .function = "vas_view_open", .setup = setup,
+	  .call = call_open_private, .undo = undo_open, .finish = finish },
 	{ .name = "open: watched", .function = "vas_view_open", .setup = setup_watched,
 	  .call = call_open, .undo = undo_open, .finish = finish_watched },
 	{ .name = "protect", .function = "vas_view_protect", .setup = setup, .call = call_protect,

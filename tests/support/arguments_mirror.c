@@ -42,7 +42,8 @@ void check_mirror_open(void)
 		{ "an offset", { S, .offset = page } },
 		{ "an extent", { S, .extent = page } },
 		{ "an unknown protection", { S, .prot = 0x100 } },
-		{ "a reserved field", { S, .reserved = 1 } },
+		{ "a private one", { S, .flags = VAS_VIEW_PRIVATE } },
+		{ "an unknown flag", { S, .flags = VAS_VIEW_ALL + 1 } },
 #undef S
 	};
 

@@ -60,7 +60,7 @@ void check_view_open(void)
 		{ "an end beyond everything", { S, .offset = page, .extent = -page } },
 		{ "an unknown protection", { S, .prot = 0x100 } },
 		{ "a negative protection", { S, .prot = -1 } },
-		{ "a reserved field", { S, .reserved = 1 } },
+		{ "an unknown flag", { S, .flags = VAS_VIEW_ALL + 1 } },
 #undef S
 	};
 
