@@ -181,6 +181,7 @@ VAS_API int vas_arena_open(int fd, int header, const struct vas_arena_opts *opts
  *
  * Errors; nothing is changed then:
  *  -EINVAL	arena is NULL
+ *  -EBUSY	this handle has pins ("pinned")
  *  -EDEADLK	called inside a notice about the arena
  *  -ESTALE	in a forked child that has nothing of it
  *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
@@ -238,7 +239,7 @@ VAS_API int vas_arena_grow(struct vas_arena *arena, uint64_t size, uint64_t leas
  *  -EBADMSG	another process spoiled the header
  *  -EIO	the file system is broken
  *  -EOPNOTSUPP	ADOPTED, and the object is larger: the file system can make no holes ("object")
- *  -EBUSY	a subscriber to notices refused it; the arena is being destroyed; another process changes it and does not go on
+ *  -EBUSY	pinned ("pinned"); a subscriber to notices refused it; the arena is being destroyed; another process changes it and does not go on
  *  -EDEADLK	called inside a notice about the arena
  *  -ENOMEM	no memory for the library's own books, or the kernel's; a NONE tail: the VMA limit
  *  -EAGAIN, -EACCES	a NONE tail: memory is locked beyond RLIMIT_MEMLOCK; a security module refuses it
@@ -250,6 +251,39 @@ VAS_API int vas_arena_grow(struct vas_arena *arena, uint64_t size, uint64_t leas
  * Thread-safe. Not signal-safe.
  */
 VAS_API int vas_arena_shrink(struct vas_arena *arena, uint64_t size);
+
+/*
+ * The same, and waits at most so many nanoseconds for pins that keep a larger size, of whatever process. Pins of processes that are gone
+ * keep nothing. Errors: as vas_arena_shrink. Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_arena_shrink_within(struct vas_arena *arena, uint64_t size, uint64_t nanoseconds);
+
+/*
+ * Pins the size: until vas_arena_unpin no shrinking, by whatever process, goes below *size, the size as it is now. It may grow. Pins are the handle's: they
+ * nest, and what the largest one keeps is kept until the last one ends; they end with the process, too. A forked child has none.
+ *
+ * Errors; nothing is pinned, *size is untouched:
+ *  -EINVAL	arena or size is NULL
+ *  -EAGAIN	64 handles have pins already, or this one 16 million
+ *  -EPERM	READ_ONLY: the header cannot be written
+ *  -ESTALE	in a forked child that has nothing of it
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
+ *
+ * No lock, and after the first pin of a handle no system call. Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_arena_pin(struct vas_arena *arena, uint64_t *size);
+
+/*
+ * Ends one pin of this handle, and wakes who waits to shrink.
+ *
+ * Errors; nothing is changed then:
+ *  -EINVAL	arena is NULL, or it is not pinned
+ *  -ESTALE	in a forked child that has nothing of it
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
+ *
+ * Thread-safe; signal-safe.
+ */
+VAS_API int vas_arena_unpin(struct vas_arena *arena);
 
 /*
  * Gives the memory of [offset, offset + size) back to the kernel and keeps the size: the bytes read as zero, in every view, and

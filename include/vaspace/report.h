@@ -65,6 +65,7 @@ enum vas_why {
 	VAS_WHY_PAGES, /* pages of the size that was asked for cannot be had */
 	VAS_WHY_SEALED, /* a seal of the object, or the arena's policy of execution, forbids it */
 	VAS_WHY_HEADER, /* an arena's header is malformed, or of something else */
+	VAS_WHY_PINNED, /* somebody has pinned the arena's size */
 	VAS_WHY_COUNT
 };
 

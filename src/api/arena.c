@@ -81,14 +81,43 @@ int vas_arena_grow(struct vas_arena *arena, uint64_t size, uint64_t least, uint6
 	return err;
 }
 
-int vas_arena_shrink(struct vas_arena *arena, uint64_t size)
+int vas_arena_shrink_within(struct vas_arena *arena, uint64_t size, uint64_t nanoseconds)
 {
 	struct vas_failure failure;
 
 	vas_failure_begin(&failure, VAS_OPERATION_SHRINK, size);
 	if (!arena)
 		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
-	return vas_edge_finish(&failure, vas_arena_reduce(arena, size, &failure));
+	return vas_edge_finish(&failure, vas_arena_reduce(arena, size, nanoseconds, &failure));
+}
+
+int vas_arena_shrink(struct vas_arena *arena, uint64_t size)
+{
+	return vas_arena_shrink_within(arena, size, 0);
+}
+
+int vas_arena_pin(struct vas_arena *arena, uint64_t *size)
+{
+	struct vas_failure failure;
+	int err;
+
+	vas_failure_begin(&failure, VAS_OPERATION_ARENA, 0);
+	if (!arena || !size)
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
+	err = vas_arena_look(arena, &failure);
+	return vas_edge_finish(&failure, err ? err : vas_arena_hold(arena, &failure, size));
+}
+
+/* No report: it is called from signal handlers. */
+int vas_arena_unpin(struct vas_arena *arena)
+{
+	struct vas_failure ignored;
+	int err;
+
+	if (!arena)
+		return -EINVAL;
+	err = vas_arena_look(arena, &ignored);
+	return err ? err : vas_arena_let_go(arena, &ignored);
 }
 
 int vas_arena_punch(struct vas_arena *arena, uint64_t offset, uint64_t size)

@@ -74,6 +74,16 @@ int vas_arena_use_ahead(struct vas_arena *arena, uint64_t to, uint64_t least,
 	return err;
 }
 
+/* Should this process die, what is ahead goes. */
+static int look_ahead(struct vas_arena *arena, struct vas_failure *failure)
+{
+	int err = vas_object_look(&arena->object, arena->space->sys, failure);
+	uint64_t seen = arena->object.seen;
+
+	vas_arena_will_end(arena, arena->size > seen ? arena->size : seen);
+	return err;
+}
+
 /* Within a change. */
 static int ahead_take(struct vas_arena *arena, uint64_t bytes, uint64_t least,
 		      struct vas_failure *failure)
@@ -86,9 +96,7 @@ static int ahead_take(struct vas_arena *arena, uint64_t bytes, uint64_t least,
 	err = vas_arena_plan_growth(arena, &to, &low, failure);
 	if (err || to <= arena->size + arena->ahead)
 		return err;
-	err = vas_object_look(&arena->object, arena->space->sys, failure);
-	vas_arena_will_end(arena, arena->size > arena->object.seen ? arena->size :
-								      arena->object.seen);
+	err = look_ahead(arena, failure);
 	return err ? err : ahead_extend(arena, to, low, failure);
 }
 
@@ -120,6 +128,8 @@ static int ahead_give(struct vas_arena *arena, struct vas_failure *failure, uint
 
 	*given = arena->ahead;
 	if (*given)
+		err = look_ahead(arena, failure);
+	if (*given && !err)
 		err = vas_object_give(&arena->object, arena->space->sys, size, size + *given,
 				      failure);
 	if (!err)

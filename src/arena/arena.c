@@ -126,6 +126,7 @@ void vas_arena_give(struct vas_arena *arena)
 {
 	struct vas_space *space = arena->space;
 
+	vas_arena_give_place(arena);
 	vas_companion_end(arena);
 	vas_object_close(space->sys, &arena->object);
 	vas_arena_give_books(space, arena, sizeof(*arena));
@@ -408,6 +409,8 @@ int vas_arena_unmake(struct vas_arena *arena, enum vas_retired *state, struct va
 		return err;
 	if (vas_views_inside(arena))
 		return vas_arena_refuse(failure, VAS_WHY_REENTERED, -EDEADLK);
+	if (vas_arena_is_held(arena))
+		return vas_arena_refuse(failure, VAS_WHY_PINNED, -EBUSY);
 	vas_views_unmake(arena, &worst);
 	err = vas_space_release(arena->space, arena->user.holding->span.start, &arena->user, state,
 				&size);

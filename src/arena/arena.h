@@ -70,6 +70,7 @@ struct vas_arena {
 	uint64_t size; /* I: a multiple of step, at most cap; tails are open so far; counted as committed (atomic) */
 	uint64_t ahead; /* I: a multiple of step; bytes beyond size that have memory. size + ahead is at most cap (atomic) */
 	uint64_t seen; /* the generation that this was (atomic) */
+	uint32_t place; /* 1 + this handle's in the header, 0 = none yet (atomic) */
 	struct vas_header own; /* of private memory, and of what is not there any more */
 };
 
@@ -202,6 +203,21 @@ int vas_arena_attach(struct vas_space *space, int fd, int header, const struct v
 		     enum vas_header_use use, struct vas_failure *failure,
 		     struct vas_arena **arena);
 
+/* --- pin.c --- */
+
+/* *kept: no shrinking goes below that until let go. -EPERM, -EAGAIN. Looked at, no lock. */
+int vas_arena_hold(struct vas_arena *arena, struct vas_failure *failure, uint64_t *kept);
+int vas_arena_let_go(struct vas_arena *arena, struct vas_failure *failure); /* -EINVAL */
+bool vas_arena_is_held(const struct vas_arena *arena); /* by this handle */
+void vas_arena_give_place(struct vas_arena *arena);
+/* A child has none of its parent's pins. */
+void vas_arena_pins_fork_child(struct vas_arena *arena);
+/* Around a shrinking, within its change: -EBUSY, and then it is not to be ended. */
+int vas_arena_lower(struct vas_arena *arena, uint64_t size, struct vas_failure *failure);
+void vas_arena_lowered(struct vas_arena *arena);
+/* Whether nobody keeps more than size any more, after what is left of so long. */
+bool vas_arena_await_unpinned(struct vas_arena *arena, uint64_t size, uint64_t *nanoseconds);
+
 /* --- wait.c --- */
 
 /* For another size than seen. -EAGAIN: so many nanoseconds went by; -EBADMSG. */
@@ -241,7 +257,9 @@ int vas_arena_follow(struct vas_arena *arena, struct vas_failure *failure);
 
 int vas_arena_enlarge(struct vas_arena *arena, uint64_t size, uint64_t least,
 		      struct vas_failure *failure, uint64_t *now);
-int vas_arena_reduce(struct vas_arena *arena, uint64_t size, struct vas_failure *failure);
+/* wait: nanoseconds, for pins. */
+int vas_arena_reduce(struct vas_arena *arena, uint64_t size, uint64_t wait,
+		     struct vas_failure *failure);
 /* What is asked for in whole steps, least not 0 then. -EINVAL, -ERANGE, -EDQUOT. */
 int vas_arena_plan_growth(const struct vas_arena *arena, uint64_t *size, uint64_t *least,
 			  struct vas_failure *failure);

@@ -34,7 +34,8 @@ static bool is_in_step(const struct vas_arena *arena)
 /* --- the locks --- */
 
 /* The last owner died within a change. */
-static int header_mend(struct vas_arena *arena, uint64_t size, struct vas_failure *failure)
+static int header_mend(struct vas_arena *arena, uint64_t size, uint64_t *ahead,
+		       struct vas_failure *failure)
 {
 	struct vas_failure ignored = { .why = VAS_WHY_NONE };
 	struct vas_header *page = arena->header.page;
@@ -45,13 +46,16 @@ static int header_mend(struct vas_arena *arena, uint64_t size, struct vas_failur
 
 	if (err)
 		return err;
+	/* Else nothing had begun that moves the end. */
+	if (object->shared || end != UINT64_MAX)
+		*ahead = 0;
 	if (object->shared) {
 		(void)vas_object_give(object, sys, size, arena->cap, &ignored);
 	} else if (end != UINT64_MAX) {
 		object->seen = end < object->seen ? end : object->seen;
 		vas_object_undo(object, sys, size, arena->cap);
 	}
-	__atomic_store_n(&page->ahead, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&page->ahead, *ahead, __ATOMIC_RELAXED);
 	__atomic_store_n(&page->floor, UINT64_MAX, __ATOMIC_SEQ_CST);
 	vas_header_settle(page, size, true);
 	return 0;
@@ -69,10 +73,8 @@ static int header_learn(struct vas_arena *arena, struct vas_failure *failure)
 		return 0;
 	if (!vas_header_suits(&arena->facts, size, ahead))
 		return vas_arena_refuse(failure, VAS_WHY_HEADER, -EBADMSG);
-	if (__atomic_load_n(&page->state, __ATOMIC_ACQUIRE) != VAS_HEADER_AT_REST) {
-		err = header_mend(arena, size, failure);
-		ahead = 0;
-	}
+	if (__atomic_load_n(&page->state, __ATOMIC_ACQUIRE) != VAS_HEADER_AT_REST)
+		err = header_mend(arena, size, &ahead, failure);
 	if (!err)
 		__atomic_store_n(&arena->ahead, ahead, __ATOMIC_RELAXED);
 	return err;

@@ -51,6 +51,7 @@ static void arena_fork_child(struct vas_holding_user *user, int state)
 	} else if (state == VAS_FORK_SHARE && vas_arena_has_object(arena)) {
 		arena->state = VAS_ARENA_SHARED;
 	}
+	vas_arena_pins_fork_child(arena);
 	vas_lock_fork_reset(&arena->lock);
 }
 

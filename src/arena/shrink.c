@@ -9,7 +9,7 @@
  *
  * CONCURRENCY. As growing.
  *
- * WHAT IT DOES NOT DO. It waits for nobody who uses what goes.
+ * WHAT IT DOES NOT DO. It waits for nobody who uses what goes, but for pins.
  */
 #include <errno.h>
 
@@ -50,6 +50,8 @@ static int shrink_object(struct vas_arena *arena, uint64_t from, uint64_t to,
 	if (was <= to)
 		return vas_arena_end(arena, &telling, was, 0);
 	err = vas_object_look(&arena->object, arena->space->sys, failure);
+	if (!err)
+		err = vas_arena_lower(arena, to, failure);
 	if (!err) {
 		vas_arena_will_end(arena, to);
 		vas_arena_announce(arena, to);
@@ -59,6 +61,7 @@ static int shrink_object(struct vas_arena *arena, uint64_t from, uint64_t to,
 	}
 	if (err)
 		vas_arena_announce(arena, was);
+	vas_arena_lowered(arena);
 	return vas_arena_end(arena, &telling, err ? was : to, err);
 }
 
@@ -74,17 +77,20 @@ static int shrink_private(struct vas_arena *arena, uint64_t to, struct vas_failu
 		return vas_arena_refuse(failure, VAS_WHY_REENTERED, -EDEADLK);
 	vas_lock_take(&arena->work);
 	was = arena->size;
-	if (to < was) {
+	if (to < was)
+		err = vas_arena_lower(arena, to, failure);
+	if (to < was && !err) {
 		range = (struct vas_span){ holding->span.start + to, was - to };
 		vas_arena_announce(arena, to);
 		err = vas_part_decommit(arena->space, holding, range, false, &state, failure);
 	}
 	if (err)
 		vas_arena_announce(arena, was);
+	vas_arena_lowered(arena);
 	return vas_arena_end_private(arena, to < was, err);
 }
 
-int vas_arena_reduce(struct vas_arena *arena, uint64_t size, struct vas_failure *failure)
+static int shrink_now(struct vas_arena *arena, uint64_t size, struct vas_failure *failure)
 {
 	uint64_t was;
 	int err;
@@ -93,11 +99,27 @@ int vas_arena_reduce(struct vas_arena *arena, uint64_t size, struct vas_failure 
 	if (err)
 		return err;
 	was = vas_arena_bytes(arena);
-	if (size < was && !vas_align_up(size, arena->step, &size))
-		size = was;
 	if (size < was)
 		err = vas_arena_has_object(arena) ? shrink_object(arena, was, size, failure)
 						     : shrink_private(arena, size, failure);
 	vas_arena_leave(arena);
+	return err;
+}
+
+int vas_arena_reduce(struct vas_arena *arena, uint64_t size, uint64_t wait,
+		     struct vas_failure *failure)
+{
+	struct vas_failure refused;
+	int err;
+
+	if (!vas_align_up(size, arena->step, &size))
+		size = UINT64_MAX;
+	do {
+		refused = *failure;
+		err = shrink_now(arena, size, &refused);
+		/* Without a pin that a fork would wait for. */
+	} while (err == -EBUSY && refused.why == VAS_WHY_PINNED &&
+		 vas_arena_await_unpinned(arena, size, &wait));
+	*failure = refused;
 	return err;
 }

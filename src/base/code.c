@@ -230,6 +230,8 @@ static const struct why_words why_table[VAS_WHY_COUNT] = {
 			    "name another size in the ladder, or do not be strict" },
 	[VAS_WHY_SEALED] = { "sealed", "a seal of the object, or the arena's policy of execution, forbids it",
 			     "seals stay; make another arena, with another policy" },
+	[VAS_WHY_PINNED] = { "pinned", "somebody has pinned the arena's size",
+			     "let go of the pins, or wait for those who have them" },
 	[VAS_WHY_HEADER] = { "header", "the arena's header is malformed, or of another object",
 			     "hand over both descriptors that vas_arena_get tells, of one arena" },
 };

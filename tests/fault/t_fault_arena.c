@@ -467,6 +467,47 @@ static int call_sync(struct fault_world *world)
 	return vas_arena_sync(arena);
 }
 
+/* Somebody of whom nothing can be told has a pin. */
+static void prepare_pinned(struct fault_world *world)
+{
+	struct vas_header_place *place = &arena->header.page->places[9];
+
+	(void)world;
+	place->peer = 1;
+	place->pins = UINT64_C(4) << VAS_PINS_COUNT_BITS | 1;
+}
+
+static int call_shrink_within(struct fault_world *world)
+{
+	return vas_arena_shrink_within(arena, world->page, 2000000);
+}
+
+static int call_pin(struct fault_world *world)
+{
+	return vas_arena_pin(arena, &world->out.number);
+}
+
+static void undo_pin(struct fault_world *world)
+{
+	(void)world;
+	must(vas_arena_unpin(arena), "it is not pinned");
+}
+
+static void prepare_unpin(struct fault_world *world)
+{
+	uint64_t size;
+
+	(void)world;
+	must(vas_arena_pin(arena, &size), "no pin");
+	arena->header.page->pin_wanted = 1;
+}
+
+static int call_unpin(struct fault_world *world)
+{
+	(void)world;
+	return vas_arena_unpin(arena);
+}
+
 static int call_wait(struct fault_world *world)
 {
 	return vas_arena_wait(arena, BEGIN * world->page, 1000, &world->out.number);
@@ -560,6 +601,13 @@ static const struct fault_scenario scenarios[] = {
 	  .call = call_open_same, .clean = -EEXIST, .finish = finish, .brief = true },
 	{ .name = "sync", .function = "vas_arena_sync", .setup = setup_memfd,
 	  .prepare = prepare_sync, .call = call_sync, .finish = finish },
+	{ .name = "pin", .function = "vas_arena_pin", .setup = setup_memfd, .call = call_pin,
+	  .undo = undo_pin, .finish = finish },
+	{ .name = "unpin", .function = "vas_arena_unpin", .setup = setup_memfd,
+	  .prepare = prepare_unpin, .call = call_unpin, .finish = finish },
+	{ .name = "shrink: what is pinned", .function = "vas_arena_shrink_within",
+	  .setup = setup_memfd, .prepare = prepare_pinned, .call = call_shrink_within,
+	  .clean = -EBUSY, .finish = finish, .brief = true },
 	{ .name = "wait", .function = "vas_arena_wait", .setup = setup_memfd, .call = call_wait,
 	  .clean = -EAGAIN, .finish = finish },
 	{ .name = "destroy: a memfd", .function = "vas_arena_destroy", .prepare = setup_memfd,

@@ -490,6 +490,15 @@ CALL(arena_extent_at)
 	return 0;
 }
 
+CALL(arena_pin)
+{
+	uint64_t size;
+
+	return vas_arena_pin(opened, &size);
+}
+CALL(arena_unpin) { return vas_arena_unpin(opened); }
+CALL(arena_shrink_within) { return vas_arena_shrink_within(opened, UINT64_MAX, 1000); }
+
 CALL(arena_get)
 {
 	SIZED(vas_arena_info, info);
@@ -576,7 +585,8 @@ static const struct {
 	ROW(region_leave), ROW(region_quit), ROW(region_free_tagged), ROW(region_split), ROW(region_merge),
 	ROW(region_destroy), ROW(arena_create), ROW(arena_grow), ROW(arena_ahead), ROW(arena_punch),
 	ROW(arena_fill), ROW(arena_trim), ROW(arena_shrink), ROW(arena_seal), ROW(arena_size),
-	ROW(arena_open), ROW(arena_generation), ROW(arena_wait), ROW(arena_sync),
+	ROW(arena_open), ROW(arena_generation), ROW(arena_wait), ROW(arena_pin),
+	ROW(arena_unpin), ROW(arena_shrink_within), ROW(arena_sync),
 	ROW(arena_extent_at), ROW(arena_get), ROW(view_open), ROW(view_first), ROW(view_protect), ROW(view_get),
 	ROW(mirror_open), ROW(replace_prepare), ROW(replace_commit), ROW(replace_cancel),
 	ROW(view_close), ROW(arena_destroy), ROW(ring_create), ROW(ring_get), ROW(ring_destroy),

@@ -350,3 +350,28 @@ void check_arena_generation(void)
 {
 	is_u64(vas_arena_generation(NULL), 0, "vas_arena_generation: 0 for none");
 }
+
+void check_arena_pin(void)
+{
+	uint64_t size = 1;
+
+	answer("vas_arena_pin", "NULL", vas_arena_pin(NULL, &size), EINVAL, ARGUMENT);
+	made();
+	answer("vas_arena_pin", "nowhere to tell it", vas_arena_pin(arena, NULL), EINVAL, ARGUMENT);
+	is_u64(size, 1, "vas_arena_pin: tells nothing");
+	unmade();
+}
+
+void check_arena_unpin(void)
+{
+	answer("vas_arena_unpin", "NULL", vas_arena_unpin(NULL), EINVAL, NO_REPORT);
+	made();
+	answer("vas_arena_unpin", "no pin", vas_arena_unpin(arena), EINVAL, NO_REPORT);
+	unmade();
+}
+
+void check_arena_shrink_within(void)
+{
+	answer("vas_arena_shrink_within", "NULL", vas_arena_shrink_within(NULL, 0, 0), EINVAL,
+	       ARGUMENT);
+}
