@@ -153,12 +153,13 @@ struct vas_queue_end {
 	uint64_t bytes; /* of the ring */
 	uint64_t count; /* as *own */
 	uint64_t at; /* count modulo bytes */
-	uint64_t seen; /* *other when it was read last */
-	uint64_t taken; /* bytes of the record that is begun, 0 = none */
+	uint64_t seen; /* consumer: *other when it was read last; producer: where its room ended then */
+	/* Of the record that is begun, 0 = none. Consumer: its bytes with the word; producer: how long it can be, and 1. */
+	uint64_t taken;
 	/* With MANY: the claim that is begun, or the consumer's. */
 	uint64_t ticket;
 	uint64_t word;
-	uint32_t role; /* enum vas_queue_role; 2 more where the inline halves leave all to the functions */
+	uint32_t role; /* enum vas_queue_role, and VAS_QUEUE_INLINE */
 	uint32_t asked; /* in vain, since somebody looked whether the other side lives */
 	uint32_t process; /* a number of the process that joined, which a forked child does not have */
 	uint32_t place; /* the producer's, with MANY */
@@ -287,75 +288,126 @@ VAS_API int vas_queue_put(struct vas_queue_end *end, const void *data, uint64_t 
 VAS_API int vas_queue_get(struct vas_queue_end *end, void *data, uint64_t *length);
 
 /*
- * The four halves as they go when all is well and nothing has to be looked at, in the caller: a call costs as much as they do. Whatever is
- * not so is left to the function itself. Only the name followed by arguments is replaced; #undef brings the call back.
+ * The four halves, and both copies, as they go when all is well and nothing has to be looked at, in the caller: a call costs as much as they
+ * do. Whatever is not so is left to the function itself. Only the name followed by arguments is replaced; #undef brings the call back.
  */
+#define VAS_QUEUE_INLINE 4u /* in an end's role: it has joined a queue for which they are right */
+
+/* Whether it can have so much, and how far it is for that from the record's word to the next one. */
+static inline int vas_queue_fits_inline(const struct vas_queue_end *end, uint64_t length,
+					uint64_t *room)
+{
+	uint64_t free = end->seen - end->count;
+
+	/* The first comparison is for lengths that are beyond all measure rounded up. */
+	*room = 8 + ((length + 7) & ~(uint64_t)7);
+	return length < free && *room <= free;
+}
+
+static inline void vas_queue_publish_inline(struct vas_queue_end *end, uint64_t room)
+{
+	uint64_t at = end->at + room, count = end->count + room;
+
+	end->at = at >= end->bytes ? at - end->bytes : at;
+	end->count = count;
+	__atomic_store_n(end->own, count, __ATOMIC_RELEASE);
+}
+
 static inline int vas_queue_put_begin_inline(struct vas_queue_end *end, uint64_t length, void **data)
 {
-	if (end && data && end->queue && end->role == VAS_QUEUE_PRODUCER && !end->taken &&
-	    length <= end->bytes - 8) {
-		uint64_t room = 8 + ((length + 7) & ~(uint64_t)7);
+	uint64_t room;
 
-		if (end->bytes - (end->count - end->seen) >= room) {
-			end->taken = room;
-			*data = end->data + end->at + 8;
-			return 0;
-		}
+	if (end && data && end->role == (VAS_QUEUE_PRODUCER | VAS_QUEUE_INLINE) && !end->taken &&
+	    vas_queue_fits_inline(end, length, &room)) {
+		end->taken = room - 7;
+		*data = end->data + end->at + 8;
+		return 0;
 	}
 	return vas_queue_put_begin(end, length, data);
 }
 
-static inline void vas_queue_publish_inline(struct vas_queue_end *end, uint64_t bytes)
-{
-	uint64_t at = end->at + bytes;
-
-	end->at = at >= end->bytes ? at - end->bytes : at;
-	end->count += bytes;
-	end->taken = 0;
-	__atomic_store_n(end->own, end->count, __ATOMIC_RELEASE);
-}
-
 static inline int vas_queue_put_end_inline(struct vas_queue_end *end, uint64_t length)
 {
-	if (!end || !end->queue || end->role != VAS_QUEUE_PRODUCER || end->taken < 8 ||
-	    length > end->taken - 8)
+	if (!end || end->role != (VAS_QUEUE_PRODUCER | VAS_QUEUE_INLINE) || length >= end->taken)
 		return vas_queue_put_end(end, length);
 	__atomic_store_n((uint64_t *)(void *)(end->data + end->at), length, __ATOMIC_RELAXED);
 	vas_queue_publish_inline(end, 8 + ((length + 7) & ~(uint64_t)7));
+	end->taken = 0;
 	return 0;
+}
+
+static inline int vas_queue_put_inline(struct vas_queue_end *end, const void *data, uint64_t length)
+{
+	uint64_t room;
+
+	if (end && data && end->role == (VAS_QUEUE_PRODUCER | VAS_QUEUE_INLINE) && !end->taken &&
+	    vas_queue_fits_inline(end, length, &room)) {
+		unsigned char *place = end->data + end->at;
+
+		__builtin_memcpy(place + 8, data, length);
+		__atomic_store_n((uint64_t *)(void *)place, length, __ATOMIC_RELAXED);
+		vas_queue_publish_inline(end, room);
+		return 0;
+	}
+	return vas_queue_put(end, data, length);
+}
+
+/* Whether there is a record, and how long it says that it is: no longer than what there is. */
+static inline int vas_queue_there_inline(const struct vas_queue_end *end, uint64_t *length)
+{
+	uint64_t there = end->seen - end->count;
+
+	if (!there)
+		return 0;
+	*length = __atomic_load_n((uint64_t *)(void *)(end->data + end->at), __ATOMIC_RELAXED);
+	/* What is there is a multiple of 8. */
+	return *length <= there - 8;
 }
 
 static inline int vas_queue_get_begin_inline(struct vas_queue_end *end, const void **data,
 					     uint64_t *length)
 {
-	if (end && data && length && end->queue && end->role == VAS_QUEUE_CONSUMER && !end->taken &&
-	    end->seen != end->count) {
-		uint64_t bytes = __atomic_load_n((uint64_t *)(void *)(end->data + end->at),
-						 __ATOMIC_RELAXED);
-		uint64_t room = 8 + ((bytes + 7) & ~(uint64_t)7);
+	uint64_t bytes;
 
-		if (bytes <= end->bytes && room <= end->seen - end->count) {
-			end->taken = room;
-			*data = end->data + end->at + 8;
-			*length = bytes;
-			return 0;
-		}
+	if (end && data && length && end->role == (VAS_QUEUE_CONSUMER | VAS_QUEUE_INLINE) &&
+	    !end->taken && vas_queue_there_inline(end, &bytes)) {
+		end->taken = 8 + ((bytes + 7) & ~(uint64_t)7);
+		*data = end->data + end->at + 8;
+		*length = bytes;
+		return 0;
 	}
 	return vas_queue_get_begin(end, data, length);
 }
 
 static inline int vas_queue_get_end_inline(struct vas_queue_end *end)
 {
-	if (!end || !end->queue || end->role != VAS_QUEUE_CONSUMER || !end->taken)
+	if (!end || end->role != (VAS_QUEUE_CONSUMER | VAS_QUEUE_INLINE) || !end->taken)
 		return vas_queue_get_end(end);
 	vas_queue_publish_inline(end, end->taken);
+	end->taken = 0;
 	return 0;
+}
+
+static inline int vas_queue_get_inline(struct vas_queue_end *end, void *data, uint64_t *length)
+{
+	uint64_t bytes;
+
+	if (end && data && length && end->role == (VAS_QUEUE_CONSUMER | VAS_QUEUE_INLINE) &&
+	    !end->taken && vas_queue_there_inline(end, &bytes) && bytes <= *length) {
+		__builtin_memcpy(data, end->data + end->at + 8, bytes);
+		*length = bytes;
+		vas_queue_publish_inline(end, 8 + ((bytes + 7) & ~(uint64_t)7));
+		return 0;
+	}
+	return vas_queue_get(end, data, length);
 }
 
 #define vas_queue_put_begin(end, length, data) vas_queue_put_begin_inline(end, length, data)
 #define vas_queue_put_end(end, length)	       vas_queue_put_end_inline(end, length)
 #define vas_queue_get_begin(end, data, length) vas_queue_get_begin_inline(end, data, length)
 #define vas_queue_get_end(end)		       vas_queue_get_end_inline(end)
+#define vas_queue_put(end, data, length)       vas_queue_put_inline(end, data, length)
+#define vas_queue_get(end, data, length)       vas_queue_get_inline(end, data, length)
 
 #ifdef __cplusplus
 }

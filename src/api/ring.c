@@ -9,11 +9,13 @@
 #include "arena/queue.h"
 #include "base/code.h"
 
-/* Here are the functions behind the inline halves. */
+/* Here are the functions behind the inline ones. */
 #undef vas_queue_put_begin
 #undef vas_queue_put_end
 #undef vas_queue_get_begin
 #undef vas_queue_get_end
+#undef vas_queue_put
+#undef vas_queue_get
 
 /* The first versions' sizes. */
 #define RING_OPTS_MIN  sizeof(struct vas_ring_opts)
@@ -174,10 +176,13 @@ static int get_begin(struct vas_queue_end *end, const void **data, uint64_t *len
 
 static void get_end(struct vas_queue_end *end)
 {
+	uint64_t room = end->taken;
+
+	end->taken = 0;
 	if (vas_queue_is_many(end->queue))
 		vas_queue_give_back_claim(end);
 	else
-		vas_queue_publish_inline(end, end->taken);
+		vas_queue_publish_inline(end, room);
 	vas_queue_tell(end);
 }
 
@@ -191,8 +196,7 @@ int vas_queue_put_begin(struct vas_queue_end *end, uint64_t length, void **data)
 int vas_queue_put_end(struct vas_queue_end *end, uint64_t length)
 {
 	/* Rounded up: what lies between the record and the next word belongs to it. */
-	if (!is_end(end, VAS_QUEUE_PRODUCER) || end->taken < VAS_QUEUE_WORD ||
-	    length > end->taken - VAS_QUEUE_WORD)
+	if (!is_end(end, VAS_QUEUE_PRODUCER) || length >= end->taken)
 		return -EINVAL;
 	put_end(end, length);
 	return 0;

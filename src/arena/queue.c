@@ -219,7 +219,7 @@ int vas_queue_enter(struct vas_queue *queue, enum vas_queue_role role, struct va
 		.queue = queue,
 		.data = vas_ring_start(queue->ring),
 		.bytes = queue->ring->arena->maximum,
-		.role = queue->flags ? role | VAS_QUEUE_CALL : role,
+		.role = queue->flags ? role : role | VAS_QUEUE_INLINE,
 		.process = vas_process_number(),
 	};
 	int err;
@@ -262,6 +262,7 @@ int vas_queue_exit(struct vas_queue_end *end, struct vas_failure *failure)
 	}
 	vas_queue_tell(end);
 	end->queue = NULL;
+	end->role = role;
 	joined_add(queue, -1);
 	return 0;
 }

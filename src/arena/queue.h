@@ -24,7 +24,6 @@
 #include "arena/ring.h"
 
 #define VAS_QUEUE_WORD 8u /* before each record */
-#define VAS_QUEUE_CALL 2u /* in an end's role: the inline halves leave all to the functions */
 
 struct vas_queue_page {
 	uint64_t namespace; /* constant: of processes' numbers, vas_peer_namespace */
@@ -69,7 +68,7 @@ bool vas_queue_other_gone(struct vas_queue_end *end);
 
 static inline enum vas_queue_role vas_queue_role(const struct vas_queue_end *end)
 {
-	return (enum vas_queue_role)(end->role & ~VAS_QUEUE_CALL);
+	return (enum vas_queue_role)(end->role & ~VAS_QUEUE_INLINE);
 }
 
 static inline bool vas_queue_is_many(const struct vas_queue *queue)
@@ -132,18 +131,18 @@ static inline uint64_t vas_queue_room(uint64_t length) /* of at most the ring's 
 static inline int vas_queue_look(struct vas_queue_end *end)
 {
 	uint64_t seen = __atomic_load_n(end->other, __ATOMIC_ACQUIRE);
-	uint64_t between = vas_queue_role(end) == VAS_QUEUE_PRODUCER ? end->count - seen :
-								       seen - end->count;
+	bool producer = vas_queue_role(end) == VAS_QUEUE_PRODUCER;
+	uint64_t between = producer ? end->count - seen : seen - end->count;
 
 	if (__builtin_expect(between > end->bytes || between % 8, 0))
 		return -EBADMSG;
-	end->seen = seen;
+	end->seen = producer ? seen + end->bytes : seen;
 	return 0;
 }
 
 static inline bool vas_queue_has_room(const struct vas_queue_end *end, uint64_t room)
 {
-	return end->bytes - (end->count - end->seen) >= room;
+	return end->seen - end->count >= room;
 }
 
 static inline int vas_queue_take_room(struct vas_queue_end *end, uint64_t length, void **data)
@@ -161,7 +160,7 @@ static inline int vas_queue_take_room(struct vas_queue_end *end, uint64_t length
 		if (err)
 			return err;
 	}
-	end->taken = room;
+	end->taken = room - VAS_QUEUE_WORD + 1;
 	*data = end->data + end->at + VAS_QUEUE_WORD;
 	return 0;
 }
@@ -169,6 +168,7 @@ static inline int vas_queue_take_room(struct vas_queue_end *end, uint64_t length
 static inline void vas_queue_hand_over(struct vas_queue_end *end, uint64_t length)
 {
 	__atomic_store_n((uint64_t *)(void *)(end->data + end->at), length, __ATOMIC_RELAXED);
+	end->taken = 0;
 	vas_queue_publish_inline(end, vas_queue_room(length));
 }
 

@@ -170,7 +170,7 @@ int vas_queue_claim(struct vas_queue_end *end, uint64_t length, void **data)
 	end->count = claim.position;
 	end->ticket = claim.ticket;
 	end->word = claim.word;
-	end->taken = vas_queue_room(length);
+	end->taken = vas_queue_room(length) - VAS_QUEUE_WORD + 1;
 	*data = end->data + end->at + VAS_QUEUE_WORD;
 	return 0;
 }

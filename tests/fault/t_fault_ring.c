@@ -169,7 +169,7 @@ static int call_wait(struct fault_world *world)
 {
 	(void)world;
 	queue->page->head = queue->page->tail - queue->ring->arena->maximum;
-	end.seen = queue->page->head;
+	end.seen = queue->page->tail;
 	return vas_queue_wait(&end, 1, 1000) == -EAGAIN ? 0 : -EINVAL;
 }
 

@@ -228,7 +228,7 @@ static void test_hostile(void *unused)
 		right &= world.consumer.at < page && world.producer.at < page &&
 			 world.consumer.at % 8 == 0 && world.producer.at % 8 == 0;
 		/* What was believed of the other side is within the ring. */
-		right &= world.producer.count - world.producer.seen <= page &&
+		right &= world.producer.seen - world.producer.count <= page &&
 			 world.consumer.seen - world.consumer.count <= page &&
 			 (world.producer.seen | world.consumer.seen) % 8 == 0;
 		refused += err == -EBADMSG;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Queues beside a plain ring for one producer and one consumer: slots of one size that divide the ring, so nothing goes across its end; a
- * mask; either side remembers where the other was; all of it inlined. Sixteen records are put and then got, by one thread: what is
- * measured is the operations, not how fast lines of the cache move.
+ * Queues beside plain rings for one producer and one consumer, in which nothing goes across the end; a mask; either side remembers where the
+ * other was; all of it inlined. One does the same as a queue: records of any length, each behind a word that says it; one that would meet the
+ * end begins at the start, and a word says so. The other one has slots of one size that divide the ring.
+ *
+ * Sixteen records are put and then got, by one thread: what is measured is the operations, not how fast lines of the cache move.
  */
 #include "ring_queue.h"
 
@@ -16,6 +18,7 @@
 #define BYTES	    (64u << 10)
 #define BURST	    16u
 #define LENGTH_MOST 1024u
+#define SKIP	    UINT64_MAX /* in place of a length: the next record is at the start */
 
 struct plain {
 	uint64_t tail __attribute__((aligned(64)));
@@ -27,8 +30,18 @@ struct plain {
 	uint64_t got, seen_tail; /* the consumer's own */
 };
 
+struct any {
+	uint64_t tail __attribute__((aligned(64)));
+	uint64_t head __attribute__((aligned(64)));
+	unsigned char *data __attribute__((aligned(64)));
+	uint64_t mask; /* of bytes */
+	uint64_t put, seen_head; /* the producer's own */
+	uint64_t got, seen_tail; /* the consumer's own */
+};
+
 struct pair {
 	struct plain *plain;
+	struct any *any;
 	struct vas_queue *queue;
 	struct vas_queue_end producer, consumer;
 	uint64_t length;
@@ -65,6 +78,66 @@ static inline const unsigned char *plain_get_begin(struct plain *plain)
 static inline void plain_get_end(struct plain *plain)
 {
 	__atomic_store_n(&plain->head, ++plain->got, __ATOMIC_RELEASE);
+}
+
+static inline uint64_t any_room(uint64_t length)
+{
+	return 8 + ((length + 7) & ~UINT64_C(7));
+}
+
+static inline bool any_has_room(struct any *any, uint64_t room)
+{
+	if (any->put + room - any->seen_head <= any->mask + 1)
+		return true;
+	any->seen_head = __atomic_load_n(&any->head, __ATOMIC_ACQUIRE);
+	return any->put + room - any->seen_head <= any->mask + 1;
+}
+
+static inline unsigned char *any_put_begin(struct any *any, uint64_t length)
+{
+	uint64_t room = any_room(length), at = any->put & any->mask, rest = any->mask + 1 - at;
+
+	if (__builtin_expect(room > rest, 0)) {
+		if (!any_has_room(any, rest + room))
+			return NULL;
+		*(uint64_t *)(void *)(any->data + at) = SKIP;
+		any->put += rest;
+		at = 0;
+	} else if (!any_has_room(any, room)) {
+		return NULL;
+	}
+	return any->data + at + 8;
+}
+
+static inline void any_put_end(struct any *any, uint64_t length)
+{
+	*(uint64_t *)(void *)(any->data + (any->put & any->mask)) = length;
+	any->put += any_room(length);
+	__atomic_store_n(&any->tail, any->put, __ATOMIC_RELEASE);
+}
+
+static inline const unsigned char *any_get_begin(struct any *any, uint64_t *length)
+{
+	uint64_t at = any->got & any->mask;
+
+	if (any->seen_tail == any->got) {
+		any->seen_tail = __atomic_load_n(&any->tail, __ATOMIC_ACQUIRE);
+		if (any->seen_tail == any->got)
+			return NULL;
+	}
+	*length = *(const uint64_t *)(const void *)(any->data + at);
+	if (__builtin_expect(*length == SKIP, 0)) {
+		any->got += any->mask + 1 - at;
+		at = 0;
+		*length = *(const uint64_t *)(const void *)any->data;
+	}
+	return any->data + at + 8;
+}
+
+static inline void any_get_end(struct any *any, uint64_t length)
+{
+	any->got += any_room(length);
+	__atomic_store_n(&any->head, any->got, __ATOMIC_RELEASE);
 }
 
 /* A record's words are made and added up where they lie. */
@@ -104,6 +177,29 @@ static int plain_burst(struct pair *pair)
 			return -EAGAIN;
 		pair->sum += words_add(record, pair->length);
 		plain_get_end(pair->plain);
+	}
+	return 0;
+}
+
+static int any_burst(struct pair *pair)
+{
+	const unsigned char *record;
+	unsigned char *place;
+	uint64_t length;
+
+	for (unsigned int i = 0; i < BURST; i++) {
+		place = any_put_begin(pair->any, pair->length);
+		if (!place)
+			return -EAGAIN;
+		words_make(place, pair->length, i);
+		any_put_end(pair->any, pair->length);
+	}
+	for (unsigned int i = 0; i < BURST; i++) {
+		record = any_get_begin(pair->any, &length);
+		if (!record)
+			return -EAGAIN;
+		pair->sum += words_add(record, length);
+		any_get_end(pair->any, length);
 	}
 	return 0;
 }
@@ -151,6 +247,29 @@ static int plain_copy_burst(struct pair *pair)
 	return 0;
 }
 
+static int any_copy_burst(struct pair *pair)
+{
+	const unsigned char *record;
+	unsigned char *place;
+	uint64_t length;
+
+	for (unsigned int i = 0; i < BURST; i++) {
+		place = any_put_begin(pair->any, pair->length);
+		if (!place)
+			return -EAGAIN;
+		memcpy(place, pair->record, pair->length);
+		any_put_end(pair->any, pair->length);
+	}
+	for (unsigned int i = 0; i < BURST; i++) {
+		record = any_get_begin(pair->any, &length);
+		if (!record || length > sizeof(pair->record))
+			return -EAGAIN;
+		memcpy(pair->record, record, length);
+		any_get_end(pair->any, length);
+	}
+	return 0;
+}
+
 static int queue_copy_burst(struct pair *pair)
 {
 	uint64_t length;
@@ -183,6 +302,8 @@ static inline int bursts(struct pair *pair, unsigned int count, int (*burst)(str
 		return bursts(context, count, name##_burst);                                       \
 	}
 RUN(plain)
+RUN(any)
+RUN(any_copy)
 RUN(queue)
 RUN(plain_copy)
 RUN(queue_copy)
@@ -204,6 +325,13 @@ static int pair_make(struct pair *pair, uint64_t length)
 	if (!pair->plain->data)
 		return -ENOMEM;
 	memset(pair->plain->data, 1, BYTES);
+	pair->any = aligned_alloc(64, sizeof(*pair->any));
+	if (!pair->any)
+		return -ENOMEM;
+	*pair->any = (struct any){ .data = aligned_alloc(4096, BYTES), .mask = BYTES - 1 };
+	if (!pair->any->data)
+		return -ENOMEM;
+	memset(pair->any->data, 1, BYTES);
 	err = vas_queue_create(BYTES, NULL, &pair->queue);
 	if (!err)
 		err = vas_queue_join(pair->queue, VAS_QUEUE_PRODUCER, &pair->producer);
@@ -216,13 +344,17 @@ static int queue_measure(void *context)
 	struct pair *pair = aligned_alloc(64, (sizeof(*pair) + 63) / 64 * 64);
 	unsigned int failed = 0, batch = BURST * 512;
 	struct contender contenders[] = {
-		{ .name = "plain, in place", .run = plain_run },
+		{ .name = "plain, in place", .run = any_run },
 		{ .name = "queue, in place", .run = queue_run, .bound = 1.2 },
-		{ .name = "plain, copying", .run = plain_copy_run },
+		{ .name = "plain, copying", .run = any_copy_run },
 		{ .name = "queue, copying, to plain",
 		  .run = queue_copy_run,
 		  .base = 2,
 		  .bound = 1.2 },
+		{ .name = "slots, in place", .run = plain_run },
+		{ .name = "queue, in place, to slots", .run = queue_run, .base = 4 },
+		{ .name = "slots, copying", .run = plain_copy_run },
+		{ .name = "queue, copying, to slots", .run = queue_copy_run, .base = 6 },
 	};
 	const unsigned int count = sizeof(contenders) / sizeof(contenders[0]);
 	int err = pair ? pair_make(pair, part->length) : -ENOMEM;
