@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,8 +21,9 @@
 #include <vaspace/vaspace.h>
 
 #include "support/huge_pool.h"
+#include "support/view_looks.h"
 #include "sys/definitions.h"
-#include "tap/tap.h"
+#include "sys/sys.h"
 
 #define PAGES	  16u
 #define NO_FD	  (-1)
@@ -61,66 +61,11 @@ static int make_memfd(uint64_t bytes, unsigned int flags)
 	return fd;
 }
 
-/* What the library keeps is made by the first call. */
-static void begin(void)
-{
-	struct vas_span span;
-
-	if (vas_reserve(page, NULL, &span) || vas_release(vas_span_pointer(span), NULL))
-		tap_bail("no span");
-	tap_baseline();
-}
-
-static struct vas_view_info look(struct vas_view *view)
-{
-	struct vas_view_info info = { .size = sizeof(info) };
-
-	if (vas_view_get(view, &info))
-		tap_bail("the mirror tells nothing");
-	return info;
-}
-
-static unsigned char *start_of(struct vas_view *view)
-{
-	return vas_span_pointer(look(view).span);
-}
-
-static uint64_t committed(void)
-{
-	struct vas_stats stats = { .size = sizeof(stats) };
-
-	return vas_stats_get(&stats) ? UINT64_MAX : stats.committed;
-}
-
 static enum vas_why why(void)
 {
 	struct vas_report report = { .size = sizeof(report) };
 
 	return vas_report_get(&report) ? VAS_WHY_COUNT : report.why;
-}
-
-static sigjmp_buf faulted;
-static volatile sig_atomic_t fault_signal;
-
-static void on_fault(int number)
-{
-	fault_signal = number;
-	siglongjmp(faulted, 1);
-}
-
-/* The signal that touching ends in; 0 = none. */
-static int touch(unsigned char *at, bool writing)
-{
-	fault_signal = 0;
-	signal(SIGSEGV, on_fault);
-	signal(SIGBUS, on_fault);
-	if (sigsetjmp(faulted, 1) == 0) {
-		if (writing)
-			*(volatile unsigned char *)at = *(volatile unsigned char *)at;
-		else
-			(void)*(volatile unsigned char *)at;
-	}
-	return fault_signal;
 }
 
 /* Whether two places are the same bytes. Another address: the compiler must not know better. */
@@ -160,13 +105,13 @@ static void check_kind(const char *name, unsigned char *memory, uint64_t bytes)
 	is_err(vas_mirror_open(memory, bytes, NULL, &way, &view), 0, "%s: mirrored", name);
 	if (!view)
 		return;
-	mirror = start_of(view);
-	ok(way == VAS_MIRROR_DUPLICATE && look(view).way == way, "%s: by a duplicate", name);
+	mirror = view_start(view);
+	ok(way == VAS_MIRROR_DUPLICATE && view_look(view).way == way, "%s: by a duplicate", name);
 	ok(mirror != memory && mirror[0] == 1 && mirror[bytes - 1] == 2, "%s: the same bytes", name);
 	ok(meet(memory, mirror) && meet(memory + bytes - 1, mirror + bytes - 1),
 	   "%s: in both directions", name);
-	is_u64(look(view).bytes, bytes, "%s: all of it", name);
-	ok(look(view).arena == NULL && look(view).prot == (PROT_READ | PROT_WRITE),
+	is_u64(view_look(view).bytes, bytes, "%s: all of it", name);
+	ok(view_look(view).arena == NULL && view_look(view).prot == (PROT_READ | PROT_WRITE),
 	   "%s: no arena's, with the protection that it has", name);
 	is_u64(committed(), counted, "%s: counts nothing as committed", name);
 	is_err(vas_sync_check(NULL), 0, "%s: the books and the maps agree", name);
@@ -179,7 +124,7 @@ static void check_kind(const char *name, unsigned char *memory, uint64_t bytes)
 static void test_anonymous(void *unused)
 {
 	(void)unused;
-	begin();
+	arena_baseline();
 	check_kind("anonymous", map(size, PROT_READ | PROT_WRITE, ANONYMOUS, NO_FD, 0), size);
 }
 
@@ -188,7 +133,7 @@ static void test_memfd(void *unused)
 	int fd = make_memfd(size, 0);
 
 	(void)unused;
-	begin();
+	arena_baseline();
 	check_kind("memfd", map(size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), size);
 	/* The kernel may make one mapping of two that lie side by side. */
 	check_kind("the second half", map(size / 2, PROT_READ | PROT_WRITE, MAP_SHARED, fd, size / 2),
@@ -204,7 +149,7 @@ static void test_file(void *unused)
 	(void)unused;
 	if (fd < 0 || unlink(path) || ftruncate(fd, (off_t)size))
 		tap_bail("no file");
-	begin();
+	arena_baseline();
 	check_kind("a file", map(size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), size);
 	close(fd);
 }
@@ -224,7 +169,7 @@ static void test_sysv(void *unused)
 	if ((intptr_t)got == -1)
 		tap_skip_all("no-sysv", "no System V shared memory");
 	memory = got;
-	begin();
+	arena_baseline();
 	check_kind("System V", memory, size);
 	is_err(shmctl(id, IPC_STAT, &status) < 0 ? -errno : 0, EINVAL, "the segment is gone with the last");
 }
@@ -236,7 +181,7 @@ static void test_secret(void *unused)
 	(void)unused;
 	if (fd < 0 || ftruncate(fd, (off_t)size))
 		tap_skip_all("no-secret-memory", "no secret memory");
-	begin();
+	arena_baseline();
 	check_kind("secret memory", map(size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), size);
 	close(fd);
 }
@@ -250,7 +195,7 @@ static void test_part(void *unused)
 	struct vas_view *view = NULL;
 
 	(void)unused;
-	begin();
+	arena_baseline();
 	memory = map(size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	memset(memory, 1, size);
 	memset(memory + 3 * page, 3, page);
@@ -259,14 +204,14 @@ static void test_part(void *unused)
 		tap_bail("no mprotect");
 	is_err(vas_mirror_open(memory + 3 * page, 4 * page, NULL, NULL, &view), 0,
 	       "a part, with several protections");
-	mirror = start_of(view);
+	mirror = view_start(view);
 	ok(mirror[0] == 3 && mirror[page] == 1, "its own bytes");
 	ok(touch(mirror + page, true) == 0 && touch(memory + 4 * page, true) == SIGSEGV,
 	   "has the protection of its first page");
 	is_err(vas_view_protect(view, PROT_READ), 0, "another");
 	ok(touch(mirror, true) == SIGSEGV && touch(memory + 3 * page, true) == 0,
 	   "leaves the memory alone");
-	is_u64((uint64_t)look(view).prot, PROT_READ, "and is told");
+	is_u64((uint64_t)view_look(view).prot, PROT_READ, "and is told");
 	is_err(vas_commit(mirror, page, NULL), EBUSY, "nobody commits there");
 	is_err(vas_release(mirror, NULL), EBUSY, "nor releases");
 	if (ftruncate(fd, (off_t)(4 * page)))
@@ -291,7 +236,7 @@ static void test_place(void *unused)
 	VAS_OPTS(vas_reserve_opts, reserve);
 	VAS_OPTS(vas_view_opts, opts);
 	(void)unused;
-	begin();
+	arena_baseline();
 	if (vas_reserve(size, NULL, &place) || vas_release(vas_span_pointer(place), NULL))
 		tap_bail("no place");
 	reserve.place = VAS_PLACE_EXACT;
@@ -300,8 +245,8 @@ static void test_place(void *unused)
 	opts.prot = PROT_READ | PROT_WRITE;
 	is_err(vas_mirror_open(memory, size, &opts, NULL, &view), 0,
 	       "at a chosen address, with another protection");
-	is_u64(look(view).span.start, place.start, "there it is");
-	start_of(view)[0] = 9;
+	is_u64(view_look(view).span.start, place.start, "there it is");
+	view_start(view)[0] = 9;
 	ok(memory[0] == 9, "written there, read here");
 	is_err(vas_mirror_open(memory, size, &opts, NULL, &view), EEXIST, "a second time");
 	is_err(vas_view_close(view, NULL), 0, "closed");
@@ -318,11 +263,11 @@ static void test_sealed(void *unused)
 	(void)unused;
 	if (fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE))
 		tap_bail("no seal");
-	begin();
+	arena_baseline();
 	ok(mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED,
 	   "no new mapping may be written");
 	is_err(vas_mirror_open(memory, size, NULL, NULL, &view), 0, "a mirror of an old one");
-	ok(meet(memory, start_of(view)), "may");
+	ok(meet(memory, view_start(view)), "may");
 	is_err(vas_view_close(view, NULL), 0, "closed");
 	unmap(memory, size);
 	close(fd);
@@ -337,7 +282,7 @@ static void test_committed(void *unused)
 
 	VAS_OPTS(vas_commit_opts, opts);
 	(void)unused;
-	begin();
+	arena_baseline();
 	opts.flags = VAS_COMMIT_SHARED;
 	opts.fd = fd;
 	if (vas_reserve(size, NULL, &span) || vas_commit(vas_span_pointer(span), size, &opts))
@@ -345,9 +290,9 @@ static void test_committed(void *unused)
 	close(fd);
 	is_err(vas_mirror_open(vas_span_pointer(span), size, NULL, NULL, &view), 0,
 	       "of what was committed, the descriptor being closed");
-	ok(meet(vas_span_pointer(span), start_of(view)), "the same bytes");
+	ok(meet(vas_span_pointer(span), view_start(view)), "the same bytes");
 	is_err(vas_release(vas_span_pointer(span), NULL), 0, "the span goes");
-	ok(touch(start_of(view), true) == 0, "the mirror stays");
+	ok(touch(view_start(view), true) == 0, "the mirror stays");
 	is_err(vas_view_close(view, NULL), 0, "closed");
 }
 
@@ -362,21 +307,21 @@ static void test_arena(void *unused)
 
 	VAS_OPTS(vas_arena_opts, opts);
 	(void)unused;
-	begin();
+	arena_baseline();
 	opts.initial = size;
 	if (vas_arena_create(4 * size, &opts, &arena))
 		tap_bail("no arena");
-	start = start_of(vas_view_first(arena));
+	start = view_start(vas_view_first(arena));
 	is_err(vas_mirror_open(start + page, size, NULL, &way, &view), 0, "of an arena");
-	ok(way == VAS_MIRROR_ARENA && look(view).arena == arena && look(view).offset == page,
+	ok(way == VAS_MIRROR_ARENA && view_look(view).arena == arena && view_look(view).offset == page,
 	   "is a view of it");
-	is_u64(look(view).bytes, size - page, "as large as the arena is there");
-	ok(meet(start + page, start_of(view)), "the same bytes");
+	is_u64(view_look(view).bytes, size - page, "as large as the arena is there");
+	ok(meet(start + page, view_start(view)), "the same bytes");
 	is_err(vas_arena_destroy(arena, NULL), 0, "which goes with it");
 	opts.kind = VAS_ARENA_ANONYMOUS;
 	if (vas_arena_create(4 * size, &opts, &arena))
 		tap_bail("no arena");
-	is_err(vas_mirror_open(start_of(vas_view_first(arena)), page, NULL, &way, &view), EOPNOTSUPP,
+	is_err(vas_mirror_open(view_start(vas_view_first(arena)), page, NULL, &way, &view), EOPNOTSUPP,
 	       "of a private one");
 	ok(way == VAS_MIRROR_MEMFD && why() == VAS_WHY_PRIVATE, "not so");
 	is_err(vas_arena_destroy(arena, NULL), 0, "destroyed");
@@ -385,7 +330,7 @@ static void test_arena(void *unused)
 	start = vas_span_pointer(info.span);
 	is_err(vas_mirror_open(start + size + page, page, NULL, &way, &view), 0,
 	       "of a ring's second copy");
-	ok(way == VAS_MIRROR_ARENA && meet(start + page, start_of(view)), "the same bytes");
+	ok(way == VAS_MIRROR_ARENA && meet(start + page, view_start(view)), "the same bytes");
 	is_err(vas_mirror_open(start + size - page, 2 * page, NULL, &way, &view), ERANGE,
 	       "across its seam");
 	ok(why() == VAS_WHY_OBJECT, "which is not in step");
@@ -410,7 +355,7 @@ static void test_refusals(void *unused)
 	int fd = make_memfd(size, 0);
 
 	(void)unused;
-	begin();
+	arena_baseline();
 	private = map(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, NO_FD, 0);
 	ok(mremap(private, 0, size, MREMAP_MAYMOVE) == MAP_FAILED && errno == EINVAL,
 	   "the kernel duplicates no private memory");
@@ -445,7 +390,7 @@ static void test_refusals(void *unused)
 	opts.prot = PROT_READ | PROT_WRITE;
 	is_err(vas_mirror_open(shared, page, &opts, NULL, &view), EACCES, "to write what may only be read");
 	is_err(vas_mirror_open(shared, page, NULL, NULL, &view), 0, "to read it");
-	ok(memcmp(start_of(view), shared, page) == 0, "the same bytes");
+	ok(memcmp(view_start(view), shared, page) == 0, "the same bytes");
 	is_err(vas_view_close(view, NULL), 0, "closed");
 	unmap(shared, page);
 	is_err(vas_sync_check(NULL), 0, "the books and the maps agree");
@@ -476,14 +421,14 @@ static void check_huge(const char *name, unsigned char *memory)
 	is_err(vas_mirror_open(memory, HUGE_PAGE, NULL, &way, &view), 0, "%s: mirrored", name);
 	if (!view)
 		return;
-	ok(way == VAS_MIRROR_MAP_FILES && look(view).way == way, "%s: by map_files", name);
-	ok(look(view).span.start % HUGE_PAGE == 0, "%s: where such pages can lie", name);
-	ok(meet(memory, start_of(view)) && start_of(view)[0] == 7, "%s: the same bytes", name);
+	ok(way == VAS_MIRROR_MAP_FILES && view_look(view).way == way, "%s: by map_files", name);
+	ok(view_look(view).span.start % HUGE_PAGE == 0, "%s: where such pages can lie", name);
+	ok(meet(memory, view_start(view)) && view_start(view)[0] == 7, "%s: the same bytes", name);
 	is_u64(huge_pool_free(), left, "%s: no page more", name);
 	is_err(vas_sync_check(NULL), 0, "%s: the books and the maps agree", name);
 	is_err(vas_mirror_open(memory, page, NULL, &way, &view), EINVAL, "%s: a part of a page", name);
 	unmap(memory, HUGE_PAGE);
-	ok(start_of(view)[0] == 7, "%s: stays when the first mapping goes", name);
+	ok(view_start(view)[0] == 7, "%s: stays when the first mapping goes", name);
 	is_err(vas_view_close(view, NULL), 0, "%s: closed", name);
 	is_u64(huge_pool_free(), left + 1, "%s: and the page is back", name);
 }
@@ -516,7 +461,7 @@ static void test_huge(void *unused)
 	(void)unused;
 	if (!huge_pool_take(4))
 		tap_skip_all("no-huge-pages", "no pool of huge pages");
-	begin();
+	arena_baseline();
 	memory = map(HUGE_PAGE, prot, ANONYMOUS | MAP_HUGETLB, NO_FD, 0);
 	check_huge("anonymous", memory);
 	fd = make_memfd(HUGE_PAGE, MFD_HUGETLB);
@@ -552,7 +497,7 @@ static void check_fork(enum vas_fork policy, const char *name, int in_child)
 	reserve.fork = policy;
 	opts.reserve = &reserve;
 	is_err(vas_mirror_open(memory, size, &opts, NULL, &view), 0, "%s", name);
-	mirror = start_of(view);
+	mirror = view_start(view);
 	mirror[0] = 1;
 	child = fork();
 	if (child == 0) {
@@ -583,7 +528,7 @@ static void test_fork(void *unused)
 	VAS_OPTS(vas_reserve_opts, reserve);
 	VAS_OPTS(vas_view_opts, opts);
 	(void)unused;
-	begin();
+	arena_baseline();
 	check_fork(VAS_FORK_DEFAULT, "by default", 0);
 	check_fork(VAS_FORK_SHARE, "shared", 0);
 	check_fork(VAS_FORK_ABSENT, "absent", -ESTALE);
@@ -612,7 +557,7 @@ static void test_notice(void *unused)
 	uint64_t id;
 
 	(void)unused;
-	begin();
+	arena_baseline();
 	if (vas_notice_subscribe(NULL, veto, &view, &id))
 		tap_bail("no notices");
 	is_err(vas_mirror_open(memory, size, NULL, NULL, &view), EBUSY, "a veto");
@@ -628,6 +573,46 @@ static void test_notice(void *unused)
 	unmap(memory, size);
 }
 
+/* --- what is mapped anew between the look and the call --- */
+
+static struct vas_sys hasty; /* the real one, but that others are faster */
+static unsigned char *hasty_memory;
+static int hasty_fd;
+
+static int64_t hasty_move(struct vas_sys *sys, uint64_t address, uint64_t old_size, uint64_t new_size,
+			  int flags, uint64_t to)
+{
+	if (old_size == 0 && hasty_fd >= 0 &&
+	    mmap(hasty_memory, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, hasty_fd, 0) ==
+		    MAP_FAILED)
+		tap_bail("nothing can be mapped");
+	return vas_sys_real()->move(sys, address, old_size, new_size, flags, to);
+}
+
+static void test_hasty(void *unused)
+{
+	unsigned char *memory = map(size, PROT_READ | PROT_WRITE, ANONYMOUS, NO_FD, 0);
+	struct vas_view *view = NULL;
+
+	(void)unused;
+	hasty = *vas_sys_real();
+	hasty.move = hasty_move;
+	hasty_memory = memory;
+	hasty_fd = -1;
+	vas_sys_replace(&hasty);
+	arena_baseline();
+	hasty_fd = make_memfd(size, 0);
+	is_err(vas_mirror_open(memory, size, NULL, NULL, &view), EAGAIN,
+	       "another object came there meanwhile");
+	ok(why() == VAS_WHY_RACE && !view, "which is told");
+	is_err(vas_sync_check(NULL), 0, "the books and the maps agree");
+	close(hasty_fd);
+	hasty_fd = -1;
+	is_err(vas_mirror_open(memory, size, NULL, NULL, &view), 0, "and then that one is mirrored");
+	is_err(vas_view_close(view, NULL), 0, "closed");
+	unmap(memory, size);
+}
+
 #define MIRRORS 40u
 
 static void *open_many(void *start)
@@ -638,7 +623,7 @@ static void *open_many(void *start)
 	for (unsigned int i = 0; i < tap_scaled(MIRRORS); i++) {
 		if (vas_mirror_open(start, size, NULL, NULL, &view))
 			return (void *)1;
-		wrong |= start_of(view)[page] != 0x77;
+		wrong |= view_start(view)[page] != 0x77;
 		if (vas_view_protect(view, PROT_READ) || vas_view_close(view, NULL))
 			return (void *)1;
 	}
@@ -652,7 +637,7 @@ static void test_threads(void *unused)
 	void *wrong;
 
 	(void)unused;
-	begin();
+	arena_baseline();
 	tap_ignore_leaks(TAP_LEAK_VMAS | TAP_LEAK_HEAP);
 	memory[page] = 0x77;
 	for (unsigned int i = 0; i < 2; i++)
@@ -685,6 +670,7 @@ int main(void)
 	tap_case("huge pages of the pool", test_huge, NULL, 10);
 	tap_case("fork", test_fork, NULL, 10);
 	tap_case("notices", test_notice, NULL, 10);
+	tap_case("mapped anew meanwhile", test_hasty, NULL, 10);
 	tap_case("threads", test_threads, NULL, 10);
 	return tap_done();
 }

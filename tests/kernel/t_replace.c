@@ -12,11 +12,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "support/arena_looks.h"
 #include "support/ballast.h"
 #include "support/huge_pool.h"
 #include "support/map_limit.h"
 #include "support/mapping_flag.h"
+#include "support/view_looks.h"
 
 #define MIB	(1ull << 20)
 #define PAGES	16u
@@ -83,13 +83,6 @@ static bool all_are(const unsigned char *memory, uint64_t bytes, unsigned char v
 		if (((const volatile unsigned char *)memory)[i] != value)
 			return false;
 	return ((const volatile unsigned char *)memory)[bytes - 1] == value;
-}
-
-static uint64_t committed(void)
-{
-	struct vas_stats stats = { .size = sizeof(stats) };
-
-	return vas_stats_get(&stats) ? UINT64_MAX : stats.committed;
 }
 
 static enum vas_why why(void)

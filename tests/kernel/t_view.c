@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,9 +16,8 @@
 
 #include <vaspace/vaspace.h>
 
-#include "support/arena_looks.h"
 #include "support/huge_pool.h"
-#include "tap/tap.h"
+#include "support/view_looks.h"
 
 #define MIB (1ull << 20)
 
@@ -48,51 +46,6 @@ static struct vas_view *open_part(struct vas_arena *arena, uint64_t offset, uint
 	return view;
 }
 
-static struct vas_view_info look(struct vas_view *view)
-{
-	struct vas_view_info info = { .size = sizeof(info) };
-
-	if (vas_view_get(view, &info))
-		tap_bail("the view tells nothing");
-	return info;
-}
-
-static unsigned char *start_of(struct vas_view *view)
-{
-	return vas_span_pointer(look(view).span);
-}
-
-static uint64_t committed(void)
-{
-	struct vas_stats stats = { .size = sizeof(stats) };
-
-	return vas_stats_get(&stats) ? UINT64_MAX : stats.committed;
-}
-
-static sigjmp_buf faulted;
-static volatile sig_atomic_t fault_signal;
-
-static void on_fault(int number)
-{
-	fault_signal = number;
-	siglongjmp(faulted, 1);
-}
-
-/* The signal that touching ends in; 0 = none. */
-static int touch(unsigned char *at, bool writing)
-{
-	fault_signal = 0;
-	signal(SIGSEGV, on_fault);
-	signal(SIGBUS, on_fault);
-	if (sigsetjmp(faulted, 1) == 0) {
-		if (writing)
-			*(volatile unsigned char *)at = *(volatile unsigned char *)at;
-		else
-			(void)*(volatile unsigned char *)at;
-	}
-	return fault_signal;
-}
-
 static void test_coherent(void *unused)
 {
 	struct vas_arena *arena = make(64 * MIB, MIB);
@@ -103,28 +56,28 @@ static void test_coherent(void *unused)
 	arena_baseline();
 	all = open_part(arena, 0, 0);
 	upper = open_part(arena, MIB / 2, 4 * MIB);
-	a = start_of(first);
-	b = start_of(all);
-	c = start_of(upper);
+	a = view_start(first);
+	b = view_start(all);
+	c = view_start(upper);
 	ok(a != b && b != c, "three addresses");
 	a[0] = 1;
 	b[MIB / 2] = 2;
 	c[page] = 3;
 	ok(b[0] == 1 && c[0] == 2 && a[MIB / 2 + page] == 3, "the same bytes");
-	is_u64(look(all).bytes, MIB, "as large as the arena");
-	is_u64(look(all).extent, 64 * MIB, "as far as it may grow");
-	is_u64(look(upper).bytes, MIB / 2, "or what it has of it");
-	ok(look(upper).arena == arena && look(upper).offset == MIB / 2, "and of which");
+	is_u64(view_look(all).bytes, MIB, "as large as the arena");
+	is_u64(view_look(all).extent, 64 * MIB, "as far as it may grow");
+	is_u64(view_look(upper).bytes, MIB / 2, "or what it has of it");
+	ok(view_look(upper).arena == arena && view_look(upper).offset == MIB / 2, "and of which");
 	is_u64(committed(), MIB, "counted once");
 	is_err(vas_sync_check(NULL), 0, "the books and the maps agree");
 
 	is_err(vas_arena_grow(arena, 8 * MIB, 0, NULL), 0, "grown");
 	a[3 * MIB] = 4;
 	ok(b[3 * MIB] == 4 && c[3 * MIB - MIB / 2] == 4, "all have the new bytes");
-	is_u64(look(upper).bytes, 4 * MIB, "as far as they reach");
+	is_u64(view_look(upper).bytes, 4 * MIB, "as far as they reach");
 	is_u64(committed(), 8 * MIB, "counted once still");
 	is_err(vas_arena_shrink(arena, MIB / 2), 0, "shrunk");
-	is_u64(look(upper).bytes, 0, "a view that has nothing of it now");
+	is_u64(view_look(upper).bytes, 0, "a view that has nothing of it now");
 	ok(touch(c, false) == SIGBUS && touch(b + MIB / 2, false) == SIGBUS, "beyond is a signal");
 	ok(touch(b + MIB / 2 - 1, true) == 0 && b[0] == 1, "below is what it was");
 	is_err(vas_arena_grow(arena, MIB, 0, NULL), 0, "grown again");
@@ -161,7 +114,7 @@ static void test_place(void *unused)
 	reserve.name = "seen";
 	opts.reserve = &reserve;
 	is_err(vas_view_open(arena, &opts, &view), 0, "at a chosen address");
-	is_u64(look(view).span.start, place.start, "there it is");
+	is_u64(view_look(view).span.start, place.start, "there it is");
 	is_err(vas_view_open(arena, &opts, &view), EEXIST, "a second time");
 	for (size_t i = 0; !vas_ledger_get(i, &entry); i++)
 		named |= !strcmp(entry.name, "seen") && entry.committed == 0;
@@ -181,15 +134,15 @@ static void test_protect(void *unused)
 {
 	struct vas_arena *arena = make(16 * MIB, MIB);
 	struct vas_view *view = NULL, *first = vas_view_first(arena);
-	unsigned char *a = start_of(first), *b;
+	unsigned char *a = view_start(first), *b;
 
 	(void)unused;
 	arena_baseline();
 	VAS_OPTS(vas_view_opts, opts);
 	opts.prot = PROT_READ;
 	is_err(vas_view_open(arena, &opts, &view), 0, "to be read only");
-	b = start_of(view);
-	is_u64((uint64_t)look(view).prot, PROT_READ, "so it tells");
+	b = view_start(view);
+	is_u64((uint64_t)view_look(view).prot, PROT_READ, "so it tells");
 	a[0] = 5;
 	ok(b[0] == 5 && touch(b, true) == SIGSEGV, "read, not written");
 	is_err(vas_arena_grow(arena, 2 * MIB, 0, NULL), 0, "grown");
@@ -227,8 +180,8 @@ static unsigned int mappings(struct vas_span span)
 /* Whether exactly the first bytes of it can be touched. */
 static bool reaches(struct vas_view *view, uint64_t bytes, int beyond)
 {
-	unsigned char *start = start_of(view);
-	uint64_t extent = look(view).extent;
+	unsigned char *start = view_start(view);
+	uint64_t extent = view_look(view).extent;
 
 	return (bytes == 0 || (touch(start, true) == 0 && touch(start + bytes - 1, true) == 0)) &&
 	       (bytes == extent || (touch(start + bytes, false) == beyond &&
@@ -254,15 +207,15 @@ static void check_tail(enum vas_tail tail, const char *name, int beyond, unsigne
 			tap_bail("it is not as large");
 		views[2] = open_part(arena, 0, 4 * MIB);
 		for (unsigned int j = 0; j < 3; j++) {
-			exact &= reaches(views[j], look(views[j]).bytes, beyond);
-			few &= mappings(look(views[j]).span) <= most;
+			exact &= reaches(views[j], view_look(views[j]).bytes, beyond);
+			few &= mappings(view_look(views[j]).span) <= most;
 		}
 		agree &= vas_sync_check(NULL) == 0;
 		if (vas_view_protect(views[1], i % 2 ? PROT_READ | PROT_WRITE : PROT_NONE) ||
 		    vas_view_protect(views[1], PROT_READ | PROT_WRITE) ||
 		    vas_view_close(views[2], NULL))
 			tap_bail("it is not protected");
-		exact &= reaches(views[1], look(views[1]).bytes, beyond);
+		exact &= reaches(views[1], view_look(views[1]).bytes, beyond);
 	}
 	ok(exact, "%s: just the size can be touched", name);
 	ok(few, "%s: in so many kernel mappings", name);
@@ -302,8 +255,8 @@ static void check_pool(enum vas_tail tail, const char *name, int beyond)
 	is_err(vas_arena_create((all + 8) * HUGE_PAGE, &opts, &arena), 0, "%s: an arena on the pool", name);
 	view = open_part(arena, 0, 0);
 	upper = open_part(arena, HUGE_PAGE, 2 * HUGE_PAGE);
-	a = start_of(vas_view_first(arena));
-	b = start_of(view);
+	a = view_start(vas_view_first(arena));
+	b = view_start(view);
 	is_u64((uint64_t)(uintptr_t)b % HUGE_PAGE, 0, "%s: a view lies at a multiple of its page", name);
 	is_u64(huge_pool_free(), all - 1, "%s: views take no page of the pool", name);
 	a[5] = 1;
@@ -311,7 +264,7 @@ static void check_pool(enum vas_tail tail, const char *name, int beyond)
 	ok(touch(b + HUGE_PAGE, false) == beyond, "%s: a signal beyond", name);
 	is_err(vas_arena_grow(arena, 3 * HUGE_PAGE, 0, NULL), 0, "%s: grown", name);
 	b[HUGE_PAGE] = 2;
-	is_u64(start_of(upper)[0], 2, "%s: the other has it", name);
+	is_u64(view_start(upper)[0], 2, "%s: the other has it", name);
 	is_u64(huge_pool_free(), all - 3, "%s: three pages", name);
 	is_err(vas_arena_grow(arena, (all + 1) * HUGE_PAGE, 0, NULL), ENOMEM, "%s: more than there is", name);
 	is_u64(huge_pool_free(), all - 3, "%s: none is kept", name);
@@ -400,7 +353,7 @@ static int hear(void *context, const struct vas_notice *notice)
 	heard.count++;
 	if (notice->phase == VAS_NOTICE_BEFORE && heard.arena) {
 		heard.grown = vas_arena_grow(heard.arena, 32 * MIB, 0, NULL);
-		if (notice->span.start == look(heard.views[1]).span.start + MIB)
+		if (notice->span.start == view_look(heard.views[1]).span.start + MIB)
 			heard.closed = vas_view_close(heard.views[1], NULL);
 	}
 	return heard.count == heard.veto_at ? -EPERM : 0;
@@ -419,7 +372,7 @@ static void test_notices(void *unused)
 	for (unsigned int i = 1; i < VIEWS; i++)
 		heard.views[i] = open_part(arena, 0, i == 4 ? MIB : 0);
 	for (unsigned int i = 0; i < VIEWS; i++)
-		if (vas_generation_at(start_of(heard.views[i]), &before[i]))
+		if (vas_generation_at(view_start(heard.views[i]), &before[i]))
 			tap_bail("no generation");
 	heard.arena = arena;
 	if (vas_notice_subscribe(NULL, hear, NULL, &id))
@@ -428,7 +381,7 @@ static void test_notices(void *unused)
 	is_u64(heard.count, 8, "before and after, one a view that has the new bytes");
 	for (unsigned int i = 0; i < 4; i++) {
 		const struct vas_notice *end = &heard.seen[4 + i];
-		struct vas_span span = look(heard.views[i]).span;
+		struct vas_span span = view_look(heard.views[i]).span;
 
 		each &= heard.seen[i].phase == VAS_NOTICE_BEFORE && end->phase == VAS_NOTICE_AFTER &&
 			end->change == VAS_CHANGE_GROW && end->span.start == span.start + MIB &&
@@ -438,7 +391,7 @@ static void test_notices(void *unused)
 	}
 	ok(each, "in the order of opening, of the bytes there");
 	ok(counted, "each with its generation");
-	is_err(vas_generation_at(start_of(heard.views[4]), &after), 0, "the one that has none of them");
+	is_err(vas_generation_at(view_start(heard.views[4]), &after), 0, "the one that has none of them");
 	is_u64(after, before[4], "has not changed");
 	is_err(heard.grown, EDEADLK, "it does not grow in there");
 	is_err(heard.closed, EDEADLK, "nor is a view closed in a notice about it");
@@ -486,7 +439,7 @@ static void test_closed_meanwhile(void *unused)
 	heard.closed = 1;
 	for (unsigned int i = 1; i < 3; i++)
 		heard.views[i] = open_part(arena, 0, 0);
-	start = look(heard.views[1]).span.start;
+	start = view_look(heard.views[1]).span.start;
 	if (vas_notice_subscribe(NULL, close_other, NULL, &id))
 		tap_bail("no notices");
 	/* In the third view's notice, the second's was told. */
@@ -564,7 +517,7 @@ static void test_fork(void *unused)
 		reserve.fork = forks[i].view;
 		is_err(vas_view_open(arena, &view_opts, &view), forks[i].made, "row %u", i);
 		if (!forks[i].made) {
-			at = start_of(view);
+			at = view_start(view);
 			at[0] = 1;
 			child = fork();
 			if (child == 0)
@@ -592,7 +545,7 @@ static void *come_and_go(void *context)
 	uint64_t mine = (uint64_t)(uintptr_t)context * page;
 
 	while (!__atomic_load_n(&crowd.done, __ATOMIC_ACQUIRE)) {
-		unsigned char *first = start_of(vas_view_first(crowd.arena));
+		unsigned char *first = view_start(vas_view_first(crowd.arena));
 		struct vas_view *view = NULL;
 
 		VAS_OPTS(vas_view_opts, opts);
@@ -602,7 +555,7 @@ static void *come_and_go(void *context)
 			break;
 		}
 		first[mine]++;
-		if (start_of(view)[0] != first[mine] || vas_view_protect(view, PROT_READ) ||
+		if (view_start(view)[0] != first[mine] || vas_view_protect(view, PROT_READ) ||
 		    vas_view_close(view, NULL))
 			__atomic_fetch_add(&crowd.wrong, 1, __ATOMIC_RELAXED);
 	}

@@ -10,8 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "support/arena_looks.h"
 #include "support/huge_pool.h"
+#include "support/view_looks.h"
 
 #define PAGES 16u
 
@@ -43,27 +43,6 @@ static struct vas_view *open_private(struct vas_arena *arena)
 	return view;
 }
 
-static struct vas_view_info look(struct vas_view *view)
-{
-	struct vas_view_info info = { .size = sizeof(info) };
-
-	if (vas_view_get(view, &info))
-		tap_bail("the view tells nothing");
-	return info;
-}
-
-static unsigned char *start_of(struct vas_view *view)
-{
-	return vas_span_pointer(look(view).span);
-}
-
-static uint64_t committed(void)
-{
-	struct vas_stats stats = { .size = sizeof(stats) };
-
-	return vas_stats_get(&stats) ? UINT64_MAX : stats.committed;
-}
-
 /* Another address: the compiler must not know better. */
 static unsigned char at(const unsigned char *where)
 {
@@ -81,9 +60,9 @@ static void check_writes(enum vas_tail tail, const char *name)
 	memset(all, 1, size);
 	view = open_private(arena);
 	second = open_private(arena);
-	mine = start_of(view);
-	other = start_of(second);
-	is_u64(look(view).flags, VAS_VIEW_PRIVATE, "%s: so it tells", name);
+	mine = view_start(view);
+	other = view_start(second);
+	is_u64(view_look(view).flags, VAS_VIEW_PRIVATE, "%s: so it tells", name);
 	ok(at(mine) == 1 && at(mine + size - 1) == 1, "%s: the arena's bytes", name);
 	all[page] = 2;
 	ok(at(mine + page) == 2, "%s: also those that come", name);
@@ -133,8 +112,8 @@ static void test_large(void *unused)
 	if (vas_arena_create(1ull << 40, &opts, &arena))
 		tap_bail("no arena");
 	view = open_private(arena);
-	is_u64(look(view).extent, 1ull << 40, "a tebibyte");
-	start_of(view)[0] = 1;
+	is_u64(view_look(view).extent, 1ull << 40, "a tebibyte");
+	view_start(view)[0] = 1;
 	ok(at(arena_start(arena)) == 0, "is private");
 	is_err(vas_arena_destroy(arena, NULL), 0, "destroyed");
 }
@@ -155,7 +134,7 @@ static void test_refused(void *unused)
 	is_err(vas_arena_destroy(arena, NULL), 0, "destroyed");
 	arena = make(VAS_TAIL_BARE, VAS_FORK_DEFAULT);
 	view = open_private(arena);
-	is_err(vas_mirror_open(start_of(view), page, NULL, &way, &view), EOPNOTSUPP, "has no mirror");
+	is_err(vas_mirror_open(view_start(view), page, NULL, &way, &view), EOPNOTSUPP, "has no mirror");
 	is_i64(way, VAS_MIRROR_MEMFD, "being private");
 	is_err(vas_arena_destroy(arena, NULL), 0, "destroyed");
 	if (!huge_pool_take(1)) {
@@ -196,7 +175,7 @@ static void test_fork(void *unused)
 	arena_baseline();
 	memset(all, 1, size);
 	view = open_private(arena);
-	mine = start_of(view);
+	mine = view_start(view);
 	mine[0] = 9;
 	child = fork();
 	if (child == 0)
