@@ -377,8 +377,11 @@ static void test_stale(void *unused)
 	memset(part.aside, 2, 2 * page);
 	if (vas_protect(memory, page, PROT_READ))
 		tap_bail("no protection");
+	is_err(vas_replace_commit(replace), ESTALE, "protected in part since");
+	if (vas_protect(memory, 2 * page, PROT_READ))
+		tap_bail("no protection");
 	is_err(vas_replace_commit(replace), ESTALE, "protected since");
-	if (vas_protect(memory, page, PROT_READ | PROT_WRITE))
+	if (vas_protect(memory, 2 * page, PROT_READ | PROT_WRITE))
 		tap_bail("no protection");
 	is_err(vas_replace_commit(replace), 0, "as it was");
 	ok(all_are(memory, 2 * page, 2), "the new bytes");
