@@ -502,6 +502,34 @@ struct vas_arena_info {
  */
 VAS_API int vas_arena_get(struct vas_arena *arena, struct vas_arena_info *info);
 
+/* Parts with a memory policy of their own. */
+#define VAS_ARENA_POLICIES 8
+
+/*
+ * The memory policy of bytes [range.start, range.start + range.size) of an arena, which may lie beyond its size; size 0: up to the maximum.
+ * Both are multiples of the step. It is in force for pages that come from now on, by growing too, in all views; those that are there stay.
+ * A memfd of base pages keeps it for every process; in one of the pool it is this process's. Elsewhere the policy of
+ * opts.reserve is in force. Notices: VAS_CHANGE_POLICY.
+ *
+ * Errors; the policies are as they were:
+ *  -EINVAL	arena or policy is NULL; unaligned; beyond the maximum; a malformed policy, or one of nodes or a mode that the kernel does not know
+ *  -E2BIG	policy is larger than known, with a non-zero tail
+ *  -EDQUOT	more than 8 parts would have a policy of their own
+ *  -EPERM	a sandbox forbids it; in a forked child that shares the parent's memory
+ *  -EOPNOTSUPP	private memory, and files of a disk; the kernel has no such call
+ *  -ENOMEM	the kernel refused: the VMA limit, since each part is a kernel mapping of its own in each view; no memory for the
+ *		library's own books
+ *  -EBUSY	a subscriber refused it; it is being destroyed, or is parked; another process holds the arena's lock
+ *  -EDEADLK	called inside a notice about the arena
+ *  -EBADMSG	the header is not what it was
+ *  -ESTALE	in a forked child that has nothing of it
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_arena_set_policy(struct vas_arena *arena, struct vas_span range,
+				 const struct vas_policy *policy);
+
 /* A run of an arena's bytes that the kernel keeps alike. */
 struct vas_arena_extent {
 	size_t size; /* set by the caller: sizeof(struct vas_arena_extent) */

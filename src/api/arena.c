@@ -243,3 +243,17 @@ int vas_arena_extent_at(struct vas_arena *arena, uint64_t offset, struct vas_are
 	err = vas_arena_extent(arena, offset, &failure, &known);
 	return err ? err : vas_options_store(extent, &known, sizeof(known), EXTENT_MIN);
 }
+
+int vas_arena_set_policy(struct vas_arena *arena, struct vas_span range,
+			 const struct vas_policy *policy)
+{
+	struct vas_failure failure;
+	struct vas_policy known;
+	int err;
+
+	vas_failure_begin(&failure, VAS_OPERATION_POLICY, range.size);
+	err = arena && policy ? vas_edge_policy(&policy, &known) : -EINVAL;
+	if (err)
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, err);
+	return vas_edge_finish(&failure, vas_arena_policy_set(arena, range, policy, &failure));
+}

@@ -362,7 +362,7 @@ int vas_arena_blank(struct vas_space *space, const struct vas_arena_opts *opts, 
 	arena->header.page = &arena->own;
 	arena_name(arena, opts->reserve);
 	if (opts->reserve && opts->reserve->policy)
-		arena->policy = *opts->reserve->policy;
+		arena->policies.whole = *opts->reserve->policy;
 	*made = arena;
 	return 0;
 }

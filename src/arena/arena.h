@@ -58,7 +58,7 @@ struct vas_arena {
 	uint64_t rung; /* of the ladder */
 	uint64_t collapse; /* size of transparent huge pages; 0 = none are asked for. I: divides the span's start */
 	struct vas_object object; /* of all kinds but ANONYMOUS */
-	struct vas_policy policy; /* of the whole; size 0 = the thread's own */
+	struct vas_arena_policies policies; /* whole: constant; the rest guarded by work */
 	struct vas_object companion; /* the header's, where it has one of its own */
 	struct vas_header_facts facts; /* as the header tells them to others; all of the above that is there, too */
 	struct vas_header_map header; /* I: its page is always one that can be read: own in a child that has nothing */
@@ -121,7 +121,7 @@ static inline int vas_arena_prot(const struct vas_arena *arena)
 /* Once there is an object: where its memory comes from. */
 static inline void vas_arena_pass_policy(struct vas_arena *arena)
 {
-	arena->object.policy = arena->policy.size ? &arena->policy : NULL;
+	arena->object.policies = &arena->policies;
 }
 
 /* Refuses with a reason. */
@@ -288,6 +288,14 @@ int vas_arena_give_ahead(struct vas_arena *arena, struct vas_failure *failure, u
  */
 int vas_arena_use_ahead(struct vas_arena *arena, uint64_t to, uint64_t least,
 			struct vas_failure *failure, uint64_t *size);
+
+/* --- policy.c --- */
+
+/* Of [range.start, range.start + size) of the arena, to the maximum with size 0. policy is sound. */
+int vas_arena_policy_set(struct vas_arena *arena, struct vas_span range,
+			 const struct vas_policy *policy, struct vas_failure *failure);
+/* A view that was opened gets what others have. Work held. */
+int vas_arena_policy_join(struct vas_view *view, struct vas_failure *failure);
 
 /* --- extent.c --- */
 

@@ -245,9 +245,14 @@ static int64_t object_truncate(const struct vas_object *object, struct vas_sys *
 static int extend_by_policy(const struct vas_object *object, struct vas_sys *sys, int mode,
 			    uint64_t from, uint64_t size, struct vas_failure *failure)
 {
+	const struct vas_policy *policy = NULL;
 	struct vas_policy_lent lent;
-	int err = vas_policy_lend(sys, object->policy, &lent);
+	uint64_t end;
+	int err;
 
+	if (object->policies)
+		policy = vas_arena_policy_at(object->policies, from, &end);
+	err = vas_policy_lend(sys, policy, &lent);
 	if (!err) {
 		err = (int)object_allocate(object, sys, mode, from, size);
 		vas_policy_take_back(sys, &lent);
@@ -272,6 +277,17 @@ static int extend_step(const struct vas_object *object, struct vas_space *space,
 	return -ENOMEM;
 }
 
+/* Pages of the pool come from one policy's nodes at a time. */
+static uint64_t step_size(const struct vas_object *object, uint64_t from, uint64_t size)
+{
+	uint64_t end;
+
+	if (!object->pool || !object->policies)
+		return size;
+	(void)vas_arena_policy_at(object->policies, from, &end);
+	return size < end - from ? size : end - from;
+}
+
 /* From the end on; what has been had so far is *reached. */
 static int extend_steps(const struct vas_object *object, struct vas_space *space, int mode,
 			uint64_t to, bool partly, uint64_t unit, struct vas_failure *failure,
@@ -283,6 +299,7 @@ static int extend_steps(const struct vas_object *object, struct vas_space *space
 	while (*reached < to) {
 		uint64_t size = to - *reached < most ? to - *reached : most;
 
+		size = step_size(object, *reached, size);
 		err = extend_step(object, space, mode, *reached, size, failure);
 		if (!err) {
 			*reached += size;

@@ -14,6 +14,23 @@
 #include "record/report.h"
 #include "space/space.h"
 
+/* Memory policies of parts of an arena: policy.c. */
+struct vas_arena_policy {
+	uint64_t from; /* I: from < to; multiples of the arena's step; sorted, and no two overlap */
+	uint64_t to;
+	struct vas_policy policy;
+};
+
+struct vas_arena_policies {
+	struct vas_policy whole; /* of what is in no part; size 0: none, the thread's own */
+	uint32_t count;
+	struct vas_arena_policy items[VAS_ARENA_POLICIES];
+};
+
+/* The policy of the byte at offset, and as far as it goes; NULL = the thread's own. */
+const struct vas_policy *vas_arena_policy_at(const struct vas_arena_policies *policies,
+					     uint64_t offset, uint64_t *end);
+
 struct vas_object {
 	int32_t fd; /* ours, close-on-exec; -1: private memory */
 	uint64_t device; /* identity */
@@ -21,7 +38,7 @@ struct vas_object {
 	uint64_t page_size;
 	uint64_t offset; /* of the arena's byte 0. I: a multiple of page_size */
 	uint64_t seen; /* where it ended when it was looked at. Guarded by the arena's work lock */
-	const struct vas_policy *policy; /* lent; of memory that the pool gives; NULL = the thread's own */
+	const struct vas_arena_policies *policies; /* lent; of memory that the pool gives; NULL = the thread's own */
 	bool pool; /* of huge pages */
 	bool kept; /* sealed against shrinking: no growth can be cut off again. Guarded by the arena's work lock */
 	bool disk; /* a file of a disk or network */

@@ -151,6 +151,8 @@ static int view_join(struct vas_view *view, struct vas_failure *failure)
 		return err;
 	vas_lock_take(&arena->work);
 	err = vas_tail_begin(view, failure);
+	if (!err)
+		err = vas_arena_policy_join(view, failure);
 	if (!err) {
 		while (last->next)
 			last = last->next;

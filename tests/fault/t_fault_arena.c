@@ -530,7 +530,16 @@ static int call_extent(struct fault_world *world)
 	return err;
 }
 
+static struct vas_policy policy = { .size = sizeof(policy), .mode = VAS_POLICY_BIND, .nodes = { 1 } };
+
+static int call_policy(struct fault_world *world)
+{
+	return vas_arena_set_policy(arena, (struct vas_span){ 0, 2 * world->page }, &policy);
+}
+
 static const struct fault_scenario scenarios[] = {
+	{ .name = "policy", .function = "vas_arena_set_policy", .setup = setup_memfd,
+	  .call = call_policy, .finish = finish },
 	{ .name = "extent: a memfd", .function = "vas_arena_extent_at", .setup = setup_memfd,
 	  .call = call_extent, .finish = finish },
 	{ .name = "extent: an object with holes", .function = "vas_arena_extent_at",

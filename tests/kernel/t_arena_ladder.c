@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <vaspace/vaspace.h>
@@ -73,6 +74,21 @@ static void extents_are(struct vas_arena *arena, const uint64_t *bytes, const ui
 		offset += extent.bytes;
 	}
 	is_err(vas_arena_extent_at(arena, offset, &extent), ENOENT, "and no more");
+}
+
+/* The kernel's policy at an address, or -errno. */
+static int mode_at(const void *address)
+{
+	unsigned long nodes[16];
+	int mode = -1;
+
+	return syscall(SYS_get_mempolicy, &mode, nodes, 1024, address, 2 /* MPOL_F_ADDR */) ? -errno : mode;
+}
+
+static int refuse(void *context, const struct vas_notice *notice)
+{
+	(void)context;
+	return notice->change == VAS_CHANGE_POLICY ? -1 : 0;
 }
 
 static unsigned count_extents(struct vas_arena *arena)
@@ -151,6 +167,67 @@ static void transparent_case(void *unused)
 	end(arena);
 }
 
+/* A part of an arena of 3 huge pages gets another policy, and so does what will be there. */
+static void parts_of_pool(struct vas_arena *arena)
+{
+	struct vas_policy policy = { .size = sizeof(policy), .mode = VAS_POLICY_BIND, .nodes = { 8 } };
+	struct vas_view *view;
+	uint32_t before;
+
+	is_err(vas_arena_set_policy(arena, (struct vas_span){ 4 * HUGE_PAGE, 0 }, &policy), 0,
+	       "beyond the fourth page another node");
+	before = fake.policies;
+	is_err(vas_view_open(arena, NULL, &view), 0, "a view");
+	ok(fake.policies > before && fake.mode_nodes == 8, "has it, too");
+	before = fake.thread_policies;
+	is_err(vas_arena_grow(arena, 5 * HUGE_PAGE, 0, NULL), 0, "the fourth and the fifth page");
+	ok(fake.thread_policies == before + 4 && fake.thread_nodes == 8,
+	   "one from the arena's node, one from the part's");
+	is_i64(fake.thread_mode, VAS_MPOL_DEFAULT, "and the thread has its own");
+}
+
+/* Policies of parts of a memfd: the kernel is asked what came of them. */
+static void parts_case(void *unused)
+{
+	struct vas_policy bind = { .size = sizeof(bind), .mode = VAS_POLICY_BIND, .nodes = { 1 } };
+	struct vas_policy prefer = { .size = sizeof(prefer), .mode = VAS_POLICY_PREFER, .nodes = { 1 } };
+	struct vas_arena *arena;
+	unsigned char *start;
+	uint64_t id;
+
+	(void)unused;
+	begin();
+	arena = make(VAS_PAGES_BASE, 4 * page, 0, NULL);
+	start = start_of(arena);
+	is_err(vas_arena_set_policy(arena, (struct vas_span){ 2 * page, 10 * page }, &bind), 0, "a part");
+	is_err(vas_arena_set_policy(arena, (struct vas_span){ 4 * page, 2 * page }, &prefer), 0,
+	       "a part of it");
+	ok(mode_at(start) == VAS_MPOL_DEFAULT && mode_at(start + 2 * page) == VAS_MPOL_BIND &&
+		   mode_at(start + 4 * page) == VAS_MPOL_PREFERRED &&
+		   mode_at(start + 6 * page) == VAS_MPOL_BIND &&
+		   mode_at(start + 12 * page) == VAS_MPOL_DEFAULT,
+	   "each part has its own");
+	is_err(vas_arena_grow(arena, 14 * page, 0, NULL), 0, "grown over all of them");
+	is_err(vas_sync_check(NULL), 0, "books and mappings agree");
+	is_err(vas_arena_set_policy(arena, (struct vas_span){ 0, 0 }, &prefer), 0, "one for all");
+	is_i64(mode_at(start + 3 * page), VAS_MPOL_PREFERRED, "there, too");
+	for (unsigned i = 0; i < 4; i++)
+		is_err(vas_arena_set_policy(arena, (struct vas_span){ (2 * i + 1) * page, page },
+					    &bind), i < 3 ? 0 : EDQUOT, "part %u", i);
+	is_i64(mode_at(start + 7 * page), VAS_MPOL_PREFERRED, "what was refused is as it was");
+	bind.nodes[0] = UINT64_C(1) << 63;
+	is_err(vas_arena_set_policy(arena, (struct vas_span){ 0, page }, &bind), EINVAL, "no such node");
+	is_i64(mode_at(start), VAS_MPOL_PREFERRED, "and all is as it was");
+	is_err(vas_notice_subscribe(NULL, refuse, NULL, &id), 0, "a subscriber");
+	is_err(vas_arena_set_policy(arena, (struct vas_span){ 0, page }, &prefer), EBUSY, "refuses");
+	is_err(vas_notice_cancel(id), 0, "and goes");
+	end(arena);
+	arena = make(VAS_PAGES_BASE, 4 * page, VAS_ARENA_LAZY, NULL);
+	is_err(vas_arena_set_policy(arena, (struct vas_span){ 0, page }, &prefer), EOPNOTSUPP,
+	       "private memory has its reservation's");
+	end(arena);
+}
+
 static void pool_case(void *unused)
 {
 	struct vas_policy policy = { .size = sizeof(policy), .mode = VAS_POLICY_BIND, .nodes = { 4 } };
@@ -159,12 +236,14 @@ static void pool_case(void *unused)
 	uint32_t before;
 
 	(void)unused;
-	if (!huge_pool_take(4))
+	if (!huge_pool_take(8))
 		tap_skip_all("no-huge-pages", "the pool cannot be changed");
 	fake_nodes_init(&fake);
 	vas_sys_replace(&fake.sys);
 	begin();
 	arena = make(HUGE_PAGE, HUGE_PAGE, 0, &policy);
+	if (!arena)
+		huge_pool_return();
 	if (!arena)
 		tap_bail("no arena");
 	ok(fake.thread_policies >= 2 && fake.thread_nodes == 4, "the pool was asked for pages of the node");
@@ -176,6 +255,7 @@ static void pool_case(void *unused)
 	is_err(vas_arena_extent_at(arena, 0, &extent), 0, "its extent");
 	ok(extent.bytes == 3 * HUGE_PAGE && extent.page_size == HUGE_PAGE && extent.wanted == HUGE_PAGE,
 	   "is all of it");
+	parts_of_pool(arena);
 	end(arena);
 	policy.nodes[0] = 0x100;
 	ok(!make(HUGE_PAGE, HUGE_PAGE, 0, &policy), "no such node");
@@ -204,6 +284,7 @@ int main(void)
 	tap_case("base pages, and a hole", base_case, NULL, 10);
 	tap_case("private memory", private_case, NULL, 10);
 	tap_case("transparent huge pages", transparent_case, NULL, 10);
+	tap_case("policies of parts", parts_case, NULL, 10);
 	tap_case("pages of the pool", pool_case, NULL, 30);
 	return tap_done();
 }

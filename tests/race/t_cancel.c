@@ -483,6 +483,13 @@ CALL(arena_sync)
 	return err ? err : vas_arena_destroy(opened, NULL);
 }
 
+CALL(arena_set_policy)
+{
+	SIZED(vas_policy, policy);
+	(void)vas_arena_set_policy(arena, (struct vas_span){ 0, 0 }, &policy);
+	return 0;
+}
+
 CALL(arena_extent_at)
 {
 	SIZED(vas_arena_extent, extent);
@@ -587,7 +594,7 @@ static const struct {
 	ROW(arena_fill), ROW(arena_trim), ROW(arena_shrink), ROW(arena_seal), ROW(arena_size),
 	ROW(arena_open), ROW(arena_generation), ROW(arena_wait), ROW(arena_pin),
 	ROW(arena_unpin), ROW(arena_shrink_within), ROW(arena_sync),
-	ROW(arena_extent_at), ROW(arena_get), ROW(view_open), ROW(view_first), ROW(view_protect), ROW(view_get),
+	ROW(arena_extent_at), ROW(arena_set_policy), ROW(arena_get), ROW(view_open), ROW(view_first), ROW(view_protect), ROW(view_get),
 	ROW(mirror_open), ROW(replace_prepare), ROW(replace_commit), ROW(replace_cancel),
 	ROW(view_close), ROW(arena_destroy), ROW(ring_create), ROW(ring_get), ROW(ring_destroy),
 	ROW(queue_create), ROW(queue_join), ROW(queue_wait), ROW(queue_put), ROW(queue_put_begin), ROW(queue_put_end),

@@ -151,6 +151,35 @@ void check_arena_get(void)
 	unmade();
 }
 
+static int place_with(const void *options)
+{
+	return vas_arena_set_policy(arena, (struct vas_span){ 0, 0 }, options);
+}
+
+void check_arena_set_policy(void)
+{
+	const char *name = "vas_arena_set_policy";
+	uint64_t page = arguments_page;
+	struct vas_policy policy = { .size = sizeof(policy) };
+	const struct vas_span ranges[] = {
+		{ 1, page },	    { 0, page + 1 },	    { 16 * page, 0 },	{ UINT64_MAX, 1 },
+		{ 8 * page, 9 * page }, { page, -page },
+	};
+
+	answer(name, "NULL", vas_arena_set_policy(NULL, ranges[0], &policy), EINVAL, VAS_WHY_ARGUMENT);
+	made();
+	answer(name, "no policy", place_with(NULL), EINVAL, VAS_WHY_ARGUMENT);
+	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
+		answer(name, "a range that is not", vas_arena_set_policy(arena, ranges[i], &policy),
+		       EINVAL, VAS_WHY_ARGUMENT);
+	policy.mode = VAS_POLICY_BIND;
+	answer(name, "a policy without nodes", place_with(&policy), EINVAL, VAS_WHY_ARGUMENT);
+	policy.mode = VAS_POLICY_DEFAULT;
+	if (place_with(&policy) == 0)
+		check_options(name, place_with, &policy, sizeof(policy), VAS_WHY_ARGUMENT);
+	unmade();
+}
+
 static int extent_into(void *result)
 {
 	return vas_arena_extent_at(arena, 0, result);
