@@ -113,7 +113,8 @@ static int32_t node_in_turn(const uint64_t *nodes, uint64_t turn)
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < VAS_POLICY_NODES / 64; i++)
-		count += (uint32_t)__builtin_popcountll(nodes[i]);
+		for (uint64_t bits = nodes[i]; bits; bits &= bits - 1)
+			count++;
 	turn %= count;
 	for (int32_t node = 0;; node++)
 		if (has_node(nodes, node) && turn-- == 0)

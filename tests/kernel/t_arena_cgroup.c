@@ -21,13 +21,6 @@
 
 static struct control_group group;
 
-static const char *reason(void)
-{
-	struct vas_report report = { .size = sizeof(report) };
-
-	return vas_report_get(&report) ? "no report" : vas_why_name(report.why);
-}
-
 static struct vas_arena *make(enum vas_arena_kind kind, const uint64_t *ladder, size_t count,
 			      uint64_t initial)
 {
@@ -58,7 +51,7 @@ static void test_pages(void *unused)
 	start = arena_start(arena);
 	memset(start, 7, 2 * HUGE_PAGE);
 	is_err(vas_arena_grow(arena, 2 * GROUP * HUGE_PAGE, 0, &now), ENOMEM, "more than the group has");
-	is_str(reason(), "pool", "the pool or its group is the reason");
+	is_str(arena_reason(), "pool", "the pool or its group is the reason");
 	ok(now == 1 && vas_arena_size(arena) == 2 * HUGE_PAGE && start[2 * HUGE_PAGE - 1] == 7,
 	   "size and contents are as before");
 	is_u64(huge_pool_free(), have - 2, "and what is free");
@@ -95,7 +88,7 @@ static void check_memory(enum vas_arena_kind kind, const char *name)
 
 	memset(start, 9, MIB);
 	is_err(vas_arena_grow(arena, 256 * MIB, 0, &now), ENOMEM, "%s: more than the group has", name);
-	is_str(reason(), "cgroup", "%s: the group is the reason", name);
+	is_str(arena_reason(), "cgroup", "%s: the group is the reason", name);
 	ok(now == 1 && vas_arena_size(arena) == MIB && start[MIB - 1] == 9, "%s: all is as before",
 	   name);
 	is_err(vas_arena_grow(arena, 8 * MIB, 0, &now), 0, "%s: what fits", name);

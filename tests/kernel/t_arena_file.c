@@ -81,13 +81,6 @@ static uint64_t held_by(int fd)
 	return fstat(fd, &status) ? UINT64_MAX : (uint64_t)status.st_blocks * 512;
 }
 
-static const char *reason(void)
-{
-	struct vas_report report = { .size = sizeof(report) };
-
-	return vas_report_get(&report) ? "no report" : vas_why_name(report.why);
-}
-
 /* Not in memory. */
 static bool on_disk(int fd)
 {
@@ -178,7 +171,7 @@ static void test_again(void *unused)
 	ok(!memcmp(arena_start(arena) + MIB - 5, "stays", 5), "all of them");
 	is_err(vas_arena_destroy(arena, NULL), 0, "and ends");
 	is_err(make_at(VAS_ARENA_FILE, fd, 0, MIB / 2, &arena), ERANGE, "none that is too small for it");
-	is_str(reason(), "window", "which is told");
+	is_str(arena_reason(), "window", "which is told");
 	is_u64(size_of(fd), MIB, "and cuts nothing off");
 	close(fd);
 }
@@ -240,7 +233,7 @@ static void refused(enum vas_arena_kind kind, int fd, int want, const char *what
 	struct vas_arena *arena = NULL;
 
 	is_err(make_at(kind, fd, 0, MIB, &arena), want, "%s", what);
-	is_str(reason(), "object", "%s: the object is the reason", what);
+	is_str(arena_reason(), "object", "%s: the object is the reason", what);
 	if (fd >= 0)
 		close(fd);
 }
@@ -289,7 +282,7 @@ static void check_limit(enum vas_arena_kind kind, int fd, const char *name)
 	if (setrlimit(RLIMIT_FSIZE, &limit))
 		tap_bail("no limit");
 	is_err(vas_arena_grow(arena, 8 * MIB, 0, &now), ENOSPC, "%s: beyond RLIMIT_FSIZE", name);
-	is_str(reason(), "file-limit", "%s: which is told", name);
+	is_str(arena_reason(), "file-limit", "%s: which is told", name);
 	ok(now == 1 && vas_arena_size(arena) == MIB && start[MIB - 1] == 9,
 	   "%s: the arena is as it was", name);
 	ok(size_of(fd) == page + MIB + 106 && held_by(fd) == held, "%s: and the file", name);
@@ -419,7 +412,7 @@ static void test_pool(void *unused)
 	is_u64(arena_look(arena).rung, HUGE_PAGE, "an object of huge pages");
 	is_err(vas_arena_grow(arena, 3 * HUGE_PAGE, 0, NULL), 0, "grown");
 	is_err(vas_arena_grow(arena, (have + 2) * HUGE_PAGE, 0, &now), ENOMEM, "too far");
-	is_str(reason(), "pool", "the pool is the reason");
+	is_str(arena_reason(), "pool", "the pool is the reason");
 	ok(huge_pool_free() == have - 3 && vas_arena_size(arena) == 3 * HUGE_PAGE &&
 		   size_of(fd) == 4 * HUGE_PAGE,
 	   "all is as it was");

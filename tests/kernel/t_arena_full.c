@@ -18,13 +18,6 @@
 
 #define MIB (1ull << 20)
 
-static const char *reason(void)
-{
-	struct vas_report report = { .size = sizeof(report) };
-
-	return vas_report_get(&report) ? "no report" : vas_why_name(report.why);
-}
-
 static uint64_t free_room(int fd)
 {
 	struct statfs system;
@@ -85,7 +78,7 @@ static void test_full(void *argument)
 	memset(start, 0x5a, 8 * MIB);
 	room = free_room(fd);
 	is_err(vas_arena_grow(arena, 32 * MIB, 0, &now), ENOSPC, "more than there is");
-	is_str(reason(), "file-system", "which is told");
+	is_str(arena_reason(), "file-system", "which is told");
 	ok(now == 1 && vas_arena_size(arena) == 8 * MIB && size_of(fd) == 8 * MIB,
 	   "the size is as before");
 	ok(start[8 * MIB - 1] == 0x5a && !memcmp(start, view, 8 * MIB), "and what is in it");
@@ -120,7 +113,7 @@ static void test_unable(void *unused)
 	is_u64(vas_arena_size(arena), MIB, "what there is can be used");
 	arena_start(arena)[MIB - 1] = 1;
 	is_err(vas_arena_grow(arena, 2 * MIB, 0, NULL), EOPNOTSUPP, "not grown");
-	is_str(reason(), "object", "the file is the reason");
+	is_str(arena_reason(), "object", "the file is the reason");
 	is_err(vas_arena_fill(arena, 0, MIB), EOPNOTSUPP, "nor filled");
 	is_err(vas_arena_punch(arena, 0, MIB), EOPNOTSUPP, "nor punched");
 	is_err(vas_arena_ahead(arena, MIB, 0, NULL), EOPNOTSUPP, "nor ahead");

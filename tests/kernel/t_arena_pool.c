@@ -33,13 +33,6 @@ static int make(const uint64_t *ladder, size_t count, uint32_t flags, uint64_t m
 	return vas_arena_create(maximum, &opts, arena);
 }
 
-static const char *reason(void)
-{
-	struct vas_report report = { .size = sizeof(report) };
-
-	return vas_report_get(&report) ? "no report" : vas_why_name(report.why);
-}
-
 static bool stamped(const unsigned char *start, uint64_t pages)
 {
 	for (uint64_t i = 0; i < pages; i++)
@@ -91,7 +84,7 @@ static void test_pool(void *unused)
 	rest = have - 8;
 	is_err(vas_arena_grow(arena, (have + 36) * HUGE_PAGE, 0, &now), ENOMEM,
 	       "36 pages more than the pool has");
-	is_str(reason(), "pool", "the reason");
+	is_str(arena_reason(), "pool", "the reason");
 	is_u64(now, 1, "what was told stays");
 	is_u64(vas_arena_size(arena), 8 * HUGE_PAGE, "the size is as before");
 	ok(fstat(info.fd, &status) == 0 && (uint64_t)status.st_size == 8 * HUGE_PAGE,
@@ -133,7 +126,7 @@ static void test_ladder(void *unused)
 	is_u64(huge_pool_free(), have, "an empty arena takes none");
 	is_err(vas_arena_destroy(arena, NULL), 0, "destroyed");
 	is_err(make(unknown, 2, VAS_ARENA_STRICT, 8 * HUGE_PAGE, 0, &arena), EOPNOTSUPP, "strict");
-	is_str(reason(), "pages", "the reason");
+	is_str(arena_reason(), "pages", "the reason");
 
 	is_err(make(huge_ladder, 2, 0, 2 * much, much, &arena), 0, "more than the pool has");
 	is_u64(arena_look(arena).rung, VAS_PAGES_BASE, "comes to base pages");
@@ -141,7 +134,7 @@ static void test_ladder(void *unused)
 	is_u64(huge_pool_free(), have, "the pool is as it was");
 	is_err(vas_arena_destroy(arena, NULL), 0, "destroyed");
 	is_err(make(huge_ladder, 2, VAS_ARENA_STRICT, 2 * much, much, &arena), ENOMEM, "strict");
-	is_str(reason(), "pool", "the reason");
+	is_str(arena_reason(), "pool", "the reason");
 	is_u64(huge_pool_free(), have, "the pool is as it was still");
 	huge_pool_return();
 }
@@ -279,7 +272,7 @@ static void test_gigantic(void *unused)
 	arena_start(arena)[now - 1] = 1;
 	is_u64(gigantic_free(), have - 1, "of the pool's");
 	is_err(vas_arena_grow(arena, (have + 1) * 1024 * MIB, 0, &now), ENOMEM, "too far");
-	is_str(reason(), "pool", "the pool is the reason");
+	is_str(arena_reason(), "pool", "the pool is the reason");
 	ok(vas_arena_size(arena) == 1024 * MIB && arena_start(arena)[1024 * MIB - 1] == 1 &&
 		   gigantic_free() == have - 1,
 	   "all is as it was");

@@ -25,13 +25,6 @@
 #define MIB	 (1ull << 20)
 #define SETTING "/proc/sys/vm/memfd_noexec"
 
-static const char *reason(void)
-{
-	struct vas_report report = { .size = sizeof(report) };
-
-	return vas_report_get(&report) ? "no report" : vas_why_name(report.why);
-}
-
 static int make(enum vas_exec exec, struct vas_arena **arena)
 {
 	VAS_OPTS(vas_arena_opts, opts);
@@ -105,7 +98,7 @@ static bool never_holds(void)
 
 	return make(VAS_EXEC_NEVER, &arena) == 0 && is_none(arena) &&
 	       open_view(arena, PROT_READ | PROT_EXEC, &view) == -EPERM &&
-	       !strcmp(reason(), "sealed") &&
+	       !strcmp(arena_reason(), "sealed") &&
 	       vas_view_protect(vas_view_first(arena), PROT_READ | PROT_EXEC) == -EPERM &&
 	       vas_view_protect(vas_view_first(arena), PROT_READ) == 0 &&
 	       vas_arena_destroy(arena, NULL) == 0;
@@ -126,7 +119,7 @@ static bool file_holds(int setting)
 	struct vas_arena *arena = NULL;
 
 	if (setting == 2)
-		return make(VAS_EXEC_FILE, &arena) == -EACCES && !strcmp(reason(), "denied") &&
+		return make(VAS_EXEC_FILE, &arena) == -EACCES && !strcmp(arena_reason(), "denied") &&
 		       !arena;
 	return make(VAS_EXEC_FILE, &arena) == 0 && is_program(arena) &&
 	       vas_view_protect(vas_view_first(arena), PROT_READ | PROT_EXEC) == 0 &&
@@ -217,7 +210,7 @@ static struct vas_arena *arena_of(enum vas_arena_kind kind, int fd, uint64_t ini
 static void is_sealed(int err, const char *what)
 {
 	is_err(err, EPERM, "%s", what);
-	is_str(reason(), "sealed", "%s: a seal is the reason", what);
+	is_str(arena_reason(), "sealed", "%s: a seal is the reason", what);
 }
 
 static void limit_files(uint64_t bytes)
@@ -374,7 +367,7 @@ static void test_final(void *unused)
 	tap_ignore_leaks(TAP_LEAK_VMAS | TAP_LEAK_HEAP);
 	is_err(vas_view_protect(vas_view_first(arena), PROT_READ), 0, "only read");
 	is_err(vas_arena_seal(arena, VAS_SEAL_WRITE), EOPNOTSUPP, "but for its header");
-	is_str(reason(), "header", "which is told");
+	is_str(arena_reason(), "header", "which is told");
 	is_err(vas_arena_destroy(arena, NULL), 0, "destroyed");
 	check_final(VAS_TAIL_BARE, NULL, "BARE");
 	check_final(VAS_TAIL_NONE, NULL, "NONE");
@@ -411,7 +404,7 @@ static void test_final_refused(void *unused)
 	if (others == MAP_FAILED || vas_view_protect(first, PROT_READ))
 		tap_bail("no mapping");
 	is_err(vas_arena_seal(arena, VAS_SEAL_WRITE), EBUSY, "another mapping can be written");
-	is_str(reason(), "object", "which is told");
+	is_str(arena_reason(), "object", "which is told");
 	others[5] = 5;
 	is_u64(start[5], 5, "the bytes are the same");
 	is_err(vas_view_protect(first, PROT_READ | PROT_WRITE), 0, "the view can be written again");

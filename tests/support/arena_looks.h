@@ -43,6 +43,14 @@ static inline uint64_t arena_length(struct vas_arena *arena)
 	return fstat(info.fd, &status) ? UINT64_MAX : (uint64_t)status.st_size - info.offset;
 }
 
+/* Of this thread's last refusal. */
+static inline const char *arena_reason(void)
+{
+	struct vas_report report = { .size = sizeof(report) };
+
+	return vas_report_get(&report) ? "no report" : vas_why_name(report.why);
+}
+
 /* What the library keeps is made by the first call. */
 static inline void arena_baseline(void)
 {
