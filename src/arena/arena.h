@@ -70,6 +70,7 @@ struct vas_arena {
 	uint64_t size; /* I: a multiple of step, at most cap; tails are open so far; counted as committed (atomic) */
 	uint64_t ahead; /* I: a multiple of step; bytes beyond size that have memory. size + ahead is at most cap (atomic) */
 	uint64_t seen; /* the generation that this was (atomic) */
+	uint32_t held; /* pins of this handle (atomic) */
 	uint32_t place; /* 1 + this handle's in the header, 0 = none yet (atomic) */
 	struct vas_header own; /* of private memory, and of what is not there any more */
 };

@@ -171,6 +171,8 @@ static int attach(struct vas_arena *arena, int fd, int header, const struct vas_
 	if (!vas_arena_may_have(arena, opts->prot))
 		return vas_arena_refuse(failure, VAS_WHY_SEALED, -EPERM);
 	err = vas_companion_map(arena, read_only ? PROT_READ : PROT_READ | PROT_WRITE, failure);
+	if (!err && !read_only)
+		arena->object.pulse = &arena->header.page->pulse;
 	if (!err)
 		err = stage(arena, opts, failure);
 	if (err)

@@ -122,8 +122,10 @@ int vas_companion_make(struct vas_arena *arena, uint64_t front, struct vas_failu
 	}
 	facts_tell(arena);
 	map->namespace = arena->facts.namespace;
-	if (map->shared)
+	if (map->shared) {
 		map->self = vas_peer_self(sys, map->namespace);
+		arena->object.pulse = &map->page->pulse;
+	}
 	vas_header_begin(map->page, &arena->facts);
 	return 0;
 }
@@ -134,6 +136,7 @@ void vas_companion_end(struct vas_arena *arena)
 
 	if (arena->header.shared)
 		vas_strays_drop(sys, (uintptr_t)arena->header.page, vas_companion_bytes(arena));
+	arena->object.pulse = NULL;
 	arena->header.shared = false;
 	arena->header.page = &arena->own;
 	vas_object_close(sys, &arena->companion);

@@ -301,6 +301,8 @@ static int extend_steps(const struct vas_object *object, struct vas_space *space
 
 		size = step_size(object, *reached, size);
 		err = extend_step(object, space, mode, *reached, size, failure);
+		if (object->pulse)
+			__atomic_add_fetch(object->pulse, 1, __ATOMIC_RELAXED);
 		if (!err) {
 			*reached += size;
 		} else if (partly && size > unit && (err == -ENOMEM || err == -ENOSPC || err == -EFBIG)) {

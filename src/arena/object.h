@@ -42,6 +42,7 @@ struct vas_object {
 	bool pool; /* of huge pages */
 	bool kept; /* sealed against shrinking: no growth can be cut off again. Guarded by the arena's work lock */
 	bool disk; /* a file of a disk or network */
+	uint32_t *pulse; /* another number after each step of a growth, for who waits for its end; NULL = nobody can */
 	bool read_only; /* for us */
 	bool shared; /* others change its size, too: what they may have made is never cut off */
 };

@@ -32,6 +32,16 @@ static uint64_t self_of(struct vas_arena *arena)
 	return self;
 }
 
+/* It was of another one; its pins are ours then, and none. */
+static bool place_claim(struct vas_header_place *place, uint64_t from, uint64_t self)
+{
+	if (!__atomic_compare_exchange_n(&place->peer, &from, self, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_RELAXED))
+		return false;
+	__atomic_store_n(&place->pins, 0, __ATOMIC_RELEASE);
+	return true;
+}
+
 /* Emptied if it is of a process that is gone. */
 static bool place_sweep(struct vas_arena *arena, struct vas_header_place *place)
 {
@@ -40,17 +50,11 @@ static bool place_sweep(struct vas_arena *arena, struct vas_header_place *place)
 	if (!arena->header.shared || peer == VAS_PEER_NONE ||
 	    !vas_peer_gone(arena->space->sys, arena->header.namespace, peer))
 		return false;
-	__atomic_store_n(&place->pins, 0, __ATOMIC_RELEASE);
-	return __atomic_compare_exchange_n(&place->peer, &peer, VAS_PEER_NONE, false,
-					   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
-}
-
-static bool place_claim(struct vas_header_place *place, uint64_t self)
-{
-	uint64_t nobody = VAS_PEER_NONE;
-
-	return __atomic_compare_exchange_n(&place->peer, &nobody, self, false, __ATOMIC_ACQ_REL,
-					   __ATOMIC_RELAXED);
+	/* One alone does so: nobody's pins are lost to another that comes late. */
+	if (!place_claim(place, peer, self_of(arena)))
+		return false;
+	__atomic_store_n(&place->peer, VAS_PEER_NONE, __ATOMIC_RELEASE);
+	return true;
 }
 
 /* This handle's place. NULL: it has none, and none is free. */
@@ -69,7 +73,7 @@ static struct vas_header_place *place_take(struct vas_arena *arena)
 		/* Those of the dead in a second walk only. */
 		if (i >= VAS_HEADER_PLACES && !place_sweep(arena, &places[at]))
 			continue;
-		if (!place_claim(&places[at], self))
+		if (!place_claim(&places[at], VAS_PEER_NONE, self))
 			continue;
 		if (__atomic_compare_exchange_n(&arena->place, &mine, at + 1, false,
 						__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
@@ -104,6 +108,7 @@ int vas_arena_hold(struct vas_arena *arena, struct vas_failure *failure, uint64_
 			return vas_arena_refuse(failure, VAS_WHY_PINNED, -EAGAIN);
 	} while (!__atomic_compare_exchange_n(&place->pins, &was, now, false, __ATOMIC_SEQ_CST,
 					      __ATOMIC_RELAXED));
+	__atomic_add_fetch(&arena->held, 1, __ATOMIC_RELAXED);
 	/* In this order: a shrinking publishes the size before it takes the floor away. */
 	floor = __atomic_load_n(&page->floor, __ATOMIC_SEQ_CST);
 	size = floor < size ? floor - floor % arena->step : size;
@@ -112,17 +117,30 @@ int vas_arena_hold(struct vas_arena *arena, struct vas_failure *failure, uint64_
 	return 0;
 }
 
+/* What the place says is not believed: another process may have written there. */
+static bool held_drop(struct vas_arena *arena)
+{
+	uint32_t was = __atomic_load_n(&arena->held, __ATOMIC_RELAXED);
+
+	do {
+		if (was == 0)
+			return false;
+	} while (!__atomic_compare_exchange_n(&arena->held, &was, was - 1, false, __ATOMIC_ACQ_REL,
+					      __ATOMIC_RELAXED));
+	return true;
+}
+
 int vas_arena_let_go(struct vas_arena *arena, struct vas_failure *failure)
 {
 	struct vas_header *page = arena->header.page;
-	uint32_t mine = __atomic_load_n(&arena->place, __ATOMIC_ACQUIRE);
-	uint64_t *pins = mine ? &page->places[mine - 1].pins : NULL;
-	uint64_t was = mine ? __atomic_load_n(pins, __ATOMIC_RELAXED) : 0, now;
+	uint64_t *pins, was, now;
 
+	if (!held_drop(arena))
+		return vas_arena_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
+	pins = &page->places[__atomic_load_n(&arena->place, __ATOMIC_ACQUIRE) - 1].pins;
+	was = __atomic_load_n(pins, __ATOMIC_RELAXED);
 	do {
-		if (VAS_PINS_COUNT(was) == 0)
-			return vas_arena_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
-		now = VAS_PINS_COUNT(was) == 1 ? 0 : was - 1;
+		now = VAS_PINS_COUNT(was) <= 1 ? 0 : was - 1;
 	} while (!__atomic_compare_exchange_n(pins, &was, now, false, __ATOMIC_SEQ_CST,
 					      __ATOMIC_RELAXED));
 	if (__atomic_load_n(&page->pin_wanted, __ATOMIC_SEQ_CST))
@@ -132,10 +150,7 @@ int vas_arena_let_go(struct vas_arena *arena, struct vas_failure *failure)
 
 bool vas_arena_is_held(const struct vas_arena *arena)
 {
-	uint32_t mine = __atomic_load_n(&arena->place, __ATOMIC_ACQUIRE);
-
-	return mine && VAS_PINS_COUNT(__atomic_load_n(&arena->header.page->places[mine - 1].pins,
-						      __ATOMIC_ACQUIRE));
+	return __atomic_load_n(&arena->held, __ATOMIC_ACQUIRE) != 0;
 }
 
 void vas_arena_give_place(struct vas_arena *arena)
@@ -153,6 +168,7 @@ void vas_arena_pins_fork_child(struct vas_arena *arena)
 	struct vas_header *page = arena->header.page;
 
 	arena->place = 0;
+	arena->held = 0;
 	arena->header.self = 0;
 	for (uint32_t i = 0; i < VAS_HEADER_PLACES && !arena->header.shared; i++)
 		page->places[i] = (struct vas_header_place){ VAS_PEER_NONE, 0 };

@@ -317,6 +317,25 @@ static void test_spoiled(void *unused)
 	is_err(vas_arena_destroy(arena, NULL), 0, "destroyed");
 }
 
+/* Who waits for the end of a long growth sees that it goes on. */
+static void test_pulse(void *unused)
+{
+	struct vas_arena *arena = NULL;
+	uint32_t before = 0, after = 0;
+
+	(void)unused;
+	arena_baseline();
+	if (vas_arena_create(256 * MIB, NULL, &arena))
+		tap_bail("no arena");
+	if (pread(arena_look(arena).fd, &before, sizeof(before), AT(pulse)) < 0)
+		tap_bail("no header");
+	is_err(vas_arena_grow(arena, 130 * MIB, 0, NULL), 0, "grown in three steps");
+	if (pread(arena_look(arena).fd, &after, sizeof(after), AT(pulse)) < 0)
+		tap_bail("no header");
+	is_u64(after - before, 3, "which others could count");
+	is_err(vas_arena_destroy(arena, NULL), 0, "destroyed");
+}
+
 /* --- what is told --- */
 
 static struct {
@@ -373,6 +392,7 @@ int main(void)
 	tap_case("to read only", test_read_only, NULL, 20);
 	tap_case("two processes", test_process, NULL, 30);
 	tap_case("spoiled headers", test_spoiled, NULL, 20);
+	tap_case("a long growth", test_pulse, NULL, 20);
 	tap_case("what is told", test_told, NULL, 20);
 	return tap_done();
 }
