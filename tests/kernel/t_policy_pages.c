@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* labels: threaded */
 /*
  * Looking where pages lie, and moving them: on the real kernel, which has made-up nodes beside its own (support/fake_nodes.h), and
  * as it is.

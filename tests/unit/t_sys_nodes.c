@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* labels: threaded msan */
 /* The operations on memory nodes and pages: the real kernel's answers, the simulated one's, which are the same, and their traces. */
 #include <errno.h>
 #include <fcntl.h>
