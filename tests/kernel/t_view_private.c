@@ -99,9 +99,10 @@ static void test_writes(void *unused)
 	check_writes(VAS_TAIL_NONE, "none");
 }
 
-/* Far more than there is memory: only what is written is taken. */
+/* Far more than there is memory: only what is written is taken. Sanitizers have a shadow for all of it. */
 static void test_large(void *unused)
 {
+	uint64_t most = tap_under_sanitizer() || tap_under_valgrind() ? 1ull << 28 : 1ull << 40;
 	struct vas_arena *arena = NULL;
 	struct vas_view *view;
 
@@ -109,10 +110,10 @@ static void test_large(void *unused)
 	(void)unused;
 	arena_baseline();
 	opts.initial = size;
-	if (vas_arena_create(1ull << 40, &opts, &arena))
+	if (vas_arena_create(most, &opts, &arena))
 		tap_bail("no arena");
 	view = open_private(arena);
-	is_u64(view_look(view).extent, 1ull << 40, "a tebibyte");
+	is_u64(view_look(view).extent, most, "as far as the arena may grow");
 	view_start(view)[0] = 1;
 	ok(at(arena_start(arena)) == 0, "is private");
 	is_err(vas_arena_destroy(arena, NULL), 0, "destroyed");
