@@ -51,6 +51,19 @@ VAS_API int vas_ring_create(uint64_t size, const struct vas_ring_opts *opts,
 			    struct vas_ring **ring);
 
 /*
+ * Uses the ring that another process made, by its descriptors: fd and header of vas_ring_get there. Of opts count what opts.arena has for
+ * vas_arena_open, but for a tail; size and copies are the maker's. Writes the handle to *ring: it belongs to the caller until vas_ring_destroy.
+ *
+ * Errors as vas_arena_open, and below; nothing is reserved then, *ring is untouched:
+ *  -EINVAL	ring is NULL; copies, a tail, or something in reserved
+ *  -EBADMSG	the header is no ring's ("header")
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_ring_open(int fd, int header, const struct vas_ring_opts *opts,
+			  struct vas_ring **ring);
+
+/*
  * Ends a ring: its span is released as vas_release does, its descriptor closed. *state (may be NULL) is what became of the
  * span. The handle must not be used any more, by no thread.
  *

@@ -58,6 +58,24 @@ int vas_ring_create(uint64_t size, const struct vas_ring_opts *opts, struct vas_
 	return vas_edge_finish(&failure, vas_ring_make(space, size, &known.ring, &failure, ring));
 }
 
+int vas_ring_open(int fd, int header, const struct vas_ring_opts *opts, struct vas_ring **ring)
+{
+	struct vas_failure failure;
+	struct vas_space *space;
+	struct known known;
+	int err;
+
+	vas_failure_begin(&failure, VAS_OPERATION_RING, 0);
+	err = ring ? load(opts, &known) : -EINVAL;
+	if (err)
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, err);
+	err = vas_space_default(&space);
+	if (err)
+		return vas_edge_fail(&failure, vas_edge_books_why(err), err);
+	return vas_edge_finish(&failure, vas_ring_attach(space, fd, header, &known.ring, &failure,
+							 ring));
+}
+
 int vas_ring_destroy(struct vas_ring *ring, enum vas_retired *state)
 {
 	struct vas_failure failure;

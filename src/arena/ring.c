@@ -102,6 +102,47 @@ int vas_ring_make(struct vas_space *space, uint64_t size, const struct vas_ring_
 	return 0;
 }
 
+int vas_ring_attach(struct vas_space *space, int fd, int header, const struct vas_ring_opts *opts,
+		    struct vas_failure *failure, struct vas_ring **made)
+{
+	struct vas_reserve_opts reserve = { .size = sizeof(reserve) };
+	struct vas_arena_opts arena = { .size = sizeof(arena) };
+	enum vas_retired state;
+	struct vas_ring *ring;
+	void *memory;
+	int err;
+
+	if (opts->arena)
+		arena = *opts->arena;
+	if (opts->reserved || opts->copies || arena.tail != VAS_TAIL_BARE)
+		return vas_arena_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
+	if (arena.reserve)
+		reserve = *arena.reserve;
+	if (reserve.fork == VAS_FORK_DEFAULT)
+		reserve.fork = VAS_FORK_ABSENT;
+	arena.reserve = &reserve;
+	if (vas_arena_take_books(space, sizeof(*ring), &memory))
+		return vas_arena_refuse(failure, VAS_WHY_BOOKS, -ENOMEM);
+	ring = memory;
+	err = vas_arena_attach(space, fd, header, &arena, VAS_HEADER_RING, failure, &ring->arena);
+	/* Whoever uses it counts on all of it. */
+	if (!err && vas_arena_bytes(ring->arena) != ring->arena->maximum) {
+		struct vas_failure ignored = { .why = VAS_WHY_NONE };
+
+		(void)vas_arena_unmake(ring->arena, &state, &ignored);
+		vas_lock_take(&space->lock);
+		space->stats.reserves--;
+		space->stats.releases--;
+		vas_lock_drop(&space->lock);
+		err = vas_arena_refuse(failure, VAS_WHY_HEADER, -EBADMSG);
+	}
+	if (err)
+		vas_arena_give_books(space, ring, sizeof(*ring));
+	else
+		*made = ring;
+	return err;
+}
+
 int vas_ring_unmake(struct vas_ring *ring, enum vas_retired *state, struct vas_failure *failure)
 {
 	struct vas_space *space = ring->arena->space;

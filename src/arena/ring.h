@@ -14,6 +14,9 @@ struct vas_ring {
 
 int vas_ring_make(struct vas_space *space, uint64_t size, const struct vas_ring_opts *opts,
 		  struct vas_failure *failure, struct vas_ring **ring);
+/* One that another process made. As vas_arena_attach. */
+int vas_ring_attach(struct vas_space *space, int fd, int header, const struct vas_ring_opts *opts,
+		    struct vas_failure *failure, struct vas_ring **ring);
 int vas_ring_unmake(struct vas_ring *ring, enum vas_retired *state, struct vas_failure *failure);
 void vas_ring_tell(struct vas_ring *ring, struct vas_ring_info *info);
 

@@ -726,6 +726,7 @@ static const struct {
 	{ "vas_ring_create", check_ring_create },
 	{ "vas_ring_destroy", check_ring_destroy },
 	{ "vas_ring_get", check_ring_get },
+	{ "vas_ring_open", check_ring_open },
 	{ "vas_setting_get", check_setting },
 	{ "vas_shutdown", check_shutdown },
 	{ "vas_stats_get", check_stats },

@@ -238,11 +238,36 @@ static void test_huge(void *unused)
 	is_u64(huge_pool_free(), have, "the pool has them back");
 }
 
+/* A second handle, as another process has one. */
+static void test_opened(void *unused)
+{
+	struct vas_ring_info info = { .size = sizeof(info) }, there = { .size = sizeof(there) };
+	struct vas_ring *ring, *other = NULL;
+	struct vas_arena *arena = NULL;
+
+	(void)unused;
+	arena_baseline();
+	ring = make(3 * page, 2, VAS_FORK_ABSENT);
+	is_err(vas_ring_get(ring, &info), 0, "a ring");
+	is_err(vas_arena_open(info.fd, info.header, NULL, &arena), EBADMSG, "which is no arena");
+	is_err(vas_ring_open(info.fd, info.header, NULL, &other), 0, "opened");
+	is_err(vas_ring_get(other, &there), 0, "it tells");
+	ok(there.copies == 2 && there.bytes == 3 * page && there.span.start != info.span.start,
+	   "that it is the same elsewhere");
+	memcpy((char *)vas_span_pointer(info.span) + 3 * page - 4, "seamless", 8);
+	ok(memcmp((char *)vas_span_pointer(there.span) + 3 * page - 4, "seamless", 8) == 0,
+	   "what is written across the seam is seen");
+	is_err(vas_ring_destroy(ring, NULL), 0, "the maker ends");
+	is_err(vas_sync_check(NULL), 0, "the books and the maps agree");
+	is_err(vas_ring_destroy(other, NULL), 0, "and the other");
+}
+
 int main(void)
 {
 	page = (uint64_t)sysconf(_SC_PAGESIZE);
 	tap_plan(0);
 	tap_case("copies", test_copies, NULL, 20);
+	tap_case("opened again", test_opened, NULL, 20);
 	tap_case("sizes", test_sizes, NULL, 20);
 	tap_case("the test across the seams", test_meets, NULL, 20);
 	tap_case("huge pages, without a mount", test_huge, NULL, 20);

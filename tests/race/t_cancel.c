@@ -516,6 +516,17 @@ static struct vas_ring *ring;
 CALL(ring_create) { return vas_ring_create(page, NULL, &ring); }
 CALL(ring_destroy) { return vas_ring_destroy(ring, NULL); }
 
+static struct vas_ring *ring_opened;
+CALL(ring_open)
+{
+	SIZED(vas_ring_info, info);
+	int err = vas_ring_get(ring, &info);
+
+	if (!err)
+		err = vas_ring_open(info.fd, info.header, NULL, &ring_opened);
+	return err ? err : vas_ring_destroy(ring_opened, NULL);
+}
+
 CALL(ring_get)
 {
 	SIZED(vas_ring_info, info);
@@ -596,7 +607,7 @@ static const struct {
 	ROW(arena_unpin), ROW(arena_shrink_within), ROW(arena_sync),
 	ROW(arena_extent_at), ROW(arena_set_policy), ROW(arena_get), ROW(view_open), ROW(view_first), ROW(view_protect), ROW(view_get),
 	ROW(mirror_open), ROW(replace_prepare), ROW(replace_commit), ROW(replace_cancel),
-	ROW(view_close), ROW(arena_destroy), ROW(ring_create), ROW(ring_get), ROW(ring_destroy),
+	ROW(view_close), ROW(arena_destroy), ROW(ring_create), ROW(ring_open), ROW(ring_get), ROW(ring_destroy),
 	ROW(queue_create), ROW(queue_join), ROW(queue_wait), ROW(queue_put), ROW(queue_put_begin), ROW(queue_put_end),
 	ROW(queue_get), ROW(queue_get_begin), ROW(queue_get_end), ROW(queue_leave), ROW(queue_destroy),
 	ROW(notice_cancel), ROW(release), ROW(shutdown),

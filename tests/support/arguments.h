@@ -78,6 +78,7 @@ void check_queue_wait(void);
 void check_ring_create(void);
 void check_ring_destroy(void);
 void check_ring_get(void);
+void check_ring_open(void);
 /* vaspace/replace.h */
 void check_replace_cancel(void);
 void check_replace_commit(void);

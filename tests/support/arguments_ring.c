@@ -328,3 +328,23 @@ void check_queue_get(void)
 	is_str(data, "abc", "vas_queue_get: the record");
 	left();
 }
+
+void check_ring_open(void)
+{
+	const char *name = "vas_ring_open";
+	struct vas_ring_info info = { .size = sizeof(info) };
+	struct vas_ring *made = NULL, *got = NULL;
+
+	VAS_OPTS(vas_ring_opts, opts);
+	if (vas_ring_create(arguments_page, NULL, &made) || vas_ring_get(made, &info))
+		tap_bail("no ring");
+	errno = SENTINEL_ERRNO;
+	answer(name, "nowhere to put it", vas_ring_open(info.fd, info.header, NULL, NULL), EINVAL,
+	       ARGUMENT);
+	opts.copies = 2;
+	answer(name, "copies", vas_ring_open(info.fd, info.header, &opts, &got), EINVAL, ARGUMENT);
+	answer(name, "no descriptor", vas_ring_open(-1, -1, NULL, &got), EBADF, VAS_WHY_OBJECT);
+	ok(got == NULL, "vas_ring_open: nothing is made");
+	if (vas_ring_destroy(made, NULL))
+		tap_bail("the ring stays");
+}
