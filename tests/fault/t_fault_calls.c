@@ -714,9 +714,11 @@ static bool not_elsewhere(const char *file)
 		"src/layout/shadow.c", /* t_fault_watched.c */
 		"src/space/fork_", /* t_fault_fork.c */
 		"src/space/park", /* t_fault_park.c */
+		"src/space/policy_", /* t_fault_policy.c */
 		"src/space/backing_object.c", /* this and what follows: t_fault_memory.c */
 		"src/space/commit.c",
 		"src/space/guard.c",
+		"src/space/policy.c",
 		"src/space/populate.c",
 		"src/space/protect.c",
 		"src/space/retire.c",
