@@ -125,7 +125,8 @@ struct vas_queue_opts {
 
 /*
  * Makes an empty queue over a ring of size bytes, and writes the handle to *queue. It belongs to the caller until
- * vas_queue_destroy. A record takes 8 bytes and its length, rounded up to 8. The positions of both ends lie in a page of their own.
+ * vas_queue_destroy. A record takes 8 bytes and its length, rounded up to 8. The positions of both ends lie in a page behind the
+ * ring's header.
  * With MANY there are also slots for so many records as the ring has 64 bytes, at least 64 and at most 16384, at 16 bytes each: so many can
  * be there at once.
  *
@@ -136,6 +137,32 @@ struct vas_queue_opts {
  */
 VAS_API int vas_queue_create(uint64_t size, const struct vas_queue_opts *opts,
 			     struct vas_queue **queue);
+
+/*
+ * Uses the queue that another process made, by the descriptors that vas_queue_ring tells there. Of opts counts what opts.ring has for
+ * vas_ring_open, but READ_ONLY; flags are the maker's. VAS_FORK_DEFAULT is SHARE here, too. Writes the handle to *queue: it belongs to the caller until
+ * vas_queue_destroy.
+ *
+ * Errors as vas_ring_open, and below; nothing is reserved then, *queue is untouched:
+ *  -EINVAL	queue is NULL; flags, READ_ONLY, or something in reserved
+ *  -EBADMSG	the header is no queue's ("header")
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_queue_open(int fd, int header, const struct vas_queue_opts *opts,
+			   struct vas_queue **queue);
+
+/*
+ * Fills *info with what its ring is: descriptors for vas_queue_open, bytes, name.
+ *
+ * Errors, with *info untouched:
+ *  -EINVAL	queue or info is NULL, or its size field is below the first version's
+ *  -ESTALE	in a forked child that has nothing of it
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_queue_ring(struct vas_queue *queue, struct vas_ring_info *info);
 
 /*
  * Ends this process's use of a queue, as vas_ring_destroy does; other processes' goes on.

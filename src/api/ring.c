@@ -55,7 +55,8 @@ int vas_ring_create(uint64_t size, const struct vas_ring_opts *opts, struct vas_
 	err = vas_space_default(&space);
 	if (err)
 		return vas_edge_fail(&failure, vas_edge_books_why(err), err);
-	return vas_edge_finish(&failure, vas_ring_make(space, size, &known.ring, &failure, ring));
+	return vas_edge_finish(&failure,
+			       vas_ring_make(space, size, 0, &known.ring, &failure, ring));
 }
 
 int vas_ring_open(int fd, int header, const struct vas_ring_opts *opts, struct vas_ring **ring)
@@ -72,8 +73,8 @@ int vas_ring_open(int fd, int header, const struct vas_ring_opts *opts, struct v
 	err = vas_space_default(&space);
 	if (err)
 		return vas_edge_fail(&failure, vas_edge_books_why(err), err);
-	return vas_edge_finish(&failure, vas_ring_attach(space, fd, header, &known.ring, &failure,
-							 ring));
+	return vas_edge_finish(&failure, vas_ring_attach(space, fd, header, VAS_HEADER_RING,
+							 &known.ring, &failure, ring));
 }
 
 int vas_ring_destroy(struct vas_ring *ring, enum vas_retired *state)
@@ -108,6 +109,17 @@ int vas_ring_get(struct vas_ring *ring, struct vas_ring_info *info)
 
 /* --- queues --- */
 
+static int load_queue(const struct vas_queue_opts *opts, struct vas_queue_opts *loaded,
+		      struct known *known)
+{
+	int err = vas_options_load(opts, loaded, sizeof(*loaded), QUEUE_OPTS_MIN);
+
+	if (!err)
+		err = load(loaded->ring, known);
+	loaded->ring = &known->ring;
+	return err;
+}
+
 int vas_queue_create(uint64_t size, const struct vas_queue_opts *opts, struct vas_queue **queue)
 {
 	struct vas_queue_opts loaded;
@@ -117,16 +129,37 @@ int vas_queue_create(uint64_t size, const struct vas_queue_opts *opts, struct va
 	int err;
 
 	vas_failure_begin(&failure, VAS_OPERATION_RING, size);
-	err = queue ? vas_options_load(opts, &loaded, sizeof(loaded), QUEUE_OPTS_MIN) : -EINVAL;
-	if (!err)
-		err = load(loaded.ring, &known);
+	err = queue ? load_queue(opts, &loaded, &known) : -EINVAL;
 	if (err)
 		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, err);
-	loaded.ring = &known.ring;
 	err = vas_space_default(&space);
 	if (err)
 		return vas_edge_fail(&failure, vas_edge_books_why(err), err);
 	return vas_edge_finish(&failure, vas_queue_make(space, size, &loaded, &failure, queue));
+}
+
+int vas_queue_open(int fd, int header, const struct vas_queue_opts *opts, struct vas_queue **queue)
+{
+	struct vas_queue_opts loaded;
+	struct vas_failure failure;
+	struct vas_space *space;
+	struct known known;
+	int err;
+
+	vas_failure_begin(&failure, VAS_OPERATION_RING, 0);
+	err = queue ? load_queue(opts, &loaded, &known) : -EINVAL;
+	if (err)
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, err);
+	err = vas_space_default(&space);
+	if (err)
+		return vas_edge_fail(&failure, vas_edge_books_why(err), err);
+	return vas_edge_finish(&failure,
+			       vas_queue_attach(space, fd, header, &loaded, &failure, queue));
+}
+
+int vas_queue_ring(struct vas_queue *queue, struct vas_ring_info *info)
+{
+	return queue ? vas_ring_get(queue->ring, info) : -EINVAL;
 }
 
 int vas_queue_destroy(struct vas_queue *queue, enum vas_retired *state)

@@ -77,6 +77,14 @@ int vas_companion_map(struct vas_arena *arena, int prot, struct vas_failure *fai
 	return 0;
 }
 
+/* A queue keeps its positions in front. */
+static uint32_t header_use(const struct vas_arena *arena, uint64_t front)
+{
+	if (arena->copies == 1)
+		return VAS_HEADER_ARENA;
+	return front ? VAS_HEADER_QUEUE : VAS_HEADER_RING;
+}
+
 static void facts_tell(struct vas_arena *arena)
 {
 	struct vas_sys *sys = arena->space->sys;
@@ -98,7 +106,7 @@ static void facts_tell(struct vas_arena *arena)
 		.kind = arena->kind,
 		.flags = arena->flags,
 		.copies = arena->copies,
-		.use = arena->copies > 1 ? VAS_HEADER_RING : VAS_HEADER_ARENA,
+		.use = header_use(arena, front),
 		.exec = arena->exec,
 	};
 	memcpy(arena->facts.name, arena->name, sizeof(arena->facts.name));

@@ -19,6 +19,7 @@
 #include "arena/peer.h"
 #include "sys/process.h"
 
+#define FLAGS (VAS_QUEUE_MANY | VAS_QUEUE_WAITS)
 #define LOOKS 1024u /* in vain, before somebody looks again whether the other side lives */
 
 /* --- ends in this process: a forked child has none of its parent's --- */
@@ -49,100 +50,158 @@ static uint64_t page_bytes(struct vas_space *space, uint64_t slots)
 	return (bytes + space->sys->page_size - 1) & ~(space->sys->page_size - 1);
 }
 
-/* The page lies where the ring's policy for children is the same, else anywhere. */
-static int page_make(struct vas_space *space, uint64_t bytes, const struct vas_reserve_opts *wish,
-		     struct vas_failure *failure, struct vas_arena **arena)
-{
-	const struct vas_reserve_opts reserve = {
-		.size = sizeof(reserve),
-		.fork = wish->fork,
-		.name = wish->name,
-	};
-	const struct vas_arena_opts opts = {
-		.size = sizeof(opts),
-		.reserve = &reserve,
-		.initial = bytes,
-	};
-
-	return vas_arena_make(space, bytes, &opts, failure, arena);
-}
-
 _Static_assert(sizeof(struct vas_queue_page) <= 4096 && sizeof(struct vas_queue_page) % 64 == 0,
 	       "a page, with slots in lines of the cache behind it");
 
-static int queue_build(struct vas_queue *queue, struct vas_space *space, uint64_t size,
-		       const struct vas_ring_opts *opts, struct vas_failure *failure)
+static uint64_t slots_of(uint32_t flags, uint64_t bytes)
 {
-	uint64_t slots = vas_queue_is_many(queue) ? vas_queue_slots(size) : 0;
-	enum vas_retired state;
-	int err;
+	return flags & VAS_QUEUE_MANY ? vas_queue_slots(bytes) : 0;
+}
 
-	err = vas_ring_make(space, size, opts, failure, &queue->ring);
-	if (err)
-		return err;
-	err = page_make(space, page_bytes(space, slots), opts->arena->reserve, failure,
-			&queue->arena);
-	if (err) {
-		struct vas_failure ignored;
+/* Its ring is there. */
+static void queue_take_page(struct vas_queue *queue)
+{
+	struct vas_arena *arena = queue->ring->arena;
+	unsigned char *header = (unsigned char *)arena->header.page;
 
-		(void)vas_ring_unmake(queue->ring, &state, &ignored);
-		/* What did not come to be is not counted. */
-		vas_lock_take(&space->lock);
-		space->stats.reserves--;
-		space->stats.releases--;
-		vas_lock_drop(&space->lock);
-		return err;
-	}
-	queue->page = vas_span_pointer(queue->arena->user.holding->span);
-	queue->page->namespace = vas_peer_namespace(space->sys);
+	queue->arena = arena;
+	queue->page = (struct vas_queue_page *)(void *)(header + arena->space->sys->page_size);
+}
+
+static void queue_take_claims(struct vas_queue *queue, uint32_t flags)
+{
+	uint64_t bytes = queue->arena->maximum;
+
+	queue->flags = flags;
 	queue->claims = (struct vas_claims){
 		.slots = (struct vas_claim_slot *)(void *)(queue->page + 1),
 		.marks = &queue->page->marks,
-		.count = slots,
-		.bytes = size,
+		.count = slots_of(flags, bytes),
+		.bytes = bytes,
 	};
+}
+
+static int queue_build(struct vas_queue *queue, struct vas_space *space, uint64_t size,
+		       uint32_t flags, const struct vas_ring_opts *opts,
+		       struct vas_failure *failure)
+{
+	uint64_t front = page_bytes(space, slots_of(flags, size));
+	int err = vas_ring_make(space, size, front, opts, failure, &queue->ring);
+
+	if (err)
+		return err;
+	queue_take_page(queue);
+	queue_take_claims(queue, flags);
+	queue->page->namespace = vas_peer_namespace(space->sys);
+	queue->page->flags = flags;
 	return 0;
+}
+
+/* What the other process says of it, which is looked at once: flags, and whether there is as much room as they ask for. */
+static int queue_check(struct vas_queue *queue, struct vas_failure *failure)
+{
+	struct vas_arena *arena = queue->ring->arena;
+	struct vas_space *space = arena->space;
+	uint32_t flags;
+
+	if (arena->facts.front < page_bytes(space, 0))
+		return vas_arena_refuse(failure, VAS_WHY_HEADER, -EBADMSG);
+	queue_take_page(queue);
+	flags = __atomic_load_n(&queue->page->flags, __ATOMIC_RELAXED);
+	if ((flags & ~FLAGS) ||
+	    arena->facts.front < page_bytes(space, slots_of(flags, arena->maximum)))
+		return vas_arena_refuse(failure, VAS_WHY_HEADER, -EBADMSG);
+	queue_take_claims(queue, flags);
+	return 0;
+}
+
+static int queue_join_ring(struct vas_queue *queue, struct vas_space *space, int fd, int header,
+			   const struct vas_ring_opts *opts, struct vas_failure *failure)
+{
+	int err;
+
+	err = vas_ring_attach(space, fd, header, VAS_HEADER_QUEUE, opts, failure, &queue->ring);
+	if (err)
+		return err;
+	err = queue_check(queue, failure);
+	if (!err)
+		return 0;
+	vas_ring_drop(queue->ring);
+	return err;
+}
+
+/* What a queue's ring is made with. */
+struct plan {
+	struct vas_ring_opts ring;
+	struct vas_arena_opts arena;
+	struct vas_reserve_opts reserve;
+};
+
+static void plan_make(struct plan *plan, const struct vas_ring_opts *opts, const char *name)
+{
+	*plan = (struct plan){ .ring = *opts,
+			       .arena.size = sizeof(plan->arena),
+			       .reserve.size = sizeof(plan->reserve) };
+	if (opts->arena)
+		plan->arena = *opts->arena;
+	if (plan->arena.reserve)
+		plan->reserve = *plan->arena.reserve;
+	if (plan->reserve.fork == VAS_FORK_DEFAULT)
+		plan->reserve.fork = VAS_FORK_SHARE;
+	if (!plan->reserve.name)
+		plan->reserve.name = name;
+	plan->arena.reserve = &plan->reserve;
+	plan->ring.arena = &plan->arena;
 }
 
 int vas_queue_make(struct vas_space *space, uint64_t size, const struct vas_queue_opts *opts,
 		   struct vas_failure *failure, struct vas_queue **made)
 {
-	struct vas_reserve_opts reserve = { .size = sizeof(reserve) };
-	struct vas_arena_opts arena = { .size = sizeof(arena) };
-	struct vas_ring_opts ring = *opts->ring;
 	struct vas_queue *queue;
+	struct plan plan;
 	void *memory;
 	int err;
 
-	if ((opts->flags & ~(VAS_QUEUE_MANY | VAS_QUEUE_WAITS)) || opts->reserved)
+	if ((opts->flags & ~FLAGS) || opts->reserved)
 		return vas_arena_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
-	if (ring.arena)
-		arena = *ring.arena;
-	if (arena.reserve)
-		reserve = *arena.reserve;
-	if (reserve.fork == VAS_FORK_DEFAULT)
-		reserve.fork = VAS_FORK_SHARE;
-	if (!reserve.name)
-		reserve.name = "queue";
-	arena.reserve = &reserve;
-	ring.arena = &arena;
+	plan_make(&plan, opts->ring, "queue");
 	if (vas_arena_take_books(space, sizeof(*queue), &memory))
 		return vas_arena_refuse(failure, VAS_WHY_BOOKS, -ENOMEM);
 	queue = memory;
-	queue->flags = opts->flags;
-	err = queue_build(queue, space, size, &ring, failure);
-	if (err) {
+	err = queue_build(queue, space, size, opts->flags, &plan.ring, failure);
+	if (err)
 		vas_arena_give_books(space, queue, sizeof(*queue));
-		return err;
-	}
-	*made = queue;
-	return 0;
+	else
+		*made = queue;
+	return err;
+}
+
+int vas_queue_attach(struct vas_space *space, int fd, int header, const struct vas_queue_opts *opts,
+		     struct vas_failure *failure, struct vas_queue **made)
+{
+	struct vas_queue *queue;
+	struct plan plan;
+	void *memory;
+	int err;
+
+	plan_make(&plan, opts->ring, NULL);
+	/* Whoever reads or writes records writes positions. */
+	if (opts->flags || opts->reserved || (plan.arena.flags & VAS_ARENA_READ_ONLY))
+		return vas_arena_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
+	if (vas_arena_take_books(space, sizeof(*queue), &memory))
+		return vas_arena_refuse(failure, VAS_WHY_BOOKS, -ENOMEM);
+	queue = memory;
+	err = queue_join_ring(queue, space, fd, header, &plan.ring, failure);
+	if (err)
+		vas_arena_give_books(space, queue, sizeof(*queue));
+	else
+		*made = queue;
+	return err;
 }
 
 int vas_queue_unmake(struct vas_queue *queue, enum vas_retired *state, struct vas_failure *failure)
 {
 	struct vas_space *space = queue->arena->space;
-	enum vas_retired page_state;
 	int err;
 
 	err = vas_arena_look(queue->arena, failure);
@@ -150,20 +209,10 @@ int vas_queue_unmake(struct vas_queue *queue, enum vas_retired *state, struct va
 		return err;
 	if (joined_here(__atomic_load_n(&queue->joined, __ATOMIC_ACQUIRE)))
 		return vas_arena_refuse(failure, VAS_WHY_USED, -EBUSY);
-	if (vas_views_inside(queue->arena))
-		return vas_arena_refuse(failure, VAS_WHY_REENTERED, -EDEADLK);
-	if (queue->ring) {
-		err = vas_ring_unmake(queue->ring, state, failure);
-		if (err)
-			return err;
-		queue->ring = NULL;
-	}
-	err = vas_arena_unmake(queue->arena, &page_state, failure);
-	if (err)
-		return err;
-	*state = page_state > *state ? page_state : *state;
-	vas_arena_give_books(space, queue, sizeof(*queue));
-	return 0;
+	err = vas_ring_unmake(queue->ring, state, failure);
+	if (!err)
+		vas_arena_give_books(space, queue, sizeof(*queue));
+	return err;
 }
 
 /* --- joining and leaving --- */

@@ -27,6 +27,7 @@
 
 struct vas_queue_page {
 	uint64_t namespace; /* constant: of processes' numbers, vas_peer_namespace */
+	uint32_t flags; /* constant: VAS_QUEUE_ */
 	/* Each in a line of its own, or the sides would wait for each other's stores. */
 	uint64_t tail __attribute__((aligned(64))); /* of the producer (atomic) */
 	uint64_t head __attribute__((aligned(64))); /* of the consumer (atomic) */
@@ -45,7 +46,7 @@ struct vas_queue_page {
 /* Its books in this process. Constant but for joined. */
 struct vas_queue {
 	struct vas_ring *ring;
-	struct vas_arena *arena; /* with the page, and slots behind it */
+	struct vas_arena *arena; /* the ring's; behind its header lie the page and the slots */
 	struct vas_queue_page *page;
 	struct vas_claims claims; /* with VAS_QUEUE_MANY */
 	uint32_t flags; /* VAS_QUEUE_ */
@@ -55,6 +56,9 @@ struct vas_queue {
 /* opts.ring is there. */
 int vas_queue_make(struct vas_space *space, uint64_t size, const struct vas_queue_opts *opts,
 		   struct vas_failure *failure, struct vas_queue **queue);
+/* One that another process made. The same, and as vas_ring_attach. */
+int vas_queue_attach(struct vas_space *space, int fd, int header, const struct vas_queue_opts *opts,
+		     struct vas_failure *failure, struct vas_queue **queue);
 int vas_queue_unmake(struct vas_queue *queue, enum vas_retired *state, struct vas_failure *failure);
 int vas_queue_enter(struct vas_queue *queue, enum vas_queue_role role, struct vas_queue_end *end,
 		    struct vas_failure *failure);

@@ -76,8 +76,9 @@ static int ring_plan(const struct vas_ring_opts *opts, uint64_t size,
 	return 0;
 }
 
-int vas_ring_make(struct vas_space *space, uint64_t size, const struct vas_ring_opts *opts,
-		  struct vas_failure *failure, struct vas_ring **made)
+int vas_ring_make(struct vas_space *space, uint64_t size, uint64_t front,
+		  const struct vas_ring_opts *opts, struct vas_failure *failure,
+		  struct vas_ring **made)
 {
 	struct vas_reserve_opts reserve = { .size = sizeof(reserve) };
 	struct vas_arena_opts arena = { .size = sizeof(arena) };
@@ -92,7 +93,7 @@ int vas_ring_make(struct vas_space *space, uint64_t size, const struct vas_ring_
 	if (vas_arena_take_books(space, sizeof(*ring), &memory))
 		return vas_arena_refuse(failure, VAS_WHY_BOOKS, -ENOMEM);
 	ring = memory;
-	err = vas_arena_make_copies(space, size, opts->copies ? opts->copies : 2, 0, &arena,
+	err = vas_arena_make_copies(space, size, opts->copies ? opts->copies : 2, front, &arena,
 				    failure, &ring->arena);
 	if (err) {
 		vas_arena_give_books(space, ring, sizeof(*ring));
@@ -102,12 +103,26 @@ int vas_ring_make(struct vas_space *space, uint64_t size, const struct vas_ring_
 	return 0;
 }
 
-int vas_ring_attach(struct vas_space *space, int fd, int header, const struct vas_ring_opts *opts,
-		    struct vas_failure *failure, struct vas_ring **made)
+void vas_ring_drop(struct vas_ring *ring)
+{
+	struct vas_failure ignored = { .why = VAS_WHY_NONE };
+	struct vas_space *space = ring->arena->space;
+	enum vas_retired state;
+
+	(void)vas_arena_unmake(ring->arena, &state, &ignored);
+	vas_arena_give_books(space, ring, sizeof(*ring));
+	vas_lock_take(&space->lock);
+	space->stats.reserves--;
+	space->stats.releases--;
+	vas_lock_drop(&space->lock);
+}
+
+int vas_ring_attach(struct vas_space *space, int fd, int header, enum vas_header_use use,
+		    const struct vas_ring_opts *opts, struct vas_failure *failure,
+		    struct vas_ring **made)
 {
 	struct vas_reserve_opts reserve = { .size = sizeof(reserve) };
 	struct vas_arena_opts arena = { .size = sizeof(arena) };
-	enum vas_retired state;
 	struct vas_ring *ring;
 	void *memory;
 	int err;
@@ -124,23 +139,18 @@ int vas_ring_attach(struct vas_space *space, int fd, int header, const struct va
 	if (vas_arena_take_books(space, sizeof(*ring), &memory))
 		return vas_arena_refuse(failure, VAS_WHY_BOOKS, -ENOMEM);
 	ring = memory;
-	err = vas_arena_attach(space, fd, header, &arena, VAS_HEADER_RING, failure, &ring->arena);
-	/* Whoever uses it counts on all of it. */
-	if (!err && vas_arena_bytes(ring->arena) != ring->arena->maximum) {
-		struct vas_failure ignored = { .why = VAS_WHY_NONE };
-
-		(void)vas_arena_unmake(ring->arena, &state, &ignored);
-		vas_lock_take(&space->lock);
-		space->stats.reserves--;
-		space->stats.releases--;
-		vas_lock_drop(&space->lock);
-		err = vas_arena_refuse(failure, VAS_WHY_HEADER, -EBADMSG);
-	}
-	if (err)
+	err = vas_arena_attach(space, fd, header, &arena, use, failure, &ring->arena);
+	if (err) {
 		vas_arena_give_books(space, ring, sizeof(*ring));
-	else
-		*made = ring;
-	return err;
+		return err;
+	}
+	/* Whoever uses it counts on all of it. */
+	if (vas_arena_bytes(ring->arena) != ring->arena->maximum) {
+		vas_ring_drop(ring);
+		return vas_arena_refuse(failure, VAS_WHY_HEADER, -EBADMSG);
+	}
+	*made = ring;
+	return 0;
 }
 
 int vas_ring_unmake(struct vas_ring *ring, enum vas_retired *state, struct vas_failure *failure)

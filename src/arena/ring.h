@@ -12,11 +12,16 @@ struct vas_ring {
 	struct vas_arena *arena; /* I: as large as its maximum, and shown at least twice */
 };
 
-int vas_ring_make(struct vas_space *space, uint64_t size, const struct vas_ring_opts *opts,
-		  struct vas_failure *failure, struct vas_ring **ring);
-/* One that another process made. As vas_arena_attach. */
-int vas_ring_attach(struct vas_space *space, int fd, int header, const struct vas_ring_opts *opts,
-		    struct vas_failure *failure, struct vas_ring **ring);
+/* front: bytes behind the header, of a queue; 0 = a ring by itself. */
+int vas_ring_make(struct vas_space *space, uint64_t size, uint64_t front,
+		  const struct vas_ring_opts *opts, struct vas_failure *failure,
+		  struct vas_ring **ring);
+/* One that another process made, for that use. As vas_arena_attach. */
+int vas_ring_attach(struct vas_space *space, int fd, int header, enum vas_header_use use,
+		    const struct vas_ring_opts *opts, struct vas_failure *failure,
+		    struct vas_ring **ring);
+/* One that was made just now and is not wanted: counted neither as made nor as released. */
+void vas_ring_drop(struct vas_ring *ring);
 int vas_ring_unmake(struct vas_ring *ring, enum vas_retired *state, struct vas_failure *failure);
 void vas_ring_tell(struct vas_ring *ring, struct vas_ring_info *info);
 

@@ -723,6 +723,8 @@ static const struct {
 	{ "vas_queue_put_begin", check_queue_put_begin },
 	{ "vas_queue_put_end", check_queue_put_end },
 	{ "vas_queue_wait", check_queue_wait },
+	{ "vas_queue_open", check_queue_open },
+	{ "vas_queue_ring", check_queue_ring },
 	{ "vas_ring_create", check_ring_create },
 	{ "vas_ring_destroy", check_ring_destroy },
 	{ "vas_ring_get", check_ring_get },

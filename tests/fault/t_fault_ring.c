@@ -64,6 +64,23 @@ static void undo_create(struct fault_world *world)
 	must(vas_ring_destroy(made, NULL), "what was made cannot be ended");
 }
 
+static int call_open(struct fault_world *world)
+{
+	struct vas_ring_info info = { .size = sizeof(info) };
+	struct vas_ring *made;
+	int err;
+
+	VAS_OPTS(vas_ring_opts, opts);
+	VAS_OPTS(vas_arena_opts, arena);
+	arena.reserve = &world->opts;
+	opts.arena = &arena;
+	must(vas_ring_get(ring, &info), "it tells nothing");
+	memcpy(&made, &world->out, sizeof(made));
+	err = vas_ring_open(info.fd, info.header, &opts, &made);
+	memcpy(&world->out, &made, sizeof(made));
+	return err;
+}
+
 static int call_get(struct fault_world *world)
 {
 	struct vas_ring_info info = { .size = sizeof(info) };
@@ -113,6 +130,25 @@ static int call_queue_create(struct fault_world *world)
 
 	memcpy(&made, &world->out, sizeof(made));
 	err = make_queue(world, &made);
+	memcpy(&world->out, &made, sizeof(made));
+	return err;
+}
+
+static int call_queue_open(struct fault_world *world)
+{
+	struct vas_ring_info info = { .size = sizeof(info) };
+	struct vas_queue *made;
+	int err;
+
+	VAS_OPTS(vas_queue_opts, opts);
+	VAS_OPTS(vas_ring_opts, of_ring);
+	VAS_OPTS(vas_arena_opts, arena);
+	arena.reserve = &world->opts;
+	of_ring.arena = &arena;
+	opts.ring = &of_ring;
+	must(vas_queue_ring(queue, &info), "it tells nothing");
+	memcpy(&made, &world->out, sizeof(made));
+	err = vas_queue_open(info.fd, info.header, &opts, &made);
 	memcpy(&world->out, &made, sizeof(made));
 	return err;
 }
@@ -198,6 +234,19 @@ static const struct fault_scenario scenarios[] = {
 	  .brief = true,
 	  .call = call_queue_create,
 	  .undo = undo_queue_create },
+	{ .name = "open a queue",
+	  .function = "vas_queue_open",
+	  .brief = true,
+	  .setup = setup_queue,
+	  .call = call_queue_open,
+	  .undo = undo_queue_create,
+	  .finish = finish_queue },
+	{ .name = "open",
+	  .function = "vas_ring_open",
+	  .setup = setup,
+	  .call = call_open,
+	  .undo = undo_create,
+	  .finish = finish },
 	{ .name = "join",
 	  .function = "vas_queue_join",
 	  .setup = setup_queue,

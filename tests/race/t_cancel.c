@@ -549,6 +549,23 @@ CALL(queue_create)
 	return vas_queue_create(page, &opts, &queue);
 }
 
+static struct vas_queue *queue_opened;
+CALL(queue_open)
+{
+	SIZED(vas_ring_info, info);
+	int err = vas_queue_ring(queue, &info);
+
+	if (!err)
+		err = vas_queue_open(info.fd, info.header, NULL, &queue_opened);
+	return err ? err : vas_queue_destroy(queue_opened, NULL);
+}
+
+CALL(queue_ring)
+{
+	SIZED(vas_ring_info, info);
+	return vas_queue_ring(queue, &info);
+}
+
 CALL(queue_join)
 {
 	return vas_queue_join(queue, VAS_QUEUE_PRODUCER, &producer) ||
@@ -608,7 +625,7 @@ static const struct {
 	ROW(arena_extent_at), ROW(arena_set_policy), ROW(arena_get), ROW(view_open), ROW(view_first), ROW(view_protect), ROW(view_get),
 	ROW(mirror_open), ROW(replace_prepare), ROW(replace_commit), ROW(replace_cancel),
 	ROW(view_close), ROW(arena_destroy), ROW(ring_create), ROW(ring_open), ROW(ring_get), ROW(ring_destroy),
-	ROW(queue_create), ROW(queue_join), ROW(queue_wait), ROW(queue_put), ROW(queue_put_begin), ROW(queue_put_end),
+	ROW(queue_create), ROW(queue_open), ROW(queue_ring), ROW(queue_join), ROW(queue_wait), ROW(queue_put), ROW(queue_put_begin), ROW(queue_put_end),
 	ROW(queue_get), ROW(queue_get_begin), ROW(queue_get_end), ROW(queue_leave), ROW(queue_destroy),
 	ROW(notice_cancel), ROW(release), ROW(shutdown),
 #undef ROW

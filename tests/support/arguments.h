@@ -78,6 +78,8 @@ void check_queue_wait(void);
 void check_ring_create(void);
 void check_ring_destroy(void);
 void check_ring_get(void);
+void check_queue_open(void);
+void check_queue_ring(void);
 void check_ring_open(void);
 /* vaspace/replace.h */
 void check_replace_cancel(void);

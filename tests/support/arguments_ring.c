@@ -329,6 +329,57 @@ void check_queue_get(void)
 	left();
 }
 
+void check_queue_open(void)
+{
+	const char *name = "vas_queue_open";
+	struct vas_ring_info info = { .size = sizeof(info) };
+	struct vas_queue *made = NULL, *got = NULL;
+	struct vas_ring *refused = NULL;
+
+	VAS_OPTS(vas_queue_opts, opts);
+	VAS_OPTS(vas_ring_opts, of_ring);
+	VAS_OPTS(vas_arena_opts, arena);
+	if (vas_queue_create(arguments_page, NULL, &made) || vas_queue_ring(made, &info))
+		tap_bail("no queue");
+	errno = SENTINEL_ERRNO;
+	answer(name, "nowhere to put it", vas_queue_open(info.fd, info.header, NULL, NULL), EINVAL,
+	       ARGUMENT);
+	opts.flags = VAS_QUEUE_MANY;
+	answer(name, "flags", vas_queue_open(info.fd, info.header, &opts, &got), EINVAL, ARGUMENT);
+	opts.flags = 0;
+	opts.reserved = 1;
+	answer(name, "reserved", vas_queue_open(info.fd, info.header, &opts, &got), EINVAL,
+	       ARGUMENT);
+	opts.reserved = 0;
+	opts.ring = &of_ring;
+	of_ring.arena = &arena;
+	arena.flags = VAS_ARENA_READ_ONLY;
+	answer(name, "only to read", vas_queue_open(info.fd, info.header, &opts, &got), EINVAL,
+	       ARGUMENT);
+	answer(name, "no descriptor", vas_queue_open(-1, -1, NULL, &got), EBADF, VAS_WHY_OBJECT);
+	answer("vas_ring_open", "a queue's", vas_ring_open(info.fd, info.header, NULL, &refused),
+	       EBADMSG, VAS_WHY_HEADER);
+	ok(got == NULL && refused == NULL, "vas_queue_open: nothing is made");
+	if (vas_queue_destroy(made, NULL))
+		tap_bail("the queue stays");
+}
+
+void check_queue_ring(void)
+{
+	const char *name = "vas_queue_ring";
+	struct vas_ring_info info = { .size = sizeof(info) }, small = { .size = 1 };
+	struct vas_queue *made = NULL;
+
+	if (vas_queue_create(arguments_page, NULL, &made))
+		tap_bail("no queue");
+	errno = SENTINEL_ERRNO;
+	answer(name, "NULL", vas_queue_ring(NULL, &info), EINVAL, NO_REPORT);
+	answer(name, "nowhere to put it", vas_queue_ring(made, NULL), EINVAL, NO_REPORT);
+	answer(name, "a small one", vas_queue_ring(made, &small), EINVAL, NO_REPORT);
+	if (vas_queue_destroy(made, NULL))
+		tap_bail("the queue stays");
+}
+
 void check_ring_open(void)
 {
 	const char *name = "vas_ring_open";
