@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* labels: noasan */
 /* budget: 10 */
 /*
- * Each kernel call of looking where pages lie and of moving them fails in turn. On a kernel with one node: what is to move is to
+ * Each kernel call of looking where pages lie and of moving them fails in turn, with each errno: one is tried again in another way, so
+ * not where there is time for one errno a call only. On a kernel with one node: what is to move is to
  * go to a node that is not there, or stays.
  */
 #include <errno.h>
