@@ -199,9 +199,9 @@ int main(void)
 
 	tap_plan(0);
 	count = model_run("real kernel", make, &plain, tap_scaled(1000000),
-			  (double)tap_scaled(30000) / 1000, vas_mix64(seed));
+			  (double)tap_scaled(18000) / 1000, vas_mix64(seed));
 	count += model_run("real kernel, high window", make, &high, tap_scaled(250000),
-			   (double)tap_scaled(8000) / 1000, vas_mix64(seed + 1));
+			   (double)tap_scaled(5000) / 1000, vas_mix64(seed + 1));
 	tap_figure("operations", (double)count, "operations");
 	return tap_done();
 }

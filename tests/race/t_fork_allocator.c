@@ -237,7 +237,7 @@ static int run_again(const char *order, uint64_t forks, const char *how)
 
 int main(int argc, char **argv)
 {
-	uint64_t forks = tap_scaled(300);
+	uint64_t forks = tap_scaled(200);
 
 	page = (uint64_t)sysconf(_SC_PAGESIZE);
 	if (argc > 2)

@@ -51,7 +51,6 @@ static void alone(void)
 static void *enter_often(void *unused)
 {
 	(void)unused;
-	__atomic_store_n(&shared.ready, 1, __ATOMIC_RELEASE);
 	while (!__atomic_load_n(&shared.stop, __ATOMIC_ACQUIRE)) {
 		if (!vas_gate_enter(&shared.gate)) {
 			sched_yield();
@@ -60,6 +59,8 @@ static void *enter_often(void *unused)
 		alone();
 		shared.entered++;
 		vas_gate_leave(&shared.gate);
+		/* Once before anybody shuts it: on a busy machine it may not come in again. */
+		__atomic_store_n(&shared.ready, 1, __ATOMIC_RELEASE);
 	}
 	return NULL;
 }
