@@ -146,20 +146,30 @@ static void test_refused(void *unused)
 	is_err(vas_arena_destroy(arena, NULL), 0, "destroyed");
 }
 
-/* What the system counts: other processes change it too, so it is a lot. */
+/* What the system counts: other processes change it too, so it is a lot, and tried again. */
 static void test_shared_memory(void *unused)
 {
+	uint64_t before, most = 0;
 	struct vas_arena *arena;
-	uint64_t before, after;
+	int err = 0;
 
 	(void)unused;
 	arena_baseline();
 	arena = make(256 * MIB, 0, 200 * MIB, VAS_PAGES_BASE);
-	before = system_says("Shmem:");
-	is_err(vas_arena_punch(arena, 0, 190 * MIB), 0, "most of it is punched out");
-	after = system_says("Shmem:");
-	ok(after + 100 * MIB < before, "the system has less shared memory (%llu MiB)",
-	   (unsigned long long)((before - after) / MIB));
+	for (int tries = 0; tries < 8 && !err && most < 100 * MIB; tries++) {
+		uint64_t after;
+
+		err = vas_arena_fill(arena, 0, 190 * MIB);
+		before = system_says("Shmem:");
+		if (!err)
+			err = vas_arena_punch(arena, 0, 190 * MIB);
+		after = system_says("Shmem:");
+		if (before > after && before - after > most)
+			most = before - after;
+	}
+	is_err(err, 0, "most of it is punched out");
+	ok(most > 100 * MIB, "the system has less shared memory (%llu MiB)",
+	   (unsigned long long)(most / MIB));
 	is_err(vas_arena_destroy(arena, NULL), 0, "destroyed");
 }
 
