@@ -355,20 +355,30 @@ static inline void vas_queue_publish_inline(struct vas_queue_end *end, uint64_t 
 
 static inline int vas_queue_put_begin_inline(struct vas_queue_end *end, uint64_t length, void **data)
 {
+	void *place;
 	uint64_t room;
+	int err;
 
-	if (end && data && end->role == (VAS_QUEUE_PRODUCER | VAS_QUEUE_INLINE) && !end->taken &&
-	    vas_queue_fits_inline(end, length, &room)) {
+	if (__builtin_expect(end && data && end->role == (VAS_QUEUE_PRODUCER | VAS_QUEUE_INLINE) &&
+				     !end->taken && vas_queue_fits_inline(end, length, &room),
+			     1)) {
 		end->taken = room - 7;
 		*data = end->data + end->at + 8;
 		return 0;
 	}
-	return vas_queue_put_begin(end, length, data);
+	/* Not with data itself: what has its address taken lies in memory, and is read back from there when all is well, too. */
+	place = NULL;
+	err = vas_queue_put_begin(end, length, data ? &place : NULL);
+	if (!err)
+		*data = place;
+	return err;
 }
 
 static inline int vas_queue_put_end_inline(struct vas_queue_end *end, uint64_t length)
 {
-	if (!end || end->role != (VAS_QUEUE_PRODUCER | VAS_QUEUE_INLINE) || length >= end->taken)
+	if (__builtin_expect(!end || end->role != (VAS_QUEUE_PRODUCER | VAS_QUEUE_INLINE) ||
+				     length >= end->taken,
+			     0))
 		return vas_queue_put_end(end, length);
 	__atomic_store_n((uint64_t *)(void *)(end->data + end->at), length, __ATOMIC_RELAXED);
 	vas_queue_publish_inline(end, 8 + ((length + 7) & ~(uint64_t)7));
@@ -380,8 +390,9 @@ static inline int vas_queue_put_inline(struct vas_queue_end *end, const void *da
 {
 	uint64_t room;
 
-	if (end && data && end->role == (VAS_QUEUE_PRODUCER | VAS_QUEUE_INLINE) && !end->taken &&
-	    vas_queue_fits_inline(end, length, &room)) {
+	if (__builtin_expect(end && data && end->role == (VAS_QUEUE_PRODUCER | VAS_QUEUE_INLINE) &&
+				     !end->taken && vas_queue_fits_inline(end, length, &room),
+			     1)) {
 		unsigned char *place = end->data + end->at;
 
 		__builtin_memcpy(place + 8, data, length);
@@ -407,21 +418,33 @@ static inline int vas_queue_there_inline(const struct vas_queue_end *end, uint64
 static inline int vas_queue_get_begin_inline(struct vas_queue_end *end, const void **data,
 					     uint64_t *length)
 {
-	uint64_t bytes;
+	const void *place;
+	uint64_t bytes, there;
+	int err;
 
-	if (end && data && length && end->role == (VAS_QUEUE_CONSUMER | VAS_QUEUE_INLINE) &&
-	    !end->taken && vas_queue_there_inline(end, &bytes)) {
+	if (__builtin_expect(end && data && length &&
+				     end->role == (VAS_QUEUE_CONSUMER | VAS_QUEUE_INLINE) &&
+				     !end->taken && vas_queue_there_inline(end, &bytes),
+			     1)) {
 		end->taken = 8 + ((bytes + 7) & ~(uint64_t)7);
 		*data = end->data + end->at + 8;
 		*length = bytes;
 		return 0;
 	}
-	return vas_queue_get_begin(end, data, length);
+	place = NULL;
+	there = 0;
+	err = vas_queue_get_begin(end, data ? &place : NULL, length ? &there : NULL);
+	if (err)
+		return err;
+	*data = place;
+	*length = there;
+	return 0;
 }
 
 static inline int vas_queue_get_end_inline(struct vas_queue_end *end)
 {
-	if (!end || end->role != (VAS_QUEUE_CONSUMER | VAS_QUEUE_INLINE) || !end->taken)
+	if (__builtin_expect(
+		    !end || end->role != (VAS_QUEUE_CONSUMER | VAS_QUEUE_INLINE) || !end->taken, 0))
 		return vas_queue_get_end(end);
 	vas_queue_publish_inline(end, end->taken);
 	end->taken = 0;
@@ -430,16 +453,24 @@ static inline int vas_queue_get_end_inline(struct vas_queue_end *end)
 
 static inline int vas_queue_get_inline(struct vas_queue_end *end, void *data, uint64_t *length)
 {
-	uint64_t bytes;
+	uint64_t bytes, room;
+	int err;
 
-	if (end && data && length && end->role == (VAS_QUEUE_CONSUMER | VAS_QUEUE_INLINE) &&
-	    !end->taken && vas_queue_there_inline(end, &bytes) && bytes <= *length) {
+	if (__builtin_expect(
+		    end && data && length && end->role == (VAS_QUEUE_CONSUMER | VAS_QUEUE_INLINE) &&
+			    !end->taken && vas_queue_there_inline(end, &bytes) && bytes <= *length,
+		    1)) {
 		__builtin_memcpy(data, end->data + end->at + 8, bytes);
 		*length = bytes;
 		vas_queue_publish_inline(end, 8 + ((bytes + 7) & ~(uint64_t)7));
 		return 0;
 	}
-	return vas_queue_get(end, data, length);
+	if (!length)
+		return vas_queue_get(end, data, length);
+	room = *length;
+	err = vas_queue_get(end, data, &room);
+	*length = room;
+	return err;
 }
 
 #define vas_queue_put_begin(end, length, data) vas_queue_put_begin_inline(end, length, data)

@@ -128,10 +128,7 @@ int alloc_group(struct group_context *group, const char *name, const struct allo
 	return err;
 }
 
-static const struct {
-	const char *name;
-	int (*run)(struct group_context *group);
-} parts[] = {
+static const struct group_part parts[] = {
 	{ "random", alloc_part_random },   { "aligned", alloc_part_aligned },
 	{ "order", alloc_part_order },	   { "windows", alloc_part_windows },
 	{ "threads", alloc_part_threads }, { "delay", alloc_part_delay },
@@ -140,30 +137,12 @@ static const struct {
 
 #define PARTS (sizeof(parts) / sizeof(parts[0]))
 
-static int parts_run(struct group_context *group)
-{
-	int err = 0;
-
-	for (unsigned int i = 0; i < PARTS && !err; i++)
-		if (!group->output->only || strcmp(group->output->only, parts[i].name) == 0)
-			err = parts[i].run(group);
-	return err;
-}
-
 int bench_alloc(struct output *output, unsigned int rounds)
 {
+	static const struct group_part counted = { "instructions", alloc_part_instructions };
 	struct group_context group = { output, rounds };
-	bool known = !output->only;
-	int err;
 
-	for (unsigned int i = 0; i < PARTS && !known; i++)
-		known = strcmp(output->only, parts[i].name) == 0;
-	if (!known) {
-		fprintf(stderr, "vasbench: alloc has no part %s\n", output->only);
-		return -EINVAL;
-	}
-	output_begin(output, "alloc", rounds);
-	err = output->instructions ? alloc_part_instructions(&group) : parts_run(&group);
-	output_end(output);
-	return err;
+	if (output->instructions)
+		return group_parts(&group, "alloc", &counted, 1);
+	return group_parts(&group, "alloc", parts, PARTS);
 }

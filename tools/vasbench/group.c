@@ -1,14 +1,41 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A group of rows measured in a child process. The child counts its rows in a
+ * Parts of a benchmark, and a group of rows measured in a child process. The child counts its rows in a
  * shared page, from which they are taken over.
  */
 #include "group.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "layouts.h"
+
+static bool part_wanted(const struct group_context *group, const struct group_part *part)
+{
+	return !group->output->only || strcmp(group->output->only, part->name) == 0;
+}
+
+int group_parts(struct group_context *group, const char *benchmark, const struct group_part *parts,
+		unsigned int count)
+{
+	bool known = false;
+	int err = 0;
+
+	for (unsigned int i = 0; i < count; i++)
+		known |= part_wanted(group, &parts[i]);
+	if (!known) {
+		fprintf(stderr, "vasbench: %s has no part %s\n", benchmark, group->output->only);
+		return -EINVAL;
+	}
+	output_begin(group->output, benchmark, group->rounds);
+	for (unsigned int i = 0; i < count && !err; i++)
+		if (part_wanted(group, &parts[i]))
+			err = parts[i].run(group);
+	output_end(group->output);
+	return err;
+}
 
 struct child {
 	int (*function)(void *context);

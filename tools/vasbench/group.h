@@ -10,6 +10,16 @@ struct group_context {
 	unsigned int rounds;
 };
 
+/* A benchmark's part, which --only can ask for. */
+struct group_part {
+	const char *name;
+	int (*run)(struct group_context *group);
+};
+
+/* Prints what all parts measure, or the one that was asked for. -EINVAL, and why: none has that name. */
+int group_parts(struct group_context *group, const char *benchmark, const struct group_part *parts,
+		unsigned int count);
+
 /* Runs a measurement in a child of its own and takes over the rows that it counted. */
 int group_in_child(struct group_context *group, int (*function)(void *), void *context);
 

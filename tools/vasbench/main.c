@@ -35,14 +35,16 @@ static const struct {
 
 static int usage(FILE *to, int status)
 {
-	fprintf(to, "usage: vasbench NAME [--json] [--rounds N] [--only PART] [--quick]\n"
-		    "                    [--instructions]\n"
-		    "Each contender's median over N interleaved rounds (odd), and its ratio to the\n"
-		    "first of its group. PART, of region: blocks, warm, limit or churn; of alloc:\n"
-		    "random, aligned, order, windows, threads, delay, packing or books; of arena:\n"
-		    "grow, walk or replace. With --quick, alloc, ring and arena measure their smallest cases only;\n"
-		    "with --instructions, alloc has valgrind count instructions instead.\n"
-		    "NAME is one of:\n");
+	fprintf(to,
+		"usage: vasbench NAME [--json] [--rounds N] [--only PART] [--quick]\n"
+		"                    [--instructions]\n"
+		"Each contender's median over N interleaved rounds (odd), and its ratio to the\n"
+		"first of its group. PART, of region: blocks, warm, limit or churn; of alloc:\n"
+		"random, aligned, order, windows, threads, delay, packing or books; of arena:\n"
+		"grow, walk or replace; of ring: records, queues or kinds. With --quick, alloc,\n"
+		"ring and arena measure their smallest cases only;\n"
+		"with --instructions, alloc has valgrind count instructions instead.\n"
+		"NAME is one of:\n");
 	for (size_t i = 0; i < BENCHMARKS; i++)
 		fprintf(to, "  %-8s %s\n", benchmarks[i].name, benchmarks[i].what);
 	return status;

@@ -267,27 +267,29 @@ static int part_measure(void *context)
 	return err;
 }
 
-int bench_ring(struct output *output, unsigned int rounds)
+static int bench_records(struct group_context *group)
 {
-	struct group_context group = { output, rounds };
 	struct part parts[] = {
-		{ &group, 64, "records of 64 B" },	 { &group, 1024, "records of 1 KiB" },
-		{ &group, 16384, "records of 16 KiB" },	 { &group, 131072, "records of 128 KiB" },
-		{ &group, 1048576, "records of 1 MiB" },
+		{ group, 64, "records of 64 B" },	{ group, 1024, "records of 1 KiB" },
+		{ group, 16384, "records of 16 KiB" },	{ group, 131072, "records of 128 KiB" },
+		{ group, 1048576, "records of 1 MiB" },
 	};
-	struct queue_part queues[] = {
-		{ &group, 64, "queue of records of 64 B, put and got" },
-		{ &group, 256, "queue of records of 256 B, put and got" },
-		{ &group, 1024, "queue of records of 1 KiB, put and got" },
-	};
-	unsigned int count = output->quick ? 1 : sizeof(parts) / sizeof(parts[0]);
+	unsigned int count = group->output->quick ? 1 : sizeof(parts) / sizeof(parts[0]);
 	int err = 0;
 
-	output_begin(output, "ring", rounds);
 	for (unsigned int i = 0; i < count && !err; i++)
-		err = group_in_child(&group, part_measure, &parts[i]);
-	for (unsigned int i = 0; i < (output->quick ? 1 : 3) && !err; i++)
-		err = bench_queue(&queues[i]);
-	output_end(output);
+		err = group_in_child(group, part_measure, &parts[i]);
 	return err;
+}
+
+int bench_ring(struct output *output, unsigned int rounds)
+{
+	static const struct group_part parts[] = {
+		{ "records", bench_records },
+		{ "queues", bench_queues },
+		{ "kinds", bench_queue_kinds },
+	};
+	struct group_context group = { output, rounds };
+
+	return group_parts(&group, "ring", parts, sizeof(parts) / sizeof(parts[0]));
 }

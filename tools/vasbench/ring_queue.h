@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The part of the benchmark "ring" about queues. */
+/* The parts of the benchmark "ring" about queues. */
 #ifndef VASBENCH_RING_QUEUE_H
 #define VASBENCH_RING_QUEUE_H
 
 #include "group.h"
 
-struct queue_part {
-	struct group_context *group;
-	uint64_t length; /* of records; a power of two, at most 1024 */
-	const char *name;
-};
+#define QUEUE_BYTES	  (64u << 10)
+#define QUEUE_BURST	  16u /* records that are put, and then got */
+#define QUEUE_LENGTH_MOST 1024u /* of a record */
 
-int bench_queue(struct queue_part *part);
+int bench_queues(struct group_context *group); /* beside plain rings; ring_queue.c */
+int bench_queue_kinds(struct group_context *group); /* beside each other; ring_kinds.c */
 
 #endif
