@@ -158,16 +158,16 @@ static int item_build(struct vas_space *space, const struct vas_replace_part *pa
 static int item_make(struct vas_space *space, const struct vas_replace_part *part, bool several,
 		     struct vas_replace_item *item, struct vas_failure *failure)
 {
-	struct vas_holding *holding;
+	struct vas_part_pinned pinned;
 	int err;
 
 	item->range = (struct vas_span){ (uint64_t)(uintptr_t)part->start, part->size };
 	failure->address = item->range.start;
-	err = vas_part_pin(space, item->range.start, item->range.size, &holding, failure);
+	err = vas_part_pin_lent(space, item->range, failure, &pinned);
 	if (err)
 		return err;
-	err = item_build(space, part, holding, several, item, failure);
-	vas_part_unpin(space, holding);
+	err = item_build(space, part, pinned.holding, several, item, failure);
+	vas_part_unpin_lent(space, &pinned);
 	return vas_part_classify(err, failure);
 }
 

@@ -44,18 +44,20 @@ static void item_forget(struct vas_space *space, struct vas_replace_item *item)
 
 /* The part, pinned, if the span is the one that it was prepared for. */
 static int item_pin(struct vas_space *space, const struct vas_replace_item *item,
-		    struct vas_failure *failure, struct vas_holding **holding)
+		    struct vas_failure *failure, struct vas_part_pinned *pinned)
 {
 	int err;
 
 	failure->address = item->range.start;
-	err = vas_part_pin(space, item->range.start, item->range.size, holding, failure);
-	if (!err && vas_owner_id((*holding)->entry) != item->owner) {
-		vas_part_unpin(space, *holding);
+	err = vas_part_pin_lent(space, item->range, failure, pinned);
+	if (!err && vas_owner_id(pinned->holding->entry) != item->owner) {
+		vas_part_unpin_lent(space, pinned);
 		err = -ENOENT;
 	}
-	/* It was released since. */
-	return err == -ENOENT ? vas_arena_refuse(failure, VAS_WHY_RACE, -ESTALE) : err;
+	/* The span was released since, or the block freed, or made smaller. */
+	if (err == -ENOENT || err == -EINVAL)
+		return vas_arena_refuse(failure, VAS_WHY_RACE, -ESTALE);
+	return err;
 }
 
 /* What is kept is what the span has: it is looked at under a pin. */
@@ -63,18 +65,18 @@ static int item_keep_pinned(struct vas_space *space, struct vas_replace_item *it
 			    struct vas_failure *failure)
 {
 	struct vas_part_content now;
-	struct vas_holding *holding;
+	struct vas_part_pinned pinned;
 	int err;
 
-	err = item_pin(space, item, failure, &holding);
+	err = item_pin(space, item, failure, &pinned);
 	if (err)
 		return err;
-	err = vas_part_look(space, holding, item->range, &now, failure);
+	err = vas_part_look(space, pinned.holding, item->range, &now, failure);
 	if (err || !vas_part_alike(&now, &item->old))
 		err = vas_arena_refuse(failure, VAS_WHY_RACE, -ESTALE);
 	else
 		err = vas_part_classify(item_keep(space, item, failure), failure);
-	vas_part_unpin(space, holding);
+	vas_part_unpin_lent(space, &pinned);
 	return err;
 }
 
@@ -91,21 +93,21 @@ static int item_protect(struct vas_space *space, const struct vas_replace_item *
 static int item_move(struct vas_space *space, struct vas_replace_item *item,
 		     struct vas_failure *failure)
 {
-	struct vas_holding *holding;
+	struct vas_part_pinned pinned;
 	int err;
 
-	err = item_pin(space, item, failure, &holding);
+	err = item_pin(space, item, failure, &pinned);
 	if (err)
 		return err;
 	err = vas_part_classify(item_protect(space, item, item->fresh.prot), failure);
 	if (!err)
-		err = vas_part_replace(space, holding, item->range, &item->old, &item->fresh,
+		err = vas_part_replace(space, pinned.holding, item->range, &item->old, &item->fresh,
 				       item->aside, false, failure);
 	if (err)
 		(void)item_protect(space, item, item->aside_prot);
 	else
 		item->aside = 0;
-	vas_part_unpin(space, holding);
+	vas_part_unpin_lent(space, &pinned);
 	return err;
 }
 
@@ -121,19 +123,19 @@ static void item_copy_back(const struct vas_replace_item *item)
 static void item_move_back(struct vas_space *space, struct vas_replace_item *item)
 {
 	struct vas_failure ignored = { .why = VAS_WHY_NONE };
-	struct vas_holding *holding;
+	struct vas_part_pinned pinned;
 	int err;
 
 	/* What was freed meanwhile is not ours to give back. */
-	if (item_pin(space, item, &ignored, &holding))
+	if (item_pin(space, item, &ignored, &pinned))
 		return;
-	err = vas_part_replace(space, holding, item->range, &item->fresh, &item->old, item->kept,
-			       true, &ignored);
+	err = vas_part_replace(space, pinned.holding, item->range, &item->fresh, &item->old,
+			       item->kept, true, &ignored);
 	if (!err)
 		item->kept = 0;
 	else if (err != -ESTALE && err != -EBUSY && err != -EDEADLK)
 		item_copy_back(item);
-	vas_part_unpin(space, holding);
+	vas_part_unpin_lent(space, &pinned);
 }
 
 /* --- the batch --- */

@@ -205,3 +205,25 @@ int vas_block_guard(struct vas_region *region, struct vas_span range, bool guard
 	vas_region_unpin(region);
 	return err;
 }
+
+int vas_block_lend(struct vas_region *region, struct vas_span range, struct vas_failure *failure)
+{
+	struct vas_block_info info;
+	struct vas_span span;
+	int err = vas_region_lock_fast(region, failure);
+
+	if (err)
+		return err;
+	span = region->user.holding->span;
+	if (range.start - span.start >= span.size)
+		err = -EAGAIN; /* the region was split meanwhile */
+	else
+		err = range_seize(region, range, false, failure, &info);
+	/* What no granule is made of has no blocks. */
+	if (err == -ERANGE)
+		err = vas_region_refuse(failure, VAS_WHY_NO_BLOCK, -ENOENT);
+	if (!err)
+		err = vas_region_pin(region, failure);
+	vas_region_unlock(region);
+	return err;
+}

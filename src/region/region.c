@@ -225,6 +225,12 @@ static uint64_t user_warm(struct vas_holding_user *user)
 	return warm;
 }
 
+static int user_lend(struct vas_holding_user *user, struct vas_span range,
+		     struct vas_failure *failure)
+{
+	return vas_block_lend(vas_region_of(user), range, failure);
+}
+
 bool vas_region_relieve(struct vas_region *region, struct vas_span span)
 {
 	if (vas_quarantine_is_on(region) && vas_quarantine_advance(region, UINT32_MAX, true))
@@ -310,6 +316,7 @@ static const struct vas_holding_user_ops region_ops = {
 	.retired = user_retired,
 	.reclaim = user_reclaim,
 	.warm = user_warm,
+	.lend = user_lend,
 	.fork_prepare = user_fork_prepare,
 	.fork_quiet = user_fork_quiet,
 	.fork_parent = user_fork_parent,

@@ -320,6 +320,11 @@ int vas_block_protect(struct vas_region *region, struct vas_span range, int prot
 int vas_block_guard(struct vas_region *region, struct vas_span range, bool guard,
 		    struct vas_failure *failure);
 /*
+ * As space/user.h says of lend: of a live block. What a free of it does is right whatever is mapped there by then, but nothing is
+ * committed in it that was not.
+ */
+int vas_block_lend(struct vas_region *region, struct vas_span range, struct vas_failure *failure);
+/*
  * Commits in a block that is PROMISED, within the cap. Lock held and pinned on entry, neither after.
  */
 int vas_block_populate(struct vas_region *region, struct vas_span range,

@@ -36,6 +36,18 @@ int vas_part_pin_used(struct vas_space *space, struct vas_holding_user *user,
 bool vas_part_pin_used_now(struct vas_space *space, struct vas_holding_user *user);
 void vas_part_unpin_used(struct vas_space *space, struct vas_holding_user *user);
 
+/*
+ * The same for a range whose span may have a user, who lends it or not (space/user.h): what he answers. -ENOENT; -EBUSY; else as the
+ * user. No lock of this layer or of a user's held.
+ */
+struct vas_part_pinned {
+	struct vas_holding *holding;
+	struct vas_holding_user *user; /* whose pin it is; NULL = the holding's */
+};
+int vas_part_pin_lent(struct vas_space *space, struct vas_span range, struct vas_failure *failure,
+		      struct vas_part_pinned *pinned);
+void vas_part_unpin_lent(struct vas_space *space, const struct vas_part_pinned *pinned);
+
 /* A change at address comes soon: see extents.h. Pinned, or by the holding's user, no lock needed. */
 static inline void vas_part_foresee(const struct vas_holding *holding, uint64_t address)
 {

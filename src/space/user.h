@@ -13,6 +13,7 @@
 
 #include "sys/single.h"
 
+struct vas_failure;
 struct vas_space;
 struct vas_holding;
 struct vas_holding_user;
@@ -25,6 +26,12 @@ struct vas_holding_user_ops {
 	uint64_t (*reclaim)(struct vas_holding_user *user, uint64_t target);
 	/* Bytes that reclaim could give back. */
 	uint64_t (*warm)(struct vas_holding_user *user);
+	/*
+	 * Somebody who knows addresses only is to change what is mapped in a range of the user's span. 0: he may, and has the user's
+	 * pin; else why not. -EAGAIN: the range is another user's by now. Called without locks.
+	 */
+	int (*lend)(struct vas_holding_user *user, struct vas_span range,
+		    struct vas_failure *failure);
 	/*
 	 * Fork. prepare holds the user's own locks (vas_lock_fork_hold), so that a child finds its books whole; it
 	 * may be called again before parent, which drops them (vas_lock_fork_drop). quiet: whether nobody else is

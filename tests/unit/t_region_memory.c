@@ -2,7 +2,7 @@
 /* labels: msan */
 /*
  * Memory in the blocks of regions over simulated kernels: what is committed where after each call, sizes
- * changed in place, the cap, and blocks that the kernel does not take back at once.
+ * changed in place, the cap, blocks that the kernel does not take back at once, and what is lent.
  */
 #include <errno.h>
 #include <string.h>
@@ -308,11 +308,38 @@ static void test_retired_tail(void)
 	end();
 }
 
+static int lend(uint64_t start, uint64_t pages)
+{
+	int err = vas_block_lend(world->region, (struct vas_span){ start, pages * page },
+				 &world->failure);
+
+	if (!err)
+		vas_region_unpin(world->region);
+	return err;
+}
+
+/* Who knows only an address asks the region that had it when he looked. */
+static void test_lent(void)
+{
+	uint64_t a;
+
+	begin(16, NULL);
+	a = take(4, VAS_ALLOC_COMMIT);
+	is_err(lend(a + page, 3), 0, "a part of a block");
+	is_err(lend(a + page, 4), EINVAL, "more than one");
+	is_err(lend(a + 8 * page, 1), ENOENT, "no block");
+	is_err(lend(a + 16 * page, 1), EAGAIN, "another region's by now");
+	is_err(lend(world->region->span.start - page, 1), EAGAIN, "below it, too");
+	free_to(a, VAS_RETIRED_GONE);
+	is_err(lend(a, 1), ENOENT, "no block any more");
+	end();
+}
+
 int main(void)
 {
 	static void (*const tests[])(void) = {
-		test_commit, test_refused, test_resize, test_split, test_cap, test_retired,
-		test_retired_tail,
+		test_commit, test_refused, test_resize,	      test_split,
+		test_cap,    test_retired, test_retired_tail, test_lent,
 	};
 
 	tap_plan(0);
