@@ -15,7 +15,7 @@
  * sleeper may have set the bit anew.
  *
  * Nobody sleeps for longer than a step at once. Then it looks whether the other side lives: who is killed wakes nobody. So a wake-up that a spoilt
- * word lost costs a step.
+ * word lost costs a step; and so may the first one where membarrier is denied to a process that has joined already.
  *
  * CONCURRENCY. No lock; the word is changed by compare and exchange or atomic operations.
  *
