@@ -87,7 +87,8 @@ struct vas_arena_opts {
 	uint32_t flags; /* VAS_ARENA_ bits */
 	/*
 	 * Of the span: place, limits, fork policy, memory policy, name; min_size is 0. The name is the memfd's too,
-	 * so that it shows in maps; NULL = "arena". All but ANONYMOUS: a forked child shares the memory, or does not have it.
+	 * so that it shows in maps; NULL = "arena". All but ANONYMOUS: a forked child shares the memory by default. With VAS_FORK_COPY it has
+	 * an arena of its own, in a memfd that its fork handler makes; see vaspace/fork.h.
 	 */
 	const struct vas_reserve_opts *reserve;
 	uint64_t initial; /* bytes that it begins with, rounded up to the step */
@@ -127,7 +128,8 @@ struct vas_arena_opts {
  *  -EACCES	FILE, ADOPTED: opts.fd is not open for reading and writing ("object"); VAS_EXEC_FILE, and vm.memfd_noexec is 2
  *  -ERANGE	FILE: it is larger than the arena may become, and as vas_reserve
  *  -E2BIG	opts or opts.reserve is larger than known, with a non-zero tail
- *  -EOPNOTSUPP	the fork policy does not go with the kind: COPY and WIPE with an object, SHARE with ANONYMOUS; this kernel has pages
+ *  -EOPNOTSUPP	the fork policy does not go with the kind: WIPE with an object, COPY with pages of the pool, also of
+ *		the ladder, SHARE with ANONYMOUS; this kernel has pages
  *		of no rung ("pages"); GUARD, and it has no guards in such mappings (before 6.15; in those of the pool's pages); the file
  *		system cannot do what is needed ("object")
  *  -EMFILE	no descriptor is left in the process

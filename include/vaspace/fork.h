@@ -25,6 +25,10 @@ enum vas_fork {
 	/*
 	 * A copy of the child's own: of private memory by the kernel, page by page when written to; of shared memory at
 	 * once. Not of private huge pages of the pool: a child has no claim on the pool, nor can its parent make it one.
+	 * Of an arena with an object (not of the pool's pages) the child has an object of its own with the bytes that were ever
+	 * written, shown in all its views, which is an arena as any other: vas_arena_get tells its descriptors, pins and ends of queues are
+	 * the parent's. Private views keep their own pages (Linux 6.7). If it cannot be made the child has nothing of the
+	 * arena, and its report says why (vas_report_get).
 	 */
 	VAS_FORK_COPY,
 	/* Nothing: the child does not own the addresses, and its own mappings may land there. */
@@ -71,7 +75,7 @@ VAS_API void vas_fork_parent(void);
  *		nobody's. The next call begins new books
  *  -EEXIST	somebody took the addresses of a TRAP span, which is not owned then; the rest is done
  *  -ENOMEM	a TRAP span could not be claimed, which is not owned then; or a COPY of shared memory could
- *		not be made: that span is owned, and all of it is as reserved; the rest is done
+ *		not be made: that span is owned, and all of it is as reserved, or, of an arena, not owned; the rest is done
  *
  * Thread-safe. Not signal-safe.
  */

@@ -27,7 +27,7 @@ struct vas_view;
 
 /*
  * What is written through it stays in it: a page that was written is a copy of its own from then on, until the arena is shrunk below it. Pages that
- * were not show the arena's bytes. A forked child has a copy. Copies count nowhere as committed, and are taken at the first write.
+ * were not show the arena's bytes. A forked child has a copy of those. Copies count nowhere as committed, and are taken at the first write.
  */
 #define VAS_VIEW_PRIVATE 0x1u
 #define VAS_VIEW_ALL	 0x1u

@@ -226,8 +226,17 @@ bool vas_arena_fork_suits(enum vas_arena_kind kind, const struct vas_reserve_opt
 	enum vas_fork fork = reserve ? reserve->fork : VAS_FORK_DEFAULT;
 
 	if (kind != VAS_ARENA_ANONYMOUS)
-		return fork != VAS_FORK_COPY && fork != VAS_FORK_WIPE;
+		return fork != VAS_FORK_WIPE;
 	return fork != VAS_FORK_SHARE;
+}
+
+/* No room in the pool is a child's that its parent could set aside. */
+int vas_arena_fork_judge(const struct vas_object *object, const struct vas_reserve_opts *reserve,
+			 struct vas_failure *failure)
+{
+	if (object->pool && reserve && reserve->fork == VAS_FORK_COPY)
+		return vas_arena_refuse(failure, VAS_WHY_FORK_POLICY, -EOPNOTSUPP);
+	return 0;
 }
 
 int vas_arena_reserve(struct vas_arena *arena, uint64_t size, const struct vas_reserve_opts *wish,
@@ -327,7 +336,8 @@ static int arena_check_options(const struct vas_space *space, uint64_t maximum,
 	    (opts->prot && opts->kind == VAS_ARENA_ANONYMOUS) ||
 	    vas_ladder_check(opts, space->sys->page_size))
 		return vas_arena_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
-	if (!vas_arena_fork_suits(opts->kind, opts->reserve))
+	if (!vas_arena_fork_suits(opts->kind, opts->reserve) ||
+	    (vas_ladder_has_pool(opts) && opts->reserve && opts->reserve->fork == VAS_FORK_COPY))
 		return vas_arena_refuse(failure, VAS_WHY_FORK_POLICY, -EOPNOTSUPP);
 	return 0;
 }
@@ -380,6 +390,8 @@ int vas_arena_make_copies(struct vas_space *space, uint64_t maximum, uint32_t co
 	if (err)
 		return err;
 	err = vas_ladder_climb(arena, opts, failure);
+	if (!err)
+		err = vas_arena_fork_judge(&arena->object, opts->reserve, failure);
 	if (!err) {
 		err = arena_plan(arena, maximum, opts, failure);
 		if (err)

@@ -155,6 +155,8 @@ int vas_arena_stage(struct vas_arena *arena, const struct vas_reserve_opts *rese
 		    struct vas_failure *failure);
 bool vas_arena_tail_suits(const struct vas_arena_opts *opts, uint64_t maximum);
 bool vas_arena_fork_suits(enum vas_arena_kind kind, const struct vas_reserve_opts *reserve);
+int vas_arena_fork_judge(const struct vas_object *object, const struct vas_reserve_opts *reserve,
+			 struct vas_failure *failure);
 int vas_arena_unmake(struct vas_arena *arena, enum vas_retired *state,
 		     struct vas_failure *failure);
 /* Whether what was made under a space's count is dead: a child that nobody announced, or books that were given up. */
@@ -178,6 +180,8 @@ bool vas_arena_check(struct vas_arena *arena);
 
 /* -EINVAL: what no kernel could do. */
 int vas_ladder_check(const struct vas_arena_opts *opts, uint64_t page_size);
+/* Whether some rung is of the pool. */
+bool vas_ladder_has_pool(const struct vas_arena_opts *opts);
 /* The rung, and the object (of MEMFD) with what it begins with. -ENOMEM, -EOPNOTSUPP, and as vas_object_create. */
 int vas_ladder_climb(struct vas_arena *arena, const struct vas_arena_opts *opts,
 		     struct vas_failure *failure);
@@ -189,6 +193,11 @@ int vas_ladder_collapse(struct vas_arena *arena, uint64_t from, uint64_t to,
 
 /* A header, where it belongs, and of an object the offset behind it. -ENOMEM, and as vas_object_create and _extend. */
 int vas_companion_make(struct vas_arena *arena, uint64_t front, struct vas_failure *failure);
+/*
+ * In a child, whose object is new: a header of its own, of a size, in the place of the parent's, with what lies behind it in
+ * the object that fd has open. -EIO, and as vas_companion_make.
+ */
+int vas_companion_copy(struct vas_arena *arena, int fd, uint64_t size, struct vas_failure *failure);
 /* Also in a child that has nothing of the arena. */
 void vas_companion_end(struct vas_arena *arena);
 
@@ -277,6 +286,10 @@ int vas_arena_needs_object(const struct vas_arena *arena, struct vas_failure *fa
 /* --- seal.c --- */
 
 int vas_arena_add_seals(struct vas_arena *arena, uint32_t seals, struct vas_failure *failure);
+/* In a child: those that another object has, of which this arena has a copy. */
+int vas_arena_seal_as(struct vas_arena *arena, int fd, struct vas_failure *failure);
+/* A descriptor of the object that is only read, and has a position of its own. -EMFILE, -ENFILE, -ENOMEM, -EPERM, -EBADF. */
+int vas_arena_open_reader(struct vas_arena *arena, struct vas_failure *failure, int *fd);
 
 /* --- ahead.c --- */
 
@@ -304,8 +317,15 @@ int vas_arena_policy_join(struct vas_view *view, struct vas_failure *failure);
 int vas_arena_extent(struct vas_arena *arena, uint64_t offset, struct vas_failure *failure,
 		     struct vas_arena_extent *extent);
 
-/* --- fork.c --- */
+/* What the table says, put on all views anew. */
+int vas_arena_policy_renew(struct vas_arena *arena, struct vas_failure *failure);
+
+/* --- fork.c, fork_copy.c --- */
 
 extern const struct vas_holding_user_ops vas_arena_user_ops;
+/* In a child: an object of its own, with the same bytes, in all views. -errno: it has lost all of them. */
+int vas_arena_fork_copy(struct vas_holding_user *user);
+/* The same of another view than the first, whose arena has it done. */
+int vas_view_fork_copy(struct vas_holding_user *user);
 
 #endif

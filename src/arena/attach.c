@@ -167,6 +167,9 @@ static int attach(struct vas_arena *arena, int fd, int header, const struct vas_
 		return vas_arena_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
 	if (!vas_arena_fork_suits(arena->kind, opts->reserve))
 		return vas_arena_refuse(failure, VAS_WHY_FORK_POLICY, -EOPNOTSUPP);
+	err = vas_arena_fork_judge(&arena->object, opts->reserve, failure);
+	if (err)
+		return err;
 	arena->header.writable = !read_only;
 	if (!vas_arena_may_have(arena, opts->prot))
 		return vas_arena_refuse(failure, VAS_WHY_SEALED, -EPERM);

@@ -63,8 +63,10 @@ int vas_companion_map(struct vas_arena *arena, int prot, struct vas_failure *fai
 	struct vas_sys *sys = arena->space->sys;
 	const struct vas_object *object =
 		arena->companion.fd >= 0 ? &arena->companion : &arena->object;
-	int64_t address =
-		VAS_CALL(sys, map, 0, vas_companion_bytes(arena), prot, MAP_SHARED, object->fd, 0);
+	/* A child's takes the place of its parent's. */
+	uint64_t place = arena->header.shared ? (uintptr_t)arena->header.page : 0;
+	int64_t address = VAS_CALL(sys, map, place, vas_companion_bytes(arena), prot,
+				   MAP_SHARED | (place ? MAP_FIXED : 0), object->fd, 0);
 
 	if (address < 0) {
 		failure->why = address == -ENOMEM ? VAS_WHY_KERNEL :
@@ -112,15 +114,27 @@ static void facts_tell(struct vas_arena *arena)
 	memcpy(arena->facts.name, arena->name, sizeof(arena->facts.name));
 }
 
+/* It is mapped, and of zeroes. */
+static void header_begin(struct vas_arena *arena)
+{
+	struct vas_header_map *map = &arena->header;
+
+	facts_tell(arena);
+	map->writable = true;
+	map->namespace = arena->facts.namespace;
+	if (map->shared) {
+		map->self = vas_peer_self(arena->space->sys, map->namespace);
+		arena->object.pulse = &map->page->pulse;
+	}
+	vas_header_begin(map->page, &arena->facts);
+}
+
 int vas_companion_make(struct vas_arena *arena, uint64_t front, struct vas_failure *failure)
 {
-	struct vas_sys *sys = arena->space->sys;
-	struct vas_header_map *map = &arena->header;
 	int err;
 
 	arena->facts.front = front;
-	map->page = &arena->own;
-	map->writable = true;
+	arena->header.page = &arena->own;
 	if (vas_arena_has_object(arena)) {
 		err = header_place(arena, failure);
 		if (!err)
@@ -128,13 +142,49 @@ int vas_companion_make(struct vas_arena *arena, uint64_t front, struct vas_failu
 		if (err)
 			return err;
 	}
-	facts_tell(arena);
-	map->namespace = arena->facts.namespace;
-	if (map->shared) {
-		map->self = vas_peer_self(sys, map->namespace);
-		arena->object.pulse = &map->page->pulse;
+	header_begin(arena);
+	return 0;
+}
+
+/* What is behind the header, from the object that fd has open. */
+static int front_copy(struct vas_arena *arena, int fd)
+{
+	struct vas_sys *sys = arena->space->sys;
+	unsigned char *front = (unsigned char *)arena->header.page + sys->page_size;
+	uint64_t done = 0;
+
+	while (done < arena->facts.front) {
+		int64_t got = VAS_CALL(sys, read_at, fd, front + done, arena->facts.front - done,
+				       sys->page_size + done);
+
+		if (got <= 0)
+			return got < 0 ? (int)got : -EFAULT;
+		done += (uint64_t)got;
 	}
-	vas_header_begin(map->page, &arena->facts);
+	return 0;
+}
+
+int vas_companion_copy(struct vas_arena *arena, int fd, uint64_t size, struct vas_failure *failure)
+{
+	uint64_t generation = __atomic_load_n(&arena->header.page->generation, __ATOMIC_ACQUIRE);
+	struct vas_header *page;
+	int err;
+
+	err = header_place(arena, failure);
+	if (!err)
+		err = vas_companion_map(arena, PROT_READ | PROT_WRITE, failure);
+	if (!err && front_copy(arena, fd))
+		err = vas_arena_refuse(failure, VAS_WHY_OBJECT, -EIO);
+	if (err)
+		return err;
+	header_begin(arena);
+	page = arena->header.page;
+	page->facts.home = arena->user.holding->span.start;
+	page->size = size;
+	page->generation = generation & ~UINT64_C(1);
+	arena->size = size;
+	arena->ahead = 0;
+	arena->seen = page->generation;
 	return 0;
 }
 

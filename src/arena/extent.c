@@ -45,6 +45,8 @@ static uint64_t hole_before(const struct vas_arena *arena)
 {
 	if (arena->kind != VAS_ARENA_MEMFD || arena->object.offset == 0)
 		return 0;
+	if (arena->companion.fd >= 0) /* a child's copy of a part of a file */
+		return arena->object.offset;
 	return arena->object.offset - arena->space->sys->page_size - arena->facts.front;
 }
 

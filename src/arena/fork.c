@@ -10,7 +10,7 @@
  * CONCURRENCY. Fork waits for pins, so no change is under way but those whose thread is in a hook. Of these only the one that
  * forks goes on in the child.
  *
- * WHAT IT DOES NOT DO. It copies nothing.
+ * WHAT IT DOES NOT DO. It copies nothing: fork_copy.c does.
  */
 #include "arena/arena.h"
 #include "space/notice.h"
@@ -42,7 +42,8 @@ static void arena_fork_child(struct vas_holding_user *user, int state)
 		inside = vas_notice_inside(arena->space, vas_owner_id(user->holding->entry));
 	if (!inside)
 		vas_lock_fork_reset(&arena->work);
-	if (state == VAS_FORK_ABSENT || state == VAS_FORK_TRAP) {
+	if (state == VAS_FORK_ABSENT || state == VAS_FORK_TRAP ||
+	    arena->state == VAS_ARENA_ABSENT) {
 		arena->state = VAS_ARENA_ABSENT;
 		vas_companion_end(arena);
 		vas_object_close(arena->space->sys, &arena->object);
@@ -60,4 +61,5 @@ const struct vas_holding_user_ops vas_arena_user_ops = {
 	.fork_quiet = arena_fork_quiet,
 	.fork_parent = arena_fork_parent,
 	.fork_child = arena_fork_child,
+	.fork_copy = vas_arena_fork_copy,
 };

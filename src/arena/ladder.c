@@ -120,6 +120,14 @@ static int rung_given(struct vas_arena *arena, const struct vas_arena_opts *opts
 	return 0;
 }
 
+bool vas_ladder_has_pool(const struct vas_arena_opts *opts)
+{
+	for (size_t i = 0; opts->ladder && i < opts->ladder_count; i++)
+		if (rung_is_pool(opts->ladder[i]))
+			return true;
+	return false;
+}
+
 int vas_ladder_climb(struct vas_arena *arena, const struct vas_arena_opts *opts,
 		     struct vas_failure *failure)
 {

@@ -169,7 +169,9 @@ void vas_arena_pins_fork_child(struct vas_arena *arena)
 
 	arena->place = 0;
 	arena->held = 0;
-	arena->header.self = 0;
+	/* A copy's is this process's already. */
+	if (arena->state == VAS_ARENA_SHARED)
+		arena->header.self = 0;
 	for (uint32_t i = 0; i < VAS_HEADER_PLACES && !arena->header.shared; i++)
 		page->places[i] = (struct vas_header_place){ VAS_PEER_NONE, 0 };
 }

@@ -141,6 +141,16 @@ static int policy_classify(int err, struct vas_failure *failure)
 	}
 }
 
+int vas_arena_policy_renew(struct vas_arena *arena, struct vas_failure *failure)
+{
+	const struct vas_arena_policies *policies = &arena->policies;
+	int err = 0;
+
+	if (policies->count || policies->whole.size)
+		err = views_apply(arena, policies, 0, arena->maximum);
+	return err ? policy_classify(err, failure) : 0;
+}
+
 /* Work held. After an error all is as it was, as far as the kernel allows. */
 static int policy_change(struct vas_arena *arena, uint64_t from, uint64_t to,
 			 const struct vas_policy *policy, struct vas_failure *failure)

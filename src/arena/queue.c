@@ -215,6 +215,28 @@ int vas_queue_unmake(struct vas_queue *queue, enum vas_retired *state, struct va
 	return err;
 }
 
+/* Who was in the parent's is not in the child's. */
+static void place_leave(uint64_t *peer, uint64_t *left)
+{
+	*left += *peer != VAS_PEER_NONE;
+	*peer = VAS_PEER_NONE;
+}
+
+void vas_queue_forked(struct vas_arena *arena)
+{
+	unsigned char *header = (unsigned char *)arena->header.page;
+	struct vas_queue_page *page =
+		(struct vas_queue_page *)(void *)(header + arena->space->sys->page_size);
+	uint64_t *left = &page->places[VAS_QUEUE_PRODUCER].left;
+
+	for (uint32_t i = 0; i < VAS_QUEUE_PRODUCERS; i++)
+		place_leave(&page->producers[i], left);
+	for (uint32_t role = 0; role < 2; role++) {
+		place_leave(&page->places[role].peer, &page->places[role].left);
+		page->sleepers[role].word = 0;
+	}
+}
+
 /* --- joining and leaving --- */
 
 /* The role is ours: of nobody, or of somebody who is gone. */

@@ -63,6 +63,8 @@ int vas_queue_unmake(struct vas_queue *queue, enum vas_retired *state, struct va
 int vas_queue_enter(struct vas_queue *queue, enum vas_queue_role role, struct vas_queue_end *end,
 		    struct vas_failure *failure);
 int vas_queue_exit(struct vas_queue_end *end, struct vas_failure *failure);
+/* In a child whose copy of a queue was made just now: nobody has joined there. */
+void vas_queue_forked(struct vas_arena *arena);
 /* Nothing to be had from the other side: why. -EAGAIN, -EPIPE. 0: there is something by now. */
 int vas_queue_idle(struct vas_queue_end *end);
 /* Whether this time somebody looks who lives. */

@@ -31,6 +31,15 @@ static uint32_t seals_of_kernel(uint32_t seals)
 	       (seals & VAS_SEAL_SEAL ? F_SEAL_SEAL : 0);
 }
 
+static uint32_t seals_of_arena(int64_t seals)
+{
+	return (seals & F_SEAL_WRITE ? VAS_SEAL_WRITE : 0) |
+	       (seals & F_SEAL_GROW ? VAS_SEAL_GROW : 0) |
+	       (seals & F_SEAL_SHRINK ? VAS_SEAL_SHRINK : 0) |
+	       (seals & F_SEAL_FUTURE_WRITE ? VAS_SEAL_FUTURE_WRITE : 0) |
+	       (seals & F_SEAL_SEAL ? VAS_SEAL_SEAL : 0);
+}
+
 static int seal_classify(const struct vas_arena *arena, int err, struct vas_failure *failure)
 {
 	struct vas_sys *sys = arena->space->sys;
@@ -66,7 +75,7 @@ static bool is_written(struct vas_arena *arena)
 }
 
 /* A descriptor of the object that is only read. */
-static int reader_open(struct vas_arena *arena, struct vas_failure *failure, int *fd)
+int vas_arena_open_reader(struct vas_arena *arena, struct vas_failure *failure, int *fd)
 {
 	struct vas_sys *sys = arena->space->sys;
 	struct vas_object reader = arena->object;
@@ -122,7 +131,7 @@ static int64_t seals_set_writing(struct vas_arena *arena, uint32_t seals,
 		return vas_arena_refuse(failure, VAS_WHY_HEADER, -EOPNOTSUPP);
 	if (is_written(arena))
 		return vas_arena_refuse(failure, VAS_WHY_OBJECT, -EBUSY);
-	err = reader_open(arena, failure, &fd);
+	err = vas_arena_open_reader(arena, failure, &fd);
 	if (err)
 		return err;
 	got = views_again(arena, fd, arena->object.fd, failure);
@@ -170,4 +179,15 @@ int vas_arena_add_seals(struct vas_arena *arena, uint32_t seals, struct vas_fail
 		err = vas_arena_end_quiet(arena, seals_add(arena, seals, failure));
 	vas_arena_leave(arena);
 	return err;
+}
+
+int vas_arena_seal_as(struct vas_arena *arena, int fd, struct vas_failure *failure)
+{
+	int64_t seals = VAS_CALL(arena->space->sys, seals, fd, 0);
+	uint32_t wanted = seals > 0 ? seals_of_arena(seals) : 0;
+
+	/* A file's that takes none has but F_SEAL_SEAL. */
+	if (wanted == 0 || wanted == VAS_SEAL_SEAL)
+		return 0;
+	return seals_add(arena, wanted, failure);
 }

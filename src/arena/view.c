@@ -24,7 +24,7 @@
 #include "sys/definitions.h"
 
 /* All about fork is the first view's to do: a child has all of them, or none. */
-static const struct vas_holding_user_ops view_user_ops = { .retired = NULL };
+static const struct vas_holding_user_ops view_user_ops = { .fork_copy = vas_view_fork_copy };
 
 struct vas_view *vas_view_of_user(struct vas_holding_user *user)
 {

@@ -27,6 +27,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/text.h"
@@ -155,7 +156,7 @@ static bool has_ended(struct vas_reader *reader)
 
 	if (!reader->foreign || reader->line == 0)
 		return false;
-	if (VAS_CALL(reader->sys, seek, reader->fd, 0) < 0)
+	if (VAS_CALL(reader->sys, seek, reader->fd, 0, SEEK_SET) < 0)
 		return true;
 	return VAS_CALL(reader->sys, read, reader->fd, &byte, 1) <= 0;
 }
@@ -277,7 +278,7 @@ int vas_reader_rewind(struct vas_reader *reader)
 
 	if (reader->fd < 0)
 		return fail(reader, -EIO);
-	err = VAS_CALL(reader->sys, seek, reader->fd, 0);
+	err = VAS_CALL(reader->sys, seek, reader->fd, 0, SEEK_SET);
 	if (err < 0)
 		return fail(reader, seek_error(err));
 	restart(reader);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Views mapped again, from another descriptor of the same object.
+ * Views mapped again: from another descriptor of the same object, or in a forked child from a copy of it.
  *
- * WHAT FOR. Whether a mapping could be made writable is decided by the descriptor that it was made from, and counts for the seals of its object: a view that
+ * WHAT FOR. A child's copy of an object takes its place in all views. And whether a mapping could be made writable is decided by the descriptor that it was made from, and counts for the seals of its object: a view that
  * is only read hinders a seal against writing unless it comes from a descriptor that is only read, too.
  *
  * STRATEGY. Piece by piece what is there is mapped aside, with the recipe, and put in place by one move of the same length, which leaves both as
@@ -10,29 +10,94 @@
  *
  * CONCURRENCY. The holding's lock is held over the kernel calls. Nobody but this call knows of what is aside.
  *
- * WHAT IT DOES NOT DO. It changes no record: the books name the object. Guards of the kernel's are gone.
+ * What a private view had written to is copied aside first.
+ *
+ * WHAT IT DOES NOT DO. For another descriptor it changes no record: the books name the object. Guards of the kernel's are gone.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 
 #include "base/assert.h"
+#include "space/fork.h"
 #include "space/part_work.h"
 #include "sys/strays.h"
+
+#define RUNS 32u /* of pages that are alike, at a time */
+
+/* Its own pages of a part that is mapped in private, from pagemap and mem. */
+static int copy_own(struct vas_sys *sys, int pagemap, int mem, const struct vas_extent *piece,
+		    uint64_t to)
+{
+	struct vas_span rest = { piece->start, piece->end - piece->start };
+	struct vas_sys_pages runs[RUNS];
+	int64_t count = RUNS;
+	int err = 0;
+
+	while (count == RUNS && rest.size) {
+		count = VAS_CALL(sys, scan, pagemap, rest, runs, RUNS);
+		if (count < 0)
+			return (int)count;
+		for (int64_t i = 0; i < count && !err; i++)
+			if (!(runs[i].categories & VAS_PAGE_FILE))
+				err = vas_fork_copy_pages(sys, mem, runs[i].start,
+							  to + (runs[i].start - piece->start),
+							  runs[i].end - runs[i].start);
+		if (err)
+			return err;
+		if (count)
+			rest.start = runs[count - 1].end;
+		rest.size = piece->end - rest.start;
+	}
+	return 0;
+}
+
+static int again_fill(struct vas_sys *sys, const struct vas_extent *piece, uint64_t aside)
+{
+	int64_t pagemap = VAS_CALL(sys, open, "/proc/self/pagemap", O_RDONLY);
+	int64_t mem = VAS_CALL(sys, open, "/proc/self/mem", O_RDONLY);
+	int64_t err;
+
+	if (pagemap < 0 || mem < 0)
+		err = pagemap < 0 ? pagemap : mem;
+	else
+		err = copy_own(sys, (int)pagemap, (int)mem, piece, aside);
+	if (pagemap >= 0)
+		(void)VAS_CALL(sys, close, (int)pagemap);
+	if (mem >= 0)
+		(void)VAS_CALL(sys, close, (int)mem);
+	if (!err)
+		err = VAS_CALL(sys, protect, aside, piece->end - piece->start,
+			       (int)vas_extent_kernel_prot(piece));
+	return (int)err;
+}
+
+/* What is private is no matter of descriptors. */
+static bool is_private(const struct vas_part_work *work, const struct vas_extent *piece)
+{
+	const struct vas_backings *backings = &work->holding->backings;
+
+	return vas_backings_get(backings, piece->backing, piece->delta).flags & VAS_COMMIT_PRIVATE;
+}
 
 static int again_piece(struct vas_part_work *work, const struct vas_extent *piece, int fd)
 {
 	const struct vas_holding *holding = work->holding;
 	struct vas_space *space = work->space;
 	struct vas_span span = { piece->start, piece->end - piece->start };
+	bool own = is_private(work, piece);
 	int64_t aside;
 	int err;
 
 	aside = VAS_CALL(space->sys, map, 0, span.size,
-			 piece->flags & VAS_EXTENT_CLOSED ? PROT_NONE : piece->prot,
-			 MAP_SHARED | MAP_NORESERVE, fd, piece->start + piece->delta);
+			 own ? PROT_READ | PROT_WRITE : (int)vas_extent_kernel_prot(piece),
+			 (own ? MAP_PRIVATE : MAP_SHARED) | MAP_NORESERVE, fd,
+			 piece->start + piece->delta);
 	if (aside < 0)
 		return (int)aside;
-	err = vas_space_apply_recipe(space, (uint64_t)aside, span.size, holding->recipe);
+	err = own ? again_fill(space->sys, piece, (uint64_t)aside) : 0;
+	if (!err)
+		err = vas_space_apply_recipe(space, (uint64_t)aside, span.size, holding->recipe);
 	if (!err)
 		err = vas_part_move_in(space, span, (uint64_t)aside);
 	if (err)
@@ -40,8 +105,9 @@ static int again_piece(struct vas_part_work *work, const struct vas_extent *piec
 	return err;
 }
 
-/* Up to stop. *reached: what follows is as it was. */
-static int again_pieces(struct vas_part_work *work, uint64_t stop, int fd, uint64_t *reached)
+/* Up to stop; own: private ones, too. *reached: what follows is as it was. */
+static int again_pieces(struct vas_part_work *work, uint64_t stop, int fd, bool own,
+			uint64_t *reached)
 {
 	uint64_t position = work->range.start;
 	struct vas_extent piece;
@@ -49,7 +115,7 @@ static int again_pieces(struct vas_part_work *work, uint64_t stop, int fd, uint6
 
 	*reached = position;
 	while (vas_extents_next(&work->holding->extents, &position, stop, &piece)) {
-		if (piece.state != VAS_PART_VIEW)
+		if (piece.state != VAS_PART_VIEW || (is_private(work, &piece) && !own))
 			continue;
 		err = again_piece(work, &piece, fd);
 		if (err)
@@ -67,9 +133,42 @@ int vas_part_again(struct vas_space *space, struct vas_holding *holding, int fd,
 	int err;
 
 	vas_lock_take(&holding->lock);
-	err = again_pieces(&work, vas_span_end(work.range), fd, &reached);
+	err = again_pieces(&work, vas_span_end(work.range), fd, false, &reached);
 	if (err)
-		(void)again_pieces(&work, reached, before, &ignored);
+		(void)again_pieces(&work, reached, before, false, &ignored);
+	vas_lock_drop(&holding->lock);
+	return vas_part_classify(err, failure);
+}
+
+/* What is shown is that object from now on. */
+static void turn_backings(struct vas_backings *backings, int fd, const struct vas_sys_stat *stat)
+{
+	for (uint32_t i = 0; i < backings->count; i++) {
+		struct vas_backing *backing = &backings->items[i];
+
+		backing->fd = fd;
+		backing->kind = stat->kind;
+		backing->device = stat->device;
+		backing->inode = stat->inode;
+		backing->page_size = stat->page_size;
+	}
+}
+
+int vas_part_turn(struct vas_space *space, struct vas_holding *holding, int fd,
+		  struct vas_failure *failure)
+{
+	struct vas_part_work work = { .space = space, .holding = holding, .range = holding->span };
+	struct vas_sys_stat stat;
+	uint64_t reached;
+	int err;
+
+	err = (int)VAS_CALL(space->sys, stat, fd, VAS_STAT_KIND, &stat);
+	if (err < 0)
+		return vas_part_classify(err, failure);
+	vas_lock_take(&holding->lock);
+	err = again_pieces(&work, vas_span_end(work.range), fd, true, &reached);
+	if (!err)
+		turn_backings(&holding->backings, fd, &stat);
 	vas_lock_drop(&holding->lock);
 	return vas_part_classify(err, failure);
 }

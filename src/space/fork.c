@@ -214,6 +214,25 @@ static void fork_tell_users(struct vas_space *space)
 	}
 }
 
+/* Copies that users make themselves. */
+static void fork_copy_users(struct vas_space *space, struct vas_fork_loss *loss)
+{
+	for (struct vas_holding_user *user = space->users; user; user = user->next) {
+		struct vas_holding *holding = user->holding;
+		struct vas_span span = holding->span;
+		int err;
+
+		if (!user->ops->fork_copy || holding->forked != VAS_FORK_COPY || holding->parked ||
+		    !vas_fork_has_copies(holding))
+			continue;
+		vas_fork_call_hold(span, 1);
+		err = user->ops->fork_copy(user);
+		vas_fork_call_hold(span, 0);
+		if (err)
+			vas_fork_note(loss, span, err);
+	}
+}
+
 static int fork_give_up(struct vas_space *space)
 {
 	if (space) {
@@ -249,8 +268,10 @@ int vas_fork_end_child(void)
 		vas_lock_drop(&space->lock);
 	}
 	vas_process_renew();
-	if (space)
+	if (space) {
+		fork_copy_users(space, &loss);
 		fork_tell_users(space);
+	}
 	if (loss.count)
 		vas_event_span(VAS_LOG_WARNING, "a forked child does not have all of its spans:",
 			       loss.first.start, loss.first.size);

@@ -9,6 +9,7 @@
 #include <vaspace/fork.h>
 
 struct vas_lock;
+struct vas_sys;
 struct vas_space;
 struct vas_holding;
 struct vas_backing;
@@ -40,18 +41,26 @@ uint32_t vas_fork_recipe(const struct vas_backing *backing);
 /* Gives a child its own copy of a part that is shared. -errno: that part is as it was, or as reserved. */
 int vas_fork_copy(struct vas_space *space, struct vas_holding *holding,
 		  const struct vas_extent *piece);
+/* Pages of this process, from a descriptor of /proc/self/mem, page by page: an error where touching is a signal. */
+int vas_fork_copy_pages(struct vas_sys *sys, int fd, uint64_t from, uint64_t to, uint64_t size);
+/* A child could not have a span: it is forgotten, and what is mapped there goes, as soon as the kernel allows. Lock held. */
+void vas_fork_lose(struct vas_space *space, struct vas_holding *holding);
+/* Whether a child's copy of it is not the kernel's to make. */
+bool vas_fork_has_copies(const struct vas_holding *holding);
 /* As vas_fork_hold_set; and calls what was set. */
 void vas_fork_set_hold(vas_fork_hold *hold, void *context);
 void vas_fork_call_hold(struct vas_span span, int holding);
 
-/* What a child could not have as it should. */
+/* What a child could not have as it should. Begins as zeroes. */
 struct vas_fork_loss {
 	uint32_t count; /* spans */
 	int error; /* of the first: -errno */
 	struct vas_span first;
 };
 
-/* In a child, the space's lock held: what each span has become there. */
+void vas_fork_note(struct vas_fork_loss *loss, struct vas_span span, int err);
+
+/* In a child, the space's lock held: what each span has become there, but for copies that users make. */
 void vas_fork_inherit(struct vas_space *space, struct vas_fork_loss *loss);
 
 #endif

@@ -51,7 +51,7 @@ void vas_fork_call_hold(struct vas_span span, int holding)
 }
 
 /* By the kernel's hand, page by page. */
-static int copy_read(struct vas_sys *sys, int fd, uint64_t from, uint64_t to, uint64_t size)
+int vas_fork_copy_pages(struct vas_sys *sys, int fd, uint64_t from, uint64_t to, uint64_t size)
 {
 	for (uint64_t done = 0; done < size;) {
 		uint64_t count = size - done < sys->page_size ? size - done : sys->page_size;
@@ -88,7 +88,7 @@ static int copy_bytes(struct vas_sys *sys, const struct vas_extent *piece, uint6
 
 	if (fd < 0)
 		return copy_touch(sys, piece->start, to, size, piece->prot);
-	err = copy_read(sys, (int)fd, piece->start, to, size);
+	err = vas_fork_copy_pages(sys, (int)fd, piece->start, to, size);
 	(void)VAS_CALL(sys, close, (int)fd);
 	return err;
 }

@@ -55,11 +55,11 @@ static void inherit_forget(struct vas_space *space, struct vas_holding *holding)
 	holding->forked = VAS_FORK_ABSENT;
 }
 
-static void inherit_note(struct vas_fork_loss *loss, const struct vas_holding *holding, int err)
+void vas_fork_note(struct vas_fork_loss *loss, struct vas_span span, int err)
 {
 	if (loss->count++)
 		return;
-	loss->first = holding->span;
+	loss->first = span;
 	loss->error = err;
 }
 
@@ -75,7 +75,7 @@ static void inherit_trap(struct vas_space *space, struct vas_holding *holding,
 	if (stray.size)
 		vas_strays_drop(space->sys, stray.start, stray.size);
 	if (err) {
-		inherit_note(loss, holding, err);
+		vas_fork_note(loss, holding->span, err);
 		inherit_forget(space, holding);
 		return;
 	}
@@ -130,6 +130,14 @@ static void inherit_nothing(struct vas_space *space, struct vas_holding *holding
 	}
 }
 
+void vas_fork_lose(struct vas_space *space, struct vas_holding *holding)
+{
+	struct vas_span span = holding->span;
+
+	inherit_forget(space, holding);
+	vas_strays_drop(space->sys, span.start, span.size);
+}
+
 /* Guards are gone with the pages that were wiped. */
 static int inherit_guard(struct vas_space *space, struct vas_holding *holding,
 			 const struct vas_extent *piece)
@@ -179,7 +187,7 @@ static int inherit_piece(struct vas_space *space, struct vas_holding *holding,
 	return err;
 }
 
-static bool has_copies(const struct vas_holding *holding)
+bool vas_fork_has_copies(const struct vas_holding *holding)
 {
 	const struct vas_backings *backings = &holding->backings;
 
@@ -191,6 +199,11 @@ static bool has_copies(const struct vas_holding *holding)
 	return false;
 }
 
+static bool is_left_to_user(const struct vas_holding *holding)
+{
+	return holding->user && holding->user->ops->fork_copy && vas_fork_has_copies(holding);
+}
+
 static void inherit_pieces(struct vas_space *space, struct vas_holding *holding,
 			   struct vas_fork_loss *loss)
 {
@@ -200,18 +213,18 @@ static void inherit_pieces(struct vas_space *space, struct vas_holding *holding,
 	int err = 0;
 
 	holding->forked = holding->fork == VAS_FORK_WIPE ? VAS_FORK_WIPE : VAS_FORK_COPY;
-	if (holding->parked)
+	if (holding->parked || is_left_to_user(holding))
 		return;
-	if (has_copies(holding))
+	if (vas_fork_has_copies(holding))
 		vas_fork_call_hold(holding->span, 1);
 	while (!err && vas_extents_next(&holding->extents, &position, end, &piece))
 		err = inherit_piece(space, holding, &piece, &shared);
-	if (has_copies(holding))
+	if (vas_fork_has_copies(holding))
 		vas_fork_call_hold(holding->span, 0);
 	if (shared)
 		inherit_shared(holding);
 	if (err) {
-		inherit_note(loss, holding, err);
+		vas_fork_note(loss, holding->span, err);
 		inherit_nothing(space, holding);
 	}
 }
@@ -243,7 +256,6 @@ static void held_without_absent(struct vas_space *space)
 
 void vas_fork_inherit(struct vas_space *space, struct vas_fork_loss *loss)
 {
-	*loss = (struct vas_fork_loss){ 0 };
 	held_without_absent(space);
 	for (uint32_t id = 0; id < space->index.entry_next; id++) {
 		struct vas_owner_entry *entry = vas_owner_index_number(&space->index, id);

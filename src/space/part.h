@@ -128,6 +128,12 @@ int vas_part_replace(struct vas_space *space, struct vas_holding *holding, struc
  */
 int vas_part_again(struct vas_space *space, struct vas_holding *holding, int fd, int before,
 		   struct vas_failure *failure);
+/*
+ * For a child's handler: all views in the holding's span show another object, which fd has open, at the same offsets; those that are
+ * private keep the pages that are theirs. After an error some do, and the span is to be lost. As above; -EBADF.
+ */
+int vas_part_turn(struct vas_space *space, struct vas_holding *holding, int fd,
+		  struct vas_failure *failure);
 
 /*
  * Pages that are there move to the nodes of policy, which has some; *moved: bytes, also after an error. -EBUSY, -ENOMEM: the rest was

@@ -18,7 +18,7 @@ struct vas_space;
 struct vas_holding;
 struct vas_holding_user;
 
-/* Several threads may call at once. What is not there is NULL, but for the three about fork. */
+/* Several threads may call at once. What is not there is NULL, but for those about fork. */
 struct vas_holding_user_ops {
 	/* What was EMPTIED, GUARDED or HELD has become GONE. Called without locks. */
 	void (*retired)(struct vas_holding_user *user, struct vas_span span);
@@ -43,6 +43,11 @@ struct vas_holding_user_ops {
 	bool (*fork_quiet)(struct vas_holding_user *user, bool held);
 	void (*fork_parent)(struct vas_holding_user *user);
 	void (*fork_child)(struct vas_holding_user *user, int state);
+	/*
+	 * Makes a child's copy of a span of policy COPY that has shared memory, instead of the engine; before fork_child, no lock held. -errno:
+	 * it has lost the span (vas_fork_lose). NULL: the engine copies.
+	 */
+	int (*fork_copy)(struct vas_holding_user *user);
 };
 
 /* Inside the user's own struct. Users are linked in the space, under space->users_lock. */

@@ -153,6 +153,7 @@ struct vas_pagemap_scan {
 _Static_assert(sizeof(struct vas_pagemap_scan) == 96, "the layout is the kernel's");
 
 #define VAS_PAGEMAP_SCAN _IOWR('f', 16, struct vas_pagemap_scan)
+#define VAS_PAGE_FILE	 0x04u /* of the object that is mapped, no copy */
 #define VAS_PAGE_PRESENT 0x08u
 #define VAS_PAGE_SWAPPED 0x10u
 #define VAS_PAGE_HUGE	 0x40u /* mapped as a huge page, of the pool or transparent */

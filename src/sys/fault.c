@@ -128,10 +128,10 @@ static int64_t fault_read(struct vas_sys *sys, int fd, void *buffer, uint64_t si
 	return next->read(next, fd, buffer, size);
 }
 
-static int64_t fault_seek(struct vas_sys *sys, int fd, uint64_t offset)
+static int64_t fault_seek(struct vas_sys *sys, int fd, uint64_t offset, int whence)
 {
 	FAULT_GATE("seek");
-	return next->seek(next, fd, offset);
+	return next->seek(next, fd, offset, whence);
 }
 
 static int64_t fault_query(struct vas_sys *sys, int fd, uint64_t address, uint32_t flags,

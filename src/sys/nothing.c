@@ -77,9 +77,9 @@ static int64_t nothing_read(struct vas_sys *sys, int fd, void *buffer, uint64_t 
 	return -ENOSYS;
 }
 
-static int64_t nothing_seek(struct vas_sys *sys, int fd, uint64_t offset)
+static int64_t nothing_seek(struct vas_sys *sys, int fd, uint64_t offset, int whence)
 {
-	(void)sys, (void)fd, (void)offset;
+	(void)sys, (void)fd, (void)offset, (void)whence;
 	return -ENOSYS;
 }
 

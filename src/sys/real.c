@@ -181,10 +181,10 @@ static int64_t real_read(struct vas_sys *sys, int fd, void *buffer, uint64_t siz
 	return got;
 }
 
-static int64_t real_seek(struct vas_sys *sys, int fd, uint64_t offset)
+static int64_t real_seek(struct vas_sys *sys, int fd, uint64_t offset, int whence)
 {
 	(void)sys;
-	return REAL_CALL(syscall(SYS_lseek, (long)fd, offset, (long)SEEK_SET));
+	return REAL_CALL(syscall(SYS_lseek, (long)fd, offset, (long)whence));
 }
 
 static uint32_t real_query_prot(uint64_t flags)

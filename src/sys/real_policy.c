@@ -73,7 +73,7 @@ int64_t vas_real_scan(struct vas_sys *sys, int fd, struct vas_span range,
 		.vec = (uintptr_t)runs,
 		.vec_len = count,
 		.category_anyof_mask = VAS_PAGE_PRESENT | VAS_PAGE_SWAPPED,
-		.return_mask = VAS_PAGE_PRESENT | VAS_PAGE_SWAPPED | VAS_PAGE_HUGE,
+		.return_mask = VAS_PAGE_FILE | VAS_PAGE_PRESENT | VAS_PAGE_SWAPPED | VAS_PAGE_HUGE,
 	};
 	int64_t got;
 

@@ -23,6 +23,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/number.h"
 #include "sys/definitions.h"
@@ -510,13 +511,13 @@ static int64_t sim_read(struct vas_sys *sys, int fd, void *buffer, uint64_t size
 	return got;
 }
 
-static int64_t sim_seek(struct vas_sys *sys, int fd, uint64_t offset)
+static int64_t sim_seek(struct vas_sys *sys, int fd, uint64_t offset, int whence)
 {
 	struct vas_sys_sim *sim = vas_sim_of(sys);
 	int64_t got;
 
 	vas_lock_take(&sim->lock);
-	got = vas_sim_seek(sim, fd, offset);
+	got = whence == SEEK_SET ? vas_sim_seek(sim, fd, offset) : -EINVAL;
 	vas_lock_drop(&sim->lock);
 	return got;
 }

@@ -142,7 +142,8 @@ struct vas_sys {
 	int64_t (*open)(struct vas_sys *sys, const char *path, int flags);
 	int64_t (*close)(struct vas_sys *sys, int fd);
 	int64_t (*read)(struct vas_sys *sys, int fd, void *buffer, uint64_t size);
-	int64_t (*seek)(struct vas_sys *sys, int fd, uint64_t offset); /* SEEK_SET */
+	/* lseek(2); whence: SEEK_SET, SEEK_DATA or SEEK_HOLE. -ENXIO: no bytes are written from there on. */
+	int64_t (*seek)(struct vas_sys *sys, int fd, uint64_t offset, int whence);
 	/*
 	 * ioctl(PROCMAP_QUERY) on a descriptor of a maps file. -ENOENT: nothing
 	 * there; -ENOTTY: this kernel has none (also when switched off).

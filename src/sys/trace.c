@@ -289,16 +289,17 @@ static int64_t trace_read(struct vas_sys *sys, int fd, void *buffer, uint64_t si
 	return trace_end(trace, &line, VAS_SYS_READ, got);
 }
 
-static int64_t trace_seek(struct vas_sys *sys, int fd, uint64_t offset)
+static int64_t trace_seek(struct vas_sys *sys, int fd, uint64_t offset, int whence)
 {
 	struct vas_sys_trace *trace = trace_of(sys);
-	int64_t got = trace->next->seek(trace->next, fd, offset);
+	int64_t got = trace->next->seek(trace->next, fd, offset, whence);
 	struct trace_line line;
 
 	if (trace->fd >= 0) {
 		line_begin(&line, VAS_SYS_SEEK);
 		line_number(&line, fd);
 		line_size(&line, offset);
+		line_number(&line, whence);
 	}
 	return trace_end(trace, &line, VAS_SYS_SEEK, got);
 }

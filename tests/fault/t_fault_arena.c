@@ -625,19 +625,21 @@ static const struct fault_scenario scenarios[] = {
 	  .prepare = setup_private, .call = call_destroy },
 };
 
-/* Tails, mirrors and replacing have tests of their own. */
+/* Tails, mirrors, replacing and waiting have tests of their own. */
 static bool is_of_arenas(const char *file)
 {
 	if (strstr(file, "src/space/again.c"))
 		return true;
 	return strstr(file, "src/arena/") && !strstr(file, "tail.c") && !strstr(file, "mirror") &&
-	       !strstr(file, "replace") && !strstr(file, "aside.c");
+	       !strstr(file, "replace") && !strstr(file, "aside.c") &&
+	       !strstr(file, "queue_wait.c");
 }
 
 int main(void)
 {
 	tap_plan(0);
 	FAULT_LIST_RUN(scenarios);
+	fault_list_run(fault_arena_forks, fault_arena_fork_count);
 	fault_sites_report(is_of_arenas);
 	return tap_done();
 }

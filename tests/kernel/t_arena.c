@@ -275,7 +275,7 @@ static const struct {
 	{ VAS_ARENA_MEMFD, VAS_FORK_SHARE, 0, EPERM, true, true },
 	{ VAS_ARENA_MEMFD, VAS_FORK_ABSENT, 0, ESTALE, false, false },
 	{ VAS_ARENA_MEMFD, VAS_FORK_TRAP, 0, ESTALE, false, false },
-	{ VAS_ARENA_MEMFD, VAS_FORK_COPY, EOPNOTSUPP, 0, false, false },
+	{ VAS_ARENA_MEMFD, VAS_FORK_COPY, 0, 0, false, true },
 	{ VAS_ARENA_MEMFD, VAS_FORK_WIPE, EOPNOTSUPP, 0, false, false },
 	{ VAS_ARENA_ANONYMOUS, VAS_FORK_DEFAULT, 0, 0, false, true },
 	{ VAS_ARENA_ANONYMOUS, VAS_FORK_COPY, 0, 0, false, true },

@@ -35,7 +35,7 @@ static const struct row {
 } rows[] = {
 	{ VAS_FORK_DEFAULT, "default", SAME, COPY },
 	{ VAS_FORK_SHARE, "share", SAME, REFUSED },
-	{ VAS_FORK_COPY, "copy", REFUSED, COPY },
+	{ VAS_FORK_COPY, "copy", COPY, COPY },
 	{ VAS_FORK_ABSENT, "absent", NOTHING, NOTHING },
 	{ VAS_FORK_WIPE, "wipe", REFUSED, ZEROES },
 	{ VAS_FORK_TRAP, "trap", NOTHING, NOTHING },

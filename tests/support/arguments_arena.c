@@ -105,8 +105,14 @@ void check_arena_create(void)
 	reserve.flags = VAS_RESERVE_ALL + 1;
 	answer(name, "an unknown flag of reserve", create_with(&opts), EINVAL, ARGUMENT);
 	reserve.flags = 0;
+	reserve.fork = VAS_FORK_WIPE;
+	answer(name, "zeroes of an object", create_with(&opts), EOPNOTSUPP, VAS_WHY_FORK_POLICY);
 	reserve.fork = VAS_FORK_COPY;
-	answer(name, "a copy of an object", create_with(&opts), EOPNOTSUPP, VAS_WHY_FORK_POLICY);
+	opts.ladder = &rung;
+	opts.ladder_count = 1;
+	answer(name, "a copy of the pool's pages", create_with(&opts), EOPNOTSUPP, VAS_WHY_FORK_POLICY);
+	opts.ladder = NULL;
+	opts.ladder_count = 0;
 	opts.kind = VAS_ARENA_ANONYMOUS;
 	reserve.fork = VAS_FORK_SHARE;
 	answer(name, "sharing private memory", create_with(&opts), EOPNOTSUPP, VAS_WHY_FORK_POLICY);

@@ -77,8 +77,8 @@ void check_ring_create(void)
 	reserve.min_size = page;
 	answer(name, "a min_size", create_of(&arena), EINVAL, ARGUMENT);
 	reserve.min_size = 0;
-	reserve.fork = VAS_FORK_COPY;
-	answer(name, "a copy for children", create_of(&arena), EOPNOTSUPP, VAS_WHY_FORK_POLICY);
+	reserve.fork = VAS_FORK_WIPE;
+	answer(name, "zeroes for children", create_of(&arena), EOPNOTSUPP, VAS_WHY_FORK_POLICY);
 	ok(ring == NULL, "vas_ring_create: the handle is untouched");
 }
 

@@ -35,6 +35,8 @@ struct fault_scenario {
 	bool twice; /* also with every call of one kind failing after the first that failed */
 	bool brief; /* each call fails with one errno, not with all: a run costs much */
 	bool partial; /* a refusal may leave some pages with the new protection, and others not */
+	unsigned int
+		shed; /* pages beside the books that a child gives back when it is refused something */
 	unsigned int stride; /* only every so many calls fails, from the 64th on; 0 = each */
 	void (*setup)(struct fault_world *world); /* once a run, nothing fails; may be NULL */
 	void (*prepare)(struct fault_world *world); /* before each call: options and outputs */
@@ -119,6 +121,9 @@ extern const size_t fault_notice_count;
 /* Of forks, for a test of its own: fault_forks.c. */
 extern const struct fault_scenario fault_forks[];
 extern const size_t fault_fork_count;
+/* Of forks with arenas: fault_arena_forks.c. */
+extern const struct fault_scenario fault_arena_forks[];
+extern const size_t fault_arena_fork_count;
 /* Of park, for a test of its own: fault_park.c. */
 extern const struct fault_scenario fault_parks[];
 extern const size_t fault_park_count;

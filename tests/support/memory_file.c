@@ -78,10 +78,11 @@ static int64_t memory_read(struct vas_sys *sys, int fd, void *buffer, uint64_t s
 	return (int64_t)length;
 }
 
-static int64_t memory_seek(struct vas_sys *sys, int fd, uint64_t offset)
+static int64_t memory_seek(struct vas_sys *sys, int fd, uint64_t offset, int whence)
 {
 	struct memory_file *file = of(sys);
 
+	(void)whence;
 	if (fd != DESCRIPTOR || !file->opened)
 		return -EBADF;
 	if (file->seek_error)

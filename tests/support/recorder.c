@@ -187,11 +187,11 @@ static int64_t record_read(struct vas_sys *sys, int fd, void *buffer, uint64_t s
 	return next->read(next, fd, buffer, size);
 }
 
-static int64_t record_seek(struct vas_sys *sys, int fd, uint64_t offset)
+static int64_t record_seek(struct vas_sys *sys, int fd, uint64_t offset, int whence)
 {
 	struct vas_sys *next = recorder_of(sys)->next;
 
-	return next->seek(next, fd, offset);
+	return next->seek(next, fd, offset, whence);
 }
 
 static int64_t record_query(struct vas_sys *sys, int fd, uint64_t address, uint32_t flags,

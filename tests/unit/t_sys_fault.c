@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "sys/fault.h"
 #include "tap/tap.h"
@@ -66,7 +67,7 @@ static void every_operation(void)
 	is_i64(sys->get_limit(sys, RLIMIT_AS, &limit), -ENOSYS, "get_limit");
 	is_i64(sys->open(sys, "/proc/self/maps", O_RDONLY), -ENOSYS, "open");
 	is_i64(sys->read(sys, (int)fd, &byte, 1), -ENOSYS, "read");
-	is_i64(sys->seek(sys, (int)fd, 0), -ENOSYS, "seek");
+	is_i64(sys->seek(sys, (int)fd, 0, SEEK_SET), -ENOSYS, "seek");
 	is_i64(sys->query(sys, (int)fd, 0, 0, &query), -ENOSYS, "query");
 	is_i64(sys->close(sys, (int)fd), -ENOSYS, "close fails");
 	is_i64(tap_count_fds(), fds, "but has closed, as Linux does");

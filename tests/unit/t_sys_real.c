@@ -108,7 +108,7 @@ static void files(void)
 	ok(fcntl((int)fd, F_GETFD) & FD_CLOEXEC, "and closes on exec");
 	is_i64(sys->read(sys, (int)fd, text, sizeof(text)), sizeof(text), "it can be read");
 	ok(memchr(text, '-', sizeof(text)) != NULL, "and the bytes are there");
-	is_i64(sys->seek(sys, (int)fd, 0), 0, "it can be rewound");
+	is_i64(sys->seek(sys, (int)fd, 0, SEEK_SET), 0, "it can be rewound");
 	is_i64(sys->query(sys, (int)fd, 0, 0, &query) < 0, 1, "nothing covers address zero");
 	is_i64(sys->close(sys, (int)fd), 0, "it closes");
 	is_i64(sys->close(sys, (int)fd), -EBADF, "once");

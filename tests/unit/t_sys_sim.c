@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "sys/definitions.h"
 #include "sys/sim.h"
@@ -244,9 +245,9 @@ static void files(void)
 	is_i64(sys->read(sys, (int)fd, buffer, sizeof(buffer)), 6, "a setting has its text");
 	ok(!memcmp(buffer, "65536\n", 6), "which is its number");
 	is_i64(sys->read(sys, (int)fd, buffer, sizeof(buffer)), 0, "once");
-	is_i64(sys->seek(sys, (int)fd, 0), 0, "until it is rewound");
+	is_i64(sys->seek(sys, (int)fd, 0, SEEK_SET), 0, "until it is rewound");
 	is_i64(sys->read(sys, (int)fd, buffer, sizeof(buffer)), 6, "then again");
-	is_i64(sys->seek(sys, (int)fd, 1), -EINVAL, "only to the start");
+	is_i64(sys->seek(sys, (int)fd, 1, SEEK_SET), -EINVAL, "only to the start");
 	is_i64(sys->close(sys, (int)fd), 0, "it closes");
 	is_i64(sys->close(sys, (int)fd), -EBADF, "once");
 	is_i64(sys->read(sys, (int)fd, buffer, 1), -EBADF, "and cannot be read then");

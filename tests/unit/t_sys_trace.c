@@ -71,8 +71,8 @@ static void lines(struct vas_sys *sys)
 	is_str(line(), "vaspace: open(\"/proc/self/maps\", 0x0) = 1000", "open");
 	sys->read(sys, (int)fd, text, 16);
 	is_str(line(), "vaspace: read(1000, 16) = 16", "read");
-	sys->seek(sys, (int)fd, 0);
-	is_str(line(), "vaspace: lseek(1000, 0) = 0", "lseek");
+	sys->seek(sys, (int)fd, 0, SEEK_SET);
+	is_str(line(), "vaspace: lseek(1000, 0, 0) = 0", "lseek");
 	sys->query(sys, (int)fd, 0, VAS_QUERY_COVERING_OR_NEXT, &query);
 	is_str(line(),
 	       "vaspace: procmap_query(1000, 0x0, COVERING_OR_NEXT, 0x10000000, 0x10001000) = 0",
