@@ -10,11 +10,11 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <vaspace/vaspace.h>
 
+#include "support/queue_peers.h"
 #include "tap/tap.h"
 
 #define RECORDS 20000u
@@ -22,37 +22,10 @@
 static uint64_t page;
 static struct vas_queue *queue;
 
-static void make(enum vas_fork fork)
-{
-	VAS_OPTS(vas_queue_opts, opts);
-	VAS_OPTS(vas_ring_opts, ring);
-	VAS_OPTS(vas_arena_opts, arena);
-	VAS_OPTS(vas_reserve_opts, reserve);
-	reserve.fork = fork;
-	arena.reserve = &reserve;
-	ring.arena = &arena;
-	opts.ring = &ring;
-	if (vas_queue_create(page, &opts, &queue))
-		tap_bail("no queue");
-}
-
-static void *nothing(void *unused)
-{
-	return unused;
-}
-
-/* What the library keeps is made by the first call, and what libc keeps of threads by the first one. */
 static void begin(void)
 {
-	struct vas_span span;
-	pthread_t thread;
-
-	if (pthread_create(&thread, NULL, nothing, NULL) || pthread_join(thread, NULL))
-		tap_bail("no thread");
-	if (vas_reserve(page, NULL, &span) || vas_release(vas_span_pointer(span), NULL))
-		tap_bail("no span");
-	tap_baseline();
-	make(VAS_FORK_DEFAULT);
+	queue_peers_baseline(1);
+	queue = queue_peers_make(page, 0, VAS_FORK_DEFAULT);
 }
 
 static void end(void)
@@ -205,28 +178,6 @@ static pid_t child_start(enum vas_queue_role role, unsigned int first, unsigned 
 	_exit(-err & 0xff);
 }
 
-static int child_end(pid_t child)
-{
-	int status;
-
-	if (child < 0 || waitpid(child, &status, 0) != child)
-		tap_bail("no child");
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 256;
-}
-
-/* Kills a child that has stopped; it stays a zombie until child_end. */
-static void child_kill(pid_t child)
-{
-	int status;
-	siginfo_t info;
-
-	if (waitpid(child, &status, WUNTRACED) != child || !WIFSTOPPED(status))
-		tap_bail("the child did not stop");
-	kill(child, SIGKILL);
-	if (waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT))
-		tap_bail("the child is not dead");
-}
-
 static void test_processes(void *unused)
 {
 	struct vas_queue_end consumer, second;
@@ -237,7 +188,7 @@ static void test_processes(void *unused)
 	is_err(vas_queue_join(queue, VAS_QUEUE_CONSUMER, &consumer), 0, "a consumer");
 	child = child_start(VAS_QUEUE_PRODUCER, 0, RECORDS, false);
 	is_err(get_records(&consumer, 0, RECORDS), 0, "every record of another process");
-	is_i64(child_end(child), 0, "which had no trouble");
+	is_i64(queue_peers_end(child), 0, "which had no trouble");
 	is_err(get_one(&consumer), -EPIPE, "it has left");
 	child = fork();
 	if (child == 0) {
@@ -249,7 +200,8 @@ static void test_processes(void *unused)
 			_exit(2);
 		_exit(vas_queue_destroy(queue, NULL) ? 3 : 0);
 	}
-	is_i64(child_end(child), 0, "a child cannot leave for its parent, nor take its place");
+	is_i64(queue_peers_end(child), 0,
+	       "a child cannot leave for its parent, nor take its place");
 	is_err(vas_queue_join(queue, VAS_QUEUE_CONSUMER, &second), -EBUSY, "there is one consumer");
 	is_err(vas_queue_leave(&consumer), 0, "left");
 	is_err(vas_queue_join(queue, VAS_QUEUE_CONSUMER, &second), 0, "then there is room for one");
@@ -266,14 +218,14 @@ static void test_dead_producer(void *unused)
 	begin();
 	is_err(vas_queue_join(queue, VAS_QUEUE_CONSUMER, &consumer), 0, "a consumer");
 	child = child_start(VAS_QUEUE_PRODUCER, 1, 4, true);
-	child_kill(child);
+	queue_peers_kill(child);
 	is_err(get_records(&consumer, 1, 4), 0,
 	       "what a producer put before it was killed is there");
 	is_err(get_one(&consumer), -EPIPE, "what it had begun is not, and it is seen to be dead");
 	is_err(vas_queue_join(queue, VAS_QUEUE_PRODUCER, &producer), 0, "its place is taken over");
 	is_err(put_records(&producer, 4, 7), 0, "put");
 	is_err(get_records(&consumer, 4, 7), 0, "and got");
-	is_i64(child_end(child), 256, "killed");
+	is_i64(queue_peers_end(child), 256, "killed");
 	is_err(vas_queue_leave(&consumer), 0, "left");
 	is_err(vas_queue_leave(&producer), 0, "left");
 	end();
@@ -291,8 +243,8 @@ static void test_dead_consumer(void *unused)
 	is_err(vas_queue_join(queue, VAS_QUEUE_PRODUCER, &producer), 0, "a producer");
 	is_err(put_records(&producer, 1, 7), 0, "put");
 	child = child_start(VAS_QUEUE_CONSUMER, 1, 4, true);
-	child_kill(child);
-	is_i64(child_end(child), 256, "killed");
+	queue_peers_kill(child);
+	is_i64(queue_peers_end(child), 256, "killed");
 	/* Until there is no room any more, and it was asked often enough. */
 	do {
 		err = vas_queue_put(&producer, "x", 1);

@@ -16,6 +16,7 @@
 
 #include <vaspace/vaspace.h>
 
+#include "support/queue_peers.h"
 #include "tap/tap.h"
 
 #define PRODUCERS 3u
@@ -38,30 +39,13 @@ static struct shared {
 static uint64_t page;
 static struct vas_queue *queue;
 
-static void *nothing(void *unused)
-{
-	return unused;
-}
-
-/* What the library keeps is made by the first call, and what libc keeps of threads by the first one. */
 static void begin(uint64_t pages)
 {
-	VAS_OPTS(vas_queue_opts, opts);
-	struct vas_span span;
-	pthread_t threads[PRODUCERS];
-
-	for (uint32_t i = 0; i < PRODUCERS; i++)
-		if (pthread_create(&threads[i], NULL, nothing, NULL))
-			tap_bail("no thread");
-	for (uint32_t i = 0; i < PRODUCERS; i++)
-		pthread_join(threads[i], NULL);
-	if (vas_reserve(page, NULL, &span) || vas_release(vas_span_pointer(span), NULL))
-		tap_bail("no span");
-	tap_baseline();
+	queue_peers_baseline(PRODUCERS);
 	shared = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	opts.flags = VAS_QUEUE_MANY;
-	if (shared == MAP_FAILED || vas_queue_create(pages * page, &opts, &queue))
-		tap_bail("no queue");
+	if (shared == MAP_FAILED)
+		tap_bail("no memory");
+	queue = queue_peers_make(pages * page, VAS_QUEUE_MANY, VAS_FORK_DEFAULT);
 }
 
 static void end(void)
@@ -220,15 +204,6 @@ static void test_threads(void *unused)
 	end();
 }
 
-static int child_end(pid_t child)
-{
-	int status;
-
-	if (child < 0 || waitpid(child, &status, 0) != child)
-		tap_bail("no child");
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 256;
-}
-
 static void test_processes(void *unused)
 {
 	uint32_t next[PRODUCERS] = { 0 };
@@ -245,7 +220,7 @@ static void test_processes(void *unused)
 	}
 	is_err(get_all(&consumer, next, PRODUCERS), -EPIPE, "all is got when all have left");
 	for (uint32_t i = 0; i < PRODUCERS; i++)
-		is_i64(child_end(children[i]), 0, "a producer had no trouble");
+		is_i64(queue_peers_end(children[i]), 0, "a producer had no trouble");
 	all_came(next);
 	is_err(vas_queue_leave(&consumer), 0, "left");
 	end();
@@ -255,10 +230,8 @@ static void test_processes(void *unused)
 static pid_t die_in_the_middle(void)
 {
 	struct vas_queue_end producer;
-	siginfo_t info;
 	pid_t child = fork();
 	void *place;
-	int status;
 
 	if (child == 0) {
 		if (vas_queue_join(queue, VAS_QUEUE_PRODUCER, &producer) ||
@@ -267,11 +240,7 @@ static pid_t die_in_the_middle(void)
 		raise(SIGSTOP);
 		_exit(2);
 	}
-	if (child < 0 || waitpid(child, &status, WUNTRACED) != child || !WIFSTOPPED(status))
-		tap_bail("no child that stops");
-	kill(child, SIGKILL);
-	if (waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT))
-		tap_bail("the child is not dead");
+	queue_peers_kill(child);
 	return child;
 }
 
@@ -301,7 +270,7 @@ static void test_lost(void *unused)
 	is_err(look(&consumer), -EAGAIN, "somebody lives");
 	is_err(vas_queue_leave(&second), 0, "and leaves");
 	is_err(look(&consumer), -EPIPE, "then nobody does");
-	is_i64(child_end(child), 256, "killed");
+	is_i64(queue_peers_end(child), 256, "killed");
 	is_err(vas_queue_leave(&consumer), 0, "left");
 	end();
 }
@@ -342,7 +311,7 @@ static void test_limits(void *unused)
 		if (vas_queue_leave(&producers[i]))
 			ok(false, "producer %u stays", i);
 	is_err(vas_queue_leave(&consumer), 0, "left");
-	is_i64(child_end(child), 256, "killed");
+	is_i64(queue_peers_end(child), 256, "killed");
 	end();
 }
 
@@ -373,7 +342,7 @@ static void test_killed_producers(void *unused)
 				err = 0;
 		}
 		kill(child, SIGKILL);
-		child_end(child);
+		queue_peers_end(child);
 	}
 	while (!err || err == -EOWNERDEAD) {
 		err = get_one(&consumer, next, KILLS + 1);
@@ -383,7 +352,7 @@ static void test_killed_producers(void *unused)
 	is_err(err, -EPIPE, "all that was handed over came, in order");
 	is_u64(next[KILLS], tap_scaled(RECORDS), "the one that lived lost nothing");
 	ok(lost <= KILLS, "each lost one record at most: %u, of %u", lost, got);
-	is_i64(child_end(other), 0, "and had no trouble");
+	is_i64(queue_peers_end(other), 0, "and had no trouble");
 	is_err(vas_queue_leave(&consumer), 0, "left");
 	end();
 }
@@ -440,7 +409,7 @@ static void test_killed_consumers(void *unused)
 			err = sched_yield();
 		if (number < last && number / (last / KILLS) > killed) {
 			kill(child, SIGKILL);
-			if (child_end(child) != 256)
+			if (queue_peers_end(child) != 256)
 				break;
 			killed++;
 			child = 0;
@@ -449,7 +418,8 @@ static void test_killed_consumers(void *unused)
 	is_u64(number, last, "all is put, whoever gets it");
 	ok(killed >= KILLS - 1, "%u consumers were killed", killed);
 	is_err(vas_queue_leave(&producer), 0, "left");
-	is_i64(child_end(child), 0, "each record once, in order, from one consumer to the next");
+	is_i64(queue_peers_end(child), 0,
+	       "each record once, in order, from one consumer to the next");
 	end();
 }
 

@@ -15,6 +15,7 @@
 
 #include "arena/queue.h"
 #include "support/arena_looks.h"
+#include "support/queue_peers.h"
 #include "tap/tap.h"
 
 #define RECORDS	 20000u
@@ -24,20 +25,11 @@ static uint64_t page;
 
 static struct vas_queue *make(uint32_t flags, struct vas_ring_info *info)
 {
-	struct vas_queue *queue;
+	struct vas_queue *queue = queue_peers_make(4 * page, flags, VAS_FORK_ABSENT);
 
-	VAS_OPTS(vas_queue_opts, opts);
-	VAS_OPTS(vas_ring_opts, ring);
-	VAS_OPTS(vas_arena_opts, arena);
-	VAS_OPTS(vas_reserve_opts, reserve);
-	reserve.fork = VAS_FORK_ABSENT;
-	arena.reserve = &reserve;
-	ring.arena = &arena;
-	opts.ring = &ring;
-	opts.flags = flags;
 	info->size = sizeof(*info);
-	if (vas_queue_create(4 * page, &opts, &queue) || vas_queue_ring(queue, info))
-		tap_bail("no queue");
+	if (vas_queue_ring(queue, info))
+		tap_bail("it tells nothing");
 	return queue;
 }
 

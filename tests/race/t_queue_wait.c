@@ -16,6 +16,7 @@
 
 #include <vaspace/vaspace.h>
 
+#include "support/queue_peers.h"
 #include "support/workout.h"
 #include "sys/sys.h"
 #include "tap/tap.h"
@@ -36,32 +37,14 @@ static int64_t wait_on(struct vas_sys *sys, uint32_t *word, uint32_t value, uint
 	return vas_sys_real()->wait(sys, word, value, FOR_EVER);
 }
 
-static void *nothing(void *unused)
-{
-	return unused;
-}
-
 static void begin(bool without_end)
 {
-	VAS_OPTS(vas_queue_opts, opts);
-	struct vas_span span;
-	pthread_t threads[PRODUCERS];
-
 	patient = *vas_sys_real();
 	patient.wait = wait_on;
 	if (without_end)
 		vas_sys_replace(&patient);
-	for (uint32_t i = 0; i < PRODUCERS; i++)
-		if (pthread_create(&threads[i], NULL, nothing, NULL))
-			tap_bail("no thread");
-	for (uint32_t i = 0; i < PRODUCERS; i++)
-		pthread_join(threads[i], NULL);
-	if (vas_reserve(page, NULL, &span) || vas_release(vas_span_pointer(span), NULL))
-		tap_bail("no span");
-	tap_baseline();
-	opts.flags = flags | VAS_QUEUE_WAITS;
-	if (vas_queue_create(page, &opts, &queue))
-		tap_bail("no queue");
+	queue_peers_baseline(PRODUCERS);
+	queue = queue_peers_make(page, flags | VAS_QUEUE_WAITS, VAS_FORK_DEFAULT);
 }
 
 static void end(void)
@@ -163,15 +146,6 @@ static void test_threads(void *of)
 	end();
 }
 
-static void wait_for(pid_t child, int wanted, const char *what)
-{
-	int status;
-
-	if (child < 0 || waitpid(child, &status, 0) != child)
-		tap_bail("no child");
-	is_i64(WIFEXITED(status) ? WEXITSTATUS(status) : 256, wanted, "%s", what);
-}
-
 static void exchange(void)
 {
 	struct vas_queue_end consumer;
@@ -185,7 +159,7 @@ static void exchange(void)
 	}
 	is_i64(get_records(&consumer, records()), records(), "every record");
 	for (uint32_t i = 0; i < producers(); i++)
-		wait_for(children[i], 0, "a producer had no trouble");
+		is_i64(queue_peers_end(children[i]), 0, "a producer had no trouble");
 	is_err(vas_queue_leave(&consumer), 0, "left");
 }
 
@@ -259,7 +233,7 @@ static void test_killed(void *of)
 	if (err == -EOWNERDEAD && flags & VAS_QUEUE_MANY)
 		err = vas_queue_wait(&consumer, 0, FOR_EVER);
 	is_err(err, -EPIPE, "who waits for one that is killed is told");
-	wait_for(child, 256, "killed");
+	is_i64(queue_peers_end(child), 256, "killed");
 	is_err(vas_queue_leave(&consumer), 0, "left");
 	end();
 }
