@@ -29,10 +29,7 @@
 
 #include <errno.h>
 
-/* Here tests let others come first: before each access to what is shared. */
-#ifndef VAS_CLAIM_STEP
-#define VAS_CLAIM_STEP() ((void)0)
-#endif
+#include "base/shared_word.h"
 
 /* A slot's word, from the lowest bit: state, place, units, lap. */
 #define STATE_BITS 3u
@@ -45,25 +42,6 @@
 
 /* What became of one try. */
 #define AGAIN 1
-
-static inline uint64_t load(const uint64_t *word)
-{
-	VAS_CLAIM_STEP();
-	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
-}
-
-static inline void store(uint64_t *word, uint64_t value)
-{
-	VAS_CLAIM_STEP();
-	__atomic_store_n(word, value, __ATOMIC_RELEASE);
-}
-
-static inline bool exchange(uint64_t *word, uint64_t expected, uint64_t value)
-{
-	VAS_CLAIM_STEP();
-	return __atomic_compare_exchange_n(word, &expected, value, false, __ATOMIC_ACQ_REL,
-					   __ATOMIC_ACQUIRE);
-}
 
 static inline struct vas_claim_slot *slot_of(const struct vas_claims *claims, uint64_t ticket)
 {
@@ -114,7 +92,8 @@ uint32_t vas_claim_place(uint64_t word)
  */
 static int unless_moved(const struct vas_claims *claims, uint64_t ticket, uint64_t word, int err)
 {
-	if (load(&claims->marks->tail) != ticket || load(&slot_of(claims, ticket)->word) != word)
+	if (vas_word_load(&claims->marks->tail) != ticket ||
+	    vas_word_load(&slot_of(claims, ticket)->word) != word)
 		return AGAIN;
 	return err;
 }
@@ -126,7 +105,7 @@ static int claim_taken(const struct vas_claims *claims, uint64_t ticket, uint64_
 
 	/* Claimed; or freed since. */
 	if ((ahead == 0 && word_state(word) != VAS_CLAIM_FREE) || ahead == 1) {
-		(void)exchange(&claims->marks->tail, ticket, ticket + 1);
+		(void)vas_word_exchange(&claims->marks->tail, ticket, ticket + 1);
 		return AGAIN;
 	}
 	/* A lap ago somebody claimed it, and the consumer has not come to it yet. */
@@ -141,20 +120,20 @@ static int claim_begins(const struct vas_claims *claims, uint64_t ticket, uint64
 {
 	struct vas_claim_slot *before = slot_of(claims, ticket - 1);
 	uint64_t lap = lap_of(claims, ticket - 1);
-	uint64_t word = load(&before->word);
-	uint64_t begin = load(&before->position);
+	uint64_t word = vas_word_load(&before->word);
+	uint64_t begin = vas_word_load(&before->position);
 	uint64_t now;
 
 	/* Both positions are of these laps if the ticket before was not freed by then. */
-	*was = load(&slot_of(claims, ticket)->position);
-	now = load(&before->word);
+	*was = vas_word_load(&slot_of(claims, ticket)->position);
+	now = vas_word_load(&before->word);
 	if (word_lap(now) == lap && word_lap(word) == lap && word_state(word) != VAS_CLAIM_FREE) {
 		*position = begin + vas_claim_bytes(word);
 		return 0;
 	}
 	if (word_lap(now) != ((lap + 1) & LAP_MASK))
 		return unless_moved(claims, ticket, word_free(lap_of(claims, ticket)), -EBADMSG);
-	*was = load(&slot_of(claims, ticket)->position);
+	*was = vas_word_load(&slot_of(claims, ticket)->position);
 	*position = *was;
 	return 0;
 }
@@ -167,7 +146,7 @@ static int claim_fits(const struct vas_claims *claims, uint64_t ticket, uint64_t
 
 	if (between <= claims->bytes && claims->bytes - between >= room)
 		return 0;
-	head = load(&claims->marks->head);
+	head = vas_word_load(&claims->marks->head);
 	between = position - head;
 	if (between > claims->bytes || between % VAS_CLAIM_UNIT)
 		return unless_moved(claims, ticket, word_free(lap_of(claims, ticket)), -EBADMSG);
@@ -179,7 +158,7 @@ static int claim_try(const struct vas_claims *claims, uint64_t free, uint64_t *s
 		     struct vas_claim *claim)
 {
 	struct vas_claim_slot *slot = slot_of(claims, claim->ticket);
-	uint64_t word = load(&slot->word), was;
+	uint64_t word = vas_word_load(&slot->word), was;
 	int err;
 
 	if (word != free)
@@ -195,10 +174,10 @@ static int claim_try(const struct vas_claims *claims, uint64_t free, uint64_t *s
 	if (word_state(claim->word) == VAS_CLAIM_FREE) /* a look */
 		return unless_moved(claims, claim->ticket, free, 0);
 	if (was != claim->position)
-		(void)exchange(&slot->position, was, claim->position);
-	if (!exchange(&slot->word, free, claim->word))
+		(void)vas_word_exchange(&slot->position, was, claim->position);
+	if (!vas_word_exchange(&slot->word, free, claim->word))
 		return AGAIN;
-	(void)exchange(&claims->marks->tail, claim->ticket, claim->ticket + 1);
+	(void)vas_word_exchange(&claims->marks->tail, claim->ticket, claim->ticket + 1);
 	return 0;
 }
 
@@ -212,7 +191,7 @@ int vas_claim_take(const struct vas_claims *claims, uint32_t place, uint64_t roo
 	if (place != VAS_CLAIM_NOBODY)
 		parts |= (uint64_t)place << STATE_BITS | VAS_CLAIM_CLAIMED;
 	do {
-		claim->ticket = load(&claims->marks->tail);
+		claim->ticket = vas_word_load(&claims->marks->tail);
 		free = word_free(lap_of(claims, claim->ticket));
 		claim->word = free | parts;
 		err = claim_try(claims, free, seen, claim);
@@ -223,17 +202,17 @@ int vas_claim_take(const struct vas_claims *claims, uint32_t place, uint64_t roo
 void vas_claim_settle(const struct vas_claims *claims, const struct vas_claim *claim,
 		      enum vas_claim_state state)
 {
-	store(&slot_of(claims, claim->ticket)->word, word_with(claim->word, state));
+	vas_word_store(&slot_of(claims, claim->ticket)->word, word_with(claim->word, state));
 }
 
 void vas_claims_bury(const struct vas_claims *claims, uint32_t place)
 {
 	for (uint64_t i = 0; i < claims->count; i++) {
-		uint64_t word = load(&claims->slots[i].word);
+		uint64_t word = vas_word_load(&claims->slots[i].word);
 
 		if (word_state(word) == VAS_CLAIM_CLAIMED && vas_claim_place(word) == place)
-			(void)exchange(&claims->slots[i].word, word,
-				       word_with(word, VAS_CLAIM_DEAD));
+			(void)vas_word_exchange(&claims->slots[i].word, word,
+						word_with(word, VAS_CLAIM_DEAD));
 	}
 }
 
@@ -242,13 +221,14 @@ void vas_claims_bury(const struct vas_claims *claims, uint32_t place)
 enum vas_claim_state vas_claim_look(const struct vas_claims *claims, struct vas_claim *claim)
 {
 	struct vas_claim_slot *slot = slot_of(claims, claim->ticket);
-	uint64_t word = load(&slot->word), bytes = vas_claim_bytes(word);
+	uint64_t word = vas_word_load(&slot->word), bytes = vas_claim_bytes(word);
 
 	if (word_lap(word) != lap_of(claims, claim->ticket))
 		return VAS_CLAIM_SPOILT;
 	if (word_state(word) == VAS_CLAIM_FREE)
 		return VAS_CLAIM_FREE;
-	if (bytes == 0 || bytes > claims->bytes || load(&slot->position) != claim->position)
+	if (bytes == 0 || bytes > claims->bytes ||
+	    vas_word_load(&slot->position) != claim->position)
 		return VAS_CLAIM_SPOILT;
 	claim->word = word;
 	return word_state(word);
@@ -258,7 +238,7 @@ bool vas_claim_bury(const struct vas_claims *claims, struct vas_claim *claim)
 {
 	uint64_t dead = word_with(claim->word, VAS_CLAIM_DEAD);
 
-	if (!exchange(&slot_of(claims, claim->ticket)->word, claim->word, dead))
+	if (!vas_word_exchange(&slot_of(claims, claim->ticket)->word, claim->word, dead))
 		return false;
 	claim->word = dead;
 	return true;
@@ -267,36 +247,37 @@ bool vas_claim_bury(const struct vas_claims *claims, struct vas_claim *claim)
 void vas_claim_free(const struct vas_claims *claims, struct vas_claim *claim)
 {
 	uint64_t *next = &slot_of(claims, claim->ticket + 1)->position;
-	uint64_t position = claim->position + vas_claim_bytes(claim->word), was = load(next);
+	uint64_t position = claim->position + vas_claim_bytes(claim->word),
+		 was = vas_word_load(next);
 
 	if (was != position)
-		(void)exchange(next, was, position);
-	store(&slot_of(claims, claim->ticket)->word,
-	      word_free((lap_of(claims, claim->ticket) + 1) & LAP_MASK));
+		(void)vas_word_exchange(next, was, position);
+	vas_word_store(&slot_of(claims, claim->ticket)->word,
+		       word_free((lap_of(claims, claim->ticket) + 1) & LAP_MASK));
 	claim->ticket++;
 	claim->position = position;
-	store(&claims->marks->first, claim->ticket);
-	store(&claims->marks->head, position);
+	vas_word_store(&claims->marks->first, claim->ticket);
+	vas_word_store(&claims->marks->head, position);
 }
 
 int vas_claim_resume(const struct vas_claims *claims, struct vas_claim *claim)
 {
-	uint64_t ticket = load(&claims->marks->first), word, lap, position;
+	uint64_t ticket = vas_word_load(&claims->marks->first), word, lap, position;
 
-	word = load(&slot_of(claims, ticket)->word);
+	word = vas_word_load(&slot_of(claims, ticket)->word);
 	lap = lap_of(claims, ticket);
 	/* Freed, and not said so. */
 	if (word_lap(word) == ((lap + 1) & LAP_MASK)) {
 		ticket++;
-		word = load(&slot_of(claims, ticket)->word);
+		word = vas_word_load(&slot_of(claims, ticket)->word);
 		lap = lap_of(claims, ticket);
 	}
-	position = load(&slot_of(claims, ticket)->position);
+	position = vas_word_load(&slot_of(claims, ticket)->position);
 	if (word_lap(word) != lap || position % VAS_CLAIM_UNIT ||
-	    position - load(&claims->marks->head) > claims->bytes)
+	    position - vas_word_load(&claims->marks->head) > claims->bytes)
 		return -EBADMSG;
-	store(&claims->marks->first, ticket);
-	store(&claims->marks->head, position);
+	vas_word_store(&claims->marks->first, ticket);
+	vas_word_store(&claims->marks->head, position);
 	*claim = (struct vas_claim){ .ticket = ticket, .position = position };
 	return 0;
 }

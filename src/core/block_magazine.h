@@ -47,15 +47,15 @@ static inline uint64_t vas_block_list_next(uint64_t list, uint32_t first, int32_
 static inline bool vas_block_list_swap(uint64_t *list, uint64_t was, uint64_t becomes, bool alone)
 {
 	if (!alone)
-		return vas_block_exchange(list, was, becomes);
-	vas_block_store(list, becomes);
+		return vas_word_exchange(list, was, becomes);
+	vas_word_store(list, becomes);
 	return true;
 }
 
 /* While a record is CACHED, its size is its class's, and the word of it links the list. */
 static inline uint32_t vas_block_list_link(const struct vas_block_record *record)
 {
-	return vas_block_load32(&record->size) & ~VAS_BLOCK_LINKED;
+	return vas_word_load32(&record->size) & ~VAS_BLOCK_LINKED;
 }
 
 /* Keeps a record that is CACHED, unless most are there. */
@@ -66,10 +66,10 @@ static inline bool vas_block_magazine_put(struct vas_block_magazine *magazine, u
 	uint64_t *list = &magazine->list[class], was;
 
 	do {
-		was = vas_block_load(list);
+		was = vas_word_load(list);
 		if (vas_block_list_length(was) >= most)
 			return false;
-		vas_block_store32(&record->size, vas_block_list_first(was) | VAS_BLOCK_LINKED);
+		vas_word_store32(&record->size, vas_block_list_first(was) | VAS_BLOCK_LINKED);
 	} while (!vas_block_list_swap(list, was, vas_block_list_next(was, number, 1), alone));
 	return true;
 }
@@ -87,12 +87,12 @@ static inline bool vas_block_magazine_take(struct vas_block_magazine *magazine, 
 	uint32_t first, link;
 
 	do {
-		was = vas_block_load(list);
+		was = vas_word_load(list);
 		first = vas_block_list_first(was);
 		if (!first)
 			return false;
 		*record = vas_block_record_at(records, first);
-		*word = vas_block_load(&(*record)->word);
+		*word = vas_word_load(&(*record)->word);
 		if ((vas_block_word_start(*word) + past) & mask)
 			return false;
 		/* Another thread may have taken it meanwhile, and link is a size: then the swap fails. */
@@ -107,7 +107,7 @@ static inline bool vas_block_magazine_has_any(const struct vas_block_magazine *m
 	uint64_t lists = 0;
 
 	for (uint32_t class = 0; class < VAS_BLOCK_CLASSES; class ++)
-		lists |= vas_block_load(&magazine->list[class]);
+		lists |= vas_word_load(&magazine->list[class]);
 	return vas_block_list_first(lists) != 0;
 }
 
@@ -118,7 +118,7 @@ static inline uint32_t vas_block_magazine_empty(struct vas_block_magazine *magaz
 	uint64_t *list = &magazine->list[class], was;
 
 	do {
-		was = vas_block_load(list);
+		was = vas_word_load(list);
 		if (!vas_block_list_first(was))
 			return 0;
 	} while (!vas_block_list_swap(

@@ -134,8 +134,8 @@ void vas_block_page_put_away(const struct vas_block_page *page, uint64_t entry)
 	if (place == 0)
 		place = place_any(page);
 	VAS_ASSERT(place != 0);
-	vas_block_store(place_entry(page, place), entry);
-	vas_block_store(away, away_add(*away, place));
+	vas_word_store(place_entry(page, place), entry);
+	vas_word_store(away, away_add(*away, place));
 }
 
 /* An entry comes home if there is place, which is true. */
@@ -145,8 +145,8 @@ static bool entry_recall(const struct vas_block_page *page, uint32_t home, uint6
 
 	if (free == VAS_BLOCK_LINE_ENTRIES)
 		return false;
-	vas_block_store(&page->line[home].entry[free], *entry);
-	vas_block_store(entry, 0);
+	vas_word_store(&page->line[home].entry[free], *entry);
+	vas_word_store(entry, 0);
 	return true;
 }
 
@@ -166,7 +166,7 @@ static void line_search(const struct vas_block_page *page, uint32_t home)
 				away = away_add(away, at * 8 + j + 1);
 		}
 	}
-	vas_block_store(&page->line[home].away, away);
+	vas_word_store(&page->line[home].away, away);
 }
 
 /*
@@ -188,7 +188,7 @@ static void line_recall(const struct vas_block_page *page, uint32_t home)
 		    !entry_recall(page, home, entry))
 			away = away_add(away, rest & PLACE);
 	}
-	vas_block_store(&page->line[home].away, away);
+	vas_word_store(&page->line[home].away, away);
 }
 
 /* A key that is not in its own line: where it stands. *index is its number among those noted. */
@@ -199,14 +199,14 @@ static uint64_t *away_find(const struct vas_block_page *page, uint64_t away, uin
 	for (uint64_t rest = away & ~VAS_BLOCK_AWAY_MORE; rest; rest >>= AWAY_BITS, ++*index) {
 		uint64_t *entry = place_entry(page, rest & PLACE);
 
-		if ((uint32_t)vas_block_load(entry) == wanted)
+		if ((uint32_t)vas_word_load(entry) == wanted)
 			return entry;
 	}
 	if (!(away & VAS_BLOCK_AWAY_MORE))
 		return NULL;
 	for (uint32_t i = 0; i <= page->mask; i++)
 		for (uint32_t j = 0; j < VAS_BLOCK_LINE_ENTRIES; j++)
-			if ((uint32_t)vas_block_load(&page->line[i].entry[j]) == wanted)
+			if ((uint32_t)vas_word_load(&page->line[i].entry[j]) == wanted)
 				return &page->line[i].entry[j];
 	return NULL;
 }
@@ -216,7 +216,7 @@ uint32_t vas_block_page_find_away(uint64_t word, uint64_t away, uint32_t key)
 	struct vas_block_page page = vas_block_page_of(word);
 	uint32_t index;
 	const uint64_t *entry = away_find(&page, away, key | PRESENT, &index);
-	uint64_t found = entry ? vas_block_load(entry) : 0;
+	uint64_t found = entry ? vas_word_load(entry) : 0;
 
 	/* It may have changed since. */
 	return (uint32_t)found == (key | PRESENT) ? (uint32_t)(found >> 32) : 0;
@@ -231,11 +231,11 @@ uint32_t vas_block_page_remove_away(const struct vas_block_page *page, uint32_t 
 	if (!entry)
 		return 0;
 	found = *entry;
-	vas_block_store(entry, 0);
+	vas_word_store(entry, 0);
 	if (away & VAS_BLOCK_AWAY_MORE)
 		line_search(page, home);
 	else
-		vas_block_store(&page->line[home].away, away_drop(away, index));
+		vas_word_store(&page->line[home].away, away_drop(away, index));
 	return (uint32_t)(found >> 32);
 }
 
@@ -252,9 +252,9 @@ void vas_block_page_refill(const struct vas_block_page *page, struct vas_block_l
 	}
 	shift = (away_count(away) - 1) * AWAY_BITS;
 	entry = place_entry(page, away >> shift & PLACE);
-	vas_block_store(free, *entry);
-	vas_block_store(entry, 0);
-	vas_block_store(&line->away, away & ~((uint64_t)PLACE << shift));
+	vas_word_store(free, *entry);
+	vas_word_store(entry, 0);
+	vas_word_store(&line->away, away & ~((uint64_t)PLACE << shift));
 }
 
 uint32_t vas_block_page_count(const struct vas_block_page *page,
@@ -283,7 +283,7 @@ void vas_block_page_purge(const struct vas_block_page *page, const struct vas_bl
 	for (uint32_t i = 0; i <= page->mask; i++)
 		for (uint32_t j = 0; j < VAS_BLOCK_LINE_ENTRIES; j++)
 			if (entry_is_in(page->line[i].entry[j], range))
-				vas_block_store(&page->line[i].entry[j], 0);
+				vas_word_store(&page->line[i].entry[j], 0);
 	for (uint32_t i = 0; i <= page->mask; i++)
 		if (page->line[i].away)
 			line_recall(page, i);

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #include "base/assert.h"
-#include "core/block_atomic.h"
+#include "base/shared_word.h"
 #include "core/block_lanes.h"
 
 #define VAS_BLOCK_KEY_MOST     UINT32_C(0x7fffffff)
@@ -110,13 +110,13 @@ static inline uint32_t vas_block_line_find(const struct vas_block_line *line, ui
 	/* Without branches, which could not be foretold; in two chains, which run side by side. */
 #pragma GCC unroll 3
 	for (uint32_t i = 0; i < 3; i++) {
-		uint64_t entry = vas_block_load(&line->entry[i]);
+		uint64_t entry = vas_word_load(&line->entry[i]);
 
 		found = (uint32_t)entry == wanted ? entry : found;
 	}
 #pragma GCC unroll 4
 	for (uint32_t i = 3; i < VAS_BLOCK_LINE_ENTRIES; i++) {
-		uint64_t entry = vas_block_load(&line->entry[i]);
+		uint64_t entry = vas_word_load(&line->entry[i]);
 
 		other = (uint32_t)entry == wanted ? entry : other;
 	}
@@ -139,7 +139,7 @@ static inline uint32_t vas_block_page_find(uint64_t word, uint32_t key)
 
 	if (found)
 		return found;
-	away = vas_block_load(&line->away);
+	away = vas_word_load(&line->away);
 	return away ? vas_block_page_find_away(word, away, key) : 0;
 }
 
@@ -197,7 +197,7 @@ static inline void vas_block_page_put(const struct vas_block_page *page, uint32_
 	uint32_t free = vas_block_line_free(line);
 
 	if (free < VAS_BLOCK_LINE_ENTRIES)
-		vas_block_store(&line->entry[free], vas_block_entry(key, record));
+		vas_word_store(&line->entry[free], vas_block_entry(key, record));
 	else
 		vas_block_page_put_away(page, vas_block_entry(key, record));
 }
@@ -211,7 +211,7 @@ static inline uint32_t vas_block_page_remove(const struct vas_block_page *page, 
 	if (at == VAS_BLOCK_LINE_ENTRIES)
 		return line->away ? vas_block_page_remove_away(page, key) : 0;
 	record = (uint32_t)(line->entry[at] >> 32);
-	vas_block_store(&line->entry[at], 0);
+	vas_word_store(&line->entry[at], 0);
 	if (line->away)
 		vas_block_page_refill(page, line, &line->entry[at]);
 	return record;

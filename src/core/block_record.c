@@ -88,7 +88,7 @@ static int pages_grow(struct vas_block_records *records)
 		return error;
 	memcpy(memory, old, records->pages * sizeof(*old));
 	records->room = room;
-	vas_block_store(&records->directory, (uintptr_t)memory);
+	vas_word_store(&records->directory, (uintptr_t)memory);
 	return 0;
 }
 
@@ -103,7 +103,7 @@ static int far_add(struct vas_block_records *records, uint64_t page)
 	if (error)
 		return error;
 	pages = (uint64_t *)(uintptr_t)records->directory;
-	vas_block_store(&pages[records->pages], page);
+	vas_word_store(&pages[records->pages], page);
 	records->fresh = VAS_BLOCK_RECORD_FAR + records->pages * VAS_BLOCK_RECORD_PAGE;
 	records->pages++;
 	return 0;
@@ -132,7 +132,7 @@ static int page_add(struct vas_block_records *records)
 		return error;
 	memory = few ? vas_block_spares_take(&spares) : vas_block_spares_take_page(&spares);
 	if (few)
-		vas_block_store(&records->near, (uintptr_t)memory - VAS_BLOCK_RECORD_NEAR / 2);
+		vas_word_store(&records->near, (uintptr_t)memory - VAS_BLOCK_RECORD_NEAR / 2);
 	error = page_number(records, (uintptr_t)memory);
 	if (error) {
 		vas_block_spares_give_page(&spares, memory);

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "base/assert.h"
-#include "core/block_atomic.h"
+#include "base/shared_word.h"
 #include "core/block_pool.h"
 
 /* States, in a word's lowest bits. */
@@ -84,7 +84,7 @@ static inline uint64_t vas_block_record_size(const struct vas_block_record *reco
 {
 	uint64_t high = word >> VAS_BLOCK_HIGH_SHIFT & ((1u << VAS_BLOCK_HIGH_BITS) - 1);
 
-	return (high << 32 | vas_block_load32(&record->size)) + 1;
+	return (high << 32 | vas_word_load32(&record->size)) + 1;
 }
 
 /* What a record says of its block at one moment, while others may free it and take it. False: it is not LIVE. */
@@ -94,13 +94,13 @@ static inline bool vas_block_record_read(const struct vas_block_record *record, 
 	bool linked;
 
 	do {
-		*word = vas_block_load(&record->word);
+		*word = vas_word_load(&record->word);
 		if (vas_block_word_state(*word) != VAS_BLOCK_LIVE)
 			return false;
 		*size = vas_block_record_size(record, *word);
 		linked = vas_block_word_class(*word) != VAS_BLOCK_NO_CLASS &&
 			 *size > VAS_BLOCK_LINKED;
-	} while (linked || vas_block_load(&record->word) != *word);
+	} while (linked || vas_word_load(&record->word) != *word);
 	return true;
 }
 
@@ -108,9 +108,9 @@ static inline bool vas_block_record_read(const struct vas_block_record *record, 
 static inline void vas_block_record_set(struct vas_block_record *record, uint64_t word,
 					uint64_t size, uint32_t mark)
 {
-	vas_block_store32(&record->size, (uint32_t)(size - 1));
-	vas_block_store32(&record->link, mark);
-	vas_block_store(&record->word, word);
+	vas_word_store32(&record->size, (uint32_t)(size - 1));
+	vas_word_store32(&record->link, mark);
+	vas_word_store(&record->word, word);
 }
 
 #define VAS_BLOCK_RECORD_PAGE 256u /* records in a page */
@@ -163,14 +163,14 @@ bool vas_block_records_check(const struct vas_block_records *records,
 static inline struct vas_block_record *vas_block_record_at(const struct vas_block_records *records,
 							   uint32_t number)
 {
-	uint64_t at = vas_block_load(&records->near);
+	uint64_t at = vas_word_load(&records->near);
 
 	if (__builtin_expect(number >= VAS_BLOCK_RECORD_FAR, 0)) {
 		const uint64_t *pages =
-			(const uint64_t *)(uintptr_t)vas_block_load(&records->directory);
+			(const uint64_t *)(uintptr_t)vas_word_load(&records->directory);
 
 		number -= VAS_BLOCK_RECORD_FAR;
-		at = vas_block_load(&pages[number / VAS_BLOCK_RECORD_PAGE]);
+		at = vas_word_load(&pages[number / VAS_BLOCK_RECORD_PAGE]);
 		number %= VAS_BLOCK_RECORD_PAGE;
 	}
 	at += (uint64_t)number * sizeof(struct vas_block_record);
@@ -184,7 +184,7 @@ static inline uint32_t vas_block_record_take(const struct vas_block_records *rec
 	uint32_t number = list->first;
 
 	VAS_ASSERT(number != 0);
-	list->first = vas_block_load32(&vas_block_record_at(records, number)->link);
+	list->first = vas_word_load32(&vas_block_record_at(records, number)->link);
 	list->count--;
 	return number;
 }
@@ -195,8 +195,8 @@ static inline void vas_block_record_give(const struct vas_block_records *records
 {
 	struct vas_block_record *record = vas_block_record_at(records, number);
 
-	vas_block_store(&record->word, VAS_BLOCK_FREE);
-	vas_block_store32(&record->link, list->first);
+	vas_word_store(&record->word, VAS_BLOCK_FREE);
+	vas_word_store32(&record->link, list->first);
 	list->first = number;
 	list->count++;
 }

@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/block_atomic.h"
+#include "base/shared_word.h"
 #include "core/block_class.h"
 #include "core/block_lanes.h"
 
@@ -96,7 +96,7 @@ static inline vas_lanes vas_block_four_keys(const uint32_t *keys)
 	typedef uint64_t two_words __attribute__((vector_size(16)));
 	const struct vas_block_two_keys *two = (const void *)keys;
 
-	VAS_BLOCK_STEP();
+	VAS_WORD_STEP();
 	return (vas_lanes)(two_words){ __atomic_load_n(&two[0].keys, __ATOMIC_RELAXED),
 				       __atomic_load_n(&two[1].keys, __ATOMIC_RELAXED) };
 }
@@ -156,7 +156,7 @@ static inline uint32_t vas_block_keys_empty(struct vas_block_keys keys)
 static inline bool vas_block_place_claim(struct vas_block_shelf *shelf, uint32_t place,
 					 uint32_t key, bool alone)
 {
-	VAS_BLOCK_STEP();
+	VAS_WORD_STEP();
 	return alone || __atomic_compare_exchange_n(&shelf->key[place], &key, VAS_BLOCK_KEY_BUSY,
 						    false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 }
@@ -164,9 +164,9 @@ static inline bool vas_block_place_claim(struct vas_block_shelf *shelf, uint32_t
 /* Takes the block out of a place that was claimed: the number of its record. */
 static inline uint32_t vas_block_place_take(struct vas_block_shelf *shelf, uint32_t place)
 {
-	uint32_t number = vas_block_load32(&shelf->number[place]);
+	uint32_t number = vas_word_load32(&shelf->number[place]);
 
-	vas_block_store32(&shelf->key[place], VAS_BLOCK_KEY_EMPTY);
+	vas_word_store32(&shelf->key[place], VAS_BLOCK_KEY_EMPTY);
 	return number;
 }
 
@@ -174,8 +174,8 @@ static inline uint32_t vas_block_place_take(struct vas_block_shelf *shelf, uint3
 static inline void vas_block_place_put(struct vas_block_shelf *shelf, uint32_t place, uint32_t key,
 				       uint32_t number)
 {
-	vas_block_store32(&shelf->number[place], number);
-	vas_block_store32(&shelf->key[place], key);
+	vas_word_store32(&shelf->number[place], number);
+	vas_word_store32(&shelf->key[place], key);
 }
 
 #endif

@@ -126,7 +126,7 @@ static int directory_grow(struct vas_block_table *table, struct vas_block_pool *
 	slots = memory;
 	for (uint64_t i = 0; i < UINT64_C(1) << log2; i++)
 		slots[i] = old[i >> (log2 - before)];
-	vas_block_store(&table->directory, (uintptr_t)slots | (63 - log2));
+	vas_word_store(&table->directory, (uintptr_t)slots | (63 - log2));
 	return 0;
 }
 
@@ -140,7 +140,7 @@ static void run_move(struct vas_block_table *table, const struct vas_block_page 
 
 	vas_block_page_copy(&to, page, &range);
 	for (uint64_t i = part->begin; i < part->end; i++)
-		vas_block_store(&slots[i], word);
+		vas_word_store(&slots[i], word);
 	vas_block_page_purge(page, &range);
 }
 
@@ -245,7 +245,7 @@ static int page_grow(struct vas_block_table *table, struct vas_block_pool *pool,
 					   VAS_BLOCK_PAGE_LINES);
 	made = vas_block_page_of(word);
 	vas_block_page_copy(&made, &page, &everything);
-	vas_block_store(&table->slot, word);
+	vas_word_store(&table->slot, word);
 	table->pages = 1;
 	return 0;
 }
@@ -302,7 +302,7 @@ VAS_HOT void vas_block_table_insert(struct vas_block_table *table, uint64_t *ent
 	table->count++;
 	if (entry) {
 		VAS_ASSERT_DEBUG(*entry == 0);
-		vas_block_store(entry, vas_block_entry(key, record));
+		vas_word_store(entry, vas_block_entry(key, record));
 	} else {
 		struct vas_block_page page = table_page(table, key);
 
@@ -326,7 +326,7 @@ VAS_HOT uint32_t vas_block_table_remove_entry(struct vas_block_table *table, uin
 	uint32_t record = (uint32_t)(*entry >> 32);
 
 	VAS_ASSERT_DEBUG(entry == vas_block_table_entry(table, key));
-	vas_block_store(entry, 0);
+	vas_word_store(entry, 0);
 	table->count--;
 	if (__builtin_expect(line->away != 0, 0)) {
 		struct vas_block_page page = table_page(table, key);

@@ -21,7 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/block_atomic.h"
+#include "base/shared_word.h"
 #include "core/block_page.h"
 #include "core/block_pool.h"
 
@@ -73,8 +73,8 @@ static inline struct vas_block_line *vas_block_table_line(const struct vas_block
 /* Lets the line of a key come from memory. Needs no lock. */
 static inline void vas_block_table_fetch(const struct vas_block_table *table, uint32_t key)
 {
-	uint64_t directory = vas_block_load(&table->directory);
-	uint64_t word = vas_block_load(vas_block_table_slot(directory, key));
+	uint64_t directory = vas_word_load(&table->directory);
+	uint64_t word = vas_word_load(vas_block_table_slot(directory, key));
 
 	__builtin_prefetch(vas_block_page_line(word, key), 1);
 }
@@ -112,13 +112,13 @@ static inline int vas_block_table_prepare(struct vas_block_table *table,
 /* What find finds by a directory that the table has or had, and in which keys may have been missing since. */
 static inline uint32_t vas_block_directory_find(uint64_t directory, uint32_t key)
 {
-	return vas_block_page_find(vas_block_load(vas_block_table_slot(directory, key)), key);
+	return vas_block_page_find(vas_word_load(vas_block_table_slot(directory, key)), key);
 }
 
 /* The same; 0 also when the key stands away from its line. */
 static inline uint32_t vas_block_directory_find_near(uint64_t directory, uint32_t key)
 {
-	return vas_block_page_find_near(vas_block_load(vas_block_table_slot(directory, key)), key);
+	return vas_block_page_find_near(vas_word_load(vas_block_table_slot(directory, key)), key);
 }
 
 /* Where key stands in its own line; NULL: it does not. The writer's. */
@@ -133,7 +133,7 @@ static inline uint64_t *vas_block_table_entry(const struct vas_block_table *tabl
 /* The record of key, a number that was handed out; 0: there is none. Without a lock as said above. */
 static inline uint32_t vas_block_table_find(const struct vas_block_table *table, uint32_t key)
 {
-	return vas_block_directory_find(vas_block_load(&table->directory), key);
+	return vas_block_directory_find(vas_word_load(&table->directory), key);
 }
 
 #endif

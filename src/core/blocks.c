@@ -185,9 +185,9 @@ alloc_cached(struct vas_blocks *blocks, struct vas_block_magazine *magazine, uin
 						      mask, &record, &word, alone), 0))
 		return false;
 	/* I: the upper bits of the size are 0 in all that has a class. */
-	vas_block_store32(&record->size, (uint32_t)last);
-	vas_block_store32(&record->link, mark);
-	vas_block_store(&record->word, word - (VAS_BLOCK_CACHED - VAS_BLOCK_LIVE));
+	vas_word_store32(&record->size, (uint32_t)last);
+	vas_word_store32(&record->link, mark);
+	vas_word_store(&record->word, word - (VAS_BLOCK_CACHED - VAS_BLOCK_LIVE));
 	*start = blocks->span.start + (vas_block_word_start(word) << blocks->granule_shift);
 	return true;
 }
@@ -396,8 +396,8 @@ static inline bool record_claim(struct vas_block_record *record, uint64_t word, 
 	uint64_t claimed = word + (VAS_BLOCK_CACHED - VAS_BLOCK_LIVE);
 
 	if (!alone)
-		return vas_block_exchange(&record->word, word, claimed);
-	vas_block_store(&record->word, claimed);
+		return vas_word_exchange(&record->word, word, claimed);
+	vas_word_store(&record->word, claimed);
 	return true;
 }
 
@@ -437,7 +437,7 @@ static inline __attribute__((always_inline)) bool record_find(const struct vas_b
 	if (__builtin_expect(!*number, 0))
 		return false;
 	*record = vas_block_record_at(&blocks->records, *number);
-	*word = vas_block_load(&(*record)->word);
+	*word = vas_word_load(&(*record)->word);
 	wanted = at << VAS_BLOCK_START_SHIFT | VAS_BLOCK_LIVE;
 	return __builtin_expect(((*word ^ wanted) & WORD_REST) == 0, 1);
 }
@@ -455,7 +455,7 @@ static inline bool record_info(const struct vas_blocks *blocks,
 				  (vas_block_word_start(word) << blocks->granule_shift),
 			  size << blocks->granule_shift },
 		.live = true,
-		.mark = vas_block_load32(&record->link),
+		.mark = vas_word_load32(&record->link),
 	};
 	return true;
 }
@@ -470,7 +470,7 @@ static inline struct vas_block_info claimed_info(const struct vas_blocks *blocks
 				  (vas_block_word_start(word) << blocks->granule_shift),
 			  vas_block_record_size(record, word) << blocks->granule_shift },
 		.live = true,
-		.mark = vas_block_load32(&record->link),
+		.mark = vas_word_load32(&record->link),
 	};
 }
 
@@ -485,7 +485,7 @@ static __attribute__((noinline)) int free_held(struct vas_blocks *blocks, uint64
 	if (error)
 		return error;
 	/* Frees without the lock come in between. */
-	word = vas_block_load(&hold.record->word);
+	word = vas_word_load(&hold.record->word);
 	if (vas_block_word_state(word) == VAS_BLOCK_LIVE && record_claim(hold.record, word, false)) {
 		if (info)
 			*info = claimed_info(blocks, hold.record, word);
@@ -589,10 +589,10 @@ free_near(struct vas_blocks *blocks, uint64_t start, bool alone, struct vas_bloc
 	if (info) {
 		/* I: the upper bits of the size are 0 in all that has a class. */
 		info->span.start = start;
-		info->span.size = (vas_block_load32(&record->size) + UINT64_C(1))
+		info->span.size = (vas_word_load32(&record->size) + UINT64_C(1))
 				  << blocks->granule_shift;
 		info->live = true;
-		info->mark = vas_block_load32(&record->link);
+		info->mark = vas_word_load32(&record->link);
 	}
 	if (__builtin_expect(!vas_block_magazine_put(magazine, class % VAS_BLOCK_CLASSES, number,
 						     record, most, alone), 0))
@@ -656,8 +656,8 @@ static inline int mark_claimed(const struct vas_blocks *blocks, struct vas_block
 	*info = claimed_info(blocks, record, word);
 	differs = expected && info->mark != *expected;
 	if (!differs)
-		vas_block_store32(&record->link, mark);
-	vas_block_store(&record->word, word);
+		vas_word_store32(&record->link, mark);
+	vas_word_store(&record->word, word);
 	return differs ? -EBUSY : 0;
 }
 
@@ -672,7 +672,7 @@ static __attribute__((noinline)) int mark_held(struct vas_blocks *blocks, uint64
 	if (error)
 		return error;
 	/* Frees without the lock come in between. */
-	word = vas_block_load(&hold.record->word);
+	word = vas_word_load(&hold.record->word);
 	if (vas_block_word_state(word) == VAS_BLOCK_LIVE && record_claim(hold.record, word, false))
 		error = mark_claimed(blocks, hold.record, word, expected, mark, info);
 	else
@@ -726,7 +726,7 @@ VAS_HOT int vas_blocks_claim(struct vas_blocks *blocks, uint64_t start, uint32_t
 					  &claim->record), 0))
 		return -EAGAIN;
 	/* Most likely so; then nobody need notice that it was looked at. */
-	differs = (vas_block_load32(&claim->record->link) ^ expected) & ~beside;
+	differs = (vas_word_load32(&claim->record->link) ^ expected) & ~beside;
 	if (__builtin_expect(differs, 0))
 		return -EBUSY;
 	if (__builtin_expect(!record_claim(claim->record, claim->word, vas_blocks_single(blocks)), 0))
@@ -736,7 +736,7 @@ VAS_HOT int vas_blocks_claim(struct vas_blocks *blocks, uint64_t start, uint32_t
 	differs = (claim->info.mark ^ expected) & ~beside;
 	if (__builtin_expect(!differs, 1))
 		return 0;
-	vas_block_store(&claim->record->word, claim->word);
+	vas_word_store(&claim->record->word, claim->word);
 	return -EBUSY;
 }
 
@@ -749,6 +749,6 @@ VAS_HOT void vas_blocks_claim_mark(struct vas_blocks *blocks, const struct vas_b
 				   uint32_t mark)
 {
 	(void)blocks;
-	vas_block_store32(&claim->record->link, mark);
-	vas_block_store(&claim->record->word, claim->word);
+	vas_word_store32(&claim->record->link, mark);
+	vas_word_store(&claim->record->word, claim->word);
 }

@@ -24,7 +24,7 @@
 struct vas_span vas_blocks_span(const struct vas_blocks *blocks,
 				const struct vas_block_record *record)
 {
-	uint64_t word = vas_block_load(&record->word);
+	uint64_t word = vas_word_load(&record->word);
 
 	return (struct vas_span){
 		blocks->span.start + (vas_block_word_start(word) << blocks->granule_shift),
@@ -36,7 +36,7 @@ struct vas_span vas_blocks_extent(const struct vas_blocks *blocks,
 				  const struct vas_block_record *record)
 {
 	struct vas_span span = vas_blocks_span(blocks, record);
-	uint32_t class = vas_block_word_class(vas_block_load(&record->word));
+	uint32_t class = vas_block_word_class(vas_word_load(&record->word));
 
 	if (class != VAS_BLOCK_NO_CLASS)
 		span.size = (uint64_t)vas_block_class_size(class) << blocks->granule_shift;
@@ -221,13 +221,13 @@ static inline bool held_claim(const struct vas_blocks *blocks, struct vas_block_
 {
 	uint64_t claimed;
 
-	*word = vas_block_load(&record->word);
+	*word = vas_word_load(&record->word);
 	claimed = vas_block_word_with(*word, VAS_BLOCK_CACHED);
 	if (vas_block_word_state(*word) != VAS_BLOCK_LIVE)
 		return false;
 	if (!blocks->alone)
-		return vas_block_exchange(&record->word, *word, claimed);
-	vas_block_store(&record->word, claimed);
+		return vas_word_exchange(&record->word, *word, claimed);
+	vas_word_store(&record->word, claimed);
 	return true;
 }
 
@@ -278,7 +278,7 @@ VAS_HOT int vas_blocks_free_held(struct vas_blocks *blocks, uint64_t start,
 		info->span.start = start;
 		info->span.size = vas_block_record_size(record, word) << blocks->granule_shift;
 		info->live = true;
-		info->mark = vas_block_load32(&record->link);
+		info->mark = vas_word_load32(&record->link);
 	}
 	VAS_ASSERT(vas_block_place_piece(&place).start == offset);
 	vas_block_tree_remove(&zone->tree, &place);

@@ -191,7 +191,7 @@ static bool piece_is_kept(const struct vas_blocks *blocks, const struct vas_bloc
 	if (!number)
 		return false;
 	record = vas_block_record_at(&blocks->records, number);
-	return vas_block_word_state(vas_block_load(&record->word)) == VAS_BLOCK_CACHED;
+	return vas_block_word_state(vas_word_load(&record->word)) == VAS_BLOCK_CACHED;
 }
 
 /*
@@ -269,7 +269,7 @@ uint64_t vas_blocks_cached(const struct vas_blocks *blocks, uint64_t *bytes)
 
 	while ((magazine = magazines_next(blocks, &walk))) {
 		for (uint32_t i = 0; i < VAS_BLOCK_CLASSES; i++) {
-			length = vas_block_list_length(vas_block_load(&magazine->list[i]));
+			length = vas_block_list_length(vas_word_load(&magazine->list[i]));
 			count += length;
 			granules += length * vas_block_class_size(i);
 		}

@@ -30,11 +30,11 @@ static void piece_below(const struct vas_block_zone *zone, uint64_t end,
 static void record_resize(const struct vas_blocks *blocks, struct vas_block_record *record,
 			  uint64_t size)
 {
-	uint64_t start = vas_block_word_start(vas_block_load(&record->word));
+	uint64_t start = vas_block_word_start(vas_word_load(&record->word));
 	uint64_t granules = size >> blocks->granule_shift;
 
-	vas_block_store32(&record->size, (uint32_t)(granules - 1));
-	vas_block_store(&record->word,
+	vas_word_store32(&record->size, (uint32_t)(granules - 1));
+	vas_word_store(&record->word,
 			vas_block_word(start, granules, VAS_BLOCK_NO_CLASS, VAS_BLOCK_LIVE));
 }
 
@@ -160,7 +160,7 @@ int vas_blocks_resize(struct vas_blocks *blocks, uint64_t start, uint64_t size)
 static int split_held(struct vas_blocks *blocks, struct vas_block_hold *hold, uint64_t at)
 {
 	struct vas_span span = vas_blocks_span(blocks, hold->record), upper;
-	uint32_t mark = vas_block_load32(&hold->record->link), offset;
+	uint32_t mark = vas_word_load32(&hold->record->link), offset;
 	struct vas_block_zone *zone;
 	struct vas_block_place place;
 	struct vas_block_run piece;
@@ -246,7 +246,7 @@ static int merge_enter(struct vas_blocks *blocks, struct vas_block_hold *lower, 
 	if (!number)
 		return -ENOENT;
 	record = vas_block_record_at(&blocks->records, number);
-	if (vas_block_word_state(vas_block_load(&record->word)) != VAS_BLOCK_LIVE)
+	if (vas_block_word_state(vas_word_load(&record->word)) != VAS_BLOCK_LIVE)
 		return -ENOENT;
 	extent = vas_blocks_extent(blocks, record);
 	last = vas_blocks_zone_number(blocks, extent.start + extent.size - 1);

@@ -24,7 +24,7 @@ static bool block_check(struct blocks_walk *walk, const struct vas_block_zone *z
 {
 	const struct vas_blocks *blocks = walk->blocks;
 	const struct vas_block_record *record = vas_block_record_at(&blocks->records, number);
-	uint64_t state = vas_block_word_state(vas_block_load(&record->word));
+	uint64_t state = vas_block_word_state(vas_word_load(&record->word));
 	struct vas_span extent = vas_blocks_extent(blocks, record);
 	uint64_t end = extent.start + extent.size;
 
@@ -91,7 +91,7 @@ static bool list_check(const struct vas_blocks *blocks, uint64_t list, uint32_t 
 		return false;
 	for (; number && length; length--) {
 		record = vas_block_record_at(&blocks->records, number);
-		word = vas_block_load(&record->word);
+		word = vas_word_load(&record->word);
 		if (vas_block_word_state(word) != VAS_BLOCK_CACHED ||
 		    vas_block_word_class(word) != class || !is_aligned_as(blocks, word))
 			return false;

@@ -45,7 +45,7 @@ static bool hold_find(const struct vas_blocks *blocks, struct vas_block_hold *ho
 
 static bool is_live(const struct vas_block_hold *hold)
 {
-	return vas_block_word_state(vas_block_load(&hold->record->word)) == VAS_BLOCK_LIVE;
+	return vas_block_word_state(vas_word_load(&hold->record->word)) == VAS_BLOCK_LIVE;
 }
 
 /*

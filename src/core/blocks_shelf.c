@@ -78,7 +78,7 @@ void vas_blocks_shelf_make(struct vas_blocks *blocks, uint32_t class)
 	uint32_t level = 0;
 
 	if (shelves && __atomic_load_n(&shelves->shelf[0], __ATOMIC_ACQUIRE)) {
-		if (!vas_block_load32(&shelves->full) ||
+		if (!vas_word_load32(&shelves->full) ||
 		    __atomic_load_n(&shelves->shelf[1], __ATOMIC_ACQUIRE))
 			return;
 		level = 1;
@@ -104,7 +104,7 @@ static struct vas_block_shelf *shelf_of(const struct vas_block_shelves *shelves,
 
 static void bit_set(uint64_t *word, uint64_t bit)
 {
-	if (!(vas_block_load(word) & bit))
+	if (!(vas_word_load(word) & bit))
 		__atomic_or_fetch(word, bit, __ATOMIC_SEQ_CST);
 }
 
@@ -138,7 +138,7 @@ static bool hints_clear(struct vas_block_shelves *shelves, uint32_t class, uint3
 	struct vas_block_key_range range = vas_block_key_range(class, VAS_BLOCK_SHELF_CLASSES);
 
 	for (uint32_t i = class; i < VAS_BLOCK_SHELF_CLASSES; i++)
-		if (vas_block_load(&shelves->some[i]) & zone_bit(zone))
+		if (vas_word_load(&shelves->some[i]) & zone_bit(zone))
 			__atomic_and_fetch(&shelves->some[i], ~zone_bit(zone), __ATOMIC_SEQ_CST);
 	range.end = VAS_BLOCK_KEY_EMPTY;
 	if (!zone_has(shelves, zone, range))
@@ -263,7 +263,7 @@ static uint32_t take_from(struct vas_blocks *blocks, struct vas_block_shelf *she
 		if (!bits)
 			return 0;
 		place = (uint32_t)__builtin_ctz(bits);
-		*key = vas_block_load32(&shelf->key[place]);
+		*key = vas_word_load32(&shelf->key[place]);
 		/* It may be another one by now. */
 		bits = want_places(
 			blocks, (struct vas_block_keys){ vas_lanes_all(*key), vas_lanes_all(*key) },
@@ -327,11 +327,11 @@ static bool shelf_replace(struct vas_blocks *blocks, struct vas_block_shelf *she
 	if (!bits)
 		return false;
 	place = (uint32_t)__builtin_ctz(bits);
-	was = vas_block_load32(&shelf->key[place]);
+	was = vas_word_load32(&shelf->key[place]);
 	if (!vas_block_key_is_block(was) ||
 	    !vas_block_place_claim(shelf, place, was, vas_blocks_single(blocks)))
 		return false;
-	was = vas_block_load32(&shelf->number[place]);
+	was = vas_word_load32(&shelf->number[place]);
 	vas_block_place_put(shelf, place, key, number);
 	vas_blocks_free_claimed(blocks, vas_block_record_at(&blocks->records, was));
 	return true;
@@ -346,10 +346,10 @@ bool vas_blocks_shelf_put_more(struct vas_blocks *blocks, struct vas_block_shelv
 	if (vas_blocks_shelf_lay(shelf_of(shelves, zone, 0), key, number,
 				 vas_blocks_single(blocks)))
 		return vas_blocks_shelf_tell(shelves, vas_block_key_class(key), zone);
-	if (!more && !vas_block_load32(&shelves->full) &&
+	if (!more && !vas_word_load32(&shelves->full) &&
 	    __atomic_load_n(&vas_blocks_zone(blocks, zone)->used, __ATOMIC_RELAXED) >
 		    (UINT32_C(3) << blocks->zone_shift) / 4)
-		vas_block_store32(&shelves->full, 1);
+		vas_word_store32(&shelves->full, 1);
 	if (!(more && vas_blocks_shelf_lay(more, key, number, vas_blocks_single(blocks))) &&
 	    !shelf_replace(blocks, shelf_of(shelves, zone, 0), key, number))
 		return false;
@@ -365,7 +365,7 @@ static bool shelf_drain(struct vas_blocks *blocks, struct vas_block_shelves *she
 	bool any = false;
 
 	for (uint32_t place = 0; place < VAS_BLOCK_SHELF_PLACES; place++) {
-		key = vas_block_load32(&shelf->key[place]);
+		key = vas_word_load32(&shelf->key[place]);
 		/* What is just being put there is the next drain's. */
 		if (key == VAS_BLOCK_KEY_BUSY)
 			bit_set(&shelves->ever, zone_bit(zone));
@@ -389,7 +389,7 @@ static bool shelf_drain_window(struct vas_blocks *blocks, uint32_t class, uint32
 	bool any = false;
 
 	for (uint32_t place = 0; place < VAS_BLOCK_SHELF_PLACES; place++) {
-		key = vas_block_load32(&shelf->key[place]);
+		key = vas_word_load32(&shelf->key[place]);
 		start = base + ((uint64_t)vas_block_key_offset(key) << blocks->granule_shift);
 		size = (uint64_t)vas_block_class_size(class + vas_block_key_class(key))
 		       << blocks->granule_shift;
@@ -426,7 +426,7 @@ bool vas_blocks_shelves_drain_window(struct vas_blocks *blocks, struct vas_span 
 
 	for (uint32_t class = 0; class < VAS_BLOCK_CLASSES; class += VAS_BLOCK_SHELF_CLASSES) {
 		shelves = vas_blocks_shelves(blocks, class);
-		zones = shelves ? vas_block_load(&shelves->ever) & window_zones(blocks, window) : 0;
+		zones = shelves ? vas_word_load(&shelves->ever) & window_zones(blocks, window) : 0;
 		for (; zones; zones &= zones - 1)
 			for (uint32_t level = 0; level < VAS_BLOCK_SHELF_LEVELS; level++) {
 				zone = (uint32_t)__builtin_ctzll(zones);
@@ -447,7 +447,7 @@ bool vas_blocks_shelves_drain(struct vas_blocks *blocks)
 
 	for (uint32_t class = 0; class < VAS_BLOCK_CLASSES; class += VAS_BLOCK_SHELF_CLASSES) {
 		shelves = vas_blocks_shelves(blocks, class);
-		if (!shelves || !vas_block_load(&shelves->ever))
+		if (!shelves || !vas_word_load(&shelves->ever))
 			continue;
 		zones = __atomic_exchange_n(&shelves->ever, 0, __ATOMIC_SEQ_CST);
 		for (; zones; zones &= zones - 1)
@@ -468,7 +468,7 @@ static uint64_t shelf_count(const struct vas_block_shelf *shelf, uint32_t class,
 	uint32_t key;
 
 	for (uint32_t place = 0; shelf && place < VAS_BLOCK_SHELF_PLACES; place++) {
-		key = vas_block_load32(&shelf->key[place]);
+		key = vas_word_load32(&shelf->key[place]);
 		if (!vas_block_key_is_block(key))
 			continue;
 		count++;
@@ -485,7 +485,7 @@ uint64_t vas_blocks_shelved(const struct vas_blocks *blocks, uint64_t *granules)
 	*granules = 0;
 	for (uint32_t class = 0; class < VAS_BLOCK_CLASSES; class += VAS_BLOCK_SHELF_CLASSES) {
 		shelves = vas_blocks_shelves(blocks, class);
-		zones = shelves ? vas_block_load(&shelves->ever) : 0;
+		zones = shelves ? vas_word_load(&shelves->ever) : 0;
 		for (; zones; zones &= zones - 1)
 			for (uint32_t level = 0; level < VAS_BLOCK_SHELF_LEVELS; level++)
 				count += shelf_count(
@@ -510,7 +510,7 @@ static bool place_check(const struct vas_blocks *blocks, uint32_t class, uint32_
 		return false;
 	if (!((shelves->some[in_shelf] & shelves->ever) >> zone & 1))
 		return false;
-	word = vas_block_load(&vas_block_record_at(&blocks->records, number)->word);
+	word = vas_word_load(&vas_block_record_at(&blocks->records, number)->word);
 	return vas_block_word_state(word) == VAS_BLOCK_CACHED &&
 	       vas_block_word_class(word) == VAS_BLOCK_SHELVED + class + in_shelf &&
 	       vas_block_word_start(word) + blocks->first == at;

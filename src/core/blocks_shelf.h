@@ -98,7 +98,7 @@ vas_blocks_shelf_pick(struct vas_block_shelf *shelf, struct vas_block_key_range 
 	/* Smaller classes stand in lower places. */
 	place = (uint32_t)__builtin_ctz(bits);
 	*left = (bits & (bits - 1)) != 0;
-	*key = vas_block_load32(&shelf->key[place]);
+	*key = vas_word_load32(&shelf->key[place]);
 	if (!vas_block_key_in(*key, range) || !vas_block_place_claim(shelf, place, *key, alone))
 		return 0;
 	return vas_block_place_take(shelf, place);
@@ -107,11 +107,11 @@ vas_blocks_shelf_pick(struct vas_block_shelf *shelf, struct vas_block_key_range 
 /* Zones that may have a block of a class or a larger one. Without a branch that depends on the class. */
 static inline uint64_t vas_blocks_shelf_zones(const struct vas_block_shelves *shelves, uint32_t class)
 {
-	uint64_t zones = vas_block_load(&shelves->some[VAS_BLOCK_SHELF_CLASSES - 1]);
+	uint64_t zones = vas_word_load(&shelves->some[VAS_BLOCK_SHELF_CLASSES - 1]);
 
 	VAS_UNROLL
 	for (uint32_t i = 0; i < VAS_BLOCK_SHELF_CLASSES - 1; i++)
-		zones |= vas_block_load(&shelves->some[i]) & -(uint64_t)(i >= class);
+		zones |= vas_word_load(&shelves->some[i]) & -(uint64_t)(i >= class);
 	return zones;
 }
 
@@ -127,7 +127,7 @@ static inline void vas_blocks_shelf_forget(struct vas_block_shelves *shelves, ui
 	/* Without a branch that depends on the class. */
 	VAS_UNROLL
 	for (uint32_t i = 0; i < VAS_BLOCK_SHELF_CLASSES; i++)
-		vas_block_store(&shelves->some[i],
+		vas_word_store(&shelves->some[i],
 				shelves->some[i] & ~(bit & -(uint64_t)(i >= class)));
 }
 
@@ -222,11 +222,11 @@ static inline bool vas_blocks_shelf_put(struct vas_blocks *blocks, uint32_t numb
 		return vas_blocks_shelf_put_more(blocks, shelves, (uint32_t)zone, key, number);
 	class %= VAS_BLOCK_SHELF_CLASSES;
 	if (alone) {
-		vas_block_store(&shelves->some[class], shelves->some[class] | UINT64_C(1) << zone);
-		vas_block_store(&shelves->ever, shelves->ever | UINT64_C(1) << zone);
+		vas_word_store(&shelves->some[class], shelves->some[class] | UINT64_C(1) << zone);
+		vas_word_store(&shelves->ever, shelves->ever | UINT64_C(1) << zone);
 		return true;
 	}
-	if (!((vas_block_load(&shelves->some[class]) & vas_block_load(&shelves->ever)) >> zone & 1))
+	if (!((vas_word_load(&shelves->some[class]) & vas_word_load(&shelves->ever)) >> zone & 1))
 		return vas_blocks_shelf_tell(shelves, class, (uint32_t)zone);
 	return true;
 }

@@ -185,7 +185,7 @@ static struct vas_block_zones *zones_for(struct vas_blocks *blocks, uint32_t num
 	larger = vas_block_zones_place(memory, room);
 	for (uint32_t i = 0; i < zones->room; i++) {
 		larger->at[i].zone = zones->at[i].zone;
-		larger->at[i].directory = vas_block_load(&zones->at[i].directory);
+		larger->at[i].directory = vas_word_load(&zones->at[i].directory);
 		for (uint32_t key = 0; key < VAS_BLOCK_ROOMS; key++)
 			larger->hint[key][i] =
 				__atomic_load_n(&zones->hint[key][i], __ATOMIC_RELAXED);
@@ -212,7 +212,7 @@ static struct vas_block_zone *zone_make(struct vas_blocks *blocks, uint32_t numb
 			    blocks->granule_shift, zone_range(blocks, number));
 	zone->told = vas_block_hints_of(&zone->tree);
 	vas_blocks_hint_tell(blocks, zone);
-	vas_block_store(&zones->at[number].directory, zone->table.directory);
+	vas_word_store(&zones->at[number].directory, zone->table.directory);
 	__atomic_store_n(&zones->at[number].zone, zone, __ATOMIC_RELEASE);
 	return zone;
 }

@@ -206,8 +206,8 @@ static inline void vas_blocks_zone_leave(struct vas_blocks *blocks, struct vas_b
 
 	VAS_ASSERT_EXPENSIVE(vas_block_tree_check(&zone->tree));
 	__atomic_store_n(&zone->used, zone->tree.used, __ATOMIC_RELAXED);
-	if (__builtin_expect(vas_block_load(directory) != zone->table.directory, 0))
-		vas_block_store(directory, zone->table.directory);
+	if (__builtin_expect(vas_word_load(directory) != zone->table.directory, 0))
+		vas_word_store(directory, zone->table.directory);
 	if (hints != zone->told) {
 		zone->told = hints;
 		vas_blocks_hint_tell(blocks, zone);

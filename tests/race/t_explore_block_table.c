@@ -8,7 +8,7 @@
  */
 #include "support/explorer.h"
 
-#define VAS_BLOCK_STEP()     explorer_step()
+#define VAS_WORD_STEP()     explorer_step()
 #define VAS_BLOCK_PAGE_LINES 4u
 #define VAS_BLOCK_PAGE_FEW   2u
 /* Pages of records lie further away than this from the first node: they begin where a chunk does, and it ends there. */
@@ -189,7 +189,7 @@ static void look_new_main(void *state)
 		return;
 	}
 	record = vas_block_record_at(&zone.records, number);
-	word = vas_block_load(&record->word);
+	word = vas_word_load(&record->word);
 	if (word != vas_block_word(zone.key[KEYS], 1, 0, VAS_BLOCK_LIVE) ||
 	    vas_block_record_size(record, word) != 1)
 		explorer_fault("a key was found before its record was written");
@@ -201,10 +201,10 @@ static void look_new_main(void *state)
 static bool record_free(uint32_t number, uint32_t key)
 {
 	struct vas_block_record *record = vas_block_record_at(&zone.records, number);
-	uint64_t word = vas_block_load(&record->word);
+	uint64_t word = vas_word_load(&record->word);
 
 	return vas_block_word_state(word) == VAS_BLOCK_LIVE && vas_block_word_start(word) == key &&
-	       vas_block_exchange(&record->word, word, vas_block_word_with(word, VAS_BLOCK_CACHED));
+	       vas_word_exchange(&record->word, word, vas_block_word_with(word, VAS_BLOCK_CACHED));
 }
 
 static bool block_free(uint32_t key)
@@ -234,11 +234,11 @@ static void free_without_swap_main(void *state)
 	const struct plan *plan = state;
 	uint32_t number = vas_block_table_find(&zone.table, zone.key[plan->looked]);
 	struct vas_block_record *record = vas_block_record_at(&zone.records, number);
-	uint64_t word = vas_block_load(&record->word);
+	uint64_t word = vas_word_load(&record->word);
 
 	if (vas_block_word_state(word) != VAS_BLOCK_LIVE)
 		return;
-	vas_block_store(&record->word, vas_block_word_with(word, VAS_BLOCK_CACHED));
+	vas_word_store(&record->word, vas_block_word_with(word, VAS_BLOCK_CACHED));
 	zone.frees++;
 }
 
@@ -253,9 +253,9 @@ static void free_without_start_main(void *state)
 	if (number == 0)
 		return;
 	record = vas_block_record_at(&zone.records, number);
-	word = vas_block_load(&record->word);
+	word = vas_word_load(&record->word);
 	if (vas_block_word_state(word) == VAS_BLOCK_LIVE)
-		zone.frees += vas_block_exchange(&record->word, word,
+		zone.frees += vas_word_exchange(&record->word, word,
 						 vas_block_word_with(word, VAS_BLOCK_CACHED));
 }
 

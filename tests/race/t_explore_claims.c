@@ -19,10 +19,10 @@
 static void step(void);
 static bool compare_exchange(uint64_t *word, uint64_t *expected, uint64_t value);
 
-#define VAS_CLAIM_STEP() step()
-/* The one place of claims.c that has it. */
+#define VAS_WORD_STEP() step()
 #define __atomic_compare_exchange_n(word, expected, value, weak, yes, no)                          \
-	compare_exchange(word, expected, value)
+	(sizeof(*(word)) == sizeof(uint64_t) &&                                                    \
+	 compare_exchange((uint64_t *)(void *)(word), (uint64_t *)(void *)(expected), value))
 
 #include "arena/claims.c"
 

@@ -9,18 +9,18 @@
  */
 #include "support/explorer.h"
 
-#define VAS_BLOCK_STEP()       explorer_step()
+#define VAS_WORD_STEP()       explorer_step()
 #define VAS_BLOCKS_CACHE_LEAST 1
 
-#include "core/block_atomic.h"
+#include "base/shared_word.h"
 
 static bool broken_exchange(uint64_t *word, uint64_t expected, uint64_t value);
 
-#define vas_block_exchange broken_exchange
+#define vas_word_exchange broken_exchange
 
 #include "support/blocks_all.h"
 
-#undef vas_block_exchange
+#undef vas_word_exchange
 
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -73,8 +73,8 @@ static bool broken_exchange(uint64_t *word, uint64_t expected, uint64_t value)
 	bool list = wrong != RIGHT && is_list(word), same;
 
 	if (wrong == RIGHT || list == (wrong == NO_CLAIM))
-		return vas_block_exchange(word, expected, value);
-	VAS_BLOCK_STEP();
+		return vas_word_exchange(word, expected, value);
+	VAS_WORD_STEP();
 	same = wrong != NO_COUNT || vas_block_list_first(*word) == vas_block_list_first(expected);
 	if (same)
 		*word = value;

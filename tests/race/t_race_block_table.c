@@ -53,15 +53,15 @@ static void zone_unlock(void)
 static bool record_free(uint32_t number, uint32_t key)
 {
 	struct vas_block_record *record = vas_block_record_at(&zone.records, number);
-	uint64_t word = vas_block_load(&record->word);
+	uint64_t word = vas_word_load(&record->word);
 	uint64_t size = vas_block_record_size(record, word);
 
 	if (vas_block_word_start(word) % 4099 != 0 || vas_block_word_start(word) > key_of(KEYS - 1))
 		crew_fault("record %u tells a start that no block has", number);
 	if (vas_block_word_state(word) != VAS_BLOCK_LIVE || vas_block_word_start(word) != key ||
-	    !vas_block_exchange(&record->word, word, vas_block_word_with(word, VAS_BLOCK_CACHED)))
+	    !vas_word_exchange(&record->word, word, vas_block_word_with(word, VAS_BLOCK_CACHED)))
 		return false;
-	if (size != key + 1 || vas_block_load32(&record->link) != ~key)
+	if (size != key + 1 || vas_word_load32(&record->link) != ~key)
 		crew_fault("block %x has another one's size or mark", key);
 	return true;
 }

@@ -7,7 +7,7 @@
  * before each access to shared memory when it compiles that code:
  *
  *	#include "support/explorer.h"
- *	#define VAS_BLOCK_STEP() explorer_step()
+ *	#define VAS_WORD_STEP() explorer_step()
  *	#include "core/block_page.c"
  *
  * Memory is as in one thread after another (no reordering); TSan looks after the rest.

@@ -55,9 +55,9 @@ static void test_words(void)
 	ok(vas_block_word_state(word) == VAS_BLOCK_CACHED && vas_block_word_start(word) == start &&
 		   vas_block_word_class(word) == 5,
 	   "another state changes nothing else");
-	ok(vas_block_exchange(&record.word, record.word, word) && record.word == word,
+	ok(vas_word_exchange(&record.word, record.word, word) && record.word == word,
 	   "a word that is as expected is exchanged");
-	ok(!vas_block_exchange(&record.word, word + 1, 0) && record.word == word,
+	ok(!vas_word_exchange(&record.word, word + 1, 0) && record.word == word,
 	   "another one is not");
 }
 
