@@ -10,13 +10,18 @@
  * ends the process when they fail.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <vaspace/vaspace.h>
 
 #include "support/workout.h"
+#include "sys/definitions.h"
 #include "tap/tap.h"
 
 /* When nothing can be mapped. E stands for the error that the sandbox answers. */
@@ -35,6 +40,28 @@
 /* Queries still work, where the kernel has them. */
 #define NO_READ "read=E gaps=E at=0|E find=E check=E"
 #define NO_SEEK "gaps=E find=E"
+
+/* Of the kernel itself: in some cases the library must not have been called before. */
+static bool has_guards(void)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	void *memory = mmap(NULL, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	bool has = memory != MAP_FAILED && madvise(memory, page, MADV_GUARD_INSTALL) == 0;
+
+	if (memory != MAP_FAILED)
+		munmap(memory, page);
+	return has;
+}
+
+static bool has_queries(void)
+{
+	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	bool has = fd >= 0 && ioctl(fd, VAS_PROCMAP_QUERY, NULL) < 0 && errno != ENOTTY;
+
+	if (fd >= 0)
+		close(fd);
+	return has;
+}
 
 static const struct denied {
 	const char *call;
@@ -80,10 +107,22 @@ static const struct denied {
 	{ "rt_sigtimedwait", SYS_rt_sigtimedwait, "", "", 0 },
 };
 
+/* What differs more where the kernel lacks something, and the library makes the call that is denied in its stead. */
+static const struct lacking {
+	const char *call;
+	bool (*has)(void);
+	const char *words;
+} lacking[] = {
+	{ "mprotect", has_guards, "guard=E " },
+	{ "read", has_queries, "lowest=ENOSPC " },
+	{ "lseek", has_queries, "at=E " },
+};
+
 struct how {
 	const struct denied *denied;
 	int error;
 	bool later;
+	const bool *lacks; /* as many as in lacking */
 };
 
 /* E becomes the name of the error. */
@@ -104,7 +143,7 @@ static void name_error(const char *text, int error, char *out, size_t room)
 static void denied_case(void *arg)
 {
 	const struct how *how = arg;
-	char expected[512];
+	char words[512] = "", expected[512];
 
 	tap_ignore_leaks(TAP_LEAK_FDS | TAP_LEAK_HEAP | TAP_LEAK_VMAS);
 	if (how->later)
@@ -112,22 +151,28 @@ static void denied_case(void *arg)
 	if (!workout_deny(how->denied->number, how->error) ||
 	    (how->denied->also && !workout_deny(how->denied->also, how->error)))
 		tap_skip_all("no-seccomp", "this kernel has no seccomp filters");
-	name_error(how->later ? how->denied->later : how->denied->first, how->error, expected,
-		   sizeof(expected));
+	for (size_t i = 0; i < sizeof(lacking) / sizeof(lacking[0]); i++)
+		if (strcmp(lacking[i].call, how->denied->call) == 0 && how->lacks[i])
+			strcat(words, lacking[i].words);
+	strcat(words, how->later ? how->denied->later : how->denied->first);
+	name_error(words, how->error, expected, sizeof(expected));
 	workout(expected);
 }
 
 int main(void)
 {
 	static const int errors[] = { EPERM, ENOSYS };
+	bool lacks[sizeof(lacking) / sizeof(lacking[0])];
 	unsigned int cases = 0;
 	char name[64];
 
 	tap_plan(0);
+	for (size_t i = 0; i < sizeof(lacking) / sizeof(lacking[0]); i++)
+		lacks[i] = !lacking[i].has();
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		for (size_t error = 0; error < 2; error++)
 			for (int later = 0; later < 2; later++) {
-				struct how how = { &table[i], errors[error], later };
+				struct how how = { &table[i], errors[error], later, lacks };
 
 				snprintf(name, sizeof(name), "%s answers %s %s", table[i].call,
 					 strerrorname_np(errors[error]),
