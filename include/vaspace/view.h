@@ -39,6 +39,11 @@ struct vas_view_opts {
 	 * VAS_FORK_DEFAULT. NULL = anywhere, with the arena's name.
 	 */
 	const struct vas_reserve_opts *reserve;
+	/*
+	 * Not NULL: in the owned span that starts here, of the arena's fork policy, in which nothing is committed; reserve is NULL. Of what is beyond
+	 * extent in it nothing is shown. Closing the view leaves the span, owned and empty: its addresses are nobody else's at any moment.
+	 */
+	void *start;
 	uint64_t offset; /* of the first of the arena's bytes that it shows: a multiple of the page size */
 	uint64_t extent; /* bytes of address space, in which it grows with the arena: likewise; 0 = up to the arena's maximum */
 	int32_t prot; /* PROT_ bits; 0 = PROT_READ | PROT_WRITE */
@@ -52,12 +57,14 @@ struct vas_view_opts {
  *
  * Errors as vas_reserve, and below; nothing is reserved or mapped, *view is untouched:
  *  -EINVAL	arena or view is NULL; an offset or extent off the page size, or beyond the maximum; unknown bits; an
- *		alignment, phase or exact address that does not go with the pages; a min_size; PRIVATE on pages of the pool
+ *		alignment, phase, exact address or start that does not go with the pages; a min_size; PRIVATE on pages of the
+ *		pool; start and reserve; a span at start that is smaller than the extent
  *  -E2BIG	opts or opts.reserve is larger than known, with a non-zero tail
  *  -EOPNOTSUPP	the arena is private memory; a fork policy other than the arena's; PRIVATE, and a child is to share the arena
  *		(VAS_FORK_SHARE)
  *  -EBADF	the descriptor was closed, or is another object's by now
- *  -EBUSY	a subscriber to notices refused it; the arena is being destroyed
+ *  -ENOENT	no owned span starts at start
+ *  -EBUSY	a subscriber to notices refused it; the arena is being destroyed; the span at start is in use, or something is committed in it
  *  -EDEADLK	called inside a notice about the span
  *  -ENOMEM	the kernel refused: the VMA limit, RLIMIT_AS; or no memory for the library's own books
  *  -EAGAIN	memory is locked by mlockall(MCL_FUTURE) beyond RLIMIT_MEMLOCK
@@ -73,8 +80,8 @@ VAS_API int vas_view_open(struct vas_arena *arena, const struct vas_view_opts *o
 			  struct vas_view **view);
 
 /*
- * Closes a view and releases its span as vas_release does; *state (may be NULL) is what became of it. The bytes stay the
- * arena's. The handle must not be used any more, by no thread.
+ * Closes a view and releases its span as vas_release does, or one that was at opts.start is as after vas_decommit (VAS_CHANGE_DECOMMIT); *state (may be NULL) is
+ * what became of it. The bytes stay the arena's. The handle must not be used any more, by no thread.
  *
  * Errors; nothing is changed then:
  *  -EINVAL	view is NULL, or the first of an arena
@@ -160,7 +167,7 @@ VAS_API int vas_view_get(struct vas_view *view, struct vas_view_info *info);
  * Opens a mirror of [start, start + size): shared memory that somebody mapped in this process, by whatever means, is seen at a second
  * place, coherent with the first. It stays when the first is unmapped, and does not grow. Nothing about the first mapping is changed;
  * it must stay mapped during the call. *view is for the functions above, and belongs to the caller until vas_view_close. Of opts count
- * reserve (its fork policy must let a child share or not have it) and prot (no flags), where 0 is what the first page of the memory has. Counts nothing as
+ * reserve (its fork policy must let a child share or not have it) and prot (no flags, no start), where 0 is what the first page of the memory has. Counts nothing as
  * committed. Notices: VAS_CHANGE_COMMIT of its span.
  *
  * A mirror of an arena's memory is a view of that arena, with all that is said of views: it ends with the arena.
@@ -169,7 +176,7 @@ VAS_API int vas_view_get(struct vas_view *view, struct vas_view_info *info);
  *
  * Errors as vas_reserve and vas_view_open, and below; nothing is reserved or mapped, *view is untouched:
  *  -EINVAL	view is NULL; start or size off the page size, or off that of the pool's pages; size 0, a range that wraps; an
- *		offset, an extent or flags; unknown bits; a min_size
+ *		offset, an extent, flags or opts.start; unknown bits; a min_size
  *  -E2BIG	opts or opts.reserve is larger than known, with a non-zero tail
  *  -ENOENT	a part of it is not mapped
  *  -ERANGE	it is not one object, or not in one piece

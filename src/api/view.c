@@ -21,6 +21,8 @@ static int load_open(const struct vas_view_opts *opts, struct vas_view_opts *kno
 
 	if (!err && known->reserve)
 		err = vas_edge_reserve(&known->reserve, reserve, policy);
+	if (!err && known->start && known->reserve)
+		err = -EINVAL;
 	if (!err && ((known->prot & ~VAS_EDGE_PROT) || (known->flags & ~VAS_VIEW_ALL)))
 		err = -EINVAL;
 	return err;
@@ -108,7 +110,7 @@ int vas_mirror_open(const void *start, uint64_t size, const struct vas_view_opts
 	if (way)
 		*way = VAS_MIRROR_NONE;
 	err = view ? load_open(opts, &known, &reserve, &policy) : -EINVAL;
-	if (!err && (known.offset || known.extent || known.flags))
+	if (!err && (known.start || known.offset || known.extent || known.flags))
 		err = -EINVAL;
 	if (err)
 		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, err);

@@ -253,7 +253,7 @@ static struct vas_view *mirror_find(struct vas_space *space, struct vas_span ran
 {
 	struct vas_view *view = NULL;
 	struct vas_holding *holding;
-	uint64_t within;
+	uint64_t copies, within;
 
 	vas_space_enter(space);
 	holding = vas_space_find(space, range.start);
@@ -263,9 +263,12 @@ static struct vas_view *mirror_find(struct vas_space *space, struct vas_span ran
 	if (view && (view->flags & VAS_VIEW_PRIVATE))
 		view = NULL;
 	if (view) {
-		within = (range.start - holding->span.start) % view->extent;
-		*offset = view->offset + within;
-		if (range.size > view->extent - within)
+		copies = view == &view->arena->first ? view->arena->copies : 1;
+		within = range.start - holding->span.start;
+		*offset = view->offset + within % view->extent;
+		/* A span that the caller had may be larger. */
+		if (within / view->extent >= copies ||
+		    range.size > view->extent - within % view->extent)
 			view = NULL;
 	}
 	vas_lock_drop(&space->lock);

@@ -24,6 +24,7 @@ struct vas_view {
 	uint64_t offset; /* of the arena's byte that the span begins with; I: a multiple of the object's page, as extent */
 	uint64_t extent; /* bytes; I: offset + extent <= arena->maximum; extent <= span.size */
 	uint32_t flags; /* VAS_VIEW_ bits */
+	bool lent; /* the span was the caller's before, and is so again */
 };
 
 /* What of [from, to) of the arena a view has. False: nothing. */

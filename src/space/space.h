@@ -250,6 +250,12 @@ int vas_space_commit(struct vas_space *space, uint64_t start, uint64_t size,
 int vas_space_release(struct vas_space *space, uint64_t start, struct vas_holding_user *user,
 		      enum vas_retired *state, uint64_t *size);
 /*
+ * All that is in a span goes as by a final decommit, which may use a promise up, and its use ends with success: it is owned, and as reserved when the
+ * state says so. Also in a child that shares the memory. -EDEADLK: in a hook about it; -EBUSY: a child that was forked in a hook has not got it.
+ */
+int vas_space_vacate(struct vas_space *space, struct vas_holding_user *user,
+		     enum vas_retired *state);
+/*
  * Tries held spans again, all of them unless the kernel goes on refusing; lock
  * not held. Returns how many remain.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Rows of errno_table.h, which includes this in the middle of its array: those of mirrors. */
-	{"vas_mirror_open", EINVAL, VAS_WHY_ARGUMENT, "view NULL; start or size off the page size, or off that of the pool's pages; an empty or wrapping range; an offset, an extent or flags; unknown bits; a min_size; and as vas_reserve"},
+	{"vas_mirror_open", EINVAL, VAS_WHY_ARGUMENT, "view NULL; start or size off the page size, or off that of the pool's pages; an empty or wrapping range; an offset, an extent, flags or opts.start; unknown bits; a min_size; and as vas_reserve"},
 	{"vas_mirror_open", EOPNOTSUPP, VAS_WHY_PRIVATE, "it is private memory"},
 	{"vas_mirror_open", EOPNOTSUPP, VAS_WHY_FORK_POLICY, "a fork policy that makes copies, or other than an arena's"},
 	{"vas_mirror_open", E2BIG, VAS_WHY_ARGUMENT, "options or limits larger than known, with a non-zero tail"},

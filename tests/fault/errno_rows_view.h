@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Rows of errno_table.h, which includes this in the middle of its array: those of vaspace/view.h. */
-	{"vas_view_open", EINVAL, VAS_WHY_ARGUMENT, "arena or view NULL; an offset or extent off the page size, or beyond the maximum; unknown bits; an address that does not go with the pages; a min_size; PRIVATE on pages of the pool; and as vas_reserve"},
+	{"vas_view_open", EINVAL, VAS_WHY_ARGUMENT, "arena or view NULL; an offset or extent off the page size, or beyond the maximum; unknown bits; an address or start that does not go with the pages; a min_size; PRIVATE on pages of the pool; start and reserve, or a span there that is too small; and as vas_reserve"},
 	{"vas_view_open", EOPNOTSUPP, VAS_WHY_PRIVATE, "the arena is private memory"},
 	{"vas_view_open", EOPNOTSUPP, VAS_WHY_FORK_POLICY, "a fork policy other than the arena's; PRIVATE with VAS_FORK_SHARE"},
 	{"vas_view_open", E2BIG, VAS_WHY_ARGUMENT, "options or limits larger than known, with a non-zero tail"},
@@ -30,6 +30,8 @@
 	{"vas_view_open", EPERM, VAS_WHY_SEALED, "executable, and the arena's policy forbids it; to be written, and it is sealed against that"},
 	{"vas_view_open", EPERM, VAS_WHY_KERNEL, "the kernel answers something else"},
 	{"vas_view_open", ENOMEM, VAS_WHY_OVERCOMMIT, "explained: the overcommit policy"},
+	{"vas_view_open", ENOENT, VAS_WHY_NOT_OWNED, "no owned span starts at start"},
+	{"vas_view_open", EBUSY, VAS_WHY_USED, "the span at start is in use, or something is committed in it"},
 	{"vas_view_open", EBUSY, VAS_WHY_VETO, "a subscriber to notices refused it"},
 	{"vas_view_open", EBUSY, VAS_WHY_HELD, "the arena is being destroyed"},
 	{"vas_view_open", EDEADLK, VAS_WHY_REENTERED, "called inside a notice about the span"},

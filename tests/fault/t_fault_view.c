@@ -20,6 +20,7 @@
 /* What the calls work on: one case is one process. */
 static struct vas_arena *arena;
 static struct vas_view *views[VIEWS];
+static struct vas_span lent; /* a view may be in it */
 static unsigned char *starts[VIEWS];
 static uint64_t subscription;
 static enum vas_tail tail;
@@ -155,6 +156,51 @@ static void prepare_recipe(struct fault_world *world)
 	world->opts.flags = VAS_RESERVE_NODUMP;
 }
 
+static void setup_lent(struct fault_world *world)
+{
+	VAS_OPTS(vas_reserve_opts, opts);
+	setup(world);
+	opts.flags = VAS_RESERVE_NODUMP;
+	must(vas_reserve(PAGES * world->page, &opts, &lent), "no span");
+}
+
+static int call_open_lent(struct fault_world *world)
+{
+	struct vas_view *made;
+	int err;
+
+	VAS_OPTS(vas_view_opts, opts);
+	opts.start = vas_span_pointer(lent);
+	memcpy(&made, &world->out, sizeof(made));
+	err = vas_view_open(arena, &opts, &made);
+	memcpy(&world->out, &made, sizeof(made));
+	return err;
+}
+
+static void finish_lent(struct fault_world *world)
+{
+	finish(world);
+	must(vas_release(vas_span_pointer(lent), NULL), "the span stays");
+}
+
+static void setup_close_lent(struct fault_world *world)
+{
+	setup_lent(world);
+	must(call_open_lent(world), "no view");
+	memcpy(&views[1], &world->out, sizeof(views[1]));
+}
+
+static void finish_close_lent(struct fault_world *world)
+{
+	(void)world;
+	(void)vas_reclaim(UINT64_MAX, NULL);
+	must(vas_commit(vas_span_pointer(lent), lent.size, NULL), "the span is not the caller's");
+	if (*(unsigned char *)vas_span_pointer(lent))
+		fault_wrong("it shows the arena");
+	must(vas_arena_destroy(arena, NULL), "the arena stays");
+	must(vas_release(vas_span_pointer(lent), NULL), "the span stays");
+}
+
 static int call_protect(struct fault_world *world)
 {
 	(void)world;
@@ -247,6 +293,10 @@ static const struct fault_scenario scenarios[] = {
 	  .undo = undo_shrink, .finish = finish },
 	{ .name = "close", .function = "vas_view_close", .prepare = setup, .call = call_close,
 	  .undo = finish_close },
+	{ .name = "open in a span", .function = "vas_view_open", .setup = setup_lent,
+	  .call = call_open_lent, .undo = undo_open, .finish = finish_lent },
+	{ .name = "close in a span", .function = "vas_view_close", .prepare = setup_close_lent,
+	  .call = call_close, .undo = finish_close_lent },
 	{ .name = "destroy", .function = "vas_arena_destroy", .prepare = setup,
 	  .call = call_destroy },
 };

@@ -39,6 +39,7 @@ void check_mirror_open(void)
 		struct vas_view_opts opts;
 	} cases[] = {
 #define S .size = sizeof(struct vas_view_opts)
+		{ "a start", { S, .start = &memory } },
 		{ "an offset", { S, .offset = page } },
 		{ "an extent", { S, .extent = page } },
 		{ "an unknown protection", { S, .prot = 0x100 } },

@@ -72,6 +72,16 @@ void check_view_open(void)
 	answer(name, "of no arena", vas_view_open(NULL, NULL, &got), EINVAL, ARGUMENT);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		answer(name, cases[i].what, open_with(&cases[i].opts), EINVAL, ARGUMENT);
+	opts.start = vas_span_pointer(arguments_owned);
+	opts.extent = 17 * page;
+	answer(name, "an extent that is larger than all", open_with(&opts), EINVAL, ARGUMENT);
+	opts.extent = 0;
+	opts.reserve = &reserve;
+	answer(name, "a span, and how to reserve one", open_with(&opts), EINVAL, ARGUMENT);
+	opts.reserve = NULL;
+	opts.start = (unsigned char *)opts.start + page;
+	answer(name, "the middle of a span", open_with(&opts), ENOENT, VAS_WHY_NOT_OWNED);
+	opts.start = NULL;
 	opts.reserve = &reserve;
 	reserve.min_size = page;
 	answer(name, "a min_size", open_with(&opts), EINVAL, ARGUMENT);
