@@ -246,22 +246,26 @@ static bool find_directory(struct vas_sys *sys, const struct cgroup_kind *kind, 
 	return found;
 }
 
+/* The number in one file of a directory. */
+static int directory_number(struct vas_sys *sys, char *path, const char *file, uint64_t *value)
+{
+	size_t length = strlen(path);
+	int err;
+
+	memcpy(path + length, file, strlen(file) + 1);
+	err = vas_procfile_number(sys, path, value);
+	path[length] = '\0';
+	return err;
+}
+
 /* The room under the limit of one directory; UINT64_MAX when it has none. */
 static uint64_t directory_room(struct vas_sys *sys, const struct cgroup_kind *kind, char *path)
 {
-	size_t length = strlen(path);
 	uint64_t limit, usage;
-	int err;
 
-	memcpy(path + length, kind->limit_file, strlen(kind->limit_file) + 1);
-	err = vas_procfile_number(sys, path, &limit);
-	if (!err) {
-		memcpy(path + length, kind->usage_file, strlen(kind->usage_file) + 1);
-		err = vas_procfile_number(sys, path, &usage);
-	}
-	path[length] = '\0';
-	/* Version 1 writes "no limit" as the largest multiple of the page. */
-	if (err || limit >= INT64_MAX - 65535)
+	/* Version 1 writes "no limit" as the largest multiple of the page. Usage takes the kernel longer than all else. */
+	if (directory_number(sys, path, kind->limit_file, &limit) || limit >= INT64_MAX - 65535 ||
+	    directory_number(sys, path, kind->usage_file, &usage))
 		return UINT64_MAX;
 	return limit > usage ? limit - usage : 0;
 }

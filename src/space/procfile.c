@@ -5,7 +5,7 @@
  * What for: the readings that explain a refusal: limits, counters, groups.
  *
  * Strategy: the caller's buffer, no mapping, no allocation: a process that is
- * out of address space can still be told so. Reads go on until one gives 0
+ * out of address space can still be told so. Reads go on until the line is whole or one gives 0
  * bytes, because the kernel may answer less than a file holds.
  *
  * Concurrency: a struct is one thread's.
@@ -20,43 +20,6 @@
 #include <string.h>
 
 #include "base/text.h"
-
-int vas_procfile_text(struct vas_sys *sys, const char *path, char *buffer, size_t capacity,
-		      size_t *length)
-{
-	size_t filled = 0;
-	int64_t count = 0;
-	int64_t fd;
-
-	fd = VAS_CALL(sys, open, path, O_RDONLY);
-	if (fd < 0)
-		return (int)fd;
-	while (filled < capacity - 1) {
-		count = VAS_CALL(sys, read, (int)fd, buffer + filled, capacity - 1 - filled);
-		if (count <= 0)
-			break;
-		filled += (size_t)count;
-	}
-	VAS_CALL(sys, close, (int)fd);
-	if (count < 0)
-		return (int)count;
-	buffer[filled] = '\0';
-	*length = filled;
-	return 0;
-}
-
-int vas_procfile_number(struct vas_sys *sys, const char *path, uint64_t *value)
-{
-	char buffer[32];
-	const char *cursor = buffer;
-	size_t length;
-	int err;
-
-	err = vas_procfile_text(sys, path, buffer, sizeof(buffer), &length);
-	if (err)
-		return err;
-	return vas_text_parse_decimal(&cursor, buffer + length, value) ? 0 : -EBADMSG;
-}
 
 bool vas_procfile_field(const char *line, size_t length, const char *key, uint64_t *value)
 {
@@ -154,4 +117,23 @@ bool vas_procfile_next(struct vas_procfile_lines *lines, char **line, size_t *le
 void vas_procfile_close(struct vas_procfile_lines *lines)
 {
 	VAS_CALL(lines->sys, close, lines->fd);
+}
+
+int vas_procfile_number(struct vas_sys *sys, const char *path, uint64_t *value)
+{
+	struct vas_procfile_lines lines;
+	char buffer[32], *line;
+	const char *cursor;
+	int err = vas_procfile_open(&lines, sys, path, buffer, sizeof(buffer));
+	size_t length;
+
+	if (err)
+		return err;
+	err = -EBADMSG;
+	if (vas_procfile_next(&lines, &line, &length)) {
+		cursor = line;
+		err = vas_text_parse_decimal(&cursor, line + length, value) ? 0 : -EBADMSG;
+	}
+	vas_procfile_close(&lines);
+	return err;
 }

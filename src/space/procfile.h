@@ -9,13 +9,7 @@
 
 #include "sys/sys.h"
 
-/*
- * Reads a file's first capacity - 1 bytes into buffer, NUL-terminated. 0 with
- * *length, or -errno of open or read.
- */
-int vas_procfile_text(struct vas_sys *sys, const char *path, char *buffer, size_t capacity,
-		      size_t *length);
-/* A file that holds one decimal number; -EBADMSG when it begins with anything else ("max"). */
+/* A file that holds one decimal number; -EBADMSG when it begins with anything else ("max"), or cannot be read. */
 int vas_procfile_number(struct vas_sys *sys, const char *path, uint64_t *value);
 /*
  * The number after a key at the beginning of a line, as in "VmLck:     64 kB".
