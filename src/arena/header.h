@@ -70,9 +70,8 @@ struct vas_header {
 	uint32_t version;
 	uint32_t reserved;
 	struct vas_header_facts facts;
-	/* What readers look at, in a line of its own. */
+	/* What readers look at, in a line of its own: it is written once a change. */
 	uint64_t size __attribute__((aligned(64))); /* (atomic) */
-	uint64_t generation; /* even at rest (atomic) */
 	uint32_t sized; /* futex: another number after each change of the size (atomic) */
 	uint32_t watched; /* 1: somebody waits for it (atomic) */
 	/* The lock. */
@@ -82,6 +81,7 @@ struct vas_header {
 	uint32_t pulse; /* another number after each step of a long change (atomic) */
 	/* With the lock held: */
 	uint32_t state; /* VAS_HEADER_; at rest whenever the lock is free (atomic) */
+	uint64_t generation; /* even at rest (atomic) */
 	uint64_t ahead; /* bytes that are taken beyond size (atomic) */
 	uint64_t end; /* CHANGING: of the object, in the arena's bytes, should the change be taken back; UINT64_MAX = as it is (atomic) */
 	/* Pins; see pin.c. */
@@ -137,9 +137,9 @@ static inline void vas_header_unlock(struct vas_header_map *map, struct vas_sys 
 {
 	struct vas_header *page = map->page;
 
-	/* What was stored is before the looks at who waits, as these have their word before a look at what is stored. */
 	if (map->shared)
-		__atomic_store_n(&page->owner, 0, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&page->owner, 0, __ATOMIC_RELEASE);
+	/* What was stored is before the looks at who waits, as these have their word before a look at what is stored. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (__builtin_expect(__atomic_load_n(&page->wanted, __ATOMIC_RELAXED) != 0, 0))
 		vas_header_wake(&page->turn, &page->wanted, sys);
@@ -155,8 +155,8 @@ static inline void vas_header_change(struct vas_header *page)
 	__atomic_store_n(&page->end, UINT64_MAX, __ATOMIC_RELAXED);
 	__atomic_store_n(&page->state, VAS_HEADER_CHANGING, __ATOMIC_RELEASE);
 	__atomic_store_n(&page->generation, generation | 1, __ATOMIC_RELAXED);
-	/* Before all that changes. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	/* Before all that changes, which is done by stores, too. */
+	__atomic_thread_fence(__ATOMIC_RELEASE);
 }
 
 /* size: as it is now; done: whether something has changed. */
@@ -164,7 +164,9 @@ static inline void vas_header_settle(struct vas_header *page, uint64_t size, boo
 {
 	uint64_t generation = __atomic_load_n(&page->generation, __ATOMIC_RELAXED) | 1;
 
-	__atomic_store_n(&page->size, size, __ATOMIC_RELEASE);
+	/* Readers would have to fetch that line anew. */
+	if (__atomic_load_n(&page->size, __ATOMIC_RELAXED) != size)
+		__atomic_store_n(&page->size, size, __ATOMIC_RELEASE);
 	__atomic_store_n(&page->generation, done ? generation + 1 : generation - 1,
 			 __ATOMIC_RELEASE);
 	__atomic_store_n(&page->state, VAS_HEADER_AT_REST, __ATOMIC_RELEASE);
