@@ -32,6 +32,10 @@ ok "an arena adds no kernel mapping and no fault" bash -c \
 	'[[ $(grep -cE "^  vas_arena_grow +0 .* at most 0.5: yes$" "$1") == 2 ]]' - "$tap_folder/text"
 ok "arena: replacing" bash -c '[[ $(grep -cE "^  vas_replace_ +[0-9.]+ ns .* at most 1.1: (yes|NO)$" "$1") == 2 ]]' - "$tap_folder/text"
 ok "arena: a walk" grep -q "^random walk through 16 MiB" "$tap_folder/text"
+ok "arena: one group, and what its bound is about" bash -c \
+	'"$1" arena --quick --rounds 1 --bounds --only grow-2M >"$2" && [[ $(grep -c " ns " "$2") == 2 ]] && grep -q "^2 rows" "$2"' \
+	- "$vasbench" "$tap_folder/text"
+ok "arena: an unknown part is refused" bash -c '! "$1" arena --only gro' - "$vasbench"
 ok "JSON" bash -c '"$1" alloc --quick --rounds 1 --only books --json >"$2"' - "$vasbench" "$tap_folder/json"
 ok "JSON can be read" python3 -c 'import json, sys
 rows = json.load(open(sys.argv[1]))["rows"]

@@ -5,13 +5,15 @@
  * WHAT FOR. What an arena adds to the one fallocate that it makes, and what the usual ways cost beside it.
  *
  * STRATEGY. The first row is what a program could write by hand: the object mapped once beyond its end, fallocate, and
- * one store for the size. The arena makes the same steps. Both begin empty and reach the full size. The ways that map anew
- * make some steps at that size only: ftruncate, munmap, mmap and touching every page, which cannot have a reader, since
+ * one store for the size. The arena makes the same steps. Both begin empty and reach the full size, in turns of some milliseconds each:
+ * what the kernel needs to clear memory goes up and down from one second to the next by more than the difference of the two. So
+ * each part of a round counts as a round. The ways that map anew
+ * make some steps at that size only, afterwards: ftruncate, munmap, mmap and touching every page, which cannot have a reader, since
  * nothing is mapped in between; and fallocate with mremap, which may move. Times are the processor time of the thread that grows.
  *
  * Beside the times: what one step adds to kernel mappings, and how many faults it costs to read again what was warm.
  *
- * CONCURRENCY. One reader, in step by an atomic size.
+ * CONCURRENCY. One reader of both, in step by atomic sizes; it is stopped while one of them begins anew.
  *
  * WHAT IT DOES NOT DO. It does not write: what fallocate gave is cleared already.
  */
@@ -54,10 +56,16 @@ struct growth {
 	uint64_t size; /* (atomic) */
 	uint64_t mapped;
 	uint64_t moves;
-	pthread_t reader;
-	bool reading;
-	bool done; /* (atomic) */
+	bool there;
 };
+
+static struct growth growths[4]; /* by way */
+
+static struct {
+	pthread_t thread;
+	bool runs;
+	bool done; /* (atomic) */
+} reader;
 
 static uint64_t growth_size(const struct growth *growth)
 {
@@ -71,13 +79,28 @@ static void read_pages(const unsigned char *start, uint64_t from, uint64_t to)
 		(void)*(const volatile unsigned char *)(start + at);
 }
 
-static void *reader_run(void *context)
+static void *reader_run(void *ignored)
 {
-	struct growth *growth = context;
+	while (!__atomic_load_n(&reader.done, __ATOMIC_ACQUIRE))
+		for (unsigned int i = WAY_RAW; i <= WAY_ARENA; i++)
+			if (growths[i].there)
+				read_pages(growths[i].start, 0, growth_size(&growths[i]));
+	return ignored;
+}
 
-	while (!__atomic_load_n(&growth->done, __ATOMIC_ACQUIRE))
-		read_pages(growth->start, 0, growth_size(growth));
-	return NULL;
+static int reader_start(void)
+{
+	reader.done = false;
+	reader.runs = pthread_create(&reader.thread, NULL, reader_run, NULL) == 0;
+	return reader.runs ? 0 : -EAGAIN;
+}
+
+static void reader_stop(void)
+{
+	__atomic_store_n(&reader.done, true, __ATOMIC_RELEASE);
+	if (reader.runs)
+		pthread_join(reader.thread, NULL);
+	reader.runs = false;
 }
 
 static int open_arena(struct growth *growth)
@@ -120,27 +143,26 @@ static int open_object(struct growth *growth)
 	return 0;
 }
 
-static int growth_begin(struct growth *growth, bool reader)
+static int growth_begin(struct growth *growth)
 {
 	int err;
 
 	growth->arena = NULL;
 	growth->fd = -1;
-	growth->done = false;
 	growth->moves = 0;
 	err = growth->way == WAY_ARENA ? open_arena(growth) : open_object(growth);
 	if (err)
 		return err;
 	read_pages(growth->start, 0, growth->from);
-	growth->reading = reader && growth->way <= WAY_ARENA;
-	return growth->reading ? -pthread_create(&growth->reader, NULL, reader_run, growth) : 0;
+	growth->there = true;
+	return 0;
 }
 
 static int growth_end(struct growth *growth)
 {
-	__atomic_store_n(&growth->done, true, __ATOMIC_RELEASE);
-	if (growth->reading)
-		pthread_join(growth->reader, NULL);
+	if (!growth->there)
+		return 0;
+	growth->there = false;
 	if (growth->arena)
 		return vas_arena_destroy(growth->arena, NULL);
 	if (munmap(growth->start, growth->mapped) || close(growth->fd))
@@ -199,18 +221,42 @@ static int step_once(struct growth *growth)
 	return err;
 }
 
-static int grow_run(void *context, unsigned int count)
+static int steps_run(struct growth *growth, unsigned int count)
 {
-	struct growth *growth = context;
-	uint64_t start;
-	int err = growth_begin(growth, true);
+	uint64_t start = cpu_ns();
+	int err = 0;
 
-	if (err)
-		return err;
-	start = cpu_ns();
 	for (unsigned int i = 0; i < count && !err; i++)
 		err = step_once(growth);
 	growth->spent = cpu_ns() - start;
+	return err;
+}
+
+/* A part of the way from empty to full, with the reader. */
+static int part_run(void *context, unsigned int count)
+{
+	struct growth *growth = context;
+	int err = 0;
+
+	if (!growth->there || growth_size(growth) == growth->to) {
+		reader_stop();
+		err = growth_end(growth);
+		if (!err)
+			err = growth_begin(growth);
+		if (!err)
+			err = reader_start();
+	}
+	return err ? err : steps_run(growth, count);
+}
+
+/* The last steps to the full size, without one. */
+static int end_run(void *context, unsigned int count)
+{
+	struct growth *growth = context;
+	int err = growth_begin(growth);
+
+	if (!err)
+		err = steps_run(growth, count);
 	return err ? err : growth_end(growth);
 }
 
@@ -248,7 +294,7 @@ static int figures_of(struct growth *growth, const char *name, struct output *ou
 	int err;
 
 	growth->from = WARM;
-	err = growth_begin(growth, false);
+	err = growth_begin(growth);
 	if (err)
 		return err;
 	start = growth->start;
@@ -290,35 +336,90 @@ static const char *const names[] = {
 	[WAY_MREMAP] = "fallocate, mremap",
 };
 
+/* Of a round: as many as can be counted. */
+static unsigned int parts_of(unsigned int rounds, unsigned int steps)
+{
+	unsigned int parts = 32;
+
+	while (parts > 1 && (rounds * parts >= MEASURE_ROUNDS_MAX || steps % parts))
+		parts /= 2;
+	return parts;
+}
+
+static int failed_at(const char *name, int err)
+{
+	fprintf(stderr, "vasbench: grow: %s: error %d\n", name, -err);
+	return err;
+}
+
+/* In turns; an odd number of parts has a median. */
+static int measure_turns(struct grow_case *item, struct contender *rows)
+{
+	unsigned int steps = (unsigned int)(item->to / item->step), failed = 0;
+	unsigned int parts = parts_of(item->group->rounds, steps);
+	int err, ended;
+
+	for (unsigned int i = WAY_RAW; i <= WAY_ARENA; i++)
+		rows[i] = (struct contender){ .name = names[i],
+					      .run = part_run,
+					      .context = &growths[i],
+					      .batch = steps / parts,
+					      .spent = &growths[i].spent };
+	rows[WAY_ARENA].bound = 1.03;
+	rows[WAY_ARENA].slack_ns = 1500;
+	err = measure(rows, WAY_ARENA + 1, (item->group->rounds * parts) | 1, &failed);
+	reader_stop();
+	for (unsigned int i = WAY_RAW; i <= WAY_ARENA; i++) {
+		ended = growth_end(&growths[i]);
+		err = err ? err : ended;
+	}
+	return err ? failed_at(names[failed], err) : 0;
+}
+
+static int measure_ends(struct grow_case *item, struct contender *rows, unsigned int count)
+{
+	unsigned int steps = (unsigned int)(item->to / item->step), failed = 0;
+	int err;
+
+	steps = steps / 2 < 4 ? steps / 2 : 4;
+	for (unsigned int i = WAY_MAP_ANEW; i < count; i++) {
+		growths[i].from = item->to - steps * item->step;
+		rows[i] = (struct contender){ .name = names[i],
+					      .run = end_run,
+					      .context = &growths[i],
+					      .batch = steps,
+					      .spent = &growths[i].spent };
+	}
+	if (count == WAY_MAP_ANEW)
+		return 0;
+	err = measure(rows + WAY_MAP_ANEW, count - WAY_MAP_ANEW, item->group->rounds, &failed);
+	/* Of other rounds: these are many times as slow. */
+	for (unsigned int i = WAY_MAP_ANEW; i < count; i++)
+		rows[i].ratio = rows[i].ns / rows[WAY_RAW].ns;
+	return err ? failed_at(names[WAY_MAP_ANEW + failed], err) : 0;
+}
+
 static int grow_measure(void *context)
 {
 	struct grow_case *item = context;
 	/* The kernel does not make mappings of huge pages longer. */
-	unsigned int count = item->page ? WAY_MREMAP : WAY_MREMAP + 1, failed = 0;
+	unsigned int count = item->page ? WAY_MREMAP : WAY_MREMAP + 1;
 	const char *kind = item->page ? "memfd of huge pages" : "memfd";
-	static struct growth ways[4];
 	struct contender rows[4];
 	char title[96];
 	int err;
 
-	for (unsigned int i = 0; i < count; i++) {
-		unsigned int steps = (unsigned int)(item->to / item->step);
-
-		if (i > WAY_ARENA)
-			steps = steps / 2 < 4 ? steps / 2 : 4;
-		ways[i] = (struct growth){ .way = (enum way)i, .page = item->page,
-					    .step = item->step, .to = item->to };
-		ways[i].from = i > WAY_ARENA ? item->to - steps * item->step : 0;
-		rows[i] = (struct contender){ .name = names[i], .run = grow_run, .context = &ways[i],
-					      .batch = steps, .spent = &ways[i].spent };
-	}
-	rows[WAY_ARENA].bound = 1.03;
-	rows[WAY_ARENA].slack_ns = 1500;
-	err = measure(rows, count, item->group->rounds, &failed);
-	if (err) {
-		fprintf(stderr, "vasbench: grow: %s: error %d\n", names[failed], -err);
+	if (item->group->output->bounds)
+		count = WAY_MAP_ANEW;
+	for (unsigned int i = 0; i < count; i++)
+		growths[i] = (struct growth){
+			.way = (enum way)i, .page = item->page, .step = item->step, .to = item->to
+		};
+	err = measure_turns(item, rows);
+	if (!err)
+		err = measure_ends(item, rows, count);
+	if (err)
 		return err;
-	}
 	snprintf(title, sizeof(title), "%s grows by %llu KiB to %llu MiB", kind,
 		 (unsigned long long)(item->step / KIB), (unsigned long long)(item->to / MIB));
 	output_group(item->group->output, title, rows, count);
@@ -326,7 +427,7 @@ static int grow_measure(void *context)
 		snprintf(title, sizeof(title), "%s grows by a step, 16 MiB of it warm", kind);
 		output_title(item->group->output, title);
 		for (unsigned int i = 0; i < count && !err; i++)
-			err = figures_of(&ways[i], names[i], item->group->output);
+			err = figures_of(&growths[i], names[i], item->group->output);
 	}
 	return err;
 }
@@ -348,7 +449,7 @@ uint64_t arena_pool_pages(void)
 	return value[0] - value[1];
 }
 
-int bench_grow(struct group_context *group)
+int bench_grow(struct group_context *group, unsigned int index)
 {
 	uint64_t pool = arena_pool_pages() * POOL, to = group->output->quick ? 64 * MIB : 2048 * MIB;
 	struct grow_case cases[] = {
@@ -358,19 +459,18 @@ int bench_grow(struct group_context *group)
 		{ group, 2 * MIB, to, POOL },
 		{ group, 32 * MIB, to, POOL },
 	};
-	int err = 0;
+	struct grow_case *item = &cases[index];
 
 	/* The pool is everybody's: nothing is taken from it beside tests. */
 	if (group->output->quick)
 		pool = 0;
-	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]) && !err; i++) {
-		if (cases[i].page && pool < 64 * MIB) {
-			output_note(group->output, "huge pages: quick, or fewer than 32 are free: not measured");
-			break;
-		}
-		if (cases[i].page && pool < to)
-			cases[i].to = pool / (32 * MIB) * (32 * MIB);
-		err = group_in_child(group, grow_measure, &cases[i]);
+	if (item->page && pool < 64 * MIB) {
+		output_note(group->output,
+			    "huge pages: quick, or fewer than 32 are free: not measured");
+		return 0;
 	}
-	return err;
+	/* Two grow at a time. */
+	if (item->page && pool / 2 < to)
+		item->to = pool / (64 * MIB) * (32 * MIB);
+	return group_in_child(group, grow_measure, item);
 }

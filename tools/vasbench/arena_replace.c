@@ -124,10 +124,9 @@ static int replace_measure(void *context)
 	return 0;
 }
 
-int bench_replace(struct group_context *group)
+int bench_replace(struct group_context *group, unsigned int index)
 {
-	struct replace_case base = { group, true }, huge = { group, false };
-	int err = group_in_child(group, replace_measure, &base);
+	struct replace_case item = { group, .base_pages = index == 0 };
 
-	return err ? err : group_in_child(group, replace_measure, &huge);
+	return group_in_child(group, replace_measure, &item);
 }

@@ -12,9 +12,16 @@
 
 #include "layouts.h"
 
+/* "grow" asks for "grow" and for all that is called "grow-" and more. */
 static bool part_wanted(const struct group_context *group, const struct group_part *part)
 {
-	return !group->output->only || strcmp(group->output->only, part->name) == 0;
+	const char *only = group->output->only;
+	size_t length = only ? strlen(only) : 0;
+
+	if (!only)
+		return true;
+	return strncmp(part->name, only, length) == 0 &&
+	       (part->name[length] == '-' || part->name[length] == '\0');
 }
 
 int group_parts(struct group_context *group, const char *benchmark, const struct group_part *parts,

@@ -10,13 +10,13 @@ struct group_context {
 	unsigned int rounds;
 };
 
-/* A benchmark's part, which --only can ask for. */
+/* A benchmark's part, which --only can ask for; those of one kind begin with its name and a dash. */
 struct group_part {
 	const char *name;
 	int (*run)(struct group_context *group);
 };
 
-/* Prints what all parts measure, or the one that was asked for. -EINVAL, and why: none has that name. */
+/* Prints what all parts measure, or those that were asked for. -EINVAL, and why: none has that name. */
 int group_parts(struct group_context *group, const char *benchmark, const struct group_part *parts,
 		unsigned int count);
 

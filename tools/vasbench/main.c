@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * vasbench NAME [--json] [--rounds N] [--only PART] [--quick]: measures the library against
+ * vasbench NAME [--json] [--rounds N] [--only PART] [--quick] [--bounds]: measures the library against
  * the raw system calls and against other allocators. Medians of interleaved rounds and ratios
  * within one run; see docs/performance.md for recorded results.
  */
@@ -37,12 +37,14 @@ static int usage(FILE *to, int status)
 {
 	fprintf(to,
 		"usage: vasbench NAME [--json] [--rounds N] [--only PART] [--quick]\n"
-		"                    [--instructions]\n"
+		"                    [--bounds] [--instructions]\n"
 		"Each contender's median over N interleaved rounds (odd), and its ratio to the\n"
 		"first of its group. PART, of region: blocks, warm, limit or churn; of alloc:\n"
 		"random, aligned, order, windows, threads, delay, packing or books; of arena:\n"
-		"grow, walk or replace; of ring: records, queues or kinds. With --quick, alloc,\n"
-		"ring and arena measure their smallest cases only;\n"
+		"grow, walk or replace, or one group of these: grow-64K, -2M, -32M, -pool-2M\n"
+		"or -pool-32M, walk-1G or -2G, replace-base or -huge; of ring: records, queues\n"
+		"or kinds. With --quick, alloc, ring and arena measure their smallest cases only;\n"
+		"with --bounds, arena leaves out what no bound is about;\n"
 		"with --instructions, alloc has valgrind count instructions instead.\n"
 		"NAME is one of:\n");
 	for (size_t i = 0; i < BENCHMARKS; i++)
@@ -79,6 +81,8 @@ int main(int argc, char **argv)
 			output.json = true;
 		} else if (strcmp(argv[i], "--quick") == 0) {
 			output.quick = true;
+		} else if (strcmp(argv[i], "--bounds") == 0) {
+			output.bounds = true;
 		} else if (strcmp(argv[i], "--instructions") == 0) {
 			output.instructions = true;
 		} else if (strcmp(argv[i], "--rounds") == 0 && i + 1 < argc) {

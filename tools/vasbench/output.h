@@ -10,6 +10,7 @@
 struct output {
 	bool json;
 	bool quick; /* the smallest cases only */
+	bool bounds; /* of arenas: only contenders that have a bound, and what they are compared with */
 	bool instructions; /* counted instead of times */
 	const char *only; /* a part of the benchmark, by name; NULL: all */
 	unsigned int rows;
