@@ -29,12 +29,6 @@ static uint32_t companion; /* VAS_ARENA_COMPANION */
 static uint64_t ahead; /* pages that it begins with beyond its size */
 static unsigned char *start;
 
-static void must(int err, const char *what)
-{
-	if (err)
-		tap_bail("%s: %d", what, err);
-}
-
 /* The arena has a descriptor of its own. */
 static void close_given(struct fault_world *world)
 {

@@ -11,7 +11,7 @@
 
 #include "support/fault_loop.h"
 #include "support/huge_pool.h"
-#include "tap/tap.h"
+#include "support/view_looks.h"
 
 #define PAGES 4u
 
@@ -19,21 +19,6 @@
 static unsigned char *memory;
 static uint64_t size;
 static struct vas_view *view;
-static uint64_t subscription;
-
-static void must(int err, const char *what)
-{
-	if (err)
-		tap_bail("%s: %d", what, err);
-}
-
-static unsigned char *start_of(struct vas_view *mirror)
-{
-	struct vas_view_info info = { .size = sizeof(info) };
-
-	must(vas_view_get(mirror, &info), "it tells nothing");
-	return vas_span_pointer(info.span);
-}
 
 static void setup(struct fault_world *world)
 {
@@ -62,17 +47,10 @@ static void setup_mirror(struct fault_world *world)
 	must(vas_mirror_open(memory, size, NULL, NULL, &view), "no mirror");
 }
 
-static int note(void *context, const struct vas_notice *notice)
-{
-	(void)context;
-	(void)notice;
-	return 0;
-}
-
 static void setup_watched(struct fault_world *world)
 {
 	setup(world);
-	must(vas_notice_subscribe(NULL, note, NULL, &subscription), "no notices");
+	fault_watch();
 }
 
 static void finish_memory(struct fault_world *world)
@@ -86,7 +64,7 @@ static void finish_memory(struct fault_world *world)
 
 static void finish_watched(struct fault_world *world)
 {
-	must(vas_notice_cancel(subscription), "notices go on");
+	fault_unwatch();
 	finish_memory(world);
 }
 
@@ -114,7 +92,7 @@ static void undo_open(struct fault_world *world)
 	struct vas_view *made;
 
 	memcpy(&made, &world->out, sizeof(made));
-	if (size != HUGE_PAGE && (start_of(made)[0] != 0x5a || start_of(made)[size - 1] != 0x5b))
+	if (size != HUGE_PAGE && (view_start(made)[0] != 0x5a || view_start(made)[size - 1] != 0x5b))
 		fault_wrong("it shows something else");
 	must(vas_view_close(made, NULL), "what was opened cannot be closed");
 }
@@ -135,7 +113,7 @@ static void undo_protect(struct fault_world *world)
 {
 	(void)world;
 	must(vas_view_protect(view, PROT_READ | PROT_WRITE), "it stays as it is");
-	start_of(view)[1] = 1;
+	view_start(view)[1] = 1;
 }
 
 static int call_close(struct fault_world *world)

@@ -20,12 +20,6 @@
 static struct vas_region *region, *upper;
 static struct vas_block block;
 
-static void must(int err, const char *what)
-{
-	if (err)
-		tap_bail("%s: %d", what, err);
-}
-
 static void check_region(void)
 {
 	if (!vas_region_check(region))

@@ -20,16 +20,10 @@
 static unsigned char *private, *shared;
 static struct vas_replace_part parts[PARTS];
 static struct vas_replace *batch;
-static uint64_t size, subscription;
+static uint64_t size;
 static uint32_t count;
 static bool fresh; /* the last call was a success */
 static uint64_t struck; /* faults in it */
-
-static void must(int err, const char *what)
-{
-	if (err)
-		tap_bail("%s: %d", what, err);
-}
 
 static int make_memfd(unsigned char fill)
 {
@@ -116,17 +110,10 @@ static void undo_huge(struct fault_world *world)
 	must(vas_replace_cancel(made), "what was prepared cannot be cancelled");
 }
 
-static int note(void *context, const struct vas_notice *notice)
-{
-	(void)context;
-	(void)notice;
-	return 0;
-}
-
 static void setup_watched(struct fault_world *world)
 {
 	setup(world);
-	must(vas_notice_subscribe(NULL, note, NULL, &subscription), "no notices");
+	fault_watch();
 }
 
 static bool all_are(const unsigned char *memory, unsigned char value)
@@ -178,7 +165,7 @@ static void finish(struct fault_world *world)
 
 static void finish_watched(struct fault_world *world)
 {
-	must(vas_notice_cancel(subscription), "notices go on");
+	fault_unwatch();
 	finish(world);
 }
 
@@ -258,10 +245,7 @@ static void drop(struct fault_world *world)
 	if (batch && !fresh)
 		must(vas_replace_cancel(batch), "a batch cannot be cancelled");
 	batch = NULL;
-	if (subscription)
-		finish_watched(world);
-	else
-		finish(world);
+	finish_watched(world);
 }
 
 static int call_cancel(struct fault_world *world)

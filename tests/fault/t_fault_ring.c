@@ -16,12 +16,6 @@
 /* What the calls work on: one case is one process. */
 static struct vas_ring *ring;
 
-static void must(int err, const char *what)
-{
-	if (err)
-		tap_bail("%s: %d", what, err);
-}
-
 static int make(struct fault_world *world, struct vas_ring **made)
 {
 	VAS_OPTS(vas_ring_opts, opts);

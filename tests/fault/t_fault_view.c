@@ -11,7 +11,7 @@
 
 #include "arena/arena.h"
 #include "support/fault_loop.h"
-#include "tap/tap.h"
+#include "support/view_looks.h"
 
 #define PAGES 64u
 #define BEGIN 4u /* pages that it begins with */
@@ -22,22 +22,7 @@ static struct vas_arena *arena;
 static struct vas_view *views[VIEWS];
 static struct vas_span lent; /* a view may be in it */
 static unsigned char *starts[VIEWS];
-static uint64_t subscription;
 static enum vas_tail tail;
-
-static void must(int err, const char *what)
-{
-	if (err)
-		tap_bail("%s: %d", what, err);
-}
-
-static unsigned char *start_of(struct vas_view *view)
-{
-	struct vas_view_info info = { .size = sizeof(info) };
-
-	must(vas_view_get(view, &info), "it tells nothing");
-	return vas_span_pointer(info.span);
-}
 
 static void setup(struct fault_world *world)
 {
@@ -52,7 +37,7 @@ static void setup(struct fault_world *world)
 		must(vas_view_open(arena, &view_opts, &views[i]), "no view");
 	}
 	for (unsigned int i = 0; i < VIEWS; i++)
-		starts[i] = start_of(views[i]);
+		starts[i] = view_start(views[i]);
 	starts[0][0] = 0x5a;
 	starts[0][BEGIN * world->page - 1] = 0x5b;
 }
@@ -69,17 +54,10 @@ static void setup_guard(struct fault_world *world)
 	setup(world);
 }
 
-static int note(void *context, const struct vas_notice *notice)
-{
-	(void)context;
-	(void)notice;
-	return 0;
-}
-
 static void setup_watched(struct fault_world *world)
 {
 	setup(world);
-	must(vas_notice_subscribe(NULL, note, NULL, &subscription), "no notices");
+	fault_watch();
 }
 
 /* Whether all is as it began: after a failure, and after what undid a success. */
@@ -112,7 +90,7 @@ static void finish(struct fault_world *world)
 
 static void finish_watched(struct fault_world *world)
 {
-	must(vas_notice_cancel(subscription), "notices go on");
+	fault_unwatch();
 	finish(world);
 }
 
@@ -145,7 +123,7 @@ static void undo_open(struct fault_world *world)
 	struct vas_view *made;
 
 	memcpy(&made, &world->out, sizeof(made));
-	if (start_of(made)[0] != 0x5a)
+	if (view_start(made)[0] != 0x5a)
 		fault_wrong("it shows something else");
 	must(vas_view_close(made, NULL), "what was opened cannot be closed");
 	check(world);

@@ -21,12 +21,6 @@ static struct vas_region *region;
 static struct vas_region_thread *inside;
 static struct vas_block block;
 
-static void must(int err, const char *what)
-{
-	if (err)
-		tap_bail("%s: %d", what, err);
-}
-
 static void check_region(struct fault_world *world)
 {
 	(void)world;

@@ -179,54 +179,44 @@ static bool step_write(void)
 	return true;
 }
 
-static bool step_protect(void)
+enum change { COMMIT, DECOMMIT, PROTECT };
+
+static int change_memory(enum change what, unsigned char *start, uint64_t bytes, int prot, bool block)
 {
+	switch (what) {
+	case COMMIT:
+		return block ? vas_region_commit(region, start, bytes, NULL) :
+			       vas_commit(start, bytes, NULL);
+	case DECOMMIT:
+		return block ? vas_region_decommit(region, start, bytes, NULL) :
+			       vas_decommit(start, bytes, NULL);
+	default:
+		return block ? vas_region_protect(region, start, bytes, prot) :
+			       vas_protect(start, bytes, prot);
+	}
+}
+
+static void cell_change(struct cell *cell, enum change what, int prot)
+{
+	if (what == PROTECT)
+		cell->prot = prot;
+	else if (what == DECOMMIT)
+		*cell = (struct cell){ .kind = NOTHING };
+	else if (cell->kind == NOTHING)
+		*cell = (struct cell){ .kind = OWN, .prot = PROT_READ | PROT_WRITE };
+}
+
+static bool step_change(enum change what)
+{
+	int prot = random_prot();
 	uint64_t from, count;
-	int prot = random_prot(), err;
-	unsigned char *start;
 	unsigned int area;
 
-	if (!choose(&area, &from, &count))
+	if (!choose(&area, &from, &count) && what == PROTECT)
 		return true;
-	start = model.start[area] + from * page;
-	err = area < SPANS ? vas_protect(start, count * page, prot)
-			   : vas_region_protect(region, start, count * page, prot);
 	for (uint64_t i = 0; i < count; i++)
-		model.cells[area][from + i].prot = prot;
-	return err == 0;
-}
-
-static bool step_commit(void)
-{
-	uint64_t from, count;
-	unsigned char *start;
-	unsigned int area;
-	int err;
-
-	(void)choose(&area, &from, &count);
-	start = model.start[area] + from * page;
-	err = area < SPANS ? vas_commit(start, count * page, NULL)
-			   : vas_region_commit(region, start, count * page, NULL);
-	for (uint64_t i = 0; i < count; i++)
-		if (model.cells[area][from + i].kind == NOTHING)
-			model.cells[area][from + i] =
-				(struct cell){ .kind = OWN, .prot = PROT_READ | PROT_WRITE };
-	return err == 0;
-}
-
-static bool step_decommit(void)
-{
-	uint64_t from, count;
-	unsigned char *start;
-	unsigned int area;
-	int err;
-
-	(void)choose(&area, &from, &count);
-	start = model.start[area] + from * page;
-	err = area < SPANS ? vas_decommit(start, count * page, NULL)
-			   : vas_region_decommit(region, start, count * page, NULL);
-	memset(&model.cells[area][from], 0, count * sizeof(struct cell));
-	return err == 0;
+		cell_change(&model.cells[area][from + i], what, prot);
+	return change_memory(what, model.start[area] + from * page, count * page, prot, area >= SPANS) == 0;
 }
 
 /* --- batches --- */
@@ -475,12 +465,12 @@ static bool step(void)
 {
 	switch (below(16)) {
 	case 0:
-		return step_protect();
+		return step_change(PROTECT);
 	case 1:
-		return step_decommit();
+		return step_change(DECOMMIT);
 	case 2:
 	case 3:
-		return step_commit();
+		return step_change(COMMIT);
 	case 4:
 	case 5:
 	case 6:

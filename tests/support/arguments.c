@@ -73,6 +73,18 @@ void check_options(const char *function, call_options_fn *call, const void *good
 	answer(function, "options larger than can be", call(bytes), E2BIG, why);
 }
 
+void check_shared_reserve(const char *function, call_options_fn *call, const void *options,
+			  struct vas_reserve_opts *reserve, enum vas_fork fork)
+{
+	reserve->min_size = arguments_page;
+	answer(function, "a min_size", call(options), EINVAL, VAS_WHY_ARGUMENT);
+	reserve->min_size = 0;
+	reserve->fork = fork;
+	answer(function, "a fork policy that cannot be", call(options), EOPNOTSUPP,
+	       VAS_WHY_FORK_POLICY);
+	reserve->fork = VAS_FORK_DEFAULT;
+}
+
 /* --- results: structs that are written, and say their size --- */
 
 void check_result(const char *function, call_result_fn *call, size_t known)

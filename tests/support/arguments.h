@@ -33,6 +33,9 @@ typedef int call_options_fn(const void *options);
 /* known: the size of the struct; good: one whose call succeeds. */
 void check_options(const char *function, call_options_fn *call, const void *good, size_t known,
 		   int why);
+/* What a span of shared memory may not be asked for. options: those of call, which point to reserve; fork: a policy that cannot be. */
+void check_shared_reserve(const char *function, call_options_fn *call, const void *options,
+			  struct vas_reserve_opts *reserve, enum vas_fork fork);
 typedef int call_result_fn(void *result);
 void check_result(const char *function, call_result_fn *call, size_t known);
 

@@ -65,11 +65,7 @@ void check_mirror_open(void)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		answer(name, cases[i].what, open_with(&cases[i].opts), EINVAL, ARGUMENT);
 	opts.reserve = &reserve;
-	reserve.min_size = page;
-	answer(name, "a min_size", open_with(&opts), EINVAL, ARGUMENT);
-	reserve.min_size = 0;
-	reserve.fork = VAS_FORK_COPY;
-	answer(name, "a copy in a child", open_with(&opts), EOPNOTSUPP, VAS_WHY_FORK_POLICY);
+	check_shared_reserve(name, open_with, &opts, &reserve, VAS_FORK_COPY);
 	ok(got == NULL, "vas_mirror_open: the handle is untouched");
 	munmap(memory, 4 * page);
 }

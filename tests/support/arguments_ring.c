@@ -74,11 +74,7 @@ void check_ring_create(void)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		answer(name, cases[i].what, create_of(&cases[i].opts), EINVAL, ARGUMENT);
 	arena.reserve = &reserve;
-	reserve.min_size = page;
-	answer(name, "a min_size", create_of(&arena), EINVAL, ARGUMENT);
-	reserve.min_size = 0;
-	reserve.fork = VAS_FORK_WIPE;
-	answer(name, "zeroes for children", create_of(&arena), EOPNOTSUPP, VAS_WHY_FORK_POLICY);
+	check_shared_reserve(name, create_of, &arena, &reserve, VAS_FORK_WIPE);
 	ok(ring == NULL, "vas_ring_create: the handle is untouched");
 }
 

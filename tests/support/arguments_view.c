@@ -83,14 +83,10 @@ void check_view_open(void)
 	answer(name, "the middle of a span", open_with(&opts), ENOENT, VAS_WHY_NOT_OWNED);
 	opts.start = NULL;
 	opts.reserve = &reserve;
-	reserve.min_size = page;
-	answer(name, "a min_size", open_with(&opts), EINVAL, ARGUMENT);
-	reserve.min_size = 0;
 	reserve.flags = VAS_RESERVE_ALL + 1;
 	answer(name, "an unknown flag of reserve", open_with(&opts), EINVAL, ARGUMENT);
 	reserve.flags = 0;
-	reserve.fork = VAS_FORK_ABSENT;
-	answer(name, "another fork policy", open_with(&opts), EOPNOTSUPP, VAS_WHY_FORK_POLICY);
+	check_shared_reserve(name, open_with, &opts, &reserve, VAS_FORK_ABSENT);
 	ok(got == NULL, "vas_view_open: the handle is untouched");
 	unmade();
 }

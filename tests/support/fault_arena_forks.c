@@ -23,12 +23,6 @@ static struct vas_queue *queue; /* in the arena's place */
 static unsigned char *starts[2];
 static unsigned char own; /* what the second view shows of page 2 */
 
-static void must(int err, const char *what)
-{
-	if (err)
-		tap_bail("%s: %d", what, err);
-}
-
 /* False: it cannot be read. */
 static bool peek(const unsigned char *at, unsigned char *byte)
 {

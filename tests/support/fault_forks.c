@@ -54,12 +54,6 @@ static char *page_of(const struct fault_world *world, unsigned int page)
 	return (char *)vas_span_pointer(world->more[0]) + page * world->page;
 }
 
-static void must(int err, const char *what)
-{
-	if (err)
-		tap_bail("%s: %d", what, err);
-}
-
 static void make_span(struct fault_world *world, enum vas_fork policy)
 {
 	VAS_OPTS(vas_reserve_opts, opts);

@@ -80,6 +80,27 @@ struct run {
 
 static struct run run;
 
+static int note(void *context, const struct vas_notice *notice)
+{
+	(void)context;
+	(void)notice;
+	return 0;
+}
+
+static uint64_t subscription; /* 0 = nobody listens */
+
+void fault_watch(void)
+{
+	must(vas_notice_subscribe(NULL, note, NULL, &subscription), "no notices");
+}
+
+void fault_unwatch(void)
+{
+	if (subscription)
+		must(vas_notice_cancel(subscription), "notices go on");
+	subscription = 0;
+}
+
 void fault_wrong(const char *format, ...)
 {
 	char text[300];

@@ -20,6 +20,7 @@
 
 #include "support/recorder.h"
 #include "sys/fault.h"
+#include "tap/tap.h"
 
 #define FAULT_FOREIGN 96u /* mappings that a scenario puts in the way */
 #define FAULT_BASE_PAGES 64u
@@ -103,6 +104,15 @@ void fault_sites_report(bool (*wanted)(const char *file));
  * its books; its faults and call sites count. Returns 0.
  */
 int fault_fork(struct fault_world *world, void (*look)(struct fault_world *world, int answer));
+/* For what is not tested: a scenario cannot go on without it. */
+static inline void must(int err, const char *what)
+{
+	if (err)
+		tap_bail("%s: %d", what, err);
+}
+/* Somebody listens to every change, and agrees to it; and no more. Nothing fails meanwhile. */
+void fault_watch(void);
+void fault_unwatch(void);
 /* A point that failed, in either. */
 void fault_wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
