@@ -239,20 +239,18 @@ void vas_queue_forked(struct vas_arena *arena)
 
 /* --- joining and leaving --- */
 
-/* The role is ours: of nobody, or of somebody who is gone. */
-static bool place_take(struct vas_queue_page *page, struct vas_sys *sys, enum vas_queue_role role)
+/* The role is ours: of nobody, or of somebody who is gone. *was is what stood there. */
+static bool place_take(struct vas_queue_page *page, struct vas_sys *sys, enum vas_queue_role role,
+		       uint64_t *was)
 {
 	uint64_t *place = &page->places[role].peer;
 	uint64_t self = vas_peer_self(sys, page->namespace);
-	uint64_t was = __atomic_load_n(place, __ATOMIC_ACQUIRE);
 
-	if (was != VAS_PEER_NONE && !vas_peer_gone(sys, page->namespace, was))
+	*was = __atomic_load_n(place, __ATOMIC_ACQUIRE);
+	if (*was != VAS_PEER_NONE && !vas_peer_gone(sys, page->namespace, *was))
 		return false;
-	if (!__atomic_compare_exchange_n(place, &was, self, false, __ATOMIC_ACQ_REL,
-					 __ATOMIC_RELAXED))
-		return false;
-	__atomic_store_n(&page->places[role].left, 0, __ATOMIC_RELEASE);
-	return true;
+	return __atomic_compare_exchange_n(place, was, self, false, __ATOMIC_ACQ_REL,
+					   __ATOMIC_RELAXED);
 }
 
 /* Where the role's position is, when there is one of each. */
@@ -272,13 +270,15 @@ static int enter_alone(struct vas_queue_end *end)
 {
 	struct vas_queue *queue = end->queue;
 	enum vas_queue_role role = vas_queue_role(end);
+	uint64_t was;
 	int err;
 
-	if (!place_take(queue->page, queue->arena->space->sys, role))
+	if (!place_take(queue->page, queue->arena->space->sys, role, &was))
 		return -EBUSY;
 	err = vas_queue_is_many(queue) ? vas_queue_resume(end) : position_take(end);
+	/* As it was: the other side may know that the last one is gone. */
 	if (err)
-		__atomic_store_n(&queue->page->places[role].peer, VAS_PEER_NONE, __ATOMIC_RELEASE);
+		__atomic_store_n(&queue->page->places[role].peer, was, __ATOMIC_RELEASE);
 	return err;
 }
 

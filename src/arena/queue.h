@@ -33,7 +33,7 @@ struct vas_queue_page {
 	uint64_t head __attribute__((aligned(64))); /* of the consumer (atomic) */
 	struct {
 		uint64_t peer; /* vas_peer_self of who has the role, NONE: nobody (atomic) */
-		uint64_t left; /* 1: somebody had it, and nobody has (atomic) */
+		uint64_t left; /* 1: somebody has left it; counts while nobody has it (atomic) */
 	} places[2] __attribute__((aligned(64))); /* by enum vas_queue_role */
 	struct {
 		uint32_t word; /* with VAS_QUEUE_WAITS: whether that role sleeps; queue_wait.c (atomic) */

@@ -76,6 +76,17 @@ static int ring_plan(const struct vas_ring_opts *opts, uint64_t size,
 	return 0;
 }
 
+/* What a ring of nothing should have been: the least that does on each rung of a ladder. */
+static uint64_t least_size(const struct vas_arena_opts *arena, uint64_t page_size)
+{
+	uint64_t least = page_size;
+
+	for (size_t i = 0; i < arena->ladder_count; i++)
+		if (arena->ladder[i] > least)
+			least = arena->ladder[i];
+	return least;
+}
+
 int vas_ring_make(struct vas_space *space, uint64_t size, uint64_t front,
 		  const struct vas_ring_opts *opts, struct vas_failure *failure,
 		  struct vas_ring **made)
@@ -88,8 +99,8 @@ int vas_ring_make(struct vas_space *space, uint64_t size, uint64_t front,
 
 	if (ring_plan(opts, size, &reserve, &arena))
 		return vas_arena_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
-	if (size == 0)
-		failure->max = space->sys->page_size;
+	if (size == 0 && !vas_ladder_check(&arena, space->sys->page_size))
+		failure->max = least_size(&arena, space->sys->page_size);
 	if (vas_arena_take_books(space, sizeof(*ring), &memory))
 		return vas_arena_refuse(failure, VAS_WHY_BOOKS, -ENOMEM);
 	ring = memory;

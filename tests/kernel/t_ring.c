@@ -227,6 +227,9 @@ static void test_huge(void *unused)
 	is_err(vas_ring_create(HUGE_PAGE + page, &opts, &ring), -EINVAL, "a huge page and a page");
 	is_err(vas_report_get(&report), 0, "with a report");
 	ok(report.min == HUGE_PAGE && report.max == 2 * HUGE_PAGE, "of the nearest that would do");
+	is_err(vas_ring_create(0, &opts, &ring), -EINVAL, "nothing");
+	is_err(vas_report_get(&report), 0, "with a report");
+	ok(report.min == 0 && report.max == HUGE_PAGE, "of the nearest that would do");
 	is_u64(huge_pool_free(), have, "and the pool as it was");
 	is_err(vas_ring_create(2 * HUGE_PAGE, &opts, &ring), 0, "two huge pages, seen twice");
 	info = look(ring);

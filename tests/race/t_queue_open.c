@@ -128,18 +128,37 @@ static void test_processes(void *context)
 
 /* --- what a peer has spoilt --- */
 
+/* The word of a process that is no more. */
+static uint64_t dead_peer(void)
+{
+	pid_t child = fork();
+
+	if (child == 0)
+		_exit(0);
+	(void)queue_peers_end(child);
+	return (uint64_t)child << 32 | 1;
+}
+
 static void test_spoilt(void *unused)
 {
 	struct vas_queue *queue, *other = NULL;
+	struct vas_queue_end producer, consumer;
 	struct vas_queue_page *mapped;
+	struct vas_header *header;
 	struct vas_ring_info info;
+	uint64_t length = 1;
+	char byte;
 
 	(void)unused;
 	arena_baseline();
 	queue = make(0, &info);
-	mapped = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, info.header, (off_t)page);
-	if (mapped == MAP_FAILED)
-		tap_bail("the page cannot be mapped");
+	header = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_SHARED, info.header, 0);
+	if (header == MAP_FAILED)
+		tap_bail("the pages cannot be mapped");
+	mapped = (struct vas_queue_page *)(void *)((char *)header + page);
+	header->facts.front = 0;
+	is_err(vas_queue_open(info.fd, info.header, NULL, &other), EBADMSG, "no page of a queue");
+	header->facts.front = page;
 	mapped->flags = 0x80;
 	is_err(vas_queue_open(info.fd, info.header, NULL, &other), EBADMSG, "flags of no queue");
 	mapped->flags = VAS_QUEUE_MANY;
@@ -149,7 +168,18 @@ static void test_spoilt(void *unused)
 	mapped->flags = 0;
 	is_err(vas_queue_open(info.fd, info.header, NULL, &other), 0, "mended, it opens");
 	is_err(vas_queue_destroy(other, NULL), 0, "and ends");
-	munmap(mapped, page);
+	is_err(vas_queue_join(queue, VAS_QUEUE_CONSUMER, &consumer), 0, "a consumer");
+	mapped->places[VAS_QUEUE_PRODUCER].peer = dead_peer();
+	mapped->head = 4;
+	is_err(vas_queue_join(queue, VAS_QUEUE_PRODUCER, &producer), EBADMSG, "no position");
+	is_err(vas_queue_get(&consumer, &byte, &length), EPIPE, "the last producer is dead still");
+	mapped->tail = 4;
+	is_err(vas_queue_join(queue, VAS_QUEUE_PRODUCER, &producer), EBADMSG, "nor are both one");
+	mapped->head = mapped->tail = 0;
+	is_err(vas_queue_join(queue, VAS_QUEUE_PRODUCER, &producer), 0, "mended, it is joined");
+	is_err(vas_queue_get(&consumer, &byte, &length), EAGAIN, "and may have something");
+	is_err(vas_queue_leave(&producer) | vas_queue_leave(&consumer), 0, "both leave");
+	munmap(header, 2 * page);
 	is_err(vas_queue_destroy(queue, NULL), 0, "destroyed");
 }
 
