@@ -75,7 +75,7 @@ VAS_API void vas_fork_parent(void);
  *		nobody's. The next call begins new books
  *  -EEXIST	somebody took the addresses of a TRAP span, which is not owned then; the rest is done
  *  -ENOMEM	a TRAP span could not be claimed, which is not owned then; or a COPY of shared memory could
- *		not be made: that span is owned, and all of it is as reserved, or, of an arena, not owned; the rest is done
+ *		not be made, or not in time: that span is owned, and all of it is as reserved, or, of an arena, not owned; the rest is done
  *
  * Thread-safe. Not signal-safe.
  */
@@ -96,6 +96,24 @@ typedef void vas_fork_hold(void *context, struct vas_span span, int holding);
  * Cannot fail. Thread-safe. Not signal-safe.
  */
 VAS_API void vas_fork_hold_set(vas_fork_hold *hold, void *context);
+
+/*
+ * A hook that is called in the parent right before a fork (pausing 1), and afterwards (0) in the parent and in the child, in any
+ * process whose fork is announced. It stops this process's writers, by an ordinary lock: so a copy of shared memory is of the one moment of
+ * the fork, as private memory is. It may sleep, and must call no function of this library but what reads.
+ */
+typedef void vas_fork_pause(void *context, int pausing);
+
+/*
+ * Sets that hook, one for the process; NULL, the default, is none, and then no parent waits for its child. With one the parent's fork returns
+ * when the child has made its copies, or is gone, or was never there; after so many milliseconds at the latest. The copies that are not
+ * made by then the child does not have (-ENOMEM of vas_fork_child); nor does it have any where no pipe(2) can be had.
+ *
+ * What other processes write is not stopped: see vas_fork_hold_set.
+ *
+ * Cannot fail. Thread-safe. Not signal-safe. Not during a fork of another thread.
+ */
+VAS_API void vas_fork_pause_set(vas_fork_pause *pause, void *context, uint32_t milliseconds);
 
 #ifdef __cplusplus
 }

@@ -23,3 +23,8 @@ void vas_fork_hold_set(vas_fork_hold *hold, void *context)
 {
 	vas_fork_set_hold(hold, context);
 }
+
+void vas_fork_pause_set(vas_fork_pause *pause, void *context, uint32_t milliseconds)
+{
+	vas_fork_set_pause(pause, context, milliseconds);
+}

@@ -153,7 +153,8 @@ static int copy_views(struct copy *copy, struct vas_failure *failure)
 	int err = 0;
 
 	for (struct vas_view *view = &arena->first; view && !err; view = view->next)
-		err = vas_part_turn(arena->space, view->user.holding, arena->object.fd, failure);
+		err = vas_part_turn(arena->space, view->user.holding, arena->object.fd,
+				    arena->object.offset + copy->size, failure);
 	if (!err)
 		err = vas_arena_policy_renew(arena, failure);
 	return err;
@@ -168,6 +169,8 @@ static int copy_finish(struct copy *copy, struct vas_failure *failure)
 	err = vas_ladder_collapse(arena, 0, copy->size, failure);
 	if (!err)
 		err = vas_arena_seal_as(arena, copy->was.fd, failure);
+	if (!err && !vas_fork_in_time())
+		err = vas_arena_refuse(failure, VAS_WHY_RACE, -EBUSY);
 	if (err)
 		return err;
 	(void)vas_part_set_shown(arena->space, arena->user.holding, copy->size);

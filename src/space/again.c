@@ -24,12 +24,12 @@
 #include "sys/strays.h"
 
 #define RUNS 32u /* of pages that are alike, at a time */
+#define LEAVE_PRIVATE UINT64_MAX /* in the place of own below */
 
-/* Its own pages of a part that is mapped in private, from pagemap and mem. */
-static int copy_own(struct vas_sys *sys, int pagemap, int mem, const struct vas_extent *piece,
-		    uint64_t to)
+/* The pages of range that are its own where it is mapped in private, from pagemap and mem. */
+static int copy_own(struct vas_sys *sys, int pagemap, int mem, struct vas_span range, uint64_t to)
 {
-	struct vas_span rest = { piece->start, piece->end - piece->start };
+	struct vas_span rest = range;
 	struct vas_sys_pages runs[RUNS];
 	int64_t count = RUNS;
 	int err = 0;
@@ -41,34 +41,37 @@ static int copy_own(struct vas_sys *sys, int pagemap, int mem, const struct vas_
 		for (int64_t i = 0; i < count && !err; i++)
 			if (!(runs[i].categories & VAS_PAGE_FILE))
 				err = vas_fork_copy_pages(sys, mem, runs[i].start,
-							  to + (runs[i].start - piece->start),
+							  to + (runs[i].start - range.start),
 							  runs[i].end - runs[i].start);
 		if (err)
 			return err;
 		if (count)
 			rest.start = runs[count - 1].end;
-		rest.size = piece->end - rest.start;
+		rest.size = vas_span_end(range) - rest.start;
 	}
 	return 0;
 }
 
-static int again_fill(struct vas_sys *sys, const struct vas_extent *piece, uint64_t aside)
+/* What a private view had written to below own, an offset in the object. Beyond it there may be guards. */
+static int again_fill(struct vas_sys *sys, const struct vas_extent *piece, uint64_t own,
+		      uint64_t aside)
 {
+	uint64_t size = piece->end - piece->start, offset = piece->start + piece->delta;
+	struct vas_span range = { piece->start, own - offset < size ? own - offset : size };
 	int64_t pagemap = VAS_CALL(sys, open, "/proc/self/pagemap", O_RDONLY);
 	int64_t mem = VAS_CALL(sys, open, "/proc/self/mem", O_RDONLY);
-	int64_t err;
+	int64_t err = 0;
 
 	if (pagemap < 0 || mem < 0)
 		err = pagemap < 0 ? pagemap : mem;
-	else
-		err = copy_own(sys, (int)pagemap, (int)mem, piece, aside);
+	else if (own > offset)
+		err = copy_own(sys, (int)pagemap, (int)mem, range, aside);
 	if (pagemap >= 0)
 		(void)VAS_CALL(sys, close, (int)pagemap);
 	if (mem >= 0)
 		(void)VAS_CALL(sys, close, (int)mem);
 	if (!err)
-		err = VAS_CALL(sys, protect, aside, piece->end - piece->start,
-			       (int)vas_extent_kernel_prot(piece));
+		err = VAS_CALL(sys, protect, aside, size, (int)vas_extent_kernel_prot(piece));
 	return (int)err;
 }
 
@@ -80,22 +83,23 @@ static bool is_private(const struct vas_part_work *work, const struct vas_extent
 	return vas_backings_get(backings, piece->backing, piece->delta).flags & VAS_COMMIT_PRIVATE;
 }
 
-static int again_piece(struct vas_part_work *work, const struct vas_extent *piece, int fd)
+static int again_piece(struct vas_part_work *work, const struct vas_extent *piece, int fd,
+		       uint64_t own)
 {
 	const struct vas_holding *holding = work->holding;
 	struct vas_space *space = work->space;
 	struct vas_span span = { piece->start, piece->end - piece->start };
-	bool own = is_private(work, piece);
+	bool private = is_private(work, piece);
 	int64_t aside;
 	int err;
 
 	aside = VAS_CALL(space->sys, map, 0, span.size,
-			 own ? PROT_READ | PROT_WRITE : (int)vas_extent_kernel_prot(piece),
-			 (own ? MAP_PRIVATE : MAP_SHARED) | MAP_NORESERVE, fd,
+			 private ? PROT_READ | PROT_WRITE : (int)vas_extent_kernel_prot(piece),
+			 (private ? MAP_PRIVATE : MAP_SHARED) | MAP_NORESERVE, fd,
 			 piece->start + piece->delta);
 	if (aside < 0)
 		return (int)aside;
-	err = own ? again_fill(space->sys, piece, (uint64_t)aside) : 0;
+	err = private ? again_fill(space->sys, piece, own, (uint64_t)aside) : 0;
 	if (!err)
 		err = vas_space_apply_recipe(space, (uint64_t)aside, span.size, holding->recipe);
 	if (!err)
@@ -105,8 +109,8 @@ static int again_piece(struct vas_part_work *work, const struct vas_extent *piec
 	return err;
 }
 
-/* Up to stop; own: private ones, too. *reached: what follows is as it was. */
-static int again_pieces(struct vas_part_work *work, uint64_t stop, int fd, bool own,
+/* Up to stop; private ones unless LEAVE_PRIVATE. *reached: what follows is as it was. */
+static int again_pieces(struct vas_part_work *work, uint64_t stop, int fd, uint64_t own,
 			uint64_t *reached)
 {
 	uint64_t position = work->range.start;
@@ -115,9 +119,10 @@ static int again_pieces(struct vas_part_work *work, uint64_t stop, int fd, bool 
 
 	*reached = position;
 	while (vas_extents_next(&work->holding->extents, &position, stop, &piece)) {
-		if (piece.state != VAS_PART_VIEW || (is_private(work, &piece) && !own))
+		if (piece.state != VAS_PART_VIEW ||
+		    (is_private(work, &piece) && own == LEAVE_PRIVATE))
 			continue;
-		err = again_piece(work, &piece, fd);
+		err = again_piece(work, &piece, fd, own);
 		if (err)
 			return err;
 		*reached = piece.end;
@@ -133,9 +138,9 @@ int vas_part_again(struct vas_space *space, struct vas_holding *holding, int fd,
 	int err;
 
 	vas_lock_take(&holding->lock);
-	err = again_pieces(&work, vas_span_end(work.range), fd, false, &reached);
+	err = again_pieces(&work, vas_span_end(work.range), fd, LEAVE_PRIVATE, &reached);
 	if (err)
-		(void)again_pieces(&work, reached, before, false, &ignored);
+		(void)again_pieces(&work, reached, before, LEAVE_PRIVATE, &ignored);
 	vas_lock_drop(&holding->lock);
 	return vas_part_classify(err, failure);
 }
@@ -154,7 +159,7 @@ static void turn_backings(struct vas_backings *backings, int fd, const struct va
 	}
 }
 
-int vas_part_turn(struct vas_space *space, struct vas_holding *holding, int fd,
+int vas_part_turn(struct vas_space *space, struct vas_holding *holding, int fd, uint64_t own,
 		  struct vas_failure *failure)
 {
 	struct vas_part_work work = { .space = space, .holding = holding, .range = holding->span };
@@ -166,7 +171,7 @@ int vas_part_turn(struct vas_space *space, struct vas_holding *holding, int fd,
 	if (err < 0)
 		return vas_part_classify(err, failure);
 	vas_lock_take(&holding->lock);
-	err = again_pieces(&work, vas_span_end(work.range), fd, true, &reached);
+	err = again_pieces(&work, vas_span_end(work.range), fd, own, &reached);
 	if (!err)
 		turn_backings(&holding->backings, fd, &stat);
 	vas_lock_drop(&holding->lock);

@@ -122,16 +122,22 @@ static void fork_hold_all(void)
 
 void vas_fork_begin(void)
 {
-	if (!fork_is_mine()) {
+	struct vas_fork_pausing begun;
+	bool first = !fork_is_mine();
+
+	if (first) {
 		/* A child that nobody announced forks again: there is nothing to keep whole. */
 		if (vas_process_number() == 0 || vas_space_orphaned())
 			return;
+		vas_fork_pause_begin(&begun);
 		vas_lock_fork_begin();
 		__atomic_store_n(&fork_work.thread, vas_failure_current(), __ATOMIC_RELAXED);
 		fork_work.depth = 0;
 	}
 	fork_work.depth++;
 	fork_hold_all();
+	if (first)
+		vas_fork_pause_open(&begun);
 }
 
 static void fork_forget(void)
@@ -144,10 +150,12 @@ void vas_fork_end_parent(void)
 {
 	struct vas_space *space = vas_space_if_made();
 	struct vas_lock *locks[FORK_LOCKS];
+	struct vas_fork_pausing taken;
 	uint32_t count;
 
 	if (!fork_is_mine() || --fork_work.depth > 0)
 		return;
+	taken = vas_fork_pause_take();
 	fork_forget();
 	if (space)
 		__atomic_fetch_and(&space->gate, ~VAS_GATE_FORK, __ATOMIC_RELEASE);
@@ -160,6 +168,7 @@ void vas_fork_end_parent(void)
 	while (count > 0)
 		vas_lock_fork_drop(locks[--count]);
 	vas_lock_fork_end();
+	vas_fork_pause_end(&taken, false);
 }
 
 static void fork_reset(struct vas_space *space)
@@ -243,14 +252,12 @@ static int fork_give_up(struct vas_space *space)
 	return -EOWNERDEAD;
 }
 
-int vas_fork_end_child(void)
+static int fork_inherit(void)
 {
 	struct vas_space *space = vas_space_inherited();
 	struct vas_fork_loss loss = { 0 };
 	bool quiet;
 
-	if (!fork_is_mine() && vas_process_number() != 0 && !vas_space_orphaned())
-		return 0;
 	quiet = fork_is_quiet(space, false);
 	fork_forget();
 	fork_reset(space);
@@ -276,6 +283,19 @@ int vas_fork_end_child(void)
 		vas_event_span(VAS_LOG_WARNING, "a forked child does not have all of its spans:",
 			       loss.first.start, loss.first.size);
 	return loss.error == 0 || loss.error == -EEXIST ? loss.error : -ENOMEM;
+}
+
+int vas_fork_end_child(void)
+{
+	struct vas_fork_pausing taken;
+	int err;
+
+	if (!fork_is_mine() && vas_process_number() != 0 && !vas_space_orphaned())
+		return 0;
+	err = fork_inherit();
+	taken = vas_fork_pause_take();
+	vas_fork_pause_end(&taken, true);
+	return err;
 }
 
 static void fork_child(void)

@@ -51,6 +51,29 @@ bool vas_fork_has_copies(const struct vas_holding *holding);
 void vas_fork_set_hold(vas_fork_hold *hold, void *context);
 void vas_fork_call_hold(struct vas_span span, int holding);
 
+/* As vas_fork_pause_set. */
+void vas_fork_set_pause(vas_fork_pause *pause, void *context, uint32_t milliseconds);
+
+/* Writers that a fork has stopped. */
+struct vas_fork_pausing {
+	vas_fork_pause *pause; /* NULL: none */
+	void *context;
+	uint32_t milliseconds;
+	struct vas_sys *sys;
+	int ends[2]; /* of the pipe: the parent reads, the child keeps the other; -1 = none */
+	int64_t deadline; /* of the system's clock; copies that are not made by then do not count */
+};
+/* Calls the hook, if there is one and there may be something to copy. No lock held. */
+void vas_fork_pause_begin(struct vas_fork_pausing *begun);
+/* Right before the fork, by the one thread that forks: that is under way from now on. */
+void vas_fork_pause_open(const struct vas_fork_pausing *begun);
+/* What was under way, which is no more; */
+struct vas_fork_pausing vas_fork_pause_take(void);
+/* and its end: the parent waits for the child. No lock held. */
+void vas_fork_pause_end(const struct vas_fork_pausing *taken, bool child);
+/* In a child: whether the parent's writers are stopped still, where they were to be. */
+bool vas_fork_in_time(void);
+
 /* What a child could not have as it should. Begins as zeroes. */
 struct vas_fork_loss {
 	uint32_t count; /* spans */

@@ -14,6 +14,7 @@
  *
  * WHAT IT DOES NOT DO. It takes no memory but what the kernel calls take.
  */
+#include <errno.h>
 #include <stddef.h>
 #include <sys/mman.h>
 
@@ -209,18 +210,22 @@ static void inherit_pieces(struct vas_space *space, struct vas_holding *holding,
 {
 	uint64_t position = holding->span.start, end = vas_span_end(holding->span);
 	bool shared = holding->forked == VAS_FORK_SHARE;
+	bool copies = vas_fork_has_copies(holding);
 	struct vas_extent piece;
 	int err = 0;
 
 	holding->forked = holding->fork == VAS_FORK_WIPE ? VAS_FORK_WIPE : VAS_FORK_COPY;
 	if (holding->parked || is_left_to_user(holding))
 		return;
-	if (vas_fork_has_copies(holding))
+	if (copies)
 		vas_fork_call_hold(holding->span, 1);
 	while (!err && vas_extents_next(&holding->extents, &position, end, &piece))
 		err = inherit_piece(space, holding, &piece, &shared);
-	if (vas_fork_has_copies(holding))
+	if (copies) {
 		vas_fork_call_hold(holding->span, 0);
+		if (!err && !vas_fork_in_time())
+			err = -EBUSY;
+	}
 	if (shared)
 		inherit_shared(holding);
 	if (err) {

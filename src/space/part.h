@@ -130,9 +130,9 @@ int vas_part_again(struct vas_space *space, struct vas_holding *holding, int fd,
 		   struct vas_failure *failure);
 /*
  * For a child's handler: all views in the holding's span show another object, which fd has open, at the same offsets; those that are
- * private keep the pages that are theirs. After an error some do, and the span is to be lost. As above; -EBADF.
+ * private keep the pages that are theirs, below the offset own. After an error some do, and the span is to be lost. As above; -EBADF.
  */
-int vas_part_turn(struct vas_space *space, struct vas_holding *holding, int fd,
+int vas_part_turn(struct vas_space *space, struct vas_holding *holding, int fd, uint64_t own,
 		  struct vas_failure *failure);
 
 /*

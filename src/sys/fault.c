@@ -171,6 +171,12 @@ static int64_t fault_duplicate(struct vas_sys *sys, int fd)
 	return next->duplicate(next, fd);
 }
 
+static int64_t fault_pipe(struct vas_sys *sys, int ends[2])
+{
+	FAULT_GATE("pipe");
+	return next->pipe(next, ends);
+}
+
 static int64_t fault_seals(struct vas_sys *sys, int fd, uint32_t add)
 {
 	FAULT_GATE("seals");
@@ -320,6 +326,7 @@ void vas_sys_fault_init(struct vas_sys_fault *fault, struct vas_sys *next)
 		.truncate = fault_truncate,
 		.create = fault_create,
 		.duplicate = fault_duplicate,
+		.pipe = fault_pipe,
 		.seals = fault_seals,
 		.read_at = fault_read_at,
 		.write_at = fault_write_at,

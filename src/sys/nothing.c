@@ -122,6 +122,12 @@ static int64_t nothing_duplicate(struct vas_sys *sys, int fd)
 	return -ENOSYS;
 }
 
+static int64_t nothing_pipe(struct vas_sys *sys, int ends[2])
+{
+	(void)sys, (void)ends;
+	return -ENOSYS;
+}
+
 static int64_t nothing_seals(struct vas_sys *sys, int fd, uint32_t add)
 {
 	(void)sys, (void)fd, (void)add;
@@ -272,6 +278,7 @@ void vas_sys_nothing_fill(struct vas_sys *sys)
 	FILL(truncate);
 	FILL(create);
 	FILL(duplicate);
+	FILL(pipe);
 	FILL(seals);
 	FILL(read_at);
 	FILL(write_at);

@@ -312,6 +312,7 @@ static struct real real = { .sys = {
 				    .truncate = vas_real_truncate,
 				    .create = vas_real_create,
 				    .duplicate = vas_real_duplicate,
+				    .pipe = vas_real_pipe,
 				    .seals = vas_real_seals,
 				    .read_at = vas_real_read_at,
 				    .write_at = vas_real_write_at,

@@ -33,6 +33,7 @@ int64_t vas_real_allocate(struct vas_sys *sys, int fd, int mode, uint64_t offset
 int64_t vas_real_truncate(struct vas_sys *sys, int fd, uint64_t size);
 int64_t vas_real_create(struct vas_sys *sys, const char *name, uint32_t flags);
 int64_t vas_real_duplicate(struct vas_sys *sys, int fd);
+int64_t vas_real_pipe(struct vas_sys *sys, int ends[2]);
 int64_t vas_real_seals(struct vas_sys *sys, int fd, uint32_t add);
 int64_t vas_real_read_at(struct vas_sys *sys, int fd, void *buffer, uint64_t size, uint64_t offset);
 int64_t vas_real_write_at(struct vas_sys *sys, int fd, const void *buffer, uint64_t size,
@@ -44,15 +45,6 @@ int64_t vas_real_barrier(struct vas_sys *sys, int command);
 int64_t vas_real_clock(struct vas_sys *sys);
 
 /* real_policy.c: the slots for nodes and pages. */
-int64_t vas_real_move_pages(struct vas_sys *sys, const uint64_t *pages, uint64_t count,
-			    const int32_t *nodes, int32_t *status, uint32_t flags);
-int64_t vas_real_set_home(struct vas_sys *sys, uint64_t address, uint64_t size, uint32_t node);
-int64_t vas_real_get_thread_policy(struct vas_sys *sys, int *mode, uint64_t *nodes, uint32_t bits);
-int64_t vas_real_set_thread_policy(struct vas_sys *sys, int mode, const uint64_t *nodes,
-				   uint32_t bits);
-int64_t vas_real_scan(struct vas_sys *sys, int fd, struct vas_span range,
-		      struct vas_sys_pages *runs, uint32_t count);
-int64_t vas_real_resident(struct vas_sys *sys, uint64_t address, uint64_t size,
-			  unsigned char *pages);
+VAS_SYS_PAGES_SLOTS(vas_real);
 
 #endif

@@ -200,6 +200,16 @@ int64_t vas_real_duplicate(struct vas_sys *sys, int fd)
 	return REAL_CALL(syscall(SYS_fcntl, (long)fd, (long)F_DUPFD_CLOEXEC, 0L));
 }
 
+int64_t vas_real_pipe(struct vas_sys *sys, int ends[2])
+{
+	int64_t got = REAL_CALL(syscall(SYS_pipe2, ends, (long)(O_CLOEXEC | O_NONBLOCK)));
+
+	(void)sys;
+	if (got == 0)
+		vas_watcher_written(ends, 2 * sizeof(ends[0]));
+	return got;
+}
+
 int64_t vas_real_seals(struct vas_sys *sys, int fd, uint32_t add)
 {
 	int64_t got = 0;

@@ -45,6 +45,13 @@ static int64_t call_duplicate(struct vas_sys *sys, int fd)
 	return LOCKED(vas_sim_duplicate(sim, fd));
 }
 
+/* There are no other processes. */
+static int64_t call_pipe(struct vas_sys *sys, int ends[2])
+{
+	(void)sys, (void)ends;
+	return -ENOSYS;
+}
+
 static int64_t call_seals(struct vas_sys *sys, int fd, uint32_t add)
 {
 	return LOCKED(vas_sim_seals(sim, fd, add));
@@ -189,6 +196,7 @@ void vas_sim_fill_calls(struct vas_sys *sys)
 	sys->truncate = call_truncate;
 	sys->create = call_create;
 	sys->duplicate = call_duplicate;
+	sys->pipe = call_pipe;
 	sys->seals = call_seals;
 	sys->read_at = call_read_at;
 	sys->write_at = call_write_at;

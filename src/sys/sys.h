@@ -168,6 +168,8 @@ struct vas_sys {
 	int64_t (*create)(struct vas_sys *sys, const char *name, uint32_t flags);
 	/* fcntl(F_DUPFD_CLOEXEC): another descriptor of what fd has open. */
 	int64_t (*duplicate)(struct vas_sys *sys, int fd);
+	/* pipe2(O_CLOEXEC | O_NONBLOCK): ends[0] reads what ends[1] writes. */
+	int64_t (*pipe)(struct vas_sys *sys, int ends[2]);
 	/* fcntl(F_ADD_SEALS) unless add is 0, and F_GET_SEALS: those that are set then. -EINVAL: what cannot be sealed. */
 	int64_t (*seals)(struct vas_sys *sys, int fd, uint32_t add);
 	/* pread(2) and pwrite(2): the count, which may be short. */
@@ -222,6 +224,21 @@ struct vas_sys {
 	 */
 	uint64_t stack_address;
 };
+
+/* Declares the functions of one table for memory policies and pages, which have files of their own. */
+#define VAS_SYS_PAGES_SLOTS(prefix)                                                                \
+	int64_t prefix##_move_pages(struct vas_sys *sys, const uint64_t *pages, uint64_t count,    \
+				    const int32_t *nodes, int32_t *status, uint32_t flags);        \
+	int64_t prefix##_set_home(struct vas_sys *sys, uint64_t address, uint64_t size,            \
+				  uint32_t node);                                                  \
+	int64_t prefix##_get_thread_policy(struct vas_sys *sys, int *mode, uint64_t *nodes,        \
+					   uint32_t bits);                                         \
+	int64_t prefix##_set_thread_policy(struct vas_sys *sys, int mode, const uint64_t *nodes,   \
+					   uint32_t bits);                                         \
+	int64_t prefix##_scan(struct vas_sys *sys, int fd, struct vas_span range,                  \
+			      struct vas_sys_pages *runs, uint32_t count);                         \
+	int64_t prefix##_resident(struct vas_sys *sys, uint64_t address, uint64_t size,            \
+				  unsigned char *pages)
 
 /* The table for this process's kernel. The same object at every call; never NULL. */
 struct vas_sys *vas_sys_real(void);

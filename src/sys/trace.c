@@ -98,6 +98,7 @@ static const char *const operation_names[VAS_SYS_OPERATION_COUNT] = {
 	[VAS_SYS_TRUNCATE] = "ftruncate",
 	[VAS_SYS_CREATE] = "memfd_create",
 	[VAS_SYS_DUPLICATE] = "duplicate",
+	[VAS_SYS_PIPE] = "pipe",
 	[VAS_SYS_SEALS] = "seals",
 	[VAS_SYS_READ_AT] = "pread",
 	[VAS_SYS_WRITE_AT] = "pwrite",
@@ -400,6 +401,20 @@ static int64_t trace_duplicate(struct vas_sys *sys, int fd)
 	return trace_end(trace, &line, VAS_SYS_DUPLICATE, got);
 }
 
+static int64_t trace_pipe(struct vas_sys *sys, int ends[2])
+{
+	struct vas_sys_trace *trace = trace_of(sys);
+	int64_t got = trace->next->pipe(trace->next, ends);
+	struct trace_line line;
+
+	if (trace->fd >= 0) {
+		line_begin(&line, VAS_SYS_PIPE);
+		line_number(&line, got < 0 ? -1 : ends[0]);
+		line_number(&line, got < 0 ? -1 : ends[1]);
+	}
+	return trace_end(trace, &line, VAS_SYS_PIPE, got);
+}
+
 static int64_t trace_seals(struct vas_sys *sys, int fd, uint32_t add)
 {
 	struct vas_sys_trace *trace = trace_of(sys);
@@ -613,6 +628,7 @@ void vas_sys_trace_init(struct vas_sys_trace *trace, struct vas_sys *next, int f
 		.truncate = trace_truncate,
 		.create = trace_create,
 		.duplicate = trace_duplicate,
+		.pipe = trace_pipe,
 		.seals = trace_seals,
 		.read_at = trace_read_at,
 		.write_at = trace_write_at,

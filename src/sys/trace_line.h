@@ -142,15 +142,6 @@ static inline int64_t trace_end(struct vas_sys_trace *trace, struct trace_line *
 
 /* trace_policy.c */
 extern const struct word vas_trace_policy_words[];
-int64_t vas_trace_move_pages(struct vas_sys *sys, const uint64_t *pages, uint64_t count,
-			     const int32_t *nodes, int32_t *status, uint32_t flags);
-int64_t vas_trace_set_home(struct vas_sys *sys, uint64_t address, uint64_t size, uint32_t node);
-int64_t vas_trace_get_thread_policy(struct vas_sys *sys, int *mode, uint64_t *nodes, uint32_t bits);
-int64_t vas_trace_set_thread_policy(struct vas_sys *sys, int mode, const uint64_t *nodes,
-				    uint32_t bits);
-int64_t vas_trace_scan(struct vas_sys *sys, int fd, struct vas_span range,
-		       struct vas_sys_pages *runs, uint32_t count);
-int64_t vas_trace_resident(struct vas_sys *sys, uint64_t address, uint64_t size,
-			   unsigned char *pages);
+VAS_SYS_PAGES_SLOTS(vas_trace);
 
 #endif

@@ -645,6 +645,7 @@ static const struct {
 	{ "vas_fork_child", check_fork_child },
 	{ "vas_fork_hold_set", check_fork },
 	{ "vas_fork_parent", check_fork },
+	{ "vas_fork_pause_set", check_fork },
 	{ "vas_fork_prepare", check_fork },
 	{ "vas_generation_at", check_generation_at },
 	{ "vas_layout_at", check_at },

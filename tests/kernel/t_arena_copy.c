@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "arena/arena.h"
 #include "support/view_looks.h"
 
 #define PAGES 32u
@@ -154,6 +155,7 @@ static void check_child(struct vas_arena *arena, bool holes)
 	enum vas_retired state;
 
 	child_must(vas_arena_size(arena) == size);
+	child_must(vas_arena_check(arena) && arena->header.self != 0);
 	/* Looking takes memory. */
 	child_must(!holes || arena_held(arena) == (PAGES - 6) * page);
 	child_must(is_filled(start));
@@ -301,12 +303,25 @@ static void check_views(enum vas_tail tail, const char *name)
 	is_err(vas_arena_destroy(arena, NULL), 0, "%s: destroyed", name);
 }
 
+static bool has_guards(void)
+{
+	struct vas_arena *arena = NULL;
+
+	VAS_OPTS(vas_arena_opts, opts);
+	opts.tail = VAS_TAIL_GUARD;
+	if (vas_arena_create(size, &opts, &arena))
+		return false;
+	return vas_arena_destroy(arena, NULL) == 0;
+}
+
 static void test_views(void *unused)
 {
 	(void)unused;
 	arena_baseline();
 	check_views(VAS_TAIL_BARE, "bare");
 	check_views(VAS_TAIL_NONE, "none");
+	if (has_guards())
+		check_views(VAS_TAIL_GUARD, "guard");
 }
 
 /* --- seals --- */

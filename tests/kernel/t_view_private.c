@@ -99,6 +99,31 @@ static void test_writes(void *unused)
 	check_writes(VAS_TAIL_NONE, "none");
 }
 
+/* A seal against writing maps what is shared from another descriptor, and nothing else. */
+static void test_sealed(void *unused)
+{
+	struct vas_arena *arena = NULL;
+	struct vas_view *view;
+
+	VAS_OPTS(vas_arena_opts, opts);
+	(void)unused;
+	arena_baseline();
+	opts.initial = size;
+	opts.flags = VAS_ARENA_COMPANION;
+	if (vas_arena_create(size, &opts, &arena))
+		tap_bail("no arena");
+	view = open_private(arena);
+	view_start(view)[page] = 9;
+	is_err(vas_view_protect(view, PROT_READ), 0, "only read");
+	is_err(vas_view_protect(vas_view_first(arena), PROT_READ), 0, "as the arena");
+	is_err(vas_arena_seal(arena, VAS_SEAL_WRITE), 0, "sealed against writing");
+	ok(at(view_start(view) + page) == 9 && at(arena_start(arena) + page) == 0,
+	   "what was written through the private view is still in it");
+	is_err(vas_view_protect(view, PROT_READ | PROT_WRITE), 0, "it can be written again");
+	is_err(vas_sync_check(NULL), 0, "the books and the maps agree");
+	is_err(vas_arena_destroy(arena, NULL), 0, "destroyed");
+}
+
 /* Far more than there is memory: only what is written is taken. Sanitizers have a shadow for all of it. */
 static void test_large(void *unused)
 {
@@ -197,5 +222,6 @@ int main(void)
 	tap_case("a large one", test_large, NULL, 20);
 	tap_case("refusals", test_refused, NULL, 30);
 	tap_case("fork", test_fork, NULL, 20);
+	tap_case("sealed", test_sealed, NULL, 20);
 	return tap_done();
 }

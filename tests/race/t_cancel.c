@@ -72,6 +72,7 @@ CALL(release) { return vas_release(vas_span_pointer(span), NULL); }
 CALL(adopt) { return vas_adopt(mapped, page, NULL); }
 CALL(disown) { return vas_disown(mapped); }
 CALL(fork_hold_set) { return vas_fork_hold_set(NULL, NULL), 0; }
+CALL(fork_pause_set) { return vas_fork_pause_set(NULL, NULL, 0), 0; }
 CALL(fork_prepare) { return vas_fork_prepare(), 0; }
 CALL(fork_parent) { return vas_fork_parent(), 0; }
 CALL(fork_child) { return vas_fork_child(); }
@@ -609,7 +610,8 @@ static const struct {
 	ROW(layout_next_gap), ROW(layout_at), ROW(layout_find), ROW(layout_rewind),
 	ROW(layout_close), ROW(topology_get), ROW(node_get), ROW(node_at), ROW(topology_error),
 	ROW(policy_choose), ROW(policy_object), ROW(policy_query), ROW(policy_migrate),
-	ROW(adopt), ROW(disown), ROW(fork_hold_set), ROW(fork_prepare), ROW(fork_parent), ROW(fork_child),
+	ROW(adopt), ROW(disown), ROW(fork_hold_set), ROW(fork_pause_set),
+	ROW(fork_prepare), ROW(fork_parent), ROW(fork_child),
 	ROW(sync_check), ROW(pressure_check), ROW(pressure_get), ROW(reclaim),
 	ROW(region_create), ROW(region_alloc), ROW(region_resize), ROW(region_commit),
 	ROW(region_protect), ROW(region_guard), ROW(region_unguard), ROW(region_decommit),

@@ -9,6 +9,7 @@ void check_fork(void)
 	struct vas_span span;
 
 	vas_fork_hold_set(NULL, NULL);
+	vas_fork_pause_set(NULL, NULL, 0);
 	vas_fork_parent();
 	vas_fork_prepare();
 	vas_fork_prepare();

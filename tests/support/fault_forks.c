@@ -90,6 +90,20 @@ static void setup_copy(struct fault_world *world)
 	setup_copy_flags(world, VAS_COMMIT_HUGE);
 }
 
+static unsigned int stopped;
+
+static void on_pause(void *context, int pausing)
+{
+	(void)context;
+	stopped += pausing ? 1 : -1u;
+}
+
+static void setup_paused(struct fault_world *world)
+{
+	setup_copy_flags(world, 0);
+	vas_fork_pause_set(on_pause, NULL, 100);
+}
+
 static void setup_wipe(struct fault_world *world)
 {
 	make_span(world, VAS_FORK_WIPE);
@@ -108,6 +122,14 @@ static void finish_span(struct fault_world *world)
 	if (object > 0)
 		close(object);
 	object = 0;
+}
+
+static void finish_paused(struct fault_world *world)
+{
+	vas_fork_pause_set(NULL, NULL, 0);
+	if (stopped)
+		fault_wrong("writers are stopped still");
+	finish_span(world);
 }
 
 /* The parent's is as it was. */
@@ -210,6 +232,8 @@ const struct fault_scenario fault_forks[] = {
 	  .also = "unmap", .setup = setup_copy, .undo = check_span, .finish = finish_span },
 	{ .name = "fork, wipe without unmapping", FORK, .call = call_wipe,
 	  .also = "unmap", .setup = setup_wipe, .undo = check_span, .finish = finish_span },
+	{ .name = "fork, copy with writers stopped", FORK, .call = call_copy, .late = true,
+	  .setup = setup_paused, .undo = check_span, .finish = finish_paused },
 	{ .name = "fork, trap", FORK, .call = call_trap,
 	  .setup = setup_trap, .undo = check_span, .finish = finish_span },
 };

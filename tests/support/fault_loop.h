@@ -36,8 +36,8 @@ struct fault_scenario {
 	bool twice; /* also with every call of one kind failing after the first that failed */
 	bool brief; /* each call fails with one errno, not with all: a run costs much */
 	bool partial; /* a refusal may leave some pages with the new protection, and others not */
-	unsigned int
-		shed; /* pages beside the books that a child gives back when it is refused something */
+	bool late; /* what a child does may come to nothing where nothing failed: it took too long */
+	unsigned int shed; /* pages beside the books that a child without its copy gives back */
 	unsigned int stride; /* only every so many calls fails, from the 64th on; 0 = each */
 	void (*setup)(struct fault_world *world); /* once a run, nothing fails; may be NULL */
 	void (*prepare)(struct fault_world *world); /* before each call: options and outputs */

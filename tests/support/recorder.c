@@ -235,6 +235,18 @@ static int64_t record_create(struct vas_sys *sys, const char *name, uint32_t fla
 	return note_file(recorder, recorder->next->create(recorder->next, name, flags));
 }
 
+static int64_t record_pipe(struct vas_sys *sys, int ends[2])
+{
+	struct recorder *recorder = recorder_of(sys);
+	int64_t got = recorder->next->pipe(recorder->next, ends);
+
+	if (got == 0) {
+		(void)note_file(recorder, ends[0]);
+		(void)note_file(recorder, ends[1]);
+	}
+	return got;
+}
+
 static int64_t record_duplicate(struct vas_sys *sys, int fd)
 {
 	struct recorder *recorder = recorder_of(sys);
@@ -423,6 +435,7 @@ void recorder_init(struct recorder *recorder, struct vas_sys *next)
 		.truncate = record_truncate,
 		.create = record_create,
 		.duplicate = record_duplicate,
+		.pipe = record_pipe,
 		.seals = record_seals,
 		.read_at = record_read_at,
 		.write_at = record_write_at,
