@@ -66,8 +66,13 @@ int vas_object_same(const struct vas_object *object, struct vas_sys *sys,
 		    struct vas_failure *failure);
 /* Whether one of those seals (F_SEAL_) is set; false where that cannot be asked. */
 bool vas_object_is_sealed(const struct vas_object *object, struct vas_sys *sys, uint32_t seals);
+/* The same. *end: of the object, in the arena's bytes. */
+int vas_object_ends(const struct vas_object *object, struct vas_sys *sys,
+		    struct vas_failure *failure, uint64_t *end);
 /* The same, and object->seen is where it ends now. Before each change of its size. */
 int vas_object_look(struct vas_object *object, struct vas_sys *sys, struct vas_failure *failure);
+/* --- object_memory.c; vas_object_look was called before, but for give --- */
+
 /*
  * Memory for [from, to) of an object that is not shared, and its end moves there: all of it, or as many whole units from from on as
  * can be had, at least up to least. *reached: the end. After an error the object is as it was.

@@ -4,7 +4,7 @@
  *
  * WHAT FOR. Whoever is handed the object's descriptor is told once and for all what nobody does to it any more.
  *
- * STRATEGY. The kernel keeps and enforces them, whoever sets them; what it refuses for one is told as such (arena/object.c). Only a seal
+ * STRATEGY. The kernel keeps and enforces them, whoever sets them; what it refuses for one is told as such (arena/object_memory.c). Only a seal
  * against shrinking is remembered here: a refused growth cannot be cut off then, so growth goes another way (arena/ahead.c).
  *
  * The kernel refuses a seal against all writing while there is a mapping that could be made writable, and all that are made from
