@@ -11,7 +11,7 @@
  *
  * CONCURRENCY. That between processes: see header.h for who writes what.
  *
- * WHAT IT DOES NOT DO. An owner that executes another program is not seen to be gone, since its process is not.
+ * WHAT IT DOES NOT DO. An owner that executes another program is not seen to be gone where it cannot be told (peer.h).
  */
 #include "arena/header.h"
 

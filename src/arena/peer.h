@@ -15,7 +15,7 @@
 uint64_t vas_peer_namespace(struct vas_sys *sys);
 /* This process, among those of a namespace. Never NONE. */
 uint64_t vas_peer_self(struct vas_sys *sys, uint64_t namespace);
-/* Only if that is certain. */
+/* Only if that is certain. A process that has executed another program has nothing any more: it is gone, too. */
 bool vas_peer_gone(struct vas_sys *sys, uint64_t namespace, uint64_t peer);
 
 #endif
