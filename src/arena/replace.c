@@ -35,22 +35,21 @@ int vas_replace_look(const struct vas_replace *replace, struct vas_failure *fail
 	return 0;
 }
 
-/* What a child does not have may be somebody else's there by now. */
-static bool item_is_here(const struct vas_replace *replace, const struct vas_replace_item *item)
+void vas_replace_drop_stray(const struct vas_replace *replace, const struct vas_replace_item *item,
+			    uint64_t *stray)
 {
-	return replace->process == vas_process_number() || !(item->recipe & VAS_RECIPE_NOFORK);
+	uint32_t recipe = item->recipe | vas_fork_recipe(&item->fresh.backing);
+	bool here = replace->process == vas_process_number() || !(recipe & VAS_RECIPE_NOFORK);
+
+	if (*stray && here)
+		vas_strays_drop(replace->space->sys, *stray, item->range.size);
+	*stray = 0;
 }
 
 void vas_replace_drop(struct vas_replace *replace)
 {
-	struct vas_sys *sys = replace->space->sys;
-
-	for (uint32_t i = 0; i < replace->count; i++) {
-		const struct vas_replace_item *item = &replace->items[i];
-
-		if (item->aside && item_is_here(replace, item))
-			vas_strays_drop(sys, item->aside, item->range.size);
-	}
+	for (uint32_t i = 0; i < replace->count; i++)
+		vas_replace_drop_stray(replace, &replace->items[i], &replace->items[i].aside);
 	vas_arena_give_books(replace->space, replace, replace_size(replace->count));
 }
 

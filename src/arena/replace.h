@@ -40,6 +40,12 @@ int vas_replace_make(struct vas_space *space, struct vas_replace_part *parts, si
 int vas_replace_unmake(struct vas_replace *replace, struct vas_failure *failure);
 /* -EOWNERDEAD. */
 int vas_replace_look(const struct vas_replace *replace, struct vas_failure *failure);
+/*
+ * Drops what was mapped for an item, aside or kept, as far as this process has it: a forked child has not what it has not of the
+ * span, and somebody else may be there. 0 = nothing.
+ */
+void vas_replace_drop_stray(const struct vas_replace *replace, const struct vas_replace_item *item,
+			    uint64_t *stray);
 /* All that is aside goes, and the books of it. */
 void vas_replace_drop(struct vas_replace *replace);
 

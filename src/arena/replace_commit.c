@@ -20,6 +20,12 @@
 #include "arena/replace.h"
 #include "sys/process.h"
 
+/* In a child that was forked by a hook. */
+static bool is_elsewhere(const struct vas_replace *replace)
+{
+	return replace->process != vas_process_number();
+}
+
 /* --- keeping --- */
 
 static int item_keep(struct vas_space *space, struct vas_replace_item *item,
@@ -33,13 +39,6 @@ static int item_keep(struct vas_space *space, struct vas_replace_item *item,
 	if (err || item->old.prot == (PROT_READ | PROT_WRITE))
 		return err;
 	return (int)VAS_CALL(space->sys, protect, item->kept, item->range.size, item->old.prot);
-}
-
-static void item_forget(struct vas_space *space, struct vas_replace_item *item)
-{
-	if (item->kept)
-		vas_strays_drop(space->sys, item->kept, item->range.size);
-	item->kept = 0;
 }
 
 /* The part, pinned, if the span is the one that it was prepared for. */
@@ -90,9 +89,10 @@ static int item_protect(struct vas_space *space, const struct vas_replace_item *
 	return (int)VAS_CALL(space->sys, protect, item->aside, item->range.size, prot);
 }
 
-static int item_move(struct vas_space *space, struct vas_replace_item *item,
+static int item_move(const struct vas_replace *replace, struct vas_replace_item *item,
 		     struct vas_failure *failure)
 {
+	struct vas_space *space = replace->space;
 	struct vas_part_pinned pinned;
 	int err;
 
@@ -103,10 +103,10 @@ static int item_move(struct vas_space *space, struct vas_replace_item *item,
 	if (!err)
 		err = vas_part_replace(space, pinned.holding, item->range, &item->old, &item->fresh,
 				       item->aside, false, failure);
-	if (err)
-		(void)item_protect(space, item, item->aside_prot);
-	else
+	if (!err)
 		item->aside = 0;
+	else if (!is_elsewhere(replace))
+		(void)item_protect(space, item, item->aside_prot);
 	vas_part_unpin_lent(space, &pinned);
 	return err;
 }
@@ -140,11 +140,6 @@ static void item_move_back(struct vas_space *space, struct vas_replace_item *ite
 
 /* --- the batch --- */
 
-static bool is_elsewhere(const struct vas_replace *replace)
-{
-	return replace->process != vas_process_number();
-}
-
 static int replace_keep(struct vas_replace *replace, struct vas_failure *failure)
 {
 	int err = 0;
@@ -162,7 +157,7 @@ static int replace_move(struct vas_replace *replace, struct vas_failure *failure
 	for (*moved = 0; *moved < replace->count; ++*moved) {
 		if (is_elsewhere(replace))
 			return vas_arena_refuse(failure, VAS_WHY_FORKED, -ESTALE);
-		err = item_move(replace->space, &replace->items[*moved], failure);
+		err = item_move(replace, &replace->items[*moved], failure);
 		if (err)
 			break;
 	}
@@ -195,7 +190,7 @@ int vas_replace_do(struct vas_replace *replace, struct vas_failure *failure)
 	if (err)
 		replace_undo(replace, moved);
 	for (uint32_t i = 0; i < replace->count; i++)
-		item_forget(replace->space, &replace->items[i]);
+		vas_replace_drop_stray(replace, &replace->items[i], &replace->items[i].kept);
 	if (!err)
 		vas_replace_drop(replace);
 	return err;

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "arena/replace.h"
 #include "support/ballast.h"
 #include "support/huge_pool.h"
 #include "support/map_limit.h"
@@ -474,6 +475,28 @@ static void test_limit(void *unused)
 	release(memory);
 }
 
+/* No child has private pages of the pool: what is there in it is its own. */
+static void check_pool_child(const struct vas_replace_part *wish)
+{
+	struct vas_replace_part part = *wish;
+	struct vas_replace *replace;
+	int status = -1;
+	pid_t child;
+
+	part.flags = VAS_REPLACE_PRIVATE;
+	replace = prepare(&part, 1);
+	child = fork();
+	if (child == 0) {
+		if (mmap(part.aside, part.size, PROT_READ,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != part.aside)
+			_exit(1);
+		_exit(vas_replace_cancel(replace) || touch(part.aside, false) ? 2 : 0);
+	}
+	waitpid(child, &status, 0);
+	is_i64(status, 0, "a child cancels what it has not");
+	is_err(vas_replace_cancel(replace), 0, "and its parent");
+}
+
 static void test_huge(void *unused)
 {
 	unsigned char *memory;
@@ -495,6 +518,7 @@ static void test_huge(void *unused)
 	part = part_of(memory, HUGE_PAGE);
 	part.flags = VAS_REPLACE_SHARED;
 	part.fd = fd;
+	check_pool_child(&part);
 	is_err(vas_replace_commit(prepare(&part, 1)), 0, "huge pages of the pool for small ones");
 	is_u64(huge_pool_free(), left - 1, "one page of the pool");
 	memory[HUGE_PAGE - 1] = 3;
@@ -552,6 +576,67 @@ static void check_fork(enum vas_fork policy, const char *name)
 	release(memory);
 }
 
+static struct vas_replace *forking; /* a hook about its last part forks */
+static void *intruder[2]; /* in the child: where the parent has what is kept, and what is aside */
+static pid_t forked = -1;
+
+static int on_replaced(void *context, const struct vas_notice *notice)
+{
+	struct vas_replace_item *item = &forking->items[0];
+
+	if (notice->span.start != (uint64_t)(uintptr_t)context ||
+	    notice->phase != VAS_NOTICE_BEFORE)
+		return 0;
+	intruder[0] = (void *)(uintptr_t)item->kept;
+	intruder[1] = (void *)(uintptr_t)forking->items[1].aside;
+	forked = fork();
+	for (unsigned int i = 0; forked == 0 && i < 2; i++)
+		if (mmap(intruder[i], size, PROT_READ,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != intruder[i])
+			_exit(1);
+	return 0;
+}
+
+/* The child has neither, and maps something of its own there before the hook returns. */
+static void test_forking_hook(void *unused)
+{
+	struct vas_replace_part parts[2];
+	unsigned char *memory[2];
+	int status = -1, err;
+	uint64_t id;
+
+	VAS_OPTS(vas_reserve_opts, reserve);
+	(void)unused;
+	arena_baseline();
+	reserve.fork = VAS_FORK_ABSENT;
+	for (unsigned int i = 0; i < 2; i++) {
+		memory[i] = reserve_with(size, &reserve, NULL);
+		parts[i] = part_of(memory[i], size);
+		parts[i].prot = PROT_READ;
+	}
+	forking = prepare(parts, 2);
+	if (vas_notice_subscribe(NULL, on_replaced, memory[1], &id))
+		tap_bail("no notices");
+	err = vas_replace_commit(forking);
+	if (forked == 0) {
+		if (err != -ESTALE && err != -EBUSY)
+			_exit(2);
+		if (touch(intruder[0], false) || touch(intruder[1], false))
+			_exit(3);
+		if (touch(intruder[0], true) != SIGSEGV || touch(intruder[1], true) != SIGSEGV)
+			_exit(4);
+		_exit(vas_replace_cancel(forking) || touch(intruder[1], false) ? 5 : 0);
+	}
+	is_err(err, 0, "committed");
+	waitpid(forked, &status, 0);
+	is_i64(status, 0, "the child's own mappings stay, and as they are");
+	if (vas_notice_cancel(id))
+		tap_bail("notices go on");
+	agree("a hook that forks");
+	release(memory[0]);
+	release(memory[1]);
+}
+
 static void test_fork(void *unused)
 {
 	(void)unused;
@@ -577,5 +662,6 @@ int main(void)
 	tap_case("at the limit of mappings", test_limit, NULL, 30);
 	tap_case("huge pages of the pool", test_huge, NULL, 30);
 	tap_case("fork", test_fork, NULL, 10);
+	tap_case("a hook that forks", test_forking_hook, NULL, 10);
 	return tap_done();
 }
