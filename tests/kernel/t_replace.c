@@ -17,6 +17,7 @@
 #include "support/huge_pool.h"
 #include "support/map_limit.h"
 #include "support/mapping_flag.h"
+#include "support/replace_looks.h"
 #include "support/view_looks.h"
 
 #define MIB	(1ull << 20)
@@ -51,16 +52,6 @@ static void release(void *start)
 static struct vas_replace_part part_of(void *start, uint64_t bytes)
 {
 	return (struct vas_replace_part){ .start = start, .size = bytes };
-}
-
-static struct vas_replace *prepare(struct vas_replace_part *parts, size_t count)
-{
-	struct vas_replace *replace = NULL;
-	int err = vas_replace_prepare(parts, count, &replace);
-
-	if (err)
-		tap_bail("not prepared: %d", err);
-	return replace;
 }
 
 static int make_memfd(uint64_t bytes, unsigned int flags, unsigned char fill)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "region/region.h"
+#include "support/replace_looks.h"
 #include "support/view_looks.h"
 
 #define PAGES 16u /* of a block */
@@ -44,16 +45,6 @@ static enum vas_retired give(struct vas_region *region, void *start)
 	if (vas_region_free(region, start, &state))
 		tap_bail("the block stays");
 	return state;
-}
-
-static struct vas_replace *prepare(struct vas_replace_part *parts, size_t count)
-{
-	struct vas_replace *replace = NULL;
-	int err = vas_replace_prepare(parts, count, &replace);
-
-	if (err)
-		tap_bail("not prepared: %d", err);
-	return replace;
 }
 
 static int make_memfd(unsigned char fill)

@@ -18,7 +18,7 @@
 
 static uint64_t page;
 
-static struct vas_arena *make(enum vas_tail tail)
+static struct vas_arena *make_with(enum vas_tail tail, const struct vas_reserve_opts *reserve)
 {
 	struct vas_arena *arena = NULL;
 
@@ -26,19 +26,30 @@ static struct vas_arena *make(enum vas_tail tail)
 	arena_baseline();
 	opts.initial = 4 * page;
 	opts.tail = tail;
+	opts.reserve = reserve;
 	if (vas_arena_create(PAGES * page, &opts, &arena))
 		tap_bail("no arena");
 	memset(arena_start(arena), 1, 4 * page);
 	return arena;
 }
 
-static unsigned char *reserve(uint64_t pages)
+static struct vas_arena *make(enum vas_tail tail)
+{
+	return make_with(tail, NULL);
+}
+
+static unsigned char *reserve_with(uint64_t pages, const struct vas_reserve_opts *opts)
 {
 	struct vas_span span;
 
-	if (vas_reserve(pages * page, NULL, &span))
+	if (vas_reserve(pages * page, opts, &span))
 		tap_bail("no span");
 	return vas_span_pointer(span);
+}
+
+static unsigned char *reserve(uint64_t pages)
+{
+	return reserve_with(pages, NULL);
 }
 
 static int open_in(struct vas_arena *arena, void *start, uint64_t pages, struct vas_view **view)
@@ -224,26 +235,37 @@ static void in_child(struct vas_view *view, unsigned char *span)
 	_exit(wrong);
 }
 
-static void test_fork(void *unused)
+static void check_fork(enum vas_fork policy, const char *name)
 {
-	struct vas_arena *arena = make(VAS_TAIL_BARE);
-	unsigned char *span = reserve(PAGES);
-	struct vas_view *view = view_in(arena, span, PAGES);
+	struct vas_arena *arena;
+	struct vas_view *view;
+	unsigned char *span;
 	int status = -1;
 	pid_t child;
 
-	(void)unused;
+	VAS_OPTS(vas_reserve_opts, opts);
+	opts.fork = policy;
+	arena = make_with(VAS_TAIL_BARE, &opts);
+	span = reserve_with(PAGES, &opts);
+	view = view_in(arena, span, PAGES);
 	child = fork();
 	if (child == 0)
 		in_child(view, span);
 	if (child < 0 || waitpid(child, &status, 0) != child)
 		tap_bail("no child");
-	is_i64(status, 0, "a child closes it and keeps the span");
-	is_i64(span[0], 1, "the parent has it still");
-	is_err(vas_sync_check(NULL), 0, "the books and the maps agree");
-	is_err(vas_view_close(view, NULL), 0, "and closes it");
-	is_empty(span, PAGES, "forked");
+	is_i64(status, 0, "%s: a child closes it and keeps the span", name);
+	is_i64(span[0], 1, "%s: the parent has it still", name);
+	is_err(vas_sync_check(NULL), 0, "%s: the books and the maps agree", name);
+	is_err(vas_view_close(view, NULL), 0, "%s: and closes it", name);
+	is_empty(span, PAGES, name);
 	end(arena, span);
+}
+
+static void test_fork(void *unused)
+{
+	(void)unused;
+	check_fork(VAS_FORK_DEFAULT, "shared");
+	check_fork(VAS_FORK_COPY, "copied");
 }
 
 int main(void)
