@@ -247,7 +247,7 @@ VAS_API int vas_queue_leave(struct vas_queue_end *end);
  *  -EPIPE	the same, and the consumer has left or died
  *  -EBADMSG	the queue was spoilt by a peer
  *
- * Whether the other side lives is looked at in the first of each 1024 calls that are in vain. Wait-free; with MANY lock-free. Thread-safe,
+ * Whether the other side lives is looked at in the first of each 1024 calls that are in vain, and in each once it is gone. Wait-free; with MANY lock-free. Thread-safe,
  * one thread an end. Signal-safe, with an end of its own.
  */
 VAS_API int vas_queue_put_begin(struct vas_queue_end *end, uint64_t length, void **data);
@@ -274,7 +274,7 @@ VAS_API int vas_queue_put_end(struct vas_queue_end *end, uint64_t length);
  *  -EOWNERDEAD	with MANY: the producer of the next record died before it handed it over. It is lost; the next call goes on behind it
  *  -EBADMSG	the queue was spoilt by a peer: nothing outside the ring is touched, but what is in it is lost
  *
- * Whether the other side lives is looked at in the first of each 1024 calls that are in vain. Wait-free. Thread-safe,
+ * Whether the other side lives is looked at in the first of each 1024 calls that are in vain, and in each once it is gone. Wait-free. Thread-safe,
  * one thread an end. Signal-safe, with an end of its own.
  */
 VAS_API int vas_queue_get_begin(struct vas_queue_end *end, const void **data, uint64_t *length);

@@ -354,8 +354,12 @@ bool vas_queue_other_gone(struct vas_queue_end *end)
 
 	if (peer == VAS_PEER_NONE)
 		return __atomic_load_n(&page->places[other].left, __ATOMIC_ACQUIRE) == 1;
-	return vas_queue_asks(end) &&
-	       vas_peer_gone(end->queue->arena->space->sys, page->namespace, peer);
+	if (!vas_queue_asks(end) ||
+	    !vas_peer_gone(end->queue->arena->space->sys, page->namespace, peer))
+		return false;
+	/* And each time from now on. */
+	end->asked = 0;
+	return true;
 }
 
 int vas_queue_idle(struct vas_queue_end *end)

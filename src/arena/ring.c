@@ -17,7 +17,6 @@
 #include <errno.h>
 #include <string.h>
 
-
 /* Half of it lies before the seam and half behind, where the buffer begins. */
 #define WORD UINT64_C(0x0123456789abcdef)
 #define HALF (sizeof(uint64_t) / 2)

@@ -222,6 +222,7 @@ static void test_dead_producer(void *unused)
 	is_err(get_records(&consumer, 1, 4), 0,
 	       "what a producer put before it was killed is there");
 	is_err(get_one(&consumer), -EPIPE, "what it had begun is not, and it is seen to be dead");
+	is_err(get_one(&consumer), -EPIPE, "each time");
 	is_err(vas_queue_join(queue, VAS_QUEUE_PRODUCER, &producer), 0, "its place is taken over");
 	is_err(put_records(&producer, 4, 7), 0, "put");
 	is_err(get_records(&consumer, 4, 7), 0, "and got");
@@ -250,6 +251,7 @@ static void test_dead_consumer(void *unused)
 		err = vas_queue_put(&producer, "x", 1);
 	} while (!err || (err == -EAGAIN && ++vain < 2000));
 	is_err(err, -EPIPE, "without room, the consumer is seen to be dead");
+	is_err(vas_queue_put(&producer, "x", 1), -EPIPE, "each time");
 	is_err(vas_queue_join(queue, VAS_QUEUE_CONSUMER, &consumer), 0, "its place is taken over");
 	is_err(get_records(&consumer, 4, 7), 0, "what it had begun to read is read again");
 	is_err(vas_queue_put(&producer, "x", 1), 0, "and there is room");

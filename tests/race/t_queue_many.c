@@ -184,6 +184,7 @@ static void test_threads(void *unused)
 	uint32_t next[PRODUCERS] = { 0 };
 	struct vas_queue_end consumer;
 	pthread_t threads[PRODUCERS];
+	uint64_t none = 0;
 
 	(void)unused;
 	begin(1);
@@ -199,6 +200,8 @@ static void test_threads(void *unused)
 		is_i64((intptr_t)result, 0, "a producer had no trouble");
 	}
 	all_came(next);
+	is_err(vas_queue_get(&consumer, NULL, &none), -EPIPE, "and that is so");
+	is_err(vas_queue_get(&consumer, NULL, &none), -EPIPE, "each time");
 	is_err(vas_queue_destroy(queue, NULL), -EBUSY, "an end is joined still");
 	is_err(vas_queue_leave(&consumer), 0, "left");
 	end();
@@ -423,6 +426,31 @@ static void test_killed_consumers(void *unused)
 	end();
 }
 
+/* A peer says that its record is longer than what it claimed. */
+static void test_too_long(void *unused)
+{
+	struct vas_queue_end consumer, producer;
+	uint64_t got, length = sizeof(got), *said;
+
+	(void)unused;
+	begin(1);
+	is_err(vas_queue_join(queue, VAS_QUEUE_CONSUMER, &consumer), 0, "a consumer");
+	is_err(vas_queue_join(queue, VAS_QUEUE_PRODUCER, &producer), 0, "a producer");
+	is_err(vas_queue_put(&producer, &length, sizeof(length)), 0, "puts");
+	said = (uint64_t *)(void *)consumer.data;
+	*said = 9;
+	is_err(vas_queue_get(&consumer, &got, &length), -EBADMSG, "longer than its claim");
+	*said = page + 1;
+	is_err(vas_queue_get(&consumer, &got, &length), -EBADMSG, "or than the ring");
+	*said = UINT64_MAX;
+	is_err(vas_queue_get(&consumer, &got, &length), -EBADMSG, "or than all memory");
+	*said = 7;
+	is_err(vas_queue_get(&consumer, &got, &length), 0, "shorter is fine");
+	is_u64(length, 7, "then that is its length");
+	is_err(vas_queue_leave(&producer) | vas_queue_leave(&consumer), 0, "both leave");
+	end();
+}
+
 int main(void)
 {
 	page = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -431,6 +459,7 @@ int main(void)
 	tap_case("processes", test_processes, NULL, 40);
 	tap_case("records that are lost, and dropped", test_lost, NULL, 20);
 	tap_case("places and slots", test_limits, NULL, 20);
+	tap_case("a record that is too long", test_too_long, NULL, 20);
 	tap_case("producers that are killed", test_killed_producers, NULL, 40);
 	tap_case("consumers that are killed", test_killed_consumers, NULL, 40);
 	return tap_done();

@@ -238,6 +238,64 @@ static void test_killed(void *of)
 	end();
 }
 
+static void *wait_thread(void *producer)
+{
+	return (void *)(intptr_t)vas_queue_wait(producer, 8, FOR_EVER);
+}
+
+/* Stops with all of the ring begun. */
+static pid_t begin_and_stop(void)
+{
+	struct vas_queue_end producer;
+	pid_t child = fork();
+	void *place;
+
+	if (child == 0) {
+		if (vas_queue_join(queue, VAS_QUEUE_PRODUCER, &producer) ||
+		    vas_queue_put_begin(&producer, page - 8, &place))
+			_exit(1);
+		raise(SIGSTOP);
+	}
+	return child;
+}
+
+/* What a consumer steps over makes room, too, for which somebody may wait. */
+static void test_stepped_over(void *unused)
+{
+	struct vas_queue_end consumer, waiting, leaving;
+	uint64_t length = 0;
+	pthread_t thread;
+	pid_t child;
+	void *place, *result;
+
+	(void)unused;
+	flags = VAS_QUEUE_MANY;
+	begin(true);
+	is_err(vas_queue_join(queue, VAS_QUEUE_CONSUMER, &consumer), 0, "a consumer");
+	is_err(vas_queue_join(queue, VAS_QUEUE_PRODUCER, &waiting), 0, "who will wait");
+	is_err(vas_queue_join(queue, VAS_QUEUE_PRODUCER, &leaving), 0, "who will leave");
+	is_err(vas_queue_put_begin(&leaving, page - 8, &place), 0, "which has all of the ring");
+	pthread_create(&thread, NULL, wait_thread, &waiting);
+	usleep(5000);
+	is_err(vas_queue_leave(&leaving), 0, "left");
+	is_err(vas_queue_get(&consumer, NULL, &length), -EAGAIN, "what it had begun is no record");
+	pthread_join(thread, &result);
+	is_i64((intptr_t)result, 0, "but room");
+	child = begin_and_stop();
+	queue_peers_kill(child);
+	pthread_create(&thread, NULL, wait_thread, &waiting);
+	usleep(5000);
+	/* In the first of each 1024 calls it is looked who lives. */
+	for (unsigned int i = 0; i <= 1024 && length == 0; i++)
+		length = vas_queue_get(&consumer, NULL, &length) == -EOWNERDEAD;
+	is_u64(length, 1, "what a dead one had begun is none");
+	pthread_join(thread, &result);
+	is_i64((intptr_t)result, 0, "but room");
+	is_i64(queue_peers_end(child), 256, "killed");
+	is_err(vas_queue_leave(&consumer) | vas_queue_leave(&waiting), 0, "both leave");
+	end();
+}
+
 static void test_denied(void *number)
 {
 	flags = VAS_QUEUE_MANY;
@@ -265,6 +323,7 @@ int main(void)
 	tap_case("answers, many", test_answers, &many, 20);
 	tap_case("a producer that is killed", test_killed, &one, 20);
 	tap_case("one of many that is killed", test_killed, &many, 20);
+	tap_case("what is stepped over", test_stepped_over, NULL, 20);
 	tap_case("without membarrier", test_denied, &barrier, 20);
 	tap_case("without futex", test_denied, &futex, 20);
 	return tap_done();
