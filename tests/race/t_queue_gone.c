@@ -2,7 +2,7 @@
 /* budget: 2 */
 /*
  * The other side of a queue does something at the last moment: after an end has found nothing, and before it finds that nobody is there. That
- * counts, and only then it is told that nobody is there.
+ * counts, and only then it is told that nobody is there. And nobody sleeps for longer than is asked for.
  */
 #include <errno.h>
 #include <string.h>
@@ -108,6 +108,26 @@ static void test_consumer(void *flags)
 	end();
 }
 
+static uint64_t slept; /* nanoseconds that the last wait was for */
+
+static int64_t wait_noted(struct vas_sys *sys, uint32_t *word, uint32_t value, uint64_t nanoseconds)
+{
+	(void)sys;
+	slept = nanoseconds;
+	return vas_sys_real()->wait(vas_sys_real(), word, value, nanoseconds);
+}
+
+static void test_time(void *unused)
+{
+	(void)unused;
+	begin(VAS_QUEUE_WAITS);
+	hooked.wait = wait_noted;
+	is_err(vas_queue_wait(&consumer, 0, 2000000), -EAGAIN,
+	       "nothing comes within two milliseconds");
+	ok(slept > 0 && slept <= 2000000, "which is how long one sleeps at most");
+	end();
+}
+
 int main(void)
 {
 	static uint32_t one, many = VAS_QUEUE_MANY;
@@ -118,5 +138,6 @@ int main(void)
 	tap_case("a producer of many", test_producer, &many, 10);
 	tap_case("a consumer", test_consumer, &one, 10);
 	tap_case("a consumer, of many producers", test_consumer, &many, 10);
+	tap_case("no longer than is asked for", test_time, NULL, 10);
 	return tap_done();
 }

@@ -183,6 +183,36 @@ static void test_spoilt(void *unused)
 	is_err(vas_queue_destroy(queue, NULL), 0, "destroyed");
 }
 
+static void test_spoilt_claims(void *unused)
+{
+	struct vas_queue_end producer, consumer;
+	struct vas_claim_slot *slot;
+	struct vas_ring_info info;
+	struct vas_queue *queue;
+	uint64_t length = 1;
+	char byte = 1;
+
+	(void)unused;
+	arena_baseline();
+	queue = make(VAS_QUEUE_MANY, &info);
+	slot = queue->claims.slots;
+	slot->position = 4;
+	is_err(vas_queue_join(queue, VAS_QUEUE_CONSUMER, &consumer), EBADMSG, "no position");
+	slot->position = 0;
+	is_err(vas_queue_join(queue, VAS_QUEUE_CONSUMER, &consumer), 0, "a consumer");
+	is_err(vas_queue_join(queue, VAS_QUEUE_PRODUCER, &producer), 0, "a producer");
+	slot->position = 4;
+	is_err(vas_queue_put(&producer, &byte, 1), EBADMSG, "no place for a record");
+	slot->position = 0;
+	is_err(vas_queue_put(&producer, &byte, 1), 0, "mended, it is put");
+	slot->word ^= UINT64_C(1) << 63;
+	is_err(vas_queue_get(&consumer, &byte, &length), EBADMSG, "of a lap that never was");
+	slot->word ^= UINT64_C(1) << 63;
+	is_err(vas_queue_get(&consumer, &byte, &length), 0, "mended, it is got");
+	is_err(vas_queue_leave(&producer) | vas_queue_leave(&consumer), 0, "both leave");
+	is_err(vas_queue_destroy(queue, NULL), 0, "destroyed");
+}
+
 int main(void)
 {
 	static uint32_t plain, many = VAS_QUEUE_MANY, waits = VAS_QUEUE_WAITS,
@@ -195,6 +225,7 @@ int main(void)
 	tap_case("a second handle, with waiting", test_handles, &waits, 20);
 	tap_case("two processes", test_processes, &waits, 60);
 	tap_case("two processes, many producers", test_processes, &all, 60);
+	tap_case("spoilt claims", test_spoilt_claims, NULL, 10);
 	tap_case("spoilt", test_spoilt, NULL, 20);
 	return tap_done();
 }
