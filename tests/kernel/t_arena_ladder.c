@@ -5,7 +5,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -134,6 +136,8 @@ static void private_case(void *unused)
 	unsigned char *start;
 
 	(void)unused;
+	/* Else the kernel may make huge pages of it, where it does so unasked. */
+	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 	begin();
 	arena = make(VAS_PAGES_BASE, 64 * page, VAS_ARENA_LAZY, NULL);
 	start = start_of(arena);
@@ -228,6 +232,19 @@ static void parts_case(void *unused)
 	end(arena);
 }
 
+/* The pool has as many pages of each node. */
+static unsigned int node_count(void)
+{
+	glob_t nodes;
+	unsigned int count = 1;
+
+	if (glob("/sys/devices/system/node/node[0-9]*", 0, NULL, &nodes) == 0) {
+		count = (unsigned int)nodes.gl_pathc;
+		globfree(&nodes);
+	}
+	return count;
+}
+
 static void pool_case(void *unused)
 {
 	struct vas_policy policy = { .size = sizeof(policy), .mode = VAS_POLICY_BIND, .nodes = { 4 } };
@@ -236,7 +253,7 @@ static void pool_case(void *unused)
 	uint32_t before;
 
 	(void)unused;
-	if (!huge_pool_take(8))
+	if (!huge_pool_take(8 * node_count()))
 		tap_skip_all("no-huge-pages", "the pool cannot be changed");
 	fake_nodes_init(&fake);
 	vas_sys_replace(&fake.sys);
