@@ -64,6 +64,16 @@ int vas_view_judge(int err, struct vas_failure *failure);
 struct vas_view *vas_view_of_user(struct vas_holding_user *user);
 bool vas_view_check(const struct vas_view *view);
 
+/* --- view_place.c --- */
+
+/* The view uses a span, as opts say. Nothing is shown there. */
+int vas_view_place(struct vas_view *view, const struct vas_view_opts *opts,
+		   struct vas_failure *failure);
+/* The reverse, of a view that nobody has seen yet. shown: something is in the span. */
+void vas_view_unplace(struct vas_view *view, bool shown);
+/* With all that is shown; *state: what became of it. As vas_space_release, also in a child that shares the memory. */
+int vas_view_leave_place(struct vas_view *view, enum vas_retired *state);
+
 /* --- tail.c: with arena->work held, but for begin of the first view --- */
 
 /*
