@@ -103,21 +103,13 @@ static int ahead_take(struct vas_arena *arena, uint64_t bytes, uint64_t least,
 int vas_arena_take_ahead(struct vas_arena *arena, uint64_t bytes, uint64_t least,
 			 struct vas_failure *failure, uint64_t *ahead)
 {
-	int err;
+	int err = vas_arena_begin_quiet(arena, failure);
 
-	err = vas_arena_enter(arena, failure);
 	if (err)
 		return err;
-	err = vas_arena_needs_object(arena, failure);
-	if (!err)
-		err = vas_arena_begin(arena, VAS_CHANGE_GROW, 0, 0, NULL, failure);
-	if (!err) {
-		err = ahead_take(arena, bytes, least, failure);
-		*ahead = arena->ahead;
-		err = vas_arena_end_quiet(arena, err);
-	}
-	vas_arena_leave(arena);
-	return err;
+	err = ahead_take(arena, bytes, least, failure);
+	*ahead = arena->ahead;
+	return vas_arena_end_quiet(arena, err);
 }
 
 /* The same. */
@@ -141,14 +133,14 @@ int vas_arena_give_ahead(struct vas_arena *arena, struct vas_failure *failure, u
 {
 	int err;
 
-	err = vas_arena_enter(arena, failure);
-	if (err)
-		return err;
 	*given = 0;
-	if (vas_arena_has_object(arena))
-		err = vas_arena_begin(arena, VAS_CHANGE_SHRINK, 0, 0, NULL, failure);
-	if (!err && vas_arena_has_object(arena))
-		err = vas_arena_end_quiet(arena, ahead_give(arena, failure, given));
-	vas_arena_leave(arena);
+	if (vas_arena_has_object(arena)) {
+		err = vas_arena_begin_quiet(arena, failure);
+		return err ? err : vas_arena_end_quiet(arena, ahead_give(arena, failure, given));
+	}
+	/* Private memory has nothing ahead. */
+	err = vas_arena_enter(arena, failure);
+	if (!err)
+		vas_arena_leave(arena);
 	return err;
 }

@@ -249,7 +249,8 @@ int vas_arena_end(struct vas_arena *arena, struct vas_telling *telling, uint64_t
 /* The same of a change of [from, to) that leaves the size alone. */
 int vas_arena_end_inside(struct vas_arena *arena, struct vas_telling *telling, uint64_t from,
 			 uint64_t to, int err);
-/* The same of one that nobody can see: telling was NULL. */
+/* The same of one that nobody can see, so that nobody is told, of an object (-EOPNOTSUPP); entering and leaving included. */
+int vas_arena_begin_quiet(struct vas_arena *arena, struct vas_failure *failure);
 int vas_arena_end_quiet(struct vas_arena *arena, int err);
 /* Of private memory, whose changes the engine tells and counts: work is held, and given back. */
 int vas_arena_end_private(struct vas_arena *arena, bool done, int err);

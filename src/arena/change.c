@@ -175,6 +175,7 @@ int vas_arena_end_quiet(struct vas_arena *arena, int err)
 	struct vas_telling telling = { .count = 0 };
 
 	finish(arena, &telling, false);
+	vas_arena_leave(arena);
 	return err;
 }
 
@@ -308,5 +309,19 @@ int vas_arena_begin(struct vas_arena *arena, enum vas_change change, uint64_t fr
 	} while (!err && again);
 	if (!err)
 		vas_header_change(arena->header.page);
+	return err;
+}
+
+int vas_arena_begin_quiet(struct vas_arena *arena, struct vas_failure *failure)
+{
+	int err = vas_arena_enter(arena, failure);
+
+	if (err)
+		return err;
+	err = vas_arena_needs_object(arena, failure);
+	if (!err)
+		err = vas_arena_begin(arena, VAS_CHANGE_GROW, 0, 0, NULL, failure);
+	if (err)
+		vas_arena_leave(arena);
 	return err;
 }

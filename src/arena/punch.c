@@ -77,23 +77,15 @@ int vas_arena_refill(struct vas_arena *arena, uint64_t offset, uint64_t size,
 		     struct vas_failure *failure)
 {
 	uint64_t reached;
-	int err;
+	int err = vas_arena_begin_quiet(arena, failure);
 
-	err = vas_arena_enter(arena, failure);
 	if (err)
 		return err;
-	err = vas_arena_begin(arena, VAS_CHANGE_GROW, 0, 0, NULL, failure);
-	if (err) {
-		vas_arena_leave(arena);
-		return err;
-	}
 	err = range_check(arena, offset, size, failure);
 	if (!err)
 		err = vas_object_same(&arena->object, arena->space->sys, failure);
 	if (!err)
 		err = vas_object_fill(&arena->object, arena->space, offset, offset + size,
 				      offset + size, arena->object.page_size, failure, &reached);
-	err = vas_arena_end_quiet(arena, err);
-	vas_arena_leave(arena);
-	return err;
+	return vas_arena_end_quiet(arena, err);
 }

@@ -167,18 +167,9 @@ static int seals_add(struct vas_arena *arena, uint32_t seals, struct vas_failure
 
 int vas_arena_add_seals(struct vas_arena *arena, uint32_t seals, struct vas_failure *failure)
 {
-	int err;
+	int err = vas_arena_begin_quiet(arena, failure);
 
-	err = vas_arena_enter(arena, failure);
-	if (err)
-		return err;
-	err = vas_arena_needs_object(arena, failure);
-	if (!err)
-		err = vas_arena_begin(arena, VAS_CHANGE_GROW, 0, 0, NULL, failure);
-	if (!err)
-		err = vas_arena_end_quiet(arena, seals_add(arena, seals, failure));
-	vas_arena_leave(arena);
-	return err;
+	return err ? err : vas_arena_end_quiet(arena, seals_add(arena, seals, failure));
 }
 
 int vas_arena_seal_as(struct vas_arena *arena, int fd, struct vas_failure *failure)
