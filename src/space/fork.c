@@ -292,6 +292,8 @@ int vas_fork_end_child(void)
 
 	if (!fork_is_mine() && vas_process_number() != 0 && !vas_space_orphaned())
 		return 0;
+	if (!fork_is_mine())
+		vas_fork_pause_forget();
 	err = fork_inherit();
 	taken = vas_fork_pause_take();
 	vas_fork_pause_end(&taken, true);

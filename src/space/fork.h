@@ -71,6 +71,8 @@ void vas_fork_pause_open(const struct vas_fork_pausing *begun);
 struct vas_fork_pausing vas_fork_pause_take(void);
 /* and its end: the parent waits for the child. No lock held. */
 void vas_fork_pause_end(const struct vas_fork_pausing *taken, bool child);
+/* In a child: what was under way was another thread's of the parent, for another fork. */
+void vas_fork_pause_forget(void);
 /* In a child: whether the parent's writers are stopped still, where they were to be. */
 bool vas_fork_in_time(void);
 

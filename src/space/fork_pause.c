@@ -32,7 +32,7 @@ static struct {
 } pause_hook;
 
 /* In a child, that of its parent. */
-static struct vas_fork_pausing pausing;
+static struct vas_fork_pausing pausing = { .ends = { -1, -1 } };
 
 void vas_fork_set_pause(vas_fork_pause *pause, void *context, uint32_t milliseconds)
 {
@@ -101,15 +101,20 @@ static void pause_await(const struct vas_fork_pausing *taken)
 
 void vas_fork_pause_end(const struct vas_fork_pausing *taken, bool child)
 {
-	if (!taken->pause)
-		return;
 	if (taken->ends[0] >= 0) {
 		(void)VAS_CALL(taken->sys, close, taken->ends[1]);
 		if (!child)
 			pause_await(taken);
 		(void)VAS_CALL(taken->sys, close, taken->ends[0]);
 	}
-	taken->pause(taken->context, 0);
+	if (taken->pause)
+		taken->pause(taken->context, 0);
+}
+
+void vas_fork_pause_forget(void)
+{
+	/* Its pipe is closed with the rest. */
+	pausing.pause = NULL;
 }
 
 bool vas_fork_in_time(void)
