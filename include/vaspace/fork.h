@@ -107,7 +107,7 @@ typedef void vas_fork_pause(void *context, int pausing);
 /*
  * Sets that hook, one for the process; NULL, the default, is none, and then no parent waits for its child. With one the parent's fork returns
  * when the child has made its copies, or is gone, or was never there; after so many milliseconds at the latest. The copies that are not
- * made by then the child does not have (-ENOMEM of vas_fork_child); nor does it have any where no pipe(2) can be had.
+ * made by then the child does not have, as when they cannot be made; nor does it have any where no pipe(2) can be had.
  *
  * What other processes write is not stopped: see vas_fork_hold_set.
  *
