@@ -76,7 +76,7 @@ VAS_API int vas_replace_prepare(struct vas_replace_part *parts, size_t count,
  * Errors; every part has its old bytes and protection (when the kernel refuses even that, private memory that may be written has the bytes as a
  * copy in the new pages, and other memory shows the new ones). A batch whose first part was refused is as it was, and may be committed again; any other can only be cancelled:
  *  -EINVAL	replace is NULL
- *  -ESTALE	a part was changed or freed since prepare, or its region split or merged; a batch that can only be cancelled; a forked child, whose parent prepared it
+ *  -ESTALE	a part was changed or freed since prepare, or came to another region; a batch that can only be cancelled; a forked child, whose parent prepared it
  *  -EBUSY	a subscriber to notices refused it; a span is being released, held or parked; an arena, a view or a ring uses it by now
  *  -EDEADLK	called inside a notice about one of them
  *  -ENOMEM	the kernel refused: the VMA limit, no memory for the copies, or no room in a memory group; or no memory for the

@@ -165,6 +165,7 @@ static int item_make(struct vas_space *space, const struct vas_replace_part *par
 	err = vas_part_pin_lent(space, item->range, failure, &pinned);
 	if (err)
 		return err;
+	item->lender = pinned.user;
 	err = item_build(space, part, pinned.holding, several, item, failure);
 	vas_part_unpin_lent(space, &pinned);
 	return vas_part_classify(err, failure);

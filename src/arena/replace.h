@@ -13,7 +13,10 @@
 
 struct vas_replace_item {
 	struct vas_span range;
-	uint64_t owner; /* id of the span that has it */
+	uint64_t
+		owner; /* id of the span that has it; of a block's, which splitting and merging change, */
+	const struct vas_holding_user
+		*lender; /* its region. Only compared; NULL = it is no block's */
 	uint32_t recipe; /* of that span */
 	int32_t aside_prot; /* of what is aside until commit */
 	struct vas_part_content old; /* as it was when it was prepared */

@@ -41,15 +41,27 @@ static int item_keep(struct vas_space *space, struct vas_replace_item *item,
 	return (int)VAS_CALL(space->sys, protect, item->kept, item->range.size, item->old.prot);
 }
 
-/* The part, pinned, if the span is the one that it was prepared for. */
-static int item_pin(struct vas_space *space, const struct vas_replace_item *item,
+/*
+ * Whether what was pinned is what the part was prepared for; back: or any region's block, since regions may have been split or merged when it was
+ * in its place already.
+ */
+static bool item_is_same(const struct vas_replace_item *item, const struct vas_part_pinned *pinned,
+			 bool back)
+{
+	if (pinned->user && item->lender)
+		return back || pinned->user == item->lender;
+	return vas_owner_id(pinned->holding->entry) == item->owner;
+}
+
+/* The part, pinned. */
+static int item_pin(struct vas_space *space, const struct vas_replace_item *item, bool back,
 		    struct vas_failure *failure, struct vas_part_pinned *pinned)
 {
 	int err;
 
 	failure->address = item->range.start;
 	err = vas_part_pin_lent(space, item->range, failure, pinned);
-	if (!err && vas_owner_id(pinned->holding->entry) != item->owner) {
+	if (!err && !item_is_same(item, pinned, back)) {
 		vas_part_unpin_lent(space, pinned);
 		err = -ENOENT;
 	}
@@ -67,7 +79,7 @@ static int item_keep_pinned(struct vas_space *space, struct vas_replace_item *it
 	struct vas_part_pinned pinned;
 	int err;
 
-	err = item_pin(space, item, failure, &pinned);
+	err = item_pin(space, item, false, failure, &pinned);
 	if (err)
 		return err;
 	err = vas_part_look(space, pinned.holding, item->range, &now, failure);
@@ -96,7 +108,7 @@ static int item_move(const struct vas_replace *replace, struct vas_replace_item 
 	struct vas_part_pinned pinned;
 	int err;
 
-	err = item_pin(space, item, failure, &pinned);
+	err = item_pin(space, item, false, failure, &pinned);
 	if (err)
 		return err;
 	err = vas_part_classify(item_protect(space, item, item->fresh.prot), failure);
@@ -127,7 +139,7 @@ static void item_move_back(struct vas_space *space, struct vas_replace_item *ite
 	int err;
 
 	/* What was freed meanwhile is not ours to give back. */
-	if (item_pin(space, item, &ignored, &pinned))
+	if (item_pin(space, item, true, &ignored, &pinned))
 		return;
 	err = vas_part_replace(space, pinned.holding, item->range, &item->fresh, &item->old,
 			       item->kept, true, &ignored);

@@ -54,15 +54,21 @@ void vas_fork_call_hold(struct vas_span span, int holding);
 /* As vas_fork_pause_set. */
 void vas_fork_set_pause(vas_fork_pause *pause, void *context, uint32_t milliseconds);
 
-/* Writers that a fork has stopped. */
+/*
+ * Writers that a fork has stopped. Without bytes that no member has: where a checker keeps count of what was never written, copying such
+ * would wait for its lock, which its own fork handler may hold.
+ */
 struct vas_fork_pausing {
 	vas_fork_pause *pause; /* NULL: none */
 	void *context;
-	uint32_t milliseconds;
+	uint64_t nanoseconds; /* that the parent waits at most */
 	struct vas_sys *sys;
 	int ends[2]; /* of the pipe: the parent reads, the child keeps the other; -1 = none */
 	int64_t deadline; /* of the system's clock; copies that are not made by then do not count */
 };
+_Static_assert(sizeof(struct vas_fork_pausing) ==
+		       3 * sizeof(void *) + 2 * sizeof(uint64_t) + 2 * sizeof(int),
+	       "no bytes are between");
 /* Calls the hook, if there is one and there may be something to copy. No lock held. */
 void vas_fork_pause_begin(struct vas_fork_pausing *begun);
 /* Right before the fork, by the one thread that forks: that is under way from now on. */

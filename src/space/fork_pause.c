@@ -49,7 +49,8 @@ void vas_fork_pause_begin(struct vas_fork_pausing *begun)
 	*begun = (struct vas_fork_pausing){
 		.pause = __atomic_load_n(&pause_hook.pause, __ATOMIC_SEQ_CST),
 		.context = __atomic_load_n(&pause_hook.context, __ATOMIC_SEQ_CST),
-		.milliseconds = __atomic_load_n(&pause_hook.milliseconds, __ATOMIC_SEQ_CST),
+		.nanoseconds = UINT64_C(1000000) *
+			       __atomic_load_n(&pause_hook.milliseconds, __ATOMIC_SEQ_CST),
 		.ends = { -1, -1 },
 	};
 	/* Without books there is nothing to copy. */
@@ -70,7 +71,7 @@ void vas_fork_pause_open(const struct vas_fork_pausing *begun)
 		return;
 	now = VAS_CALL(pausing.sys, clock);
 	if (now >= 0)
-		pausing.deadline = now + (int64_t)pausing.milliseconds * 1000000;
+		pausing.deadline = now + (int64_t)pausing.nanoseconds;
 }
 
 struct vas_fork_pausing vas_fork_pause_take(void)

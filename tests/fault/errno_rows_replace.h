@@ -34,7 +34,7 @@
 	{"vas_replace_prepare", ENOSYS, VAS_WHY_DENIED, "a sandbox denies a call that it needs"},
 	{"vas_replace_prepare", EOWNERDEAD, VAS_WHY_FORKED, "a child whose fork was not announced; see vas_fork_child"},
 	{"vas_replace_commit", EINVAL, VAS_WHY_ARGUMENT, "replace NULL"},
-	{"vas_replace_commit", ESTALE, VAS_WHY_RACE, "a part was changed or freed since it was prepared, or its region split or merged; a batch that can only be cancelled"},
+	{"vas_replace_commit", ESTALE, VAS_WHY_RACE, "a part was changed or freed since it was prepared, or came to another region; a batch that can only be cancelled"},
 	{"vas_replace_commit", ESTALE, VAS_WHY_FORKED, "a child of the process that prepared it"},
 	{"vas_replace_commit", EBUSY, VAS_WHY_VETO, "a subscriber to notices refused it"},
 	{"vas_replace_commit", EBUSY, VAS_WHY_USED, "an arena, a view or a ring uses the span by now"},
