@@ -532,6 +532,29 @@ VAS_API int vas_arena_get(struct vas_arena *arena, struct vas_arena_info *info);
 VAS_API int vas_arena_set_policy(struct vas_arena *arena, struct vas_span range,
 				 const struct vas_policy *policy);
 
+/*
+ * Moves the pages of bytes [range.start, range.start + range.size) of an arena, as far as its size goes, to the nodes of policy, which has some, as
+ * vas_policy_migrate does: addresses and contents stay, in all views, and readers and writers go on. Both are multiples of the step; size 0: to the end. Of an object those
+ * pages move that this process has touched in the first view, and that no other view or process maps, unless it has CAP_SYS_NICE. Policies
+ * stay as they are. *moved (may be NULL): bytes that changed their node. Notices: VAS_CHANGE_MIGRATE, one a view.
+ *
+ * Errors, with *moved untouched; some pages may have moved:
+ *  -EINVAL	arena is NULL; unaligned; beyond the maximum; a policy that is NULL, malformed, without nodes, or of nodes that are not there
+ *  -E2BIG	policy is larger than known, with a non-zero tail
+ *  -EBUSY	some pages are held by a device or shared with others: the rest has moved; a subscriber refused it; it is being
+ *		destroyed, or is parked
+ *  -EDEADLK	called inside a notice about the arena
+ *  -ENOMEM	no room on those nodes: the rest has moved; or the kernel has no memory; no memory for the library's own books
+ *  -EPERM	a sandbox forbids it; in a forked child that shares the parent's memory
+ *  -EOPNOTSUPP	the kernel has no memory nodes, or no such call
+ *  -ESTALE	in a forked child that has nothing of it
+ *  -EOWNERDEAD	in a forked child that nobody announced (vaspace/fork.h)
+ *
+ * Thread-safe. Not signal-safe.
+ */
+VAS_API int vas_arena_migrate(struct vas_arena *arena, struct vas_span range,
+			      const struct vas_policy *policy, uint64_t *moved);
+
 /* A run of an arena's bytes that the kernel keeps alike. */
 struct vas_arena_extent {
 	size_t size; /* set by the caller: sizeof(struct vas_arena_extent) */

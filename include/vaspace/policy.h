@@ -100,7 +100,7 @@ VAS_API int vas_policy_query(const void *start, uint64_t size, const struct vas_
 			     struct vas_policy_report *report);
 
 /*
- * Moves the pages of [start, start + size), in a span that vas_reserve made, to the nodes of policy, which has some; addresses and
+ * Moves the pages of [start, start + size), in a span that vas_reserve made (of an arena: vas_arena_migrate), to the nodes of policy, which has some; addresses and
  * contents stay, and readers and writers go on. Pages that lie on one of its nodes stay there (PREFER has one), others go to
  * its home node, or are dealt out in turn, 2 MiB to each. The policy of the span stays as it is. Notices: VAS_CHANGE_MIGRATE.
  * *moved (may be NULL): bytes that changed their node. Pages shared with other processes move with CAP_SYS_NICE only.

@@ -257,3 +257,24 @@ int vas_arena_set_policy(struct vas_arena *arena, struct vas_span range,
 		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, err);
 	return vas_edge_finish(&failure, vas_arena_policy_set(arena, range, policy, &failure));
 }
+
+int vas_arena_migrate(struct vas_arena *arena, struct vas_span range,
+		      const struct vas_policy *policy, uint64_t *moved)
+{
+	struct vas_failure failure;
+	struct vas_policy known;
+	uint64_t bytes = 0;
+	int err;
+
+	vas_failure_begin(&failure, VAS_OPERATION_POLICY, range.size);
+	err = arena && policy ? vas_edge_policy(&policy, &known) : -EINVAL;
+	if (!err && !vas_policy_has_nodes(policy))
+		err = -EINVAL;
+	if (err)
+		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, err);
+	err = vas_edge_finish(&failure,
+			      vas_arena_policy_move(arena, range, policy, &failure, &bytes));
+	if (!err && moved)
+		*moved = bytes;
+	return err;
+}

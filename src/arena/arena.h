@@ -261,6 +261,9 @@ int vas_arena_end_private(struct vas_arena *arena, bool done, int err);
 void vas_arena_will_end(struct vas_arena *arena, uint64_t end);
 /* Within a change: nobody who looks begins to use more than that. */
 void vas_arena_announce(struct vas_arena *arena, uint64_t size);
+/* After vas_telling_begin, when something was done to [from, to) that no book tells of: the end of it. No lock held. */
+void vas_arena_changed(struct vas_arena *arena, struct vas_telling *telling, uint64_t from,
+		       uint64_t to);
 /* Brings tails, counts and subscribers up to what other processes did. Entered. -ENOMEM, -EBADMSG, and as tails. */
 int vas_arena_follow(struct vas_arena *arena, struct vas_failure *failure);
 
@@ -309,6 +312,10 @@ int vas_arena_use_ahead(struct vas_arena *arena, uint64_t to, uint64_t least,
 /* Of [range.start, range.start + size) of the arena, to the maximum with size 0. policy is sound. */
 int vas_arena_policy_set(struct vas_arena *arena, struct vas_span range,
 			 const struct vas_policy *policy, struct vas_failure *failure);
+/* Pages of it that are there: see vas_arena_migrate. *moved: bytes, also after an error. */
+int vas_arena_policy_move(struct vas_arena *arena, struct vas_span range,
+			  const struct vas_policy *policy, struct vas_failure *failure,
+			  uint64_t *moved);
 /* A view that was opened gets what others have. Work held. */
 int vas_arena_policy_join(struct vas_view *view, struct vas_failure *failure);
 

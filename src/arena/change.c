@@ -223,6 +223,16 @@ static int header_look(const struct vas_arena *arena, uint64_t *size, uint64_t *
 	return 0;
 }
 
+void vas_arena_changed(struct vas_arena *arena, struct vas_telling *telling, uint64_t from,
+		       uint64_t to)
+{
+	vas_lock_take(&arena->work);
+	tell_views(arena, telling, from, to, arena->size);
+	vas_lock_drop(&arena->work);
+	if (telling->count)
+		vas_telling_end(arena, telling, true);
+}
+
 /* Contents below a size may be others by now. */
 static int follow_contents(struct vas_arena *arena, uint64_t size, struct vas_failure *failure)
 {
@@ -232,14 +242,9 @@ static int follow_contents(struct vas_arena *arena, uint64_t size, struct vas_fa
 	if (!size || !vas_space_is_watched(arena->space))
 		return 0;
 	err = vas_telling_begin(arena, VAS_CHANGE_PUNCH, 0, size, true, &telling, failure);
-	if (err)
-		return err;
-	vas_lock_take(&arena->work);
-	tell_views(arena, &telling, 0, size, arena->size);
-	vas_lock_drop(&arena->work);
-	if (telling.count)
-		vas_telling_end(arena, &telling, true);
-	return 0;
+	if (!err)
+		vas_arena_changed(arena, &telling, 0, size);
+	return err;
 }
 
 int vas_arena_follow(struct vas_arena *arena, struct vas_failure *failure)

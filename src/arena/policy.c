@@ -169,6 +169,18 @@ static int policy_change(struct vas_arena *arena, uint64_t from, uint64_t to,
 	return 0;
 }
 
+/* Where a range ends that is given by offset and size: 0 = at the maximum. */
+static int range_end(const struct vas_arena *arena, struct vas_span range, uint64_t *end,
+		     struct vas_failure *failure)
+{
+	*end = arena->maximum;
+	if (range.start >= arena->maximum ||
+	    (range.size && !vas_add(range.start, range.size, end)) || *end > arena->maximum ||
+	    (range.start | range.size) % arena->step)
+		return vas_arena_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
+	return 0;
+}
+
 static int range_check(const struct vas_arena *arena, struct vas_span range, uint64_t *end,
 		       struct vas_failure *failure)
 {
@@ -176,13 +188,7 @@ static int range_check(const struct vas_arena *arena, struct vas_span range, uin
 		return vas_arena_refuse(failure, VAS_WHY_PRIVATE, -EOPNOTSUPP);
 	if (arena->object.disk)
 		return vas_arena_refuse(failure, VAS_WHY_OBJECT, -EOPNOTSUPP);
-	if (range.start >= arena->maximum)
-		return vas_arena_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
-	*end = arena->maximum;
-	if ((range.size && !vas_add(range.start, range.size, end)) || *end > arena->maximum ||
-	    (range.start | range.size) % arena->step)
-		return vas_arena_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
-	return 0;
+	return range_end(arena, range, end, failure);
 }
 
 int vas_arena_policy_set(struct vas_arena *arena, struct vas_span range,
@@ -202,6 +208,61 @@ int vas_arena_policy_set(struct vas_arena *arena, struct vas_span range,
 		err = policy_change(arena, range.start, end, policy, failure);
 		err = vas_arena_end_inside(arena, &telling, range.start, end, err);
 	}
+	vas_arena_leave(arena);
+	return err;
+}
+
+/* --- moving what is there --- */
+
+/* All views show the same pages: of one they are moved, and of all it is told. */
+static int object_move(struct vas_arena *arena, uint64_t from, uint64_t to,
+		       const struct vas_policy *policy, uint64_t *moved,
+		       struct vas_failure *failure)
+{
+	const struct vas_span part = { arena->user.holding->span.start + from, to - from };
+	struct vas_telling telling;
+	int err, moving;
+
+	err = vas_telling_begin(arena, VAS_CHANGE_MIGRATE, from, to, false, &telling, failure);
+	if (err)
+		return err;
+	/* No lock: this can take seconds, and changes nothing that is in the books. */
+	moving = vas_policy_move(arena->space->sys, part, policy, moved);
+	if (*moved)
+		vas_arena_changed(arena, &telling, from, to);
+	else if (telling.count)
+		vas_telling_end(arena, &telling, false);
+	return moving ? vas_arena_refuse(failure, vas_policy_move_why(moving), moving) : 0;
+}
+
+static int private_move(struct vas_arena *arena, uint64_t from, uint64_t to,
+			const struct vas_policy *policy, uint64_t *moved,
+			struct vas_failure *failure)
+{
+	struct vas_holding *holding = arena->user.holding;
+	const struct vas_span part = { holding->span.start + from, to - from };
+
+	return vas_part_migrate(arena->space, holding, part, policy, moved, failure);
+}
+
+int vas_arena_policy_move(struct vas_arena *arena, struct vas_span range,
+			  const struct vas_policy *policy, struct vas_failure *failure,
+			  uint64_t *moved)
+{
+	uint64_t end, bytes;
+	int err;
+
+	*moved = 0;
+	err = vas_arena_enter(arena, failure);
+	if (err)
+		return err;
+	err = range_end(arena, range, &end, failure);
+	bytes = vas_arena_bytes(arena);
+	end = end < bytes ? end : bytes;
+	if (!err && range.start < end)
+		err = vas_arena_has_object(arena) ?
+			      object_move(arena, range.start, end, policy, moved, failure) :
+			      private_move(arena, range.start, end, policy, moved, failure);
 	vas_arena_leave(arena);
 	return err;
 }

@@ -16,20 +16,6 @@
 #include "space/part_work.h"
 #include "space/policy.h"
 
-static enum vas_why migrate_why(int err)
-{
-	switch (err) {
-	case -ENOMEM:
-		return VAS_WHY_MEMORY;
-	case -EINVAL:
-		return VAS_WHY_ARGUMENT;
-	case -EPERM:
-		return VAS_WHY_DENIED;
-	default:
-		return VAS_WHY_KERNEL;
-	}
-}
-
 int vas_part_migrate(struct vas_space *space, struct vas_holding *holding, struct vas_span range,
 		     const struct vas_policy *policy, uint64_t *moved, struct vas_failure *failure)
 {
@@ -46,6 +32,6 @@ int vas_part_migrate(struct vas_space *space, struct vas_holding *holding, struc
 	/* What was moved was changed, even if the rest could not be. */
 	err = vas_part_end(&work, *moved ? 0 : moving);
 	if (moving)
-		failure->why = (uint8_t)migrate_why(moving);
+		failure->why = (uint8_t)vas_policy_move_why(moving);
 	return moving ? moving : err;
 }

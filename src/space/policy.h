@@ -54,5 +54,7 @@ int vas_policy_look(struct vas_sys *sys, struct vas_span range, const struct vas
  */
 int vas_policy_move(struct vas_sys *sys, struct vas_span range, const struct vas_policy *policy,
 		    uint64_t *moved);
+/* The reason that is told with it. */
+enum vas_why vas_policy_move_why(int err);
 
 #endif

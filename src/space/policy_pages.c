@@ -228,3 +228,17 @@ int vas_policy_move(struct vas_sys *sys, struct vas_span range, const struct vas
 	}
 	return worst;
 }
+
+enum vas_why vas_policy_move_why(int err)
+{
+	switch (err) {
+	case -ENOMEM:
+		return VAS_WHY_MEMORY;
+	case -EINVAL:
+		return VAS_WHY_ARGUMENT;
+	case -EPERM:
+		return VAS_WHY_DENIED;
+	default:
+		return VAS_WHY_KERNEL;
+	}
+}

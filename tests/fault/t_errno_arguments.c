@@ -629,6 +629,7 @@ static const struct {
 	{ "vas_arena_shrink_within", check_arena_shrink_within },
 	{ "vas_arena_unpin", check_arena_unpin },
 	{ "vas_arena_seal", check_arena_seal },
+	{ "vas_arena_migrate", check_arena_migrate },
 	{ "vas_arena_set_policy", check_arena_set_policy },
 	{ "vas_arena_shrink", check_arena_shrink },
 	{ "vas_arena_size", check_arena_size },

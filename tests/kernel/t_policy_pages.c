@@ -169,6 +169,75 @@ static void refusal_case(void *unused)
 	is_err(vas_region_destroy(region, NULL), 0, "destroyed");
 }
 
+/* An arena of eight pages that are there, seen once more from its third page on. */
+static struct vas_arena *make_arena(enum vas_arena_kind kind, struct vas_span *span)
+{
+	struct vas_arena_info info = { .size = sizeof(info) };
+	struct vas_arena *arena;
+
+	VAS_OPTS(vas_arena_opts, opts);
+	opts.kind = kind;
+	opts.initial = 8 * page;
+	if (vas_arena_create(32 * page, &opts, &arena) || vas_arena_get(arena, &info))
+		tap_bail("no arena");
+	*span = (struct vas_span){ info.span.start, 8 * page };
+	for (uint64_t i = 0; i < 8; i++)
+		memset((char *)vas_span_pointer(*span) + i * page, (int)i + 1, page);
+	fake_nodes_place(&fake, *span, 0);
+	return arena;
+}
+
+static void arena_moves(enum vas_arena_kind kind)
+{
+	struct vas_policy second = policy_of(VAS_POLICY_BIND, 0x2);
+	uint64_t moved = 4711;
+	struct vas_arena *arena;
+	struct vas_span span;
+	bool same = true;
+
+	begin();
+	arena = make_arena(kind, &span);
+	is_err(migrate(span, second, &moved), EBUSY, "not as a span");
+	is_err(vas_arena_migrate(arena, (struct vas_span){ 2 * page, 3 * page }, &second, &moved),
+	       0, "three pages");
+	ok(moved == 3 * page && look(span, NULL).nodes[0] == 0x3 && fake.nodes[1] == 0 &&
+		   fake.nodes[2] == 1 && fake.nodes[4] == 1 && fake.nodes[5] == 0,
+	   "these, and no other");
+	is_err(vas_arena_migrate(arena, (struct vas_span){ page, 31 * page }, &second, &moved), 0,
+	       "all but the first, and what it may become");
+	ok(moved == 4 * page && look(span, NULL).nodes[0] == 0x3 && fake.nodes[0] == 0,
+	   "which has no pages");
+	is_err(vas_arena_migrate(arena, (struct vas_span){ 16 * page, 0 }, &second, &moved), 0,
+	       "beyond its size");
+	is_u64(moved, 0, "nothing");
+	is_err(vas_arena_migrate(arena, (struct vas_span){ 0, 0 }, &second, NULL), 0, "all");
+	is_u64(look(span, &second).wrong, 0, "is there");
+	moved = 4711;
+	fake.stuck = span.start + 3 * page;
+	second = policy_of(VAS_POLICY_BIND, 0x4);
+	is_err(vas_arena_migrate(arena, (struct vas_span){ 0, 0 }, &second, &moved), EBUSY,
+	       "one page is held");
+	ok(moved == 4711 && look(span, &second).wrong == page, "the rest moved");
+	fake.stuck = 0;
+	for (uint64_t i = 0; i < 8; i++)
+		same &= *((unsigned char *)vas_span_pointer(span) + i * page) == i + 1;
+	ok(same, "the bytes stay");
+	is_err(vas_sync_check(NULL), 0, "and the books are right");
+	is_err(vas_arena_destroy(arena, NULL), 0, "destroyed");
+}
+
+static void memfd_case(void *unused)
+{
+	(void)unused;
+	arena_moves(VAS_ARENA_MEMFD);
+}
+
+static void private_case(void *unused)
+{
+	(void)unused;
+	arena_moves(VAS_ARENA_ANONYMOUS);
+}
+
 struct heard {
 	uint32_t count;
 	struct vas_notice seen[4];
@@ -215,6 +284,50 @@ static void notice_case(void *unused)
 	is_err(vas_notice_cancel(id), 0, "cancelled");
 	fake.stuck = 0;
 	end_span(span);
+}
+
+/* Each view's subscribers are told, of what it shows. */
+static void view_notice_case(void *unused)
+{
+	struct vas_policy second = policy_of(VAS_POLICY_BIND, 0x2);
+	struct vas_view_info info = { .size = sizeof(info) };
+	struct heard heard = { .veto = -1 };
+	uint64_t id, moved = 4711;
+	struct vas_arena *arena;
+	struct vas_view *view;
+	struct vas_span span;
+
+	(void)unused;
+	begin();
+	arena = make_arena(VAS_ARENA_MEMFD, &span);
+	VAS_OPTS(vas_view_opts, opts);
+	opts.offset = 2 * page;
+	is_err(vas_view_open(arena, &opts, &view), 0, "a view of the third page and on");
+	is_err(vas_view_get(view, &info), 0, "where it is");
+	is_err(vas_notice_subscribe(&info.span, hear, &heard, &id), 0, "a subscriber");
+	is_err(vas_arena_migrate(arena, (struct vas_span){ page, 2 * page }, &second, &moved),
+	       EBUSY, "refuses");
+	ok(moved == 4711 && look(span, NULL).nodes[0] == 0x1, "nothing moved");
+	memset(&heard, 0, sizeof(heard));
+	is_err(vas_arena_migrate(arena, (struct vas_span){ 0, 2 * page }, &second, &moved), 0,
+	       "what it does not show");
+	is_u64(heard.count, 0, "is not told");
+	is_err(vas_arena_migrate(arena, (struct vas_span){ 0, 4 * page }, &second, &moved), 0,
+	       "two pages of it");
+	ok(heard.count == 2 && heard.seen[0].phase == VAS_NOTICE_BEFORE &&
+		   heard.seen[1].phase == VAS_NOTICE_AFTER &&
+		   heard.seen[1].change == VAS_CHANGE_MIGRATE &&
+		   heard.seen[1].span.start == info.span.start &&
+		   heard.seen[1].span.size == 2 * page,
+	   "are told before and after");
+	is_u64(moved, 2 * page, "and moved");
+	memset(&heard, 0, sizeof(heard));
+	is_err(vas_arena_migrate(arena, (struct vas_span){ 0, 4 * page }, &second, &moved), 0,
+	       "again");
+	ok(moved == 0 && heard.count == 2 && heard.seen[1].phase != VAS_NOTICE_AFTER,
+	   "is taken back, as nothing moved");
+	is_err(vas_notice_cancel(id), 0, "and goes");
+	is_err(vas_arena_destroy(arena, NULL), 0, "destroyed");
 }
 
 /* A home node goes with its policy, whatever maps the memory anew. */
@@ -289,6 +402,9 @@ int main(void)
 	tap_case("the kernel as it is", real_case, NULL, 10);
 	vas_sys_replace(&fake.sys);
 	tap_case("where pages lie", query_case, NULL, 10);
+	tap_case("pages of a memfd's arena", memfd_case, NULL, 10);
+	tap_case("pages of a private arena", private_case, NULL, 10);
+	tap_case("what views' subscribers hear", view_notice_case, NULL, 10);
 	tap_case("pages move", migrate_case, NULL, 20);
 	tap_case("what cannot move", refusal_case, NULL, 10);
 	tap_case("who is told", notice_case, NULL, 10);

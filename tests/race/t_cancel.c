@@ -491,6 +491,15 @@ CALL(arena_set_policy)
 	return 0;
 }
 
+CALL(arena_migrate)
+{
+	SIZED(vas_policy, policy);
+	policy.mode = VAS_POLICY_BIND;
+	policy.nodes[0] = 1;
+	(void)vas_arena_migrate(arena, (struct vas_span){ 0, 0 }, &policy, NULL);
+	return 0;
+}
+
 CALL(arena_extent_at)
 {
 	SIZED(vas_arena_extent, extent);
@@ -624,7 +633,7 @@ static const struct {
 	ROW(arena_fill), ROW(arena_trim), ROW(arena_shrink), ROW(arena_seal), ROW(arena_size),
 	ROW(arena_open), ROW(arena_generation), ROW(arena_wait), ROW(arena_pin),
 	ROW(arena_unpin), ROW(arena_shrink_within), ROW(arena_sync),
-	ROW(arena_extent_at), ROW(arena_set_policy), ROW(arena_get), ROW(view_open), ROW(view_first), ROW(view_protect), ROW(view_get),
+	ROW(arena_extent_at), ROW(arena_set_policy), ROW(arena_migrate), ROW(arena_get), ROW(view_open), ROW(view_first), ROW(view_protect), ROW(view_get),
 	ROW(mirror_open), ROW(replace_prepare), ROW(replace_commit), ROW(replace_cancel),
 	ROW(view_close), ROW(arena_destroy), ROW(ring_create), ROW(ring_open), ROW(ring_get), ROW(ring_destroy),
 	ROW(queue_create), ROW(queue_open), ROW(queue_ring), ROW(queue_join), ROW(queue_wait), ROW(queue_put), ROW(queue_put_begin), ROW(queue_put_end),

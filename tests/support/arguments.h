@@ -49,6 +49,7 @@ void check_arena_generation(void);
 void check_arena_get(void);
 void check_arena_grow(void);
 void check_arena_set_policy(void);
+void check_arena_migrate(void);
 void check_arena_shrink(void);
 void check_arena_open(void);
 void check_arena_pin(void);

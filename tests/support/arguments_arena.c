@@ -186,6 +186,39 @@ void check_arena_set_policy(void)
 	unmade();
 }
 
+static int migrate_with(const void *options)
+{
+	return vas_arena_migrate(arena, (struct vas_span){ 0, 0 }, options, NULL);
+}
+
+void check_arena_migrate(void)
+{
+	const char *name = "vas_arena_migrate";
+	uint64_t page = arguments_page, moved = 4711;
+	struct vas_policy policy = { .size = sizeof(policy),
+				     .mode = VAS_POLICY_BIND,
+				     .nodes = { 1 } };
+	const struct vas_span ranges[] = {
+		{ 1, page },	 { 0, page + 1 }, { 16 * page, 0 }, { 8 * page, 9 * page },
+		{ page, -page },
+	};
+
+	answer(name, "NULL", vas_arena_migrate(NULL, ranges[0], &policy, &moved), EINVAL,
+	       VAS_WHY_ARGUMENT);
+	made();
+	answer(name, "no policy", migrate_with(NULL), EINVAL, VAS_WHY_ARGUMENT);
+	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
+		answer(name, "a range that is not",
+		       vas_arena_migrate(arena, ranges[i], &policy, &moved), EINVAL,
+		       VAS_WHY_ARGUMENT);
+	ok(moved == 4711, "%s: the output is untouched", name);
+	if (migrate_with(&policy) == 0)
+		check_options(name, migrate_with, &policy, sizeof(policy), VAS_WHY_ARGUMENT);
+	policy.nodes[0] = 0;
+	answer(name, "a policy without nodes", migrate_with(&policy), EINVAL, VAS_WHY_ARGUMENT);
+	unmade();
+}
+
 static int extent_into(void *result)
 {
 	return vas_arena_extent_at(arena, 0, result);
