@@ -264,10 +264,14 @@ static void check_views(enum vas_tail tail, const char *name)
 	struct vas_arena_opts opts = { .tail = tail };
 	struct vas_arena *arena = make(&opts);
 	unsigned char *start = arena_start(arena), *second, *own, *read_only;
+	struct vas_arena_extent extent = { .size = sizeof(extent) };
 	struct vas_view *views[3];
+	bool told;
 	pid_t child;
 
 	fill(arena);
+	/* Before Linux 6.7 nobody tells which pages are a private view's own: the child has nothing then. */
+	told = vas_arena_extent_at(arena, 0, &extent) != -EOPNOTSUPP;
 	views[0] = open_view(arena, 0, 4 * page);
 	views[1] = open_view(arena, VAS_VIEW_PRIVATE, 0);
 	views[2] = open_view(arena, 0, 0);
@@ -275,6 +279,11 @@ static void check_views(enum vas_tail tail, const char *name)
 	put(own + 9 * page, 200), put(own + 2 * page, 201);
 	is_err(vas_view_protect(views[2], PROT_READ), 0, "%s: only read", name);
 	child = fork_child();
+	if (child == 0 && !told) {
+		child_must(vas_arena_extent_at(arena, 0, &extent) == -ESTALE);
+		child_meet();
+		_exit(0);
+	}
 	if (child == 0) {
 		child_must(is_filled(start) && is_filled(read_only));
 		child_must(at(own + 9 * page) == 200 && at(own + 9 * page + 1) == mark(9));
