@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "arena/arena.h"
+#include "support/queue_peers.h"
 #include "support/view_looks.h"
 
 #define PAGES 32u
@@ -398,17 +399,8 @@ static void check_queue(uint32_t flags, const char *name)
 	struct vas_queue *queue = NULL;
 	pid_t child;
 
-	VAS_OPTS(vas_reserve_opts, reserve);
-	VAS_OPTS(vas_arena_opts, arena);
-	VAS_OPTS(vas_ring_opts, ring);
-	VAS_OPTS(vas_queue_opts, opts);
-	reserve.fork = VAS_FORK_COPY;
-	arena.reserve = &reserve;
-	ring.arena = &arena;
-	opts.ring = &ring;
-	opts.flags = flags;
-	if (vas_queue_create(4 * page, &opts, &queue) || vas_queue_ring(queue, &info) ||
-	    vas_queue_join(queue, VAS_QUEUE_PRODUCER, &in))
+	queue = queue_peers_make(4 * page, flags, VAS_FORK_COPY);
+	if (vas_queue_ring(queue, &info) || vas_queue_join(queue, VAS_QUEUE_PRODUCER, &in))
 		tap_bail("no queue: %s", arena_reason());
 	start = vas_span_pointer(info.span);
 	queue_put(&in, 1), queue_put(&in, 2);

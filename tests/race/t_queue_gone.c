@@ -47,17 +47,6 @@ static int get(void)
 	return vas_queue_get(&consumer, &record, &length);
 }
 
-/* The word of a process that is no more. */
-static uint64_t dead_peer(void)
-{
-	pid_t child = fork();
-
-	if (child == 0)
-		_exit(0);
-	(void)queue_peers_end(child);
-	return (uint64_t)child << 32 | 1;
-}
-
 static void begin(uint32_t flags)
 {
 	queue_peers_baseline(0);
@@ -84,7 +73,7 @@ static void test_producer(void *flags)
 	begin(*(uint32_t *)flags);
 	at = queue->page;
 	*(many ? &at->producers[producer.place] : &at->places[VAS_QUEUE_PRODUCER].peer) =
-		dead_peer();
+		queue_peers_dead();
 	last_act = put;
 	is_err(get(), 0, "what a producer put before it died is got");
 	is_err(get(), -EPIPE, "then nothing is there");
@@ -99,7 +88,7 @@ static void test_consumer(void *flags)
 	while (!err)
 		err = put();
 	is_err(err, -EAGAIN, "all is full");
-	queue->page->places[VAS_QUEUE_CONSUMER].peer = dead_peer();
+	queue->page->places[VAS_QUEUE_CONSUMER].peer = queue_peers_dead();
 	producer.asked = 0;
 	last_act = get;
 	is_err(put(), 0, "there is room that a consumer gave back before it died");

@@ -128,17 +128,6 @@ static void test_processes(void *context)
 
 /* --- what a peer has spoilt --- */
 
-/* The word of a process that is no more. */
-static uint64_t dead_peer(void)
-{
-	pid_t child = fork();
-
-	if (child == 0)
-		_exit(0);
-	(void)queue_peers_end(child);
-	return (uint64_t)child << 32 | 1;
-}
-
 static void test_spoilt(void *unused)
 {
 	struct vas_queue *queue, *other = NULL;
@@ -169,7 +158,7 @@ static void test_spoilt(void *unused)
 	is_err(vas_queue_open(info.fd, info.header, NULL, &other), 0, "mended, it opens");
 	is_err(vas_queue_destroy(other, NULL), 0, "and ends");
 	is_err(vas_queue_join(queue, VAS_QUEUE_CONSUMER, &consumer), 0, "a consumer");
-	mapped->places[VAS_QUEUE_PRODUCER].peer = dead_peer();
+	mapped->places[VAS_QUEUE_PRODUCER].peer = queue_peers_dead();
 	mapped->head = 4;
 	is_err(vas_queue_join(queue, VAS_QUEUE_PRODUCER, &producer), EBADMSG, "no position");
 	is_err(vas_queue_get(&consumer, &byte, &length), EPIPE, "the last producer is dead still");

@@ -11,6 +11,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "support/queue_peers.h"
 #include "tap/tap.h"
 
 #define PAGES 8u
@@ -110,15 +111,7 @@ static void setup_queue(struct fault_world *world)
 {
 	struct vas_queue_end end;
 
-	VAS_OPTS(vas_reserve_opts, reserve);
-	VAS_OPTS(vas_arena_opts, opts);
-	VAS_OPTS(vas_ring_opts, ring);
-	VAS_OPTS(vas_queue_opts, wish);
-	reserve.fork = VAS_FORK_COPY;
-	opts.reserve = &reserve;
-	ring.arena = &opts;
-	wish.ring = &ring;
-	must(vas_queue_create(world->page, &wish, &queue), "no queue");
+	queue = queue_peers_make(world->page, 0, VAS_FORK_COPY);
 	must(vas_queue_join(queue, VAS_QUEUE_PRODUCER, &end), "not joined");
 	must(vas_queue_put(&end, "x", 1), "no record");
 	must(vas_queue_leave(&end), "not left");

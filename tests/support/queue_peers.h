@@ -10,6 +10,7 @@
 
 #include <vaspace/vaspace.h>
 
+#include "arena/peer.h"
 #include "tap/tap.h"
 
 #define QUEUE_PEERS_THREADS 4u
@@ -62,6 +63,28 @@ static inline int queue_peers_end(pid_t child)
 	if (child < 0 || waitpid(child, &status, 0) != child)
 		tap_bail("no child");
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 256;
+}
+
+/* By which a process that is no more was known. */
+static inline uint64_t queue_peers_dead(void)
+{
+	struct vas_sys *sys = vas_sys_real();
+	uint64_t word = VAS_PEER_NONE;
+	int ends[2];
+	pid_t child;
+
+	if (pipe(ends))
+		tap_bail("no pipe");
+	child = fork();
+	if (child == 0) {
+		word = vas_peer_self(sys, vas_peer_namespace(sys));
+		_exit(write(ends[1], &word, sizeof(word)) != (ssize_t)sizeof(word));
+	}
+	if (queue_peers_end(child) || read(ends[0], &word, sizeof(word)) != (ssize_t)sizeof(word))
+		tap_bail("no child that tells");
+	close(ends[0]);
+	close(ends[1]);
+	return word;
 }
 
 /* Kills a child when it has stopped; it stays a zombie until its end is asked for. */
