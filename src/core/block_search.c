@@ -21,6 +21,9 @@
  * alignment and the size. A gap that grows, and takes that, ends it; taking never does. So each is
  * paid for by a block that was freed and would have done.
  *
+ * What is small and may lie anywhere would take the places, one in 512 pages, where something aligned to 2 MiB
+ * can begin. So in a gap with one of these it begins at the upper end, if at the lower one it would be the last.
+ *
  * CONCURRENCY. None; the zone's lock is held.
  */
 #include "core/block_search.h"
@@ -192,6 +195,45 @@ static struct search search_of(const struct vas_block_tree *tree,
 	};
 }
 
+/* The room for what is aligned to mask + 1 in a range. */
+static uint32_t room_in(uint32_t start, uint32_t end, uint32_t mask)
+{
+	uint32_t from = (start + mask) & ~mask;
+
+	return end > from ? end - from : 0;
+}
+
+/* The larger one of the rooms that a piece leaves in a gap, on its two sides. */
+static uint32_t room_left(struct vas_block_run gap, uint32_t start, uint32_t need, uint32_t mask)
+{
+	uint32_t below = room_in(gap.start, start, mask);
+	uint32_t above = room_in(start + need, gap.end, mask);
+
+	return below > above ? below : above;
+}
+
+/*
+ * Where in a gap that takes it a piece begins: at the lower end, unless that leaves no room at all for what is aligned
+ * more strictly, and the upper one does. Trees that are not large fill from below.
+ */
+static inline uint32_t gap_choose(const struct vas_block_tree *tree, struct vas_block_run gap,
+				  uint32_t need, uint32_t key)
+{
+	uint32_t mask = tree->mask[key], low = (gap.start + mask) & ~mask;
+	uint32_t high = (gap.end - need) & ~mask, below, above;
+
+	if (tree->range.end - tree->range.start <
+	    VAS_BLOCK_SEARCH_LARGE * (tree->mask[VAS_BLOCK_ROOMS - 1] + 1))
+		return low;
+	for (uint32_t other = VAS_BLOCK_ROOMS; --other > key;) {
+		below = room_left(gap, low, need, tree->mask[other]);
+		above = room_left(gap, high, need, tree->mask[other]);
+		if ((below == 0) != (above == 0))
+			return below ? low : high;
+	}
+	return low;
+}
+
 VAS_HOT bool vas_block_search_size(const struct vas_block_tree *tree, uint32_t need, uint32_t key,
 				   struct vas_block_place *place, uint32_t *start)
 {
@@ -210,7 +252,7 @@ VAS_HOT bool vas_block_search_size(const struct vas_block_tree *tree, uint32_t n
 	}
 	place->leaf = node;
 	place->index = pick(vas_block_leaf_from(place->leaf, need, mask), false);
-	*start = (vas_block_place_gap(place).start + mask) & ~mask;
+	*start = gap_choose(tree, vas_block_place_gap(place), need, key);
 	return true;
 }
 

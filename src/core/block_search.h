@@ -12,6 +12,11 @@
 
 #include "core/block_tree.h"
 
+/* So many of the largest alignments that rooms are known for make a tree large. A test makes it smaller. */
+#ifndef VAS_BLOCK_SEARCH_LARGE
+#define VAS_BLOCK_SEARCH_LARGE 64u
+#endif
+
 struct vas_block_query; /* core/blocks_fit.h */
 
 struct vas_block_want {
@@ -37,7 +42,10 @@ enum vas_block_found {
 bool vas_block_want_make(const struct vas_block_tree *tree, const struct vas_block_query *query,
 			 struct vas_block_want *want);
 
-/* The lowest gap with room for need granules from an aligned start on, which is *start. */
+/*
+ * The lowest gap with room for need granules from an aligned start on, and a start in it: the lowest, unless that
+ * leaves no room for what is aligned more strictly and the highest one does, and the tree is large.
+ */
 bool vas_block_search_size(const struct vas_block_tree *tree, uint32_t need, uint32_t key,
 			   struct vas_block_place *place, uint32_t *start);
 /* The lowest or highest start that there is. place is the gap's, for vas_block_tree_insert. */

@@ -8,6 +8,7 @@
 #define VAS_LANES_PLAIN
 #define VAS_BLOCK_LEAF_MOST  8u
 #define VAS_BLOCK_INNER_MOST 8u
+#define VAS_BLOCK_SEARCH_LARGE 0u
 
 #include "core/block_room.c"
 #include "core/block_search.c"

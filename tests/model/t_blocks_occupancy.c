@@ -77,6 +77,6 @@ int main(void)
 {
 	tap_plan(6);
 	test_occupancy(false, 99.5, 89.0);
-	test_occupancy(true, 64.0, 63.5);
+	test_occupancy(true, 64.0, 63.9);
 	return tap_done();
 }

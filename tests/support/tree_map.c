@@ -233,6 +233,39 @@ bool tree_map_search(struct tree_map *map, const struct vas_block_query *query,
 	return false;
 }
 
+/* Whether a piece leaves a place in a gap where something with this alignment can begin. */
+static bool leaves_start(struct vas_block_run gap, uint32_t start, uint32_t need, uint32_t mask)
+{
+	for (uint32_t i = gap.start; i < gap.end; i++)
+		if ((i & mask) == 0 && (i < start || i >= start + need))
+			return true;
+	return false;
+}
+
+/*
+ * Where a piece should be in the lowest gap: at the lower end, unless only the upper one leaves a start for what is
+ * aligned more strictly. What is not large fills from below.
+ */
+static uint32_t size_start(const struct tree_map *map, uint32_t lowest, uint32_t need, uint32_t key)
+{
+	struct vas_block_run gap = run_at(map, lowest);
+	uint32_t highest = gap.end - need;
+
+	while (highest & map->tree.mask[key])
+		highest--;
+	if (map->range.end - map->range.start <
+	    VAS_BLOCK_SEARCH_LARGE * (map->tree.mask[VAS_BLOCK_ROOMS - 1] + 1))
+		return lowest;
+	for (uint32_t i = VAS_BLOCK_ROOMS; --i > key;) {
+		bool low = leaves_start(gap, lowest, need, map->tree.mask[i]);
+		bool high = leaves_start(gap, highest, need, map->tree.mask[i]);
+
+		if (low != high)
+			return low ? lowest : highest;
+	}
+	return lowest;
+}
+
 bool tree_map_search_size(struct tree_map *map, uint32_t need, uint32_t key,
 			  struct vas_block_run *piece)
 {
@@ -249,7 +282,8 @@ bool tree_map_search_size(struct tree_map *map, uint32_t need, uint32_t key,
 		return false;
 	if (!truth.any)
 		return true;
-	if (start != truth.lowest || !same(vas_block_place_gap(&place), run_at(map, start)))
+	if (start != size_start(map, truth.lowest, need, key) ||
+	    !same(vas_block_place_gap(&place), run_at(map, start)))
 		return false;
 	*piece = (struct vas_block_run){ start, start + need };
 	return take(map, &place, *piece);

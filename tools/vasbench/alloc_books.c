@@ -10,7 +10,7 @@
 #include "packing.h"
 
 #define GIB   (1ull << 30)
-#define SEEDS 5u
+#define SEEDS 21u
 
 /* Medians over the seeds. */
 static int packing_medians(const struct alloc_kind *kind, bool aligned, uint64_t requests,
