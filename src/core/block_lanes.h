@@ -43,16 +43,6 @@ static inline void vas_lanes_store(uint32_t *numbers, vas_lanes lanes)
 	memcpy(numbers, &lanes, sizeof(lanes));
 }
 
-/* The lower halves of two numbers of 64 bits in a, and two in b. */
-static inline vas_lanes vas_lanes_lows(vas_lanes a, vas_lanes b)
-{
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	return (vas_lanes){ a[1], a[3], b[1], b[3] };
-#else
-	return __builtin_shufflevector(a, b, 0, 2, 4, 6);
-#endif
-}
-
 static inline vas_lanes vas_lanes_all(uint32_t number)
 {
 	return (vas_lanes){ number, number, number, number };

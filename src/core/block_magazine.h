@@ -52,10 +52,10 @@ static inline bool vas_block_list_swap(uint64_t *list, uint64_t was, uint64_t be
 	return true;
 }
 
-/* While a record is CACHED, its size is its class's, and the word of it links the list. */
+/* While a record is in a list, its mark is nobody's, and that word links the list. */
 static inline uint32_t vas_block_list_link(const struct vas_block_record *record)
 {
-	return vas_word_load32(&record->size) & ~VAS_BLOCK_LINKED;
+	return vas_word_load32(&record->link);
 }
 
 /* Keeps a record that is CACHED, unless most are there. */
@@ -69,7 +69,7 @@ static inline bool vas_block_magazine_put(struct vas_block_magazine *magazine, u
 		was = vas_word_load(list);
 		if (vas_block_list_length(was) >= most)
 			return false;
-		vas_word_store32(&record->size, vas_block_list_first(was) | VAS_BLOCK_LINKED);
+		vas_word_store32(&record->link, vas_block_list_first(was));
 	} while (!vas_block_list_swap(list, was, vas_block_list_next(was, number, 1), alone));
 	return true;
 }
@@ -95,7 +95,7 @@ static inline bool vas_block_magazine_take(struct vas_block_magazine *magazine, 
 		*word = vas_word_load(&(*record)->word);
 		if ((vas_block_word_start(*word) + past) & mask)
 			return false;
-		/* Another thread may have taken it meanwhile, and link is a size: then the swap fails. */
+		/* Another thread may have taken it meanwhile, and link is a mark: then the swap fails. */
 		link = vas_block_list_link(*record);
 	} while (!vas_block_list_swap(list, was, vas_block_list_next(was, link, -1), alone));
 	return true;

@@ -2,259 +2,141 @@
 /*
  * A page of a table of starts.
  *
- * WHAT FOR. To find the record of a key by one cache line, in little memory.
+ * WHAT FOR. To have what is known of a block by one cache line, from its start.
  *
- * STRATEGY. A key has one line, its own; a line has seven entries and a word about those of its keys for which
- * it had no place. Such an entry stands in one of fifteen other lines, or anywhere in the page when these are
- * full, and its place is noted in the word of its own line: a look-up goes straight there, and one for
- * a key that is not there ends at its own line. Seven places can be noted; when a line has more away, its word
- * says so, and who does not find a key among those noted goes over the page. When a place of its own falls
- * free, an entry comes home.
+ * STRATEGY. A key has one line, its own, of four places. A record for which that has none stands in the line beside
+ * it, or in one of two others; further away, or anywhere in the page, if these are full, too. How far records of a page are
+ * away the page's word says, so that a look-up for what is not there ends soon. Records come home when the page has given
+ * keys away.
+ *
+ * MOVES. When keys go to another page, a record that is LIVE moves: it is claimed as a free would do it, by a
+ * compare-and-swap from LIVE, so whoever frees or marks it meanwhile finds no LIVE record, and looks again
+ * under the lock. A record that is CACHED cannot move, since a list, or who claimed it, knows its place.
+ * It stays, a stray, and is MOVED in the new page: a word that tells where it is. A stray may become LIVE, and
+ * CACHED again, where it is. Who looks for it without the lock does not find it; who has the lock does.
  *
  * BOUNDS. As said in block_page.h.
  *
- * CONCURRENCY. Entries and the words about them are stored one by one, an entry at its new place before it
- * leaves the old one. A look-up that runs meanwhile may miss a key that moves, or find one that has just
- * gone; what it finds was an entry. A page is never used for anything else.
+ * CONCURRENCY. Words are stored one by one, a record's after what belongs to it. A look-up that runs meanwhile may
+ * miss a key that moves. What it finds is LIVE and has the start that was asked for, wherever it stands: there are never
+ * two such records. A page is never used for anything but records.
  *
  * WHAT IT DOES NOT DO. It does not grow; see block_table.c.
  */
 #include "core/block_page.h"
 
 #include <stddef.h>
-#include <string.h>
-
-#define PRESENT	  VAS_BLOCK_PRESENT
-#define AWAY_BITS 9u
-#define AWAY_MOST 7u
-#define PLACE	  ((1u << AWAY_BITS) - 1)
 
 _Static_assert(sizeof(struct vas_block_line) == 64, "a line is a cache line");
 
-static uint32_t entry_key(uint64_t entry)
+#define STEPS_NEAR (VAS_BLOCK_PAGE_NEAR - 1)
+#define STEPS_FAR  (VAS_BLOCK_PAGE_FAR - 1)
+
+_Static_assert(STEPS_FAR < VAS_BLOCK_REACH_ALL, "a word has room for a reach");
+
+static uint32_t word_key(const struct vas_block_page *page, uint64_t word)
 {
-	return (uint32_t)entry & ~PRESENT;
+	return (uint32_t)(vas_block_word_start(word) - page->origin);
 }
 
-static bool entry_is_in(uint64_t entry, const struct vas_block_range *range)
+static bool word_is_in(const struct vas_block_page *page, uint64_t word,
+		       const struct vas_block_range *range)
 {
-	uint64_t hash = vas_block_hash(entry_key(entry));
+	uint64_t hash = vas_block_hash(word_key(page, word));
 
-	return entry != 0 && hash >= range->begin && hash < range->end;
+	return word != VAS_BLOCK_FREE && hash >= range->begin && hash < range->end;
 }
 
-static uint32_t entry_home(const struct vas_block_page *page, uint64_t entry)
+uint32_t vas_block_page_key(const struct vas_block_page *page,
+			    const struct vas_block_record *record)
 {
-	return vas_block_page_home(entry_key(entry), page->shift);
+	return word_key(page, vas_word_load(&record->word));
 }
 
-static uint64_t *place_entry(const struct vas_block_page *page, uint32_t place)
+bool vas_block_page_has(const struct vas_block_page *page, const struct vas_block_record *record)
 {
-	return &page->line[place / 8].entry[place % 8 - 1];
+	return (uintptr_t)record - (uintptr_t)page->line <
+	       (page->mask + 1) * sizeof(struct vas_block_line);
 }
 
-/*
- * A free place in count lines, 0 = none: the own line, its neighbour, which processors like to fetch with
- * it, then in steps that differ from key to key, so that full lines do not draw on the next ones.
- */
-static uint32_t place_free(const struct vas_block_page *page, uint32_t key, uint32_t count)
+static struct vas_block_record *page_place(const struct vas_block_page *page, uint32_t i)
 {
-	uint32_t at = vas_block_page_home(key, page->shift);
-	uint32_t step = (uint32_t)(vas_block_hash(key) >> 16) | 1;
-
-	for (uint32_t i = 0; i < count; i++) {
-		uint32_t free = vas_block_line_free(&page->line[at]);
-
-		if (free < VAS_BLOCK_LINE_ENTRIES)
-			return at * 8 + free + 1;
-		at = i == 0 ? at ^ 1 : (at + step) & page->mask;
-	}
-	return 0;
+	return &page->line[i / VAS_BLOCK_LINE_PLACES].record[i % VAS_BLOCK_LINE_PLACES];
 }
 
-/* Any free place; 0: none. */
-static uint32_t place_any(const struct vas_block_page *page)
-{
-	for (uint32_t i = 0; i <= page->mask; i++) {
-		uint32_t free = vas_block_line_free(&page->line[i]);
-
-		if (free < VAS_BLOCK_LINE_ENTRIES)
-			return i * 8 + free + 1;
-	}
-	return 0;
-}
-
-static uint32_t page_near(const struct vas_block_page *page)
-{
-	return page->mask < VAS_BLOCK_PAGE_NEAR ? page->mask + 1 : VAS_BLOCK_PAGE_NEAR;
-}
-
-/* Places that a word notes: the last one is not 0. I: not MORE. */
-static uint32_t away_count(uint64_t away)
-{
-	return away ? (63 - (uint32_t)__builtin_clzll(away)) / AWAY_BITS + 1 : 0;
-}
-
-static uint64_t away_add(uint64_t away, uint32_t place)
-{
-	uint32_t count = away_count(away & ~VAS_BLOCK_AWAY_MORE);
-
-	if (count == AWAY_MOST)
-		return away | VAS_BLOCK_AWAY_MORE;
-	return away | (uint64_t)place << count * AWAY_BITS;
-}
-
-/* Without place number index of it. I: not MORE. */
-static uint64_t away_drop(uint64_t away, uint32_t index)
-{
-	uint64_t below = (UINT64_C(1) << index * AWAY_BITS) - 1;
-
-	return (away & below) | (away >> AWAY_BITS & ~below);
-}
-
-uint64_t vas_block_page_make(void *memory, uint32_t lines)
-{
-	struct vas_block_line *line = memory;
-
-	memset(line, 0, lines * sizeof(*line));
-	return vas_block_page_word(line, lines);
-}
-
-bool vas_block_page_has_near(const struct vas_block_page *page, uint32_t key)
-{
-	return place_free(page, key, page_near(page)) != 0;
-}
-
-void vas_block_page_put_away(const struct vas_block_page *page, uint64_t entry)
-{
-	uint32_t home = entry_home(page, entry);
-	uint32_t place = place_free(page, entry_key(entry), page_near(page));
-	uint64_t *away = &page->line[home].away;
-
-	if (place == 0)
-		place = place_any(page);
-	VAS_ASSERT(place != 0);
-	vas_word_store(place_entry(page, place), entry);
-	vas_word_store(away, away_add(*away, place));
-}
-
-/* An entry comes home if there is place, which is true. */
-static bool entry_recall(const struct vas_block_page *page, uint32_t home, uint64_t *entry)
-{
-	uint32_t free = vas_block_line_free(&page->line[home]);
-
-	if (free == VAS_BLOCK_LINE_ENTRIES)
-		return false;
-	vas_word_store(&page->line[home].entry[free], *entry);
-	vas_word_store(entry, 0);
-	return true;
-}
-
-/* Finds anew which entries of a line stand in others, and recalls them. */
-static void line_search(const struct vas_block_page *page, uint32_t home)
-{
-	uint64_t away = 0;
-
-	for (uint32_t i = 1; i <= page->mask; i++) {
-		uint32_t at = (home + i) & page->mask;
-
-		for (uint32_t j = 0; j < VAS_BLOCK_LINE_ENTRIES; j++) {
-			uint64_t *entry = &page->line[at].entry[j];
-
-			if (*entry != 0 && entry_home(page, *entry) == home &&
-			    !entry_recall(page, home, entry))
-				away = away_add(away, at * 8 + j + 1);
-		}
-	}
-	vas_word_store(&page->line[home].away, away);
-}
-
-/*
- * Recalls what a line has away and notes the rest. What is noted may have been removed, and another
- * line's entry have come home to its place.
- */
-static void line_recall(const struct vas_block_page *page, uint32_t home)
-{
-	uint64_t rest = page->line[home].away, away = 0;
-
-	if (rest & VAS_BLOCK_AWAY_MORE) {
-		line_search(page, home);
-		return;
-	}
-	for (; rest; rest >>= AWAY_BITS) {
-		uint64_t *entry = place_entry(page, rest & PLACE);
-
-		if (*entry != 0 && entry_home(page, *entry) == home &&
-		    !entry_recall(page, home, entry))
-			away = away_add(away, rest & PLACE);
-	}
-	vas_word_store(&page->line[home].away, away);
-}
-
-/* A key that is not in its own line: where it stands. *index is its number among those noted. */
-static uint64_t *away_find(const struct vas_block_page *page, uint64_t away, uint32_t wanted,
-			   uint32_t *index)
-{
-	*index = 0;
-	for (uint64_t rest = away & ~VAS_BLOCK_AWAY_MORE; rest; rest >>= AWAY_BITS, ++*index) {
-		uint64_t *entry = place_entry(page, rest & PLACE);
-
-		if ((uint32_t)vas_word_load(entry) == wanted)
-			return entry;
-	}
-	if (!(away & VAS_BLOCK_AWAY_MORE))
-		return NULL;
-	for (uint32_t i = 0; i <= page->mask; i++)
-		for (uint32_t j = 0; j < VAS_BLOCK_LINE_ENTRIES; j++)
-			if ((uint32_t)vas_word_load(&page->line[i].entry[j]) == wanted)
-				return &page->line[i].entry[j];
-	return NULL;
-}
-
-uint32_t vas_block_page_find_away(uint64_t word, uint64_t away, uint32_t key)
+struct vas_block_record *vas_block_page_live(uint64_t word, uint32_t key, uint64_t wanted,
+					     uint64_t *record_word)
 {
 	struct vas_block_page page = vas_block_page_of(word);
-	uint32_t index;
-	const uint64_t *entry = away_find(&page, away, key | PRESENT, &index);
-	uint64_t found = entry ? vas_word_load(entry) : 0;
+	uint32_t at = vas_block_page_home(key, page.shift);
+	struct vas_block_record *found = vas_block_line_live(&page.line[at], wanted, record_word);
 
-	/* It may have changed since. */
-	return (uint32_t)found == (key | PRESENT) ? (uint32_t)(found >> 32) : 0;
-}
-
-uint32_t vas_block_page_remove_away(const struct vas_block_page *page, uint32_t key)
-{
-	uint32_t home = vas_block_page_home(key, page->shift), index;
-	uint64_t away = page->line[home].away, found;
-	uint64_t *entry = away_find(page, away, key | PRESENT, &index);
-
-	if (!entry)
-		return 0;
-	found = *entry;
-	vas_word_store(entry, 0);
-	if (away & VAS_BLOCK_AWAY_MORE)
-		line_search(page, home);
-	else
-		vas_word_store(&page->line[home].away, away_drop(away, index));
-	return (uint32_t)(found >> 32);
-}
-
-void vas_block_page_refill(const struct vas_block_page *page, struct vas_block_line *line,
-			   uint64_t *free)
-{
-	uint64_t away = line->away;
-	uint32_t shift;
-	uint64_t *entry;
-
-	if (away & VAS_BLOCK_AWAY_MORE) {
-		line_search(page, (uint32_t)(line - page->line));
-		return;
+	for (uint32_t i = 0; i < page.reach && i < STEPS_FAR && !found; i++) {
+		at = vas_block_page_step(key, page.mask, at, i);
+		found = vas_block_line_live(&page.line[at], wanted, record_word);
 	}
-	shift = (away_count(away) - 1) * AWAY_BITS;
-	entry = place_entry(page, away >> shift & PLACE);
-	vas_word_store(free, *entry);
-	vas_word_store(entry, 0);
-	vas_word_store(&line->away, away & ~((uint64_t)PLACE << shift));
+	if (page.reach == VAS_BLOCK_REACH_ALL)
+		for (at = 0; at <= page.mask && !found; at++)
+			found = vas_block_line_live(&page.line[at], wanted, record_word);
+	return found;
+}
+
+struct vas_block_record *vas_block_page_find(const struct vas_block_page *page, uint32_t key)
+{
+	uint32_t at = vas_block_page_home(key, page->shift);
+	struct vas_block_record *found = vas_block_line_with(&page->line[at], page->origin + key);
+
+	for (uint32_t i = 0; i < page->reach && i < STEPS_FAR && !found; i++) {
+		at = vas_block_page_step(key, page->mask, at, i);
+		found = vas_block_line_with(&page->line[at], page->origin + key);
+	}
+	if (page->reach == VAS_BLOCK_REACH_ALL)
+		for (at = 0; at <= page->mask && !found; at++)
+			found = vas_block_line_with(&page->line[at], page->origin + key);
+	return found;
+}
+
+/* A free place so many lines away at most. */
+static struct vas_block_record *page_within(struct vas_block_page *page, uint32_t key,
+					    uint32_t steps)
+{
+	uint32_t at = vas_block_page_home(key, page->shift), i = 0;
+	struct vas_block_record *found = vas_block_line_free(&page->line[at]);
+
+	for (; i < steps && !found; i++) {
+		at = vas_block_page_step(key, page->mask, at, i);
+		found = vas_block_line_free(&page->line[at]);
+	}
+	if (found && page->reach < i)
+		page->reach = i;
+	return found;
+}
+
+struct vas_block_record *vas_block_page_near(struct vas_block_page *page, uint32_t key)
+{
+	return page_within(page, key, STEPS_NEAR);
+}
+
+struct vas_block_record *vas_block_page_any(struct vas_block_page *page, uint32_t key)
+{
+	struct vas_block_record *found = page_within(page, key, STEPS_FAR);
+
+	if (found)
+		return found;
+	for (uint32_t i = 0; i <= page->mask && !found; i++)
+		found = vas_block_line_free(&page->line[i]);
+	if (found)
+		page->reach = VAS_BLOCK_REACH_ALL;
+	return found;
+}
+
+uint32_t vas_block_page_used(const struct vas_block_page *page)
+{
+	uint32_t used = 0;
+
+	for (uint32_t i = 0; i < vas_block_page_most(page); i++)
+		used += vas_word_load(&page_place(page, i)->word) != VAS_BLOCK_FREE;
+	return used;
 }
 
 uint32_t vas_block_page_count(const struct vas_block_page *page,
@@ -262,71 +144,158 @@ uint32_t vas_block_page_count(const struct vas_block_page *page,
 {
 	uint32_t count = 0;
 
-	for (uint32_t i = 0; i <= page->mask; i++)
-		for (uint32_t j = 0; j < VAS_BLOCK_LINE_ENTRIES; j++)
-			count += entry_is_in(page->line[i].entry[j], range);
+	for (uint32_t i = 0; i < vas_block_page_most(page); i++)
+		count += word_is_in(page, vas_word_load(&page_place(page, i)->word), range);
 	return count;
 }
 
-void vas_block_page_copy(const struct vas_block_page *page, const struct vas_block_page *from,
+/* Sees to it that find reaches a place of the page for a key. */
+static void page_reach(struct vas_block_page *page, uint32_t key,
+		       const struct vas_block_record *record)
+{
+	uint32_t line =
+		(uint32_t)((const struct vas_block_line *)((uintptr_t)record & ~(uintptr_t)63) -
+			   page->line);
+	uint32_t at = vas_block_page_home(key, page->shift), i = 0;
+
+	for (; at != line && i < STEPS_FAR; i++)
+		at = vas_block_page_step(key, page->mask, at, i);
+	if (at != line)
+		i = VAS_BLOCK_REACH_ALL;
+	if (page->reach < i)
+		page->reach = i;
+}
+
+/* A record of one that is MOVED goes to a place as that; or no more, if it is in the page where its key belongs now. */
+static void moved_move(struct vas_block_page *page, struct vas_block_record *record, uint64_t word)
+{
+	uint32_t number = vas_word_load32(&record->link), key = word_key(page, word);
+	const struct vas_block_record *target = vas_block_record_at(page->records, number);
+	struct vas_block_record *place;
+
+	if (vas_block_page_has(page, target)) {
+		page_reach(page, key, target);
+	} else {
+		place = vas_block_page_any(page, key);
+		VAS_ASSERT(place != NULL);
+		vas_word_store32(&place->link, number);
+		vas_word_store(&place->word, word);
+	}
+	vas_word_store(&record->word, VAS_BLOCK_FREE);
+}
+
+/* A record that is not MOVED. */
+static void record_move(struct vas_block_page *page, const struct vas_block_page *from,
+			struct vas_block_record *record, uint64_t word)
+{
+	struct vas_block_record *place = vas_block_page_any(page, word_key(page, word));
+	uint64_t moved = vas_block_word_with(word, VAS_BLOCK_MOVED);
+
+	VAS_ASSERT(place != NULL);
+	if (vas_block_word_state(word) == VAS_BLOCK_LIVE &&
+	    vas_word_exchange(&record->word, word, moved)) {
+		vas_block_record_copy(place, record, word);
+		vas_word_store(&record->word, VAS_BLOCK_FREE);
+		return;
+	}
+	vas_word_store32(&place->link, vas_block_record_number(page->records, record, from->area));
+	vas_word_store(&place->word, moved);
+}
+
+void vas_block_page_move(struct vas_block_page *page, const struct vas_block_page *from,
 			 const struct vas_block_range *range)
 {
-	for (uint32_t i = 0; i <= from->mask; i++)
-		for (uint32_t j = 0; j < VAS_BLOCK_LINE_ENTRIES; j++)
-			if (entry_is_in(from->line[i].entry[j], range))
-				vas_block_page_put(page, entry_key(from->line[i].entry[j]),
-						   (uint32_t)(from->line[i].entry[j] >> 32));
-}
+	for (uint32_t i = 0; i < vas_block_page_most(from); i++) {
+		struct vas_block_record *record = page_place(from, i);
+		uint64_t word = vas_word_load(&record->word);
 
-void vas_block_page_purge(const struct vas_block_page *page, const struct vas_block_range *range)
-{
-	for (uint32_t i = 0; i <= page->mask; i++)
-		for (uint32_t j = 0; j < VAS_BLOCK_LINE_ENTRIES; j++)
-			if (entry_is_in(page->line[i].entry[j], range))
-				vas_word_store(&page->line[i].entry[j], 0);
-	for (uint32_t i = 0; i <= page->mask; i++)
-		if (page->line[i].away)
-			line_recall(page, i);
-}
-
-/* What is noted of a line's entries in others is so, and is all. */
-static bool away_check(const struct vas_block_page *page, uint32_t home)
-{
-	uint64_t away = page->line[home].away;
-	uint32_t noted = away_count(away & ~VAS_BLOCK_AWAY_MORE), count = 0;
-
-	for (uint64_t rest = away & ~VAS_BLOCK_AWAY_MORE; rest; rest >>= AWAY_BITS) {
-		uint32_t place = rest & PLACE;
-
-		if (place % 8 == 0 || place / 8 > page->mask || place / 8 == home ||
-		    *place_entry(page, place) == 0 ||
-		    entry_home(page, *place_entry(page, place)) != home)
-			return false;
+		if (!word_is_in(from, word, range))
+			continue;
+		if (vas_block_word_state(word) == VAS_BLOCK_MOVED)
+			moved_move(page, record, word);
+		else
+			record_move(page, from, record, word);
 	}
-	for (uint32_t i = 0; i <= page->mask; i++)
-		for (uint32_t j = 0; j < VAS_BLOCK_LINE_ENTRIES; j++) {
-			uint64_t entry = page->line[i].entry[j];
-
-			count += entry != 0 && i != home && entry_home(page, entry) == home;
-		}
-	return away & VAS_BLOCK_AWAY_MORE ? count > noted : count == noted;
 }
 
-bool vas_block_page_check(uint64_t word, const struct vas_block_range *range)
+/* A record comes home if there is a place, unless it is CACHED, or is so just now. True: it stands at home. */
+static bool record_recall(const struct vas_block_page *page, struct vas_block_record *record,
+			  uint64_t word)
 {
-	struct vas_block_page page = vas_block_page_of(word);
+	struct vas_block_line *home =
+		&page->line[vas_block_page_home(word_key(page, word), page->shift)];
+	struct vas_block_record *place;
 
-	for (uint32_t i = 0; i <= page.mask; i++) {
-		for (uint32_t j = 0; j < VAS_BLOCK_LINE_ENTRIES; j++) {
-			uint64_t entry = page.line[i].entry[j];
+	if ((uintptr_t)record - (uintptr_t)home < sizeof(*home))
+		return true;
+	place = vas_block_line_free(home);
+	if (!place || vas_block_word_state(word) == VAS_BLOCK_CACHED)
+		return false;
+	if (vas_block_word_state(word) == VAS_BLOCK_LIVE &&
+	    !vas_word_exchange(&record->word, word, vas_block_word_with(word, VAS_BLOCK_MOVED)))
+		return false;
+	vas_block_record_copy(place, record, word);
+	vas_word_store(&record->word, VAS_BLOCK_FREE);
+	return true;
+}
 
-			if (entry != 0 &&
-			    (!entry_is_in(entry, range) || !(entry & PRESENT) ||
-			     vas_block_page_find(word, entry_key(entry)) != entry >> 32))
-				return false;
-		}
-		if (!away_check(&page, i))
+void vas_block_page_tidy(struct vas_block_page *page, const struct vas_block_range *range)
+{
+	page->reach = 0;
+	for (uint32_t i = 0; i < vas_block_page_most(page); i++) {
+		struct vas_block_record *record = page_place(page, i);
+		uint64_t word = vas_word_load(&record->word);
+
+		if (word_is_in(page, word, range) && !record_recall(page, record, word))
+			page_reach(page, word_key(page, word), record);
+	}
+}
+
+/* One of the range stands where it is found, once, and nothing but a stray is what it is MOVED to. */
+static bool place_check(const struct vas_block_page *page, const struct vas_block_record *record,
+			uint64_t word)
+{
+	const struct vas_block_record *target;
+	uint64_t there;
+
+	if (vas_block_page_find(page, word_key(page, word)) != record)
+		return false;
+	if (vas_block_word_state(word) != VAS_BLOCK_MOVED)
+		return true;
+	target = vas_block_record_at(page->records, vas_word_load32(&record->link));
+	there = vas_word_load(&target->word);
+	return vas_block_word_start(there) == vas_block_word_start(word) &&
+	       vas_block_word_state(there) != VAS_BLOCK_MOVED && there != VAS_BLOCK_FREE &&
+	       !vas_block_page_has(page, target);
+}
+
+bool vas_block_page_check(const struct vas_block_page *page, const struct vas_block_range *range)
+{
+	for (uint32_t i = 0; i < vas_block_page_most(page); i++) {
+		const struct vas_block_record *record = page_place(page, i);
+		uint64_t word = vas_word_load(&record->word), state = vas_block_word_state(word);
+
+		if (word != VAS_BLOCK_FREE && state == VAS_BLOCK_FREE)
+			return false;
+		if (word_is_in(page, word, range) ? !place_check(page, record, word)
+						  : state == VAS_BLOCK_MOVED)
 			return false;
 	}
 	return true;
+}
+
+const struct vas_block_record *vas_block_page_stray(const struct vas_block_page *page,
+						    const struct vas_block_range *range,
+						    const struct vas_block_record *after)
+{
+	uint32_t i = after ? (uint32_t)(after - page_place(page, 0)) + 1 : 0;
+
+	for (; i < vas_block_page_most(page); i++) {
+		const struct vas_block_record *record = page_place(page, i);
+		uint64_t word = vas_word_load(&record->word);
+
+		if (word != VAS_BLOCK_FREE && !word_is_in(page, word, range))
+			return record;
+	}
+	return NULL;
 }

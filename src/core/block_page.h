@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A page of a table of starts: lines of entries, each a key and its record's number in one word. See
+ * A page of a table of starts: lines of four records, in which a block's record stands by its start. See
  * block_page.c.
  *
- * Bounds: find, put and remove touch one line of 64 bytes as a rule, two where an entry stands
+ * Bounds: find and put touch one line of 64 bytes as a rule, NEAR at most where a record stands
  * away from its line, all lines of the page at the worst. Everything else goes over the page.
  *
- * Concurrency: find needs no lock, and may be wrong while somebody changes the page, as block_table.h
- * says. Everything else is for one writer at a time.
+ * Concurrency: what takes a page's word needs no lock, and may be wrong while somebody changes the page, as
+ * block_table.h says. Everything else is for one writer at a time.
  */
 #ifndef VAS_CORE_BLOCK_PAGE_H
 #define VAS_CORE_BLOCK_PAGE_H
@@ -17,36 +17,36 @@
 
 #include "base/assert.h"
 #include "base/shared_word.h"
-#include "core/block_lanes.h"
+#include "core/block_record.h"
 
-#define VAS_BLOCK_KEY_MOST     UINT32_C(0x7fffffff)
-#define VAS_BLOCK_LINE_ENTRIES 7u
+#define VAS_BLOCK_KEY_MOST    UINT32_C(0x7fffffff)
+#define VAS_BLOCK_LINE_PLACES 4u
 /* A test makes them smaller: powers of two, FEW at least 2 and below LINES. */
 #ifndef VAS_BLOCK_PAGE_LINES
 #define VAS_BLOCK_PAGE_LINES 64u
 #define VAS_BLOCK_PAGE_FEW   8u /* of a page that is a node */
 #endif
-#define VAS_BLOCK_PAGE_NEAR                                                                        \
-	16u /* lines, its own one first, in which an entry is put if it can be */
-#define VAS_BLOCK_AWAY_MORE (UINT64_C(1) << 63)
-#define VAS_BLOCK_PRESENT   (UINT32_C(1) << 31) /* of an entry that is not free */
+/* Lines, its own one first, in which a record is put if it can be; if they are full, and the page is not. */
+#define VAS_BLOCK_PAGE_NEAR 4u
+#define VAS_BLOCK_PAGE_FAR  15u
+#define VAS_BLOCK_REACH_ALL 15u
 
-/* Entries whose key belongs here, and some for which their own line had no place. */
+/* Four places, for records whose start belongs here, and some for which their own line had none. */
 struct vas_block_line {
-	/* Atomic; record << 32 | 1 << 31 | key; 0 = free. */
-	uint64_t entry[VAS_BLOCK_LINE_ENTRIES];
-	/*
-	 * Atomic; the places where this line's entries stand that are in others: seven times nine bits,
-	 * the lower ones in use; MORE: of them, anywhere in the page.
-	 */
-	uint64_t away;
-};
+	struct vas_block_record record[VAS_BLOCK_LINE_PLACES];
+} __attribute__((aligned(64)));
 
-/* A page as its writer sees it; places are numbered line * 8 + entry + 1. */
+/* A page as its writer sees it. */
 struct vas_block_page {
 	struct vas_block_line *line;
 	uint32_t shift; /* 32 - log2 of the lines */
 	uint32_t mask; /* lines - 1 */
+	uint32_t
+		reach; /* so many lines but its own one a record may be away, in the order of steps; or ALL */
+	uint32_t area; /* of the places' numbers */
+	/* The table's: where records are, and the start of key 0. */
+	const struct vas_block_records *records;
+	uint64_t origin;
 };
 
 /* The keys with begin <= vas_block_hash(key) < end. */
@@ -57,175 +57,195 @@ struct vas_block_range {
 
 #define VAS_BLOCK_HASH_END (UINT64_C(1) << 63)
 
+#define VAS_BLOCK_FACTOR UINT64_C(0x9e3779b97f4a7c15) /* 2^64 / golden ratio */
+
+/* Of which page and line are chosen. */
+static inline uint64_t vas_block_product(uint32_t key)
+{
+	return key * VAS_BLOCK_FACTOR;
+}
+
 /* Chooses the page. Keys that differ by large powers of two, or by any stride, are spread evenly. */
 static inline uint64_t vas_block_hash(uint32_t key)
 {
-	return (uint64_t)key * UINT64_C(0x9e3779b97f4a7c15) >> 1;
+	return vas_block_product(key) >> 1;
 }
 
-/* Chooses the line: another hash, or the keys of one page would crowd. */
+/*
+ * Chooses the line, by all bits of the product: with fewer, or without the second one, keys of some strides would
+ * crowd, as those of blocks of 2 MiB each.
+ */
+static inline uint32_t vas_block_product_home(uint64_t product, uint32_t shift)
+{
+	uint32_t folded = (uint32_t)(product >> 32 ^ product);
+
+	return folded * UINT32_C(0xc2b2ae35) >> (shift & 31);
+}
+
 static inline uint32_t vas_block_page_home(uint32_t key, uint32_t shift)
 {
-	return (key * UINT32_C(0xc2b2ae35)) >> (shift & 31);
+	return vas_block_product_home(vas_block_product(key), shift);
 }
 
-/* The word by which a table knows a page: its address | 32 - log2 of its lines. */
-static inline uint64_t vas_block_page_word(const struct vas_block_line *line, uint32_t lines)
+/*
+ * The word by which a table knows a page: the area in bits 0 to 15, then 32 - log2 of its lines in five bits,
+ * the reach in four, and the address, which is a multiple of 512.
+ */
+static inline uint64_t vas_block_page_word(const struct vas_block_page *page)
 {
-	return (uintptr_t)line | (32 - (uint32_t)__builtin_ctz(lines));
+	return ((uintptr_t)page->line | page->reach << 5 | page->shift) << 16 | page->area;
 }
 
+static inline struct vas_block_line *vas_block_page_lines(uint64_t word)
+{
+	return (struct vas_block_line *)(uintptr_t)(word >> 16 & ~UINT64_C(511));
+}
+
+static inline uint32_t vas_block_page_area(uint64_t word)
+{
+	return (uint16_t)word;
+}
+
+static inline uint32_t vas_block_page_reach(uint64_t word)
+{
+	return (uint32_t)(word >> 21) & 15;
+}
+
+/* But what is the table's. */
 static inline struct vas_block_page vas_block_page_of(uint64_t word)
 {
-	uint32_t shift = (uint32_t)(word & 63);
+	uint32_t shift = (uint32_t)(word >> 16 & 31);
 
 	return (struct vas_block_page){
-		.line = (struct vas_block_line *)(uintptr_t)(word & ~UINT64_C(63)),
+		.line = vas_block_page_lines(word),
 		.shift = shift,
 		.mask = (1u << (32 - shift)) - 1,
+		.reach = vas_block_page_reach(word),
+		.area = vas_block_page_area(word),
 	};
 }
 
 static inline uint32_t vas_block_page_most(const struct vas_block_page *page)
 {
-	return (page->mask + 1) * VAS_BLOCK_LINE_ENTRIES;
+	return (page->mask + 1) * VAS_BLOCK_LINE_PLACES;
 }
-
-/* What find does when a key is not in its own line. */
-uint32_t vas_block_page_find_away(uint64_t word, uint64_t away, uint32_t key);
 
 /* The line of a key. */
-static inline const struct vas_block_line *vas_block_page_line(uint64_t word, uint32_t key)
+static inline struct vas_block_line *vas_block_page_line(uint64_t word, uint32_t key)
 {
-	return (const struct vas_block_line *)(uintptr_t)(word & ~UINT64_C(63)) +
-	       vas_block_page_home(key, (uint32_t)word);
+	return vas_block_page_lines(word) + vas_block_page_home(key, (uint32_t)(word >> 16));
 }
 
-/* The record of a key that stands in this line, its own; 0: it does not. */
-static inline uint32_t vas_block_line_find(const struct vas_block_line *line, uint32_t key)
+/* The line that is looked at after another one of a key: its neighbour, then in steps that differ from key to key. */
+static inline uint32_t vas_block_page_step(uint32_t key, uint32_t mask, uint32_t line, uint32_t i)
 {
-	uint32_t wanted = key | VAS_BLOCK_PRESENT;
-	uint64_t found = 0, other = 0;
+	uint32_t step = (uint32_t)(vas_block_hash(key) >> 16) | 1;
 
-	/* Without branches, which could not be foretold; in two chains, which run side by side. */
-#pragma GCC unroll 3
-	for (uint32_t i = 0; i < 3; i++) {
-		uint64_t entry = vas_word_load(&line->entry[i]);
-
-		found = (uint32_t)entry == wanted ? entry : found;
-	}
-#pragma GCC unroll 4
-	for (uint32_t i = 3; i < VAS_BLOCK_LINE_ENTRIES; i++) {
-		uint64_t entry = vas_word_load(&line->entry[i]);
-
-		other = (uint32_t)entry == wanted ? entry : other;
-	}
-	/* Both, if it moves from one to the other just now: then they are the same. */
-	return (uint32_t)((found | other) >> 32);
+	return i == 0 ? line ^ 1 : (line + step) & mask;
 }
 
-/* The record of key; 0: there is none, or it stands away from its line. */
-static inline uint32_t vas_block_page_find_near(uint64_t word, uint32_t key)
+/* The line that is looked at next after a key's own. I: pages are of an even number of lines, and aligned to two. */
+static inline struct vas_block_line *vas_block_line_beside(struct vas_block_line *line)
 {
-	return vas_block_line_find(vas_block_page_line(word, key), key);
-}
-
-/* The record of key; 0: there is none. */
-static inline uint32_t vas_block_page_find(uint64_t word, uint32_t key)
-{
-	const struct vas_block_line *line = vas_block_page_line(word, key);
-	uint32_t found = vas_block_line_find(line, key);
-	uint64_t away;
-
-	if (found)
-		return found;
-	away = vas_word_load(&line->away);
-	return away ? vas_block_page_find_away(word, away, key) : 0;
+	return (struct vas_block_line *)((uintptr_t)line ^ sizeof(*line));
 }
 
 /*
- * The first entry of a line whose lower half is this, or ENTRIES; 0: that is free. The writer's: it takes
- * whole lines for what they are.
+ * The record of a line whose word is wanted: one that is LIVE, and has a class. NULL: there is none. Without
+ * branches, which could not be foretold.
  */
-static inline uint32_t vas_block_line_with(const struct vas_block_line *line, uint32_t low)
+static inline struct vas_block_record *vas_block_line_plain(struct vas_block_line *line,
+							    uint64_t wanted)
 {
-	const uint32_t *halves = (const uint32_t *)line;
-	vas_lanes wanted = vas_lanes_all(low), first, second;
-	uint64_t bits;
+	struct vas_block_record *found = NULL;
 
-	first = vas_lanes_lows(vas_lanes_load(halves), vas_lanes_load(halves + 4));
-	second = vas_lanes_lows(vas_lanes_load(halves + 8), vas_lanes_load(halves + 12));
-	bits = vas_lanes_bits((vas_lanes)(first == wanted));
-	bits |= vas_lanes_bits((vas_lanes)(second == wanted)) << 4;
-	/* What stands in the place of an eighth is the word about those that are away. */
-	return (uint32_t)__builtin_ctzll(bits | UINT64_C(1) << VAS_BLOCK_LINE_ENTRIES);
+#pragma GCC unroll 4
+	for (uint32_t i = 0; i < VAS_BLOCK_LINE_PLACES; i++) {
+		found = vas_word_load(&line->record[i].word) == wanted ? &line->record[i] : found;
+		/* Or compilers make branches of the last ones. */
+		__asm__("" : "+r"(found));
+	}
+	return found;
 }
 
-/* The line that an entry is of. */
-static inline struct vas_block_line *vas_block_line_of(uint64_t *entry)
+/* What a word has beside its size. */
+#define VAS_BLOCK_WORD_REST                                                                        \
+	(((UINT64_C(1) << VAS_BLOCK_START_BITS) - 1) << VAS_BLOCK_START_SHIFT |                    \
+	 ((UINT64_C(1) << VAS_BLOCK_STATE_BITS) - 1))
+
+/* The same for any block; the record's word, too. */
+static inline struct vas_block_record *vas_block_line_live(struct vas_block_line *line,
+							   uint64_t wanted, uint64_t *word)
 {
-	return (struct vas_block_line *)((uintptr_t)entry & ~(uintptr_t)63);
+	struct vas_block_record *found = NULL;
+
+	for (uint32_t i = 0; i < VAS_BLOCK_LINE_PLACES && !found; i++) {
+		*word = vas_word_load(&line->record[i].word);
+		if (((*word ^ wanted) & VAS_BLOCK_WORD_REST) == 0)
+			found = &line->record[i];
+	}
+	return found;
 }
 
-/* The lowest free entry of a line, or ENTRIES. */
-static inline uint32_t vas_block_line_free(const struct vas_block_line *line)
+/* The same for a page, without the lock. */
+struct vas_block_record *vas_block_page_live(uint64_t word, uint32_t key, uint64_t wanted,
+					     uint64_t *record_word);
+
+/* The place of a line where what starts there stands, in any state but FREE; NULL: it does not. The writer's. */
+static inline struct vas_block_record *vas_block_line_with(struct vas_block_line *line,
+							   uint64_t start)
 {
-	return vas_block_line_with(line, 0);
+	struct vas_block_record *found = NULL;
+
+#pragma GCC unroll 4
+	for (uint32_t i = 0; i < VAS_BLOCK_LINE_PLACES; i++) {
+		uint64_t here = vas_word_load(&line->record[i].word);
+		bool is = (vas_block_word_start(here) == start) & (here != VAS_BLOCK_FREE);
+
+		found = is ? &line->record[i] : found;
+	}
+	return found;
 }
 
-/* An empty page of so many lines in memory; its word. */
-uint64_t vas_block_page_make(void *memory, uint32_t lines);
-/* Whether a key finds a place near its line. */
-bool vas_block_page_has_near(const struct vas_block_page *page, uint32_t key);
-/* What put does when a key's own line has no place. */
-void vas_block_page_put_away(const struct vas_block_page *page, uint64_t entry);
-/* What remove does when a key is not in its own line, and when it was, and others of it are away. */
-uint32_t vas_block_page_remove_away(const struct vas_block_page *page, uint32_t key);
-void vas_block_page_refill(const struct vas_block_page *page, struct vas_block_line *line,
-			   uint64_t *free);
-
-static inline uint64_t vas_block_entry(uint32_t key, uint32_t record)
+/* The lowest free place of a line; NULL: there is none. */
+static inline struct vas_block_record *vas_block_line_free(struct vas_block_line *line)
 {
-	return (uint64_t)record << 32 | VAS_BLOCK_PRESENT | key;
+	struct vas_block_record *found = NULL;
+
+#pragma GCC unroll 4
+	for (uint32_t i = VAS_BLOCK_LINE_PLACES; i-- > 0;) {
+		uint64_t here = vas_word_load(&line->record[i].word);
+
+		found = here == VAS_BLOCK_FREE ? &line->record[i] : found;
+	}
+	return found;
 }
 
-/* I: there is a place. */
-static inline void vas_block_page_put(const struct vas_block_page *page, uint32_t key,
-				      uint32_t record)
-{
-	struct vas_block_line *line = &page->line[vas_block_page_home(key, page->shift)];
-	uint32_t free = vas_block_line_free(line);
-
-	if (free < VAS_BLOCK_LINE_ENTRIES)
-		vas_word_store(&line->entry[free], vas_block_entry(key, record));
-	else
-		vas_block_page_put_away(page, vas_block_entry(key, record));
-}
-
-/* The record that key had; 0: it is not there. */
-static inline uint32_t vas_block_page_remove(const struct vas_block_page *page, uint32_t key)
-{
-	struct vas_block_line *line = &page->line[vas_block_page_home(key, page->shift)];
-	uint32_t at = vas_block_line_with(line, key | VAS_BLOCK_PRESENT), record;
-
-	if (at == VAS_BLOCK_LINE_ENTRIES)
-		return line->away ? vas_block_page_remove_away(page, key) : 0;
-	record = (uint32_t)(line->entry[at] >> 32);
-	vas_word_store(&line->entry[at], 0);
-	if (line->away)
-		vas_block_page_refill(page, line, &line->entry[at]);
-	return record;
-}
-
-/* The entries of a range. */
+/* What the place of a key is in a page: NULL: it has none. */
+struct vas_block_record *vas_block_page_find(const struct vas_block_page *page, uint32_t key);
+/* A free place near the line of a key, and so that find reaches it. NULL: there is none. */
+struct vas_block_record *vas_block_page_near(struct vas_block_page *page, uint32_t key);
+/* The same, further away, or anywhere. */
+struct vas_block_record *vas_block_page_any(struct vas_block_page *page, uint32_t key);
+/* Whether a place is one of the page's. */
+bool vas_block_page_has(const struct vas_block_page *page, const struct vas_block_record *record);
+/* The key of a record that is not FREE. */
+uint32_t vas_block_page_key(const struct vas_block_page *page,
+			    const struct vas_block_record *record);
+/* The places that are taken: all; for keys of a range. */
+uint32_t vas_block_page_used(const struct vas_block_page *page);
 uint32_t vas_block_page_count(const struct vas_block_page *page,
 			      const struct vas_block_range *range);
-/* Puts the entries of a range into page too. I: there are places. */
-void vas_block_page_copy(const struct vas_block_page *page, const struct vas_block_page *from,
+/* The keys of a range go to page, which has places. What is CACHED stays, and is MOVED there. */
+void vas_block_page_move(struct vas_block_page *page, const struct vas_block_page *from,
 			 const struct vas_block_range *range);
-/* Removes the entries of a range, and lets those that are away come home. */
-void vas_block_page_purge(const struct vas_block_page *page, const struct vas_block_range *range);
-/* Every invariant; all entries are of the range, and each is found. */
-bool vas_block_page_check(uint64_t word, const struct vas_block_range *range);
+/* Lets records of a range, whose page this is, come home, if their lines have places by now; and finds its reach anew. */
+void vas_block_page_tidy(struct vas_block_page *page, const struct vas_block_range *range);
+/* Whether each key of the range is found, where it stands. */
+bool vas_block_page_check(const struct vas_block_page *page, const struct vas_block_range *range);
+/* The first record, or the next one after another, that is not of the range. NULL: there is none. */
+const struct vas_block_record *vas_block_page_stray(const struct vas_block_page *page,
+						    const struct vas_block_range *range,
+						    const struct vas_block_record *after);
 
 #endif

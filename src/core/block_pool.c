@@ -52,7 +52,7 @@ static int pool_leave(struct vas_block_pool *pool, int error)
 void vas_block_pool_init(struct vas_block_pool *pool, const struct vas_blocks_support *support,
 			 void *first, uint64_t size, uint64_t used)
 {
-	used = (used + 63) & ~UINT64_C(63);
+	used = (used + VAS_BLOCK_NODE_SIZE - 1) & ~(uint64_t)(VAS_BLOCK_NODE_SIZE - 1);
 	memset(pool, 0, sizeof(*pool));
 	pool->support = *support;
 	pool->first.memory = first;
@@ -262,14 +262,14 @@ uint64_t vas_block_pool_books(struct vas_block_pool *pool)
 
 static bool note_check(const struct vas_block_chunk_note *note)
 {
-	return note->memory && ((uintptr_t)note->memory & 63) == 0 && note->size > 0 &&
-	       note->size % VAS_BLOCK_PAGE_SIZE == 0;
+	return note->memory && ((uintptr_t)note->memory & (VAS_BLOCK_PAGE_SIZE - 1)) == 0 &&
+	       note->size > 0 && note->size % VAS_BLOCK_PAGE_SIZE == 0;
 }
 
 /* A list of spares is as long as its count says, and what is in it is aligned. */
 static bool spares_check(const struct vas_block_spare *spare, uint32_t count)
 {
-	while (spare && count > 0 && ((uintptr_t)spare & 63) == 0) {
+	while (spare && count > 0 && ((uintptr_t)spare & (VAS_BLOCK_NODE_SIZE - 1)) == 0) {
 		spare = spare->next;
 		count--;
 	}

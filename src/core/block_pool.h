@@ -38,7 +38,7 @@ struct vas_block_pool {
 	struct vas_blocks_support support;
 	uint32_t lock;
 	struct vas_block_spares free; /* cut, and nobody's */
-	char *uncut; /* what is left of the last chunk; aligned to 64 */
+	char *uncut; /* what is left of the last chunk; aligned as a node */
 	uint64_t uncut_size;
 	uint64_t books; /* bytes taken from support, the first chunk too */
 	struct vas_block_chunk_list *lists; /* I: NULL, or the newest; only that one has room */
@@ -46,7 +46,7 @@ struct vas_block_pool {
 };
 
 /*
- * Makes a pool whose first chunk is first, of size bytes (of 4096, aligned to 64), from support;
+ * Makes a pool whose first chunk is first, of size bytes (of 4096, aligned to 4096), from support;
  * its first used bytes are the caller's, who may keep the pool itself there.
  */
 void vas_block_pool_init(struct vas_block_pool *pool, const struct vas_blocks_support *support,

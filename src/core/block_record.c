@@ -1,49 +1,38 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The records of blocks.
+ * Numbers for the places of records.
  *
- * WHAT FOR. A free without a lock must be able to look at a block's record at any time, also when the
- * block has just been freed by somebody else and the record belongs to another block.
+ * WHAT FOR. A list in a magazine is one word, and has 32 bits of it for its first record: too few for an address.
  *
- * STRATEGY. Records are numbered, stand in pages of 256 and never move or go away. Free ones are
- * linked through their numbers, in lists: one for each owner with a lock of its own (a zone), so that taking and
- * giving touch nothing shared, and one for all, from which owners refill theirs and to which
- * they give what is too much. Fresh ones are handed out in batches of a few cache lines.
+ * STRATEGY. Memory for books mostly comes from one part of the address space, so a number is the distance of the
+ * place from an address 8 GiB below the first one, in records. What lies further away than 8 GiB is numbered by areas
+ * of 1 MiB, which have a directory. When that is full, a larger copy takes its place by one store; readers
+ * see the old one or the new one, and the old one stays as it is, since somebody may still read it. All
+ * old ones together are smaller than the new one. Number 0 is none.
  *
- * STRUCTURE. Memory for books mostly comes from one part of the address space, so a number is the distance of the record
- * from an address 8 GiB below the first one. Pages that lie further away than 8 GiB have a directory, and numbers of
- * their own, which it gives them. When the directory is full, a larger copy takes its place by one store; readers see
- * the old one or the new one, and the old one stays as it is, since somebody may
- * still read it. All old ones together are smaller than the new one. The first page is a node: for a few
- * blocks a page would be too much. Number 0 is none.
+ * BOUNDS. at and number: O(1). room: a look at the last few areas. At most 16384 areas, 8 GiB of books or more.
  *
- * BOUNDS. at, take and give: O(1). fill and trim: O(records that change hands).
+ * CONCURRENCY. One lock over the areas, taken after a zone's and before the pool's. A place reaches another
+ * thread only through a word that is stored with release and loaded with acquire (shared_word.h), so near or
+ * the directory that this thread then loads has its area.
  *
- * CONCURRENCY. One lock over the shared list and the pages, taken after the owner's and before the pool's.
- * A number reaches another thread only through a word that is stored with release and loaded with
- * acquire (block_atomic.h), so near or the directory that this thread then loads has its page.
- *
- * WHAT IT DOES NOT DO. It does not know which transitions of a record's word are allowed;
- * that is in block_record.h and with its users.
+ * WHAT IT DOES NOT DO. It does not know which transitions of a record's word are allowed; that is in
+ * block_record.h and with its users. It does not hand out places: tables do.
  */
 #include "core/block_record.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "base/hot.h"
-
-#define FEW	   (VAS_BLOCK_NODE_SIZE / (uint32_t)sizeof(struct vas_block_record))
-#define BATCH	   32u /* fresh or shared records that one fill adds, if it is easy */
-#define ROOM_NODE  (VAS_BLOCK_NODE_SIZE / (uint32_t)sizeof(uint64_t))
-#define ROOM_PAGE  (VAS_BLOCK_PAGE_SIZE / (uint32_t)sizeof(uint64_t))
-#define PAGES_MOST (VAS_BLOCK_RECORD_FAR / VAS_BLOCK_RECORD_PAGE) /* so that a number has 31 bits */
+#define ROOM_NODE (VAS_BLOCK_NODE_SIZE / (uint32_t)sizeof(uint64_t))
+#define ROOM_PAGE (VAS_BLOCK_PAGE_SIZE / (uint32_t)sizeof(uint64_t))
+#define LAST	  8u /* areas that new memory may lie in, too */
 
 _Static_assert(sizeof(struct vas_block_record) == 16, "a record is 16 bytes");
-_Static_assert(VAS_BLOCK_RECORD_PAGE * sizeof(struct vas_block_record) == VAS_BLOCK_PAGE_SIZE,
-	       "records fill a page");
 _Static_assert(VAS_BLOCK_RECORD_NEAR / sizeof(struct vas_block_record) <= VAS_BLOCK_RECORD_FAR,
 	       "near numbers are below the far ones");
+_Static_assert(VAS_BLOCK_AREA / sizeof(struct vas_block_record) == 1u << VAS_BLOCK_AREA_SHIFT,
+	       "an area has so many places");
 _Static_assert(VAS_BLOCK_START_SHIFT + VAS_BLOCK_START_BITS == 64, "a word is full");
 
 static void records_enter(struct vas_block_records *records)
@@ -54,30 +43,29 @@ static void records_enter(struct vas_block_records *records)
 		support->lock(support->context, &records->lock);
 }
 
-static void records_leave(struct vas_block_records *records)
+static int records_leave(struct vas_block_records *records, int error)
 {
 	const struct vas_blocks_support *support = &records->pool->support;
 
 	if (support->unlock)
 		support->unlock(support->context, &records->lock);
+	return error;
 }
 
 void vas_block_records_init(struct vas_block_records *records, struct vas_block_pool *pool)
 {
 	memset(records, 0, sizeof(*records));
 	records->pool = pool;
-	records->room = 1;
-	records->directory = (uintptr_t)&records->first;
 }
 
-static int pages_grow(struct vas_block_records *records)
+static int areas_grow(struct vas_block_records *records)
 {
 	const uint64_t *old = (const uint64_t *)(uintptr_t)records->directory;
 	uint32_t room = records->room * 2;
 	void *memory;
 	int error;
 
-	if (records->room == PAGES_MOST)
+	if (records->room == VAS_BLOCK_AREAS)
 		return -ENOMEM;
 	if (room < ROOM_NODE)
 		room = ROOM_NODE;
@@ -86,154 +74,76 @@ static int pages_grow(struct vas_block_records *records)
 	error = vas_block_pool_array(records->pool, room * sizeof(*old), &memory);
 	if (error)
 		return error;
-	memcpy(memory, old, records->pages * sizeof(*old));
+	if (old)
+		memcpy(memory, old, records->areas * sizeof(*old));
 	records->room = room;
 	vas_word_store(&records->directory, (uintptr_t)memory);
 	return 0;
 }
 
-/* Gives a page that lies far away its place in the directory, and numbers. */
-static int far_add(struct vas_block_records *records, uint64_t page)
+static bool is_in_area(uint64_t area, uint64_t memory, uint64_t size)
 {
-	uint64_t *pages;
+	return memory >= area && memory - area <= VAS_BLOCK_AREA - size;
+}
+
+/* The area of memory that is far away, made if need be. */
+static int area_of(struct vas_block_records *records, uint64_t memory, uint64_t size,
+		   uint32_t *area)
+{
+	uint64_t *areas = (uint64_t *)(uintptr_t)records->directory, start;
+	uint32_t last = records->areas > LAST ? records->areas - LAST : 0;
 	int error = 0;
 
-	if (records->pages == records->room)
-		error = pages_grow(records);
+	for (uint32_t i = records->areas; i-- > last;)
+		if (is_in_area(areas[i], memory, size)) {
+			*area = i + 1;
+			return 0;
+		}
+	if (records->areas == records->room)
+		error = areas_grow(records);
 	if (error)
 		return error;
-	pages = (uint64_t *)(uintptr_t)records->directory;
-	vas_word_store(&pages[records->pages], page);
-	records->fresh = VAS_BLOCK_RECORD_FAR + records->pages * VAS_BLOCK_RECORD_PAGE;
-	records->pages++;
+	start = memory & ~(VAS_BLOCK_AREA - 1);
+	areas = (uint64_t *)(uintptr_t)records->directory;
+	vas_word_store(&areas[records->areas], is_in_area(start, memory, size) ? start : memory);
+	*area = ++records->areas;
 	return 0;
 }
 
-/* Numbers for the records of a page. */
-static int page_number(struct vas_block_records *records, uint64_t page)
+int vas_block_records_room(struct vas_block_records *records, const void *memory, uint64_t size,
+			   uint32_t *area)
 {
-	/* No record has the number 0. */
-	uint64_t distance = page - records->near - VAS_BLOCK_PAGE_SIZE;
+	uint64_t at = (uintptr_t)memory;
 
-	if (distance >= VAS_BLOCK_RECORD_NEAR - 2 * VAS_BLOCK_PAGE_SIZE)
-		return far_add(records, page);
-	records->fresh = (uint32_t)((page - records->near) / sizeof(struct vas_block_record));
-	return 0;
+	records_enter(records);
+	if (!records->near)
+		vas_word_store(&records->near, at - VAS_BLOCK_RECORD_NEAR / 2);
+	*area = 0;
+	/* No place has the number 0. */
+	if (at - records->near - VAS_BLOCK_PAGE_SIZE <
+	    VAS_BLOCK_RECORD_NEAR - 2 * VAS_BLOCK_PAGE_SIZE)
+		return records_leave(records, 0);
+	return records_leave(records, area_of(records, at, size, area));
 }
 
-static int page_add(struct vas_block_records *records)
+uint32_t vas_block_record_number_far(const struct vas_block_records *records,
+				     const struct vas_block_record *record, uint32_t area)
 {
-	struct vas_block_spares spares = { 0 };
-	bool few = records->fresh_most == 0; /* the first */
-	void *memory;
-	int error = vas_block_pool_fill(records->pool, &spares, few, !few);
+	const uint64_t *areas = (const uint64_t *)(uintptr_t)vas_word_load(&records->directory);
+	uint64_t from = vas_word_load(&areas[area - 1]);
 
-	if (error)
-		return error;
-	memory = few ? vas_block_spares_take(&spares) : vas_block_spares_take_page(&spares);
-	if (few)
-		vas_word_store(&records->near, (uintptr_t)memory - VAS_BLOCK_RECORD_NEAR / 2);
-	error = page_number(records, (uintptr_t)memory);
-	if (error) {
-		vas_block_spares_give_page(&spares, memory);
-		vas_block_pool_trim(records->pool, &spares, 0, 0);
-		return error;
-	}
-	memset(memory, 0, few ? VAS_BLOCK_NODE_SIZE : VAS_BLOCK_PAGE_SIZE);
-	records->fresh_count = 0;
-	records->fresh_most = few ? FEW : VAS_BLOCK_RECORD_PAGE;
-	return 0;
+	return VAS_BLOCK_RECORD_FAR + ((area - 1) << VAS_BLOCK_AREA_SHIFT) +
+	       (uint32_t)(((uintptr_t)record - from) / sizeof(*record));
 }
 
-/* Moves one from a list to another. I: there is one. */
-static void record_move(const struct vas_block_records *records, struct vas_block_record_list *from,
-			struct vas_block_record_list *to)
+bool vas_block_records_check(const struct vas_block_records *records)
 {
-	vas_block_record_give(records, to, vas_block_record_take(records, from));
-}
+	const uint64_t *areas = (const uint64_t *)(uintptr_t)records->directory;
 
-/*
- * The numbers of a new page in an order in which neighbours are 128 bytes apart: threads that take blocks in
- * turn should not write to the same cache lines.
- */
-static uint32_t fresh_take(struct vas_block_records *records)
-{
-	uint32_t i = records->fresh_count++, apart = 128 / sizeof(struct vas_block_record);
-	uint32_t lines = records->fresh_most / apart;
-
-	return records->fresh + i % lines * apart + i / lines;
-}
-
-/* One more for list. False: a page must be added first. */
-static bool fill_one(struct vas_block_records *records, struct vas_block_record_list *list)
-{
-	if (records->free.count > 0)
-		record_move(records, &records->free, list);
-	else if (records->fresh_count < records->fresh_most)
-		vas_block_record_give(records, list, fresh_take(records));
-	else
+	if (records->areas > records->room)
 		return false;
+	for (uint32_t i = 0; i < records->areas; i++)
+		if (areas[i] == 0 || (areas[i] & 63) != 0)
+			return false;
 	return true;
-}
-
-VAS_HOT int vas_block_records_fill(struct vas_block_records *records,
-				   struct vas_block_record_list *list, uint32_t count)
-{
-	uint32_t before = list->count;
-	int error = 0;
-
-	if (before >= count)
-		return 0;
-	records_enter(records);
-	while (list->count < count && !error)
-		if (!fill_one(records, list))
-			error = page_add(records);
-	while (!error && list->count < BATCH && fill_one(records, list))
-		continue;
-	while (error && list->count > before)
-		record_move(records, list, &records->free);
-	records_leave(records);
-	return error;
-}
-
-void vas_block_records_trim(struct vas_block_records *records, struct vas_block_record_list *list,
-			    uint32_t count)
-{
-	if (list->count <= count)
-		return;
-	records_enter(records);
-	while (list->count > count)
-		record_move(records, list, &records->free);
-	records_leave(records);
-}
-
-static bool record_list_check(const struct vas_block_records *records,
-			      const struct vas_block_record_list *list)
-{
-	uint32_t number = list->first, count = 0;
-
-	for (; number != 0 && count < list->count; count++) {
-		const struct vas_block_record *record;
-
-		if (number >= VAS_BLOCK_RECORD_FAR + records->pages * VAS_BLOCK_RECORD_PAGE)
-			return false;
-		record = vas_block_record_at(records, number);
-		if (record->word != VAS_BLOCK_FREE)
-			return false;
-		number = record->link;
-	}
-	return number == 0 && count == list->count;
-}
-
-bool vas_block_records_check(const struct vas_block_records *records,
-			     const struct vas_block_record_list *list)
-{
-	const uint64_t *pages = (const uint64_t *)(uintptr_t)records->directory;
-
-	if (records->pages > records->room || records->fresh_count > records->fresh_most)
-		return false;
-	for (uint32_t i = 0; i < records->pages; i++)
-		if (pages[i] == 0 || (pages[i] & 63) != 0)
-			return false;
-	return record_list_check(records, &records->free) && record_list_check(records, list);
 }

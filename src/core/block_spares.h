@@ -12,8 +12,8 @@
 
 #include "base/assert.h"
 
-#define VAS_BLOCK_NODE_SIZE 512u /* bytes of a node; aligned to 64 */
-#define VAS_BLOCK_PAGE_SIZE 4096u /* bytes of a page; aligned to 64 */
+#define VAS_BLOCK_NODE_SIZE 512u /* bytes of a node, and its alignment */
+#define VAS_BLOCK_PAGE_SIZE 4096u /* bytes of a page; aligned as a node */
 
 /* What a node or page holds while it is not in use. */
 struct vas_block_spare {

@@ -7,8 +7,8 @@
  *
  * STRATEGY. What is taken stands in trees in address order that know their gaps
  * (block_tree.c), one for each zone of the span (blocks_zone.c); a search goes down to a gap
- * that takes the request (blocks_place.c). What is known of a block is a record (block_record.c)
- * that is found by the block's start in a hash table (block_table.c).
+ * that takes the request (blocks_place.c). What is known of a block is a record (block_record.h)
+ * in a hash table of starts (block_table.c).
  *
  * In front of that, in spans that are large, stand magazines (block_magazine.h): a plain request is
  * rounded up to a size class, and a freed block of a class waits there for the next request. Neither
@@ -178,17 +178,16 @@ alloc_cached(struct vas_blocks *blocks, struct vas_block_magazine *magazine, uin
 	struct vas_block_record *record;
 	uint64_t word;
 
-	if (__builtin_expect(!magazine, 0))
+	if (__builtin_expect(!vas_block_magazine_take(magazine, class % VAS_BLOCK_CLASSES,
+						      &blocks->records,
+						      blocks->base >> blocks->granule_shift, mask,
+						      &record, &word, alone),
+			     0))
 		return false;
-	if (__builtin_expect(!vas_block_magazine_take(magazine, class, &blocks->records,
-						      blocks->span.start >> blocks->granule_shift,
-						      mask, &record, &word, alone), 0))
-		return false;
-	/* I: the upper bits of the size are 0 in all that has a class. */
-	vas_word_store32(&record->size, (uint32_t)last);
+	vas_word_store32(&record->size, (uint32_t)last | class << VAS_BLOCK_CLASS_SHIFT);
 	vas_word_store32(&record->link, mark);
 	vas_word_store(&record->word, word - (VAS_BLOCK_CACHED - VAS_BLOCK_LIVE));
-	*start = blocks->span.start + (vas_block_word_start(word) << blocks->granule_shift);
+	*start = vas_blocks_word_address(blocks, word);
 	return true;
 }
 
@@ -313,8 +312,8 @@ alloc_any(struct vas_blocks *blocks, const struct vas_block_request *request, bo
 	uint32_t class = request_class(blocks, request, last);
 
 	if (class != VAS_BLOCK_NO_CLASS &&
-	    alloc_cached(blocks, vas_blocks_magazine(blocks, class, alone),
-			 class % VAS_BLOCK_CLASSES, last, mask, request->mark, alone, start))
+	    alloc_cached(blocks, vas_blocks_magazine(blocks, class, alone), class, last, mask,
+			 request->mark, alone, start))
 		return 0;
 	return alloc_placed(blocks, request, class, start);
 }
@@ -342,14 +341,20 @@ static __attribute__((noinline)) int alloc_window(struct vas_blocks *blocks,
 	return alloc_window_slow(blocks, request, class, start);
 }
 
+static __attribute__((noinline)) int
+alloc_shared(struct vas_blocks *blocks, const struct vas_block_request *request, uint64_t *start)
+{
+	return alloc_any(blocks, request, false, start);
+}
+
 VAS_HOT int vas_blocks_alloc(struct vas_blocks *blocks, const struct vas_block_request *request,
 			     uint64_t *start)
 {
 	if (__builtin_expect((request->min | request->max) != 0, 0))
 		return alloc_window(blocks, request, start);
-	if (vas_blocks_single(blocks))
-		return alloc_any(blocks, request, true, start);
-	return alloc_any(blocks, request, false, start);
+	if (!vas_blocks_single(blocks))
+		return alloc_shared(blocks, request, start);
+	return alloc_any(blocks, request, true, start);
 }
 
 /* What a magazine did not have. */
@@ -374,381 +379,16 @@ alloc_size(struct vas_blocks *blocks, uint64_t size, uint32_t mark, bool alone, 
 	return alloc_size_placed(blocks, size, mark, start);
 }
 
-static __attribute__((noinline)) int alloc_size_alone(struct vas_blocks *blocks, uint64_t size,
-						      uint32_t mark, uint64_t *start)
+static __attribute__((noinline)) int alloc_size_shared(struct vas_blocks *blocks, uint64_t size,
+						       uint32_t mark, uint64_t *start)
 {
-	return alloc_size(blocks, size, mark, true, start);
+	return alloc_size(blocks, size, mark, false, start);
 }
 
 VAS_HOT int vas_blocks_alloc_size(struct vas_blocks *blocks, uint64_t size, uint32_t mark,
 				  uint64_t *start)
 {
-	if (vas_blocks_single(blocks))
-		return alloc_size_alone(blocks, size, mark, start);
-	return alloc_size(blocks, size, mark, false, start);
-}
-
-/* --- free --- */
-
-/* Makes the record of a block, LIVE by this word, the caller's alone. False: it is not LIVE any more. */
-static inline bool record_claim(struct vas_block_record *record, uint64_t word, bool alone)
-{
-	uint64_t claimed = word + (VAS_BLOCK_CACHED - VAS_BLOCK_LIVE);
-
-	if (!alone)
-		return vas_word_exchange(&record->word, word, claimed);
-	vas_word_store(&record->word, claimed);
-	return true;
-}
-
-/*
- * How many granules an offset into the span is, by rotation: what begins inside a granule comes out as more than
- * any span has, and need not be told from what lies beyond it.
- */
-static inline uint64_t offset_granules(const struct vas_blocks *blocks, uint64_t offset)
-{
-	return offset >> blocks->granule_shift | offset << (64 - blocks->granule_shift);
-}
-
-/* What stands in a word beside class and size. */
-#define WORD_REST (((UINT64_C(1) << VAS_BLOCK_START_BITS) - 1) << VAS_BLOCK_START_SHIFT | 3)
-
-/*
- * The record of the block that starts there, found without a lock, and its word. False: not found so,
- * or not LIVE. near: looks only where most keys stand.
- */
-static inline __attribute__((always_inline)) bool record_find(const struct vas_blocks *blocks,
-							      uint64_t start, bool near,
-							      uint32_t *number, uint64_t *word,
-							      struct vas_block_record **record)
-{
-	const struct vas_block_zones *zones = __atomic_load_n(&blocks->zones, __ATOMIC_ACQUIRE);
-	uint64_t at = offset_granules(blocks, start - blocks->span.start), wanted;
-	uint64_t granule = at + blocks->first, index = granule >> blocks->zone_shift, directory;
-	uint32_t key = (uint32_t)granule & blocks->zone_last;
-
-	if (__builtin_expect(index >= zones->room, 0))
-		return false;
-	directory = __atomic_load_n(&zones->at[index].directory, __ATOMIC_ACQUIRE);
-	if (__builtin_expect(!directory, 0))
-		return false;
-	*number = near ? vas_block_directory_find_near(directory, key)
-		       : vas_block_directory_find(directory, key);
-	if (__builtin_expect(!*number, 0))
-		return false;
-	*record = vas_block_record_at(&blocks->records, *number);
-	*word = vas_word_load(&(*record)->word);
-	wanted = at << VAS_BLOCK_START_SHIFT | VAS_BLOCK_LIVE;
-	return __builtin_expect(((*word ^ wanted) & WORD_REST) == 0, 1);
-}
-
-/* What is known of the block that a record is of. False: it is not LIVE. */
-static inline bool record_info(const struct vas_blocks *blocks,
-			       const struct vas_block_record *record, struct vas_block_info *info)
-{
-	uint64_t word, size;
-
-	if (!vas_block_record_read(record, &word, &size))
-		return false;
-	*info = (struct vas_block_info){
-		.span = { blocks->span.start +
-				  (vas_block_word_start(word) << blocks->granule_shift),
-			  size << blocks->granule_shift },
-		.live = true,
-		.mark = vas_word_load32(&record->link),
-	};
-	return true;
-}
-
-/* The block whose record the caller has claimed, from the word that it had. */
-static inline struct vas_block_info claimed_info(const struct vas_blocks *blocks,
-						 const struct vas_block_record *record,
-						 uint64_t word)
-{
-	return (struct vas_block_info){
-		.span = { blocks->span.start +
-				  (vas_block_word_start(word) << blocks->granule_shift),
-			  vas_block_record_size(record, word) << blocks->granule_shift },
-		.live = true,
-		.mark = vas_word_load32(&record->link),
-	};
-}
-
-/* The slow way, which also tells what is wrong with the address. */
-static __attribute__((noinline)) int free_held(struct vas_blocks *blocks, uint64_t start,
-					       struct vas_block_info *info)
-{
-	struct vas_block_hold hold;
-	uint64_t word;
-	int error = vas_blocks_hold_start(blocks, start, &hold);
-
-	if (error)
-		return error;
-	/* Frees without the lock come in between. */
-	word = vas_word_load(&hold.record->word);
-	if (vas_block_word_state(word) == VAS_BLOCK_LIVE && record_claim(hold.record, word, false)) {
-		if (info)
-			*info = claimed_info(blocks, hold.record, word);
-		vas_blocks_drop(blocks, hold.zone, hold.record);
-	} else {
-		error = -ENOENT;
-	}
-	vas_blocks_hold_end(blocks, &hold);
-	vas_blocks_loosen(blocks);
-	return error;
-}
-
-/* A block that a shelf may keep, but for NO_CLASS. */
-static bool is_shelved(uint32_t class)
-{
-	return class - VAS_BLOCK_SHELVED < VAS_BLOCK_NO_CLASS - VAS_BLOCK_SHELVED;
-}
-
-/* A block whose record is CACHED and nowhere: onto a shelf, into a magazine, or to the books. */
-static inline void free_claimed(struct vas_blocks *blocks, struct vas_block_record *record,
-				uint32_t number, uint64_t word, bool alone)
-{
-	uint32_t class = vas_block_word_class(word), most;
-	struct vas_block_magazine *magazine;
-	bool kept = false;
-
-	if (is_shelved(class)) {
-		kept = vas_blocks_shelf_put(blocks, number, word, alone);
-	} else {
-		most = __atomic_load_n(&blocks->most[class], __ATOMIC_RELAXED);
-		magazine = most ? vas_blocks_magazine(blocks, class, alone) : NULL;
-		kept = magazine && vas_block_magazine_put(magazine, class % VAS_BLOCK_CLASSES,
-							  number, record, most, alone);
-	}
-	if (!kept)
-		vas_blocks_free_claimed(blocks, record);
-}
-
-/* A free of a block that was found. Out of line: the way past it is short. */
-static __attribute__((noinline)) int free_found(struct vas_blocks *blocks,
-						struct vas_block_record *record, uint32_t number,
-						uint64_t word, struct vas_block_info *info)
-{
-	bool alone = vas_blocks_single(blocks);
-
-	if (!record_claim(record, word, alone))
-		return -ENOENT;
-	if (info)
-		*info = claimed_info(blocks, record, word);
-	free_claimed(blocks, record, number, word, alone);
-	return 0;
-}
-
-/* Any other free. */
-static __attribute__((noinline)) int free_away(struct vas_blocks *blocks, uint64_t start,
-					       struct vas_block_info *info)
-{
-	struct vas_block_record *record;
-	uint32_t number;
-	uint64_t word;
-
-	if (!vas_blocks_covers(blocks, start))
-		return -ERANGE;
-	if (!record_find(blocks, start, false, &number, &word, &record))
-		return free_held(blocks, start, info);
-	return free_found(blocks, record, number, word, info);
-}
-
-/* While magazines rest. */
-static __attribute__((noinline)) int free_booked(struct vas_blocks *blocks, uint64_t start,
-						 struct vas_block_info *info)
-{
-	if (vas_blocks_covers(blocks, start) && vas_blocks_free_held(blocks, start, info) == 0)
-		return 0;
-	return free_away(blocks, start, info);
-}
-
-/* A free of what a magazine keeps. */
-static inline __attribute__((always_inline)) int
-free_near(struct vas_blocks *blocks, uint64_t start, bool alone, struct vas_block_info *info)
-{
-	struct vas_block_magazine *magazine;
-	struct vas_block_record *record;
-	uint32_t number, class, most;
-	uint64_t word;
-
-	if (__builtin_expect(!__atomic_load_n(&blocks->cached, __ATOMIC_RELAXED), 0))
-		return free_booked(blocks, start, info);
-	if (__builtin_expect(!record_find(blocks, start, true, &number, &word, &record), 0))
-		return free_away(blocks, start, info);
-	class = vas_block_word_class(word);
-	most = __atomic_load_n(&blocks->most[class], __ATOMIC_RELAXED);
-	if (__builtin_expect(!most, 0))
-		return free_found(blocks, record, number, word, info);
-	magazine = vas_blocks_magazine(blocks, class, alone);
-	if (__builtin_expect(!magazine, 0))
-		return free_found(blocks, record, number, word, info);
-	if (__builtin_expect(!record_claim(record, word, alone), 0))
-		return -ENOENT;
-	/* Size and mark are the block's until the record is linked, and no other call's. */
-	if (info) {
-		/* I: the upper bits of the size are 0 in all that has a class. */
-		info->span.start = start;
-		info->span.size = (vas_word_load32(&record->size) + UINT64_C(1))
-				  << blocks->granule_shift;
-		info->live = true;
-		info->mark = vas_word_load32(&record->link);
-	}
-	if (__builtin_expect(!vas_block_magazine_put(magazine, class % VAS_BLOCK_CLASSES, number,
-						     record, most, alone), 0))
-		vas_blocks_free_claimed(blocks, record);
-	return 0;
-}
-
-static __attribute__((noinline)) int free_alone(struct vas_blocks *blocks, uint64_t start,
-						struct vas_block_info *info)
-{
-	return free_near(blocks, start, true, info);
-}
-
-VAS_HOT int vas_blocks_free(struct vas_blocks *blocks, uint64_t start, struct vas_block_info *info)
-{
-	if (vas_blocks_single(blocks))
-		return free_alone(blocks, start, info);
-	return free_near(blocks, start, false, info);
-}
-
-/* --- questions --- */
-
-VAS_HOT int vas_blocks_at(struct vas_blocks *blocks, uint64_t address, struct vas_block_info *info)
-{
-	struct vas_block_record *record;
-	struct vas_block_info found;
-	struct vas_block_hold hold;
-	uint32_t number;
-	uint64_t word;
-	int error;
-
-	if (!vas_blocks_covers(blocks, address))
-		return -ERANGE;
-	/* By now the record may be another block's. */
-	if (record_find(blocks, address, false, &number, &word, &record) &&
-	    record_info(blocks, record, &found) && found.span.start == address) {
-		*info = found;
-		return 0;
-	}
-	error = vas_blocks_hold_at(blocks, address, &hold);
-	if (error)
-		return error;
-	error = record_info(blocks, hold.record, &found) ? 0 : -ENOENT;
-	vas_blocks_hold_end(blocks, &hold);
-	*info = error ? *info : found;
-	return error;
-}
-
-/* --- marks --- */
-
-/*
- * Sets the mark of a block whose record the caller has claimed, if it is expected; the block is LIVE again
- * then, either way. *info is what it was.
- */
-static inline int mark_claimed(const struct vas_blocks *blocks, struct vas_block_record *record,
-			       uint64_t word, const uint32_t *expected, uint32_t mark,
-			       struct vas_block_info *info)
-{
-	bool differs;
-
-	*info = claimed_info(blocks, record, word);
-	differs = expected && info->mark != *expected;
-	if (!differs)
-		vas_word_store32(&record->link, mark);
-	vas_word_store(&record->word, word);
-	return differs ? -EBUSY : 0;
-}
-
-static __attribute__((noinline)) int mark_held(struct vas_blocks *blocks, uint64_t start,
-					       const uint32_t *expected, uint32_t mark,
-					       struct vas_block_info *info)
-{
-	struct vas_block_hold hold;
-	int error = vas_blocks_hold_start(blocks, start, &hold);
-	uint64_t word;
-
-	if (error)
-		return error;
-	/* Frees without the lock come in between. */
-	word = vas_word_load(&hold.record->word);
-	if (vas_block_word_state(word) == VAS_BLOCK_LIVE && record_claim(hold.record, word, false))
-		error = mark_claimed(blocks, hold.record, word, expected, mark, info);
-	else
-		error = -ENOENT;
-	vas_blocks_hold_end(blocks, &hold);
-	return error;
-}
-
-static int mark_start(struct vas_blocks *blocks, uint64_t start, const uint32_t *expected,
-		      uint32_t mark, struct vas_block_info *info)
-{
-	struct vas_block_record *record;
-	uint32_t number;
-	uint64_t word;
-
-	if (!vas_blocks_covers(blocks, start))
-		return -ERANGE;
-	if (!record_find(blocks, start, false, &number, &word, &record) ||
-	    !record_claim(record, word, vas_blocks_single(blocks)))
-		return mark_held(blocks, start, expected, mark, info);
-	return mark_claimed(blocks, record, word, expected, mark, info);
-}
-
-VAS_HOT int vas_blocks_mark(struct vas_blocks *blocks, uint64_t start, uint32_t *expected,
-			    uint32_t mark)
-{
-	struct vas_block_info info;
-	int error = mark_start(blocks, start, expected, mark, &info);
-
-	if (error == -EBUSY)
-		*expected = info.mark;
-	return error;
-}
-
-VAS_HOT int vas_blocks_swap(struct vas_blocks *blocks, uint64_t start, uint32_t expected,
-			    uint32_t mark, struct vas_block_info *info)
-{
-	return mark_start(blocks, start, &expected, mark, info);
-}
-
-/* --- claims --- */
-
-VAS_HOT int vas_blocks_claim(struct vas_blocks *blocks, uint64_t start, uint32_t expected,
-			     uint32_t beside, struct vas_block_claim *claim)
-{
-	uint32_t differs;
-
-	if (!vas_blocks_covers(blocks, start))
-		return -ERANGE;
-	if (__builtin_expect(!record_find(blocks, start, false, &claim->number, &claim->word,
-					  &claim->record), 0))
-		return -EAGAIN;
-	/* Most likely so; then nobody need notice that it was looked at. */
-	differs = (vas_word_load32(&claim->record->link) ^ expected) & ~beside;
-	if (__builtin_expect(differs, 0))
-		return -EBUSY;
-	if (__builtin_expect(!record_claim(claim->record, claim->word, vas_blocks_single(blocks)), 0))
-		return -EAGAIN;
-	/* Marks change only while a record is claimed. */
-	claim->info = claimed_info(blocks, claim->record, claim->word);
-	differs = (claim->info.mark ^ expected) & ~beside;
-	if (__builtin_expect(!differs, 1))
-		return 0;
-	vas_word_store(&claim->record->word, claim->word);
-	return -EBUSY;
-}
-
-VAS_HOT void vas_blocks_claim_free(struct vas_blocks *blocks, const struct vas_block_claim *claim)
-{
-	free_claimed(blocks, claim->record, claim->number, claim->word, vas_blocks_single(blocks));
-}
-
-VAS_HOT void vas_blocks_claim_mark(struct vas_blocks *blocks, const struct vas_block_claim *claim,
-				   uint32_t mark)
-{
-	(void)blocks;
-	vas_word_store32(&claim->record->link, mark);
-	vas_word_store(&claim->record->word, claim->word);
+	if (!vas_blocks_single(blocks))
+		return alloc_size_shared(blocks, size, mark, start);
+	return alloc_size(blocks, size, mark, true, start);
 }

@@ -54,7 +54,7 @@ struct vas_blocks;
 struct vas_blocks_support {
 	void *context;
 	/*
-	 * size zeroed bytes, a multiple of 4096, aligned to 64. 0 or -ENOMEM. Only ever called by
+	 * size zeroed bytes, a multiple of 4096, aligned to 4096. 0 or -ENOMEM. Only ever called by
 	 * create, alloc, split, cut, join, and by resize when a block grows over the edge of a zone.
 	 */
 	int (*take)(void *context, size_t size, void **memory);
@@ -118,8 +118,8 @@ struct vas_block_claim {
 	struct vas_block_info info;
 	/* The allocator's own: */
 	struct vas_block_record *record;
-	uint32_t number;
 	uint64_t word;
+	uint32_t area;
 };
 
 struct vas_blocks_stats {

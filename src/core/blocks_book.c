@@ -2,13 +2,13 @@
 /*
  * Blocks entered into the books, and struck from them.
  *
- * WHAT FOR. What no magazine serves: each block is a piece in the tree of its zone, or of several, a
- * record, and an entry of the table of starts.
+ * WHAT FOR. What no magazine serves: each block is a piece in the tree of its zone, or of several, and a
+ * record in the table of starts.
  *
  * STRATEGY. Memory is set aside first, then nothing can fail; but for a block in one zone, which is nearly
- * all, the tree is changed while the line of the table and the record come from memory, and changed back
+ * all, the tree is changed while the line of the table comes from memory, and changed back
  * when the table cannot grow. In the same way a free that begins under the lock lets the line of the table come
- * while it goes down the tree, and the record, which it learns from there, with the leaf.
+ * while it goes down the tree.
  *
  * CONCURRENCY. Under the locks of the zones that a block touches. Who frees has made the record
  * CACHED before it changes anything.
@@ -27,7 +27,7 @@ struct vas_span vas_blocks_span(const struct vas_blocks *blocks,
 	uint64_t word = vas_word_load(&record->word);
 
 	return (struct vas_span){
-		blocks->span.start + (vas_block_word_start(word) << blocks->granule_shift),
+		vas_blocks_word_address(blocks, word),
 		vas_block_record_size(record, word) << blocks->granule_shift,
 	};
 }
@@ -36,7 +36,7 @@ struct vas_span vas_blocks_extent(const struct vas_blocks *blocks,
 				  const struct vas_block_record *record)
 {
 	struct vas_span span = vas_blocks_span(blocks, record);
-	uint32_t class = vas_block_word_class(vas_word_load(&record->word));
+	uint32_t class = vas_block_record_class(record, vas_word_load(&record->word));
 
 	if (class != VAS_BLOCK_NO_CLASS)
 		span.size = (uint64_t)vas_block_class_size(class) << blocks->granule_shift;
@@ -87,10 +87,8 @@ int vas_blocks_prepare_piece(struct vas_blocks *blocks, struct vas_block_zone *z
 int vas_blocks_prepare(struct vas_blocks *blocks, struct vas_block_zone *zone, uint32_t offset)
 {
 	int error = vas_block_table_prepare(&zone->table, &blocks->pool, &zone->spares, offset,
-					    &zone->entry);
+					    &zone->place);
 
-	if (!error && !zone->stock.first)
-		error = vas_block_records_fill(&blocks->records, &zone->stock, 1);
 	/* The last, as the others use up what is spare. */
 	return error ? error : vas_blocks_prepare_piece(blocks, zone);
 }
@@ -98,14 +96,10 @@ int vas_blocks_prepare(struct vas_blocks *blocks, struct vas_block_zone *zone, u
 static inline __attribute__((always_inline)) void record_make(struct vas_blocks *blocks, struct vas_block_zone *zone,
 			       const struct vas_block_what *what, uint32_t offset)
 {
-	uint64_t start = (vas_block_address(zone, offset) - blocks->span.start) >>
-			 blocks->granule_shift;
-	uint32_t number = vas_block_record_take(&blocks->records, &zone->stock);
+	uint64_t start = (vas_block_address(zone, offset) - blocks->base) >> blocks->granule_shift;
 
-	vas_block_record_set(vas_block_record_at(&blocks->records, number),
-			     vas_block_word(start, what->size, what->class, VAS_BLOCK_LIVE),
-			     what->size, what->mark);
-	vas_block_table_insert(&zone->table, zone->entry, offset, number);
+	vas_block_record_set(vas_block_table_insert(&zone->table, zone->place, offset), start,
+			     what->size, what->class, what->mark);
 	zone->live++;
 }
 
@@ -119,9 +113,8 @@ void vas_blocks_enlist(struct vas_blocks *blocks, struct vas_block_zone *zone, s
 
 void vas_blocks_strike(struct vas_blocks *blocks, struct vas_block_zone *zone, uint32_t offset)
 {
-	uint32_t number = vas_block_table_remove(&zone->table, offset);
-
-	vas_block_record_give(&blocks->records, &zone->stock, number);
+	(void)blocks;
+	vas_block_table_remove(&zone->table, offset);
 	zone->live--;
 }
 
@@ -132,20 +125,16 @@ VAS_HOT int vas_blocks_take_one(struct vas_blocks *blocks, struct vas_block_zone
 	uint32_t size = what->class == VAS_BLOCK_NO_CLASS ? (uint32_t)what->size
 							  : vas_block_class_size(what->class);
 	struct vas_block_line *line = vas_block_table_line(&zone->table, offset);
-	int error = 0;
+	int error;
 
 	/* What no cache is likely to have comes while the tree is changed, and a failure is undone. */
 	__builtin_prefetch(line, 1);
-	if (__builtin_expect(!zone->stock.first, 0))
-		error = vas_block_records_fill(&blocks->records, &zone->stock, 1);
-	if (!error)
-		error = vas_blocks_prepare_piece(blocks, zone);
+	error = vas_blocks_prepare_piece(blocks, zone);
 	if (error)
 		return error;
-	__builtin_prefetch(vas_block_record_at(&blocks->records, zone->stock.first), 1);
 	vas_block_tree_insert(&zone->tree, place, (struct vas_block_run){ offset, offset + size });
-	error = vas_block_table_prepare_in(&zone->table, line, &blocks->pool, &zone->spares,
-					   offset, &zone->entry);
+	error = vas_block_table_prepare_in(&zone->table, line, &blocks->pool, &zone->spares, offset,
+					   &zone->place);
 	if (error)
 		piece_drop(zone, offset);
 	else
@@ -254,8 +243,8 @@ VAS_HOT int vas_blocks_free_held(struct vas_blocks *blocks, uint64_t start,
 		vas_blocks_zone(blocks, vas_blocks_zone_number(blocks, start));
 	struct vas_block_record *record;
 	struct vas_block_place place;
-	uint32_t offset, number;
-	uint64_t *entry, word;
+	uint32_t offset;
+	uint64_t word;
 
 	if (!zone || (start & (blocks->granule - 1)) != 0)
 		return -EAGAIN;
@@ -263,10 +252,7 @@ VAS_HOT int vas_blocks_free_held(struct vas_blocks *blocks, uint64_t start,
 	vas_block_table_fetch(&zone->table, offset);
 	vas_blocks_lock(blocks, &zone->lock);
 	vas_block_tree_find_leaf(&zone->tree, offset, &place);
-	entry = vas_block_table_entry(&zone->table, offset);
-	number = entry ? (uint32_t)(*entry >> 32) : vas_block_table_find(&zone->table, offset);
-	record = number ? vas_block_record_at(&blocks->records, number) : NULL;
-	__builtin_prefetch(record, 1);
+	record = vas_block_table_find_own(&zone->table, offset);
 	vas_block_tree_find_piece(&place, offset);
 	/* The last piece may go on in the next zone. */
 	if (!record || vas_block_place_piece(&place).end == zone->tree.range.end ||
@@ -282,11 +268,7 @@ VAS_HOT int vas_blocks_free_held(struct vas_blocks *blocks, uint64_t start,
 	}
 	VAS_ASSERT(vas_block_place_piece(&place).start == offset);
 	vas_block_tree_remove(&zone->tree, &place);
-	if (entry)
-		vas_block_table_remove_entry(&zone->table, entry, offset);
-	else
-		vas_block_table_remove(&zone->table, offset);
-	vas_block_record_give(&blocks->records, &zone->stock, number);
+	vas_block_table_remove_own(&zone->table, record);
 	zone->live--;
 	vas_blocks_zone_leave(blocks, zone);
 	vas_blocks_loosen(blocks);

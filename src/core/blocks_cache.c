@@ -58,6 +58,19 @@ static void cache_set(struct vas_blocks *blocks, bool keep)
 	__atomic_store_n(&blocks->shelved, cached, __ATOMIC_RELAXED);
 }
 
+/* Full, and empty; nobody writes to it. */
+const struct vas_block_magazine vas_block_magazine_none = {
+	.list = { [0 ... VAS_BLOCK_CLASSES - 1] = VAS_BLOCK_STOCK },
+};
+
+void vas_blocks_magazines_init(struct vas_blocks *blocks)
+{
+	struct vas_block_magazine **slot = &blocks->slot[0][0];
+
+	for (uint32_t i = 0; i < VAS_BLOCK_KINDS * VAS_BLOCK_SLOTS; i++)
+		slot[i] = (struct vas_block_magazine *)(uintptr_t)&vas_block_magazine_none;
+}
+
 void vas_blocks_cache_init(struct vas_blocks *blocks)
 {
 	/* After a cut, the span may have become too small for magazines. */
@@ -71,7 +84,7 @@ static void magazine_make(struct vas_blocks *blocks, uint32_t kind, uint32_t num
 	struct vas_block_magazine **slot = &blocks->slot[kind][number], *magazine;
 	struct vas_block_spares spares = { 0 };
 
-	if (*slot || vas_block_pool_fill(&blocks->pool, &spares, 1, 0))
+	if (*slot != &vas_block_magazine_none || vas_block_pool_fill(&blocks->pool, &spares, 1, 0))
 		return;
 	magazine = vas_block_spares_take(&spares);
 	memset(magazine, 0, sizeof(*magazine));
@@ -85,7 +98,8 @@ void vas_blocks_magazine_make(struct vas_blocks *blocks, uint32_t class)
 	bool single = vas_blocks_single(blocks);
 	uint32_t slot = single ? 0 : vas_blocks_slot(blocks);
 
-	if (__builtin_expect(vas_blocks_magazine(blocks, class, single) != NULL, 1))
+	if (__builtin_expect(vas_blocks_magazine(blocks, class, single) != &vas_block_magazine_none,
+			     1))
 		return;
 	vas_blocks_lock(blocks, &blocks->making);
 	magazine_make(blocks, class / VAS_BLOCK_CLASSES, slot);
@@ -182,16 +196,11 @@ static bool list_drain_window(struct vas_blocks *blocks, struct vas_block_magazi
 }
 
 /* Whether a magazine or a shelf has what begins there. I: what is kept lies in one zone, which is locked. */
-static bool piece_is_kept(const struct vas_blocks *blocks, const struct vas_block_zone *zone,
-			  uint32_t offset)
+static bool piece_is_kept(const struct vas_block_zone *zone, uint32_t offset)
 {
-	uint32_t number = vas_block_table_find(&zone->table, offset);
-	const struct vas_block_record *record;
+	const struct vas_block_record *record = vas_block_table_find(&zone->table, offset);
 
-	if (!number)
-		return false;
-	record = vas_block_record_at(&blocks->records, number);
-	return vas_block_word_state(vas_word_load(&record->word)) == VAS_BLOCK_CACHED;
+	return record && vas_block_word_state(vas_word_load(&record->word)) == VAS_BLOCK_CACHED;
 }
 
 /*
@@ -213,7 +222,7 @@ static bool zone_keeps(struct vas_blocks *blocks, struct vas_block_zone *zone,
 	vas_block_tree_find(&zone->tree, vas_block_offset(zone, start), &place);
 	piece = vas_block_place_piece(&place);
 	while (more && !keeps && *looks && piece.start < vas_block_offset(zone, end)) {
-		keeps = piece.end > piece.start && piece_is_kept(blocks, zone, piece.start);
+		keeps = piece.end > piece.start && piece_is_kept(zone, piece.start);
 		(*looks)--;
 		more = vas_block_tree_next(&zone->tree, &place);
 		piece = vas_block_place_piece(&place);

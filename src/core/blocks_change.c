@@ -33,7 +33,7 @@ static void record_resize(const struct vas_blocks *blocks, struct vas_block_reco
 	uint64_t start = vas_block_word_start(vas_word_load(&record->word));
 	uint64_t granules = size >> blocks->granule_shift;
 
-	vas_word_store32(&record->size, (uint32_t)(granules - 1));
+	vas_block_record_size_set(record, granules, VAS_BLOCK_NO_CLASS);
 	vas_word_store(&record->word,
 			vas_block_word(start, granules, VAS_BLOCK_NO_CLASS, VAS_BLOCK_LIVE));
 }
@@ -171,6 +171,9 @@ static int split_held(struct vas_blocks *blocks, struct vas_block_hold *hold, ui
 	zone = vas_blocks_zone(blocks, vas_blocks_zone_number(blocks, at));
 	offset = vas_block_offset(zone, at);
 	error = vas_blocks_prepare(blocks, zone, offset);
+	/* The lower block's record may have moved. */
+	hold->record =
+		vas_block_table_find(&hold->zone->table, vas_block_offset(hold->zone, span.start));
 	if (error)
 		return error;
 	upper = (struct vas_span){ at, span.start + span.size - at };
@@ -208,11 +211,9 @@ static void merge_held(struct vas_blocks *blocks, struct vas_block_hold *lower, 
 	struct vas_span span = vas_blocks_span(blocks, lower->record), other;
 	struct vas_block_place place;
 	struct vas_block_run piece;
-	struct vas_block_hold upper = { .zone = zone };
+	struct vas_block_hold upper = { .zone = zone, .last = lower->last };
 
-	upper.number = vas_block_table_find(&zone->table, offset);
-	upper.record = vas_block_record_at(&blocks->records, upper.number);
-	upper.last = lower->last;
+	upper.record = vas_block_table_find(&zone->table, offset);
 	other = vas_blocks_span(blocks, upper.record);
 	extent_cut(blocks, &upper, other.start + other.size);
 	vas_block_tree_find(&zone->tree, offset, &place);
@@ -230,7 +231,7 @@ static void merge_held(struct vas_blocks *blocks, struct vas_block_hold *lower, 
 static int merge_enter(struct vas_blocks *blocks, struct vas_block_hold *lower, uint64_t upper)
 {
 	struct vas_span span = vas_blocks_span(blocks, lower->record), extent;
-	uint32_t first, last, number;
+	uint32_t first, last;
 	const struct vas_block_record *record;
 	struct vas_block_zone *zone;
 
@@ -242,11 +243,8 @@ static int merge_enter(struct vas_blocks *blocks, struct vas_block_hold *lower, 
 		return -ENOENT;
 	for (; lower->last < first; lower->last++)
 		vas_blocks_lock(blocks, &vas_blocks_zone(blocks, lower->last + 1)->lock);
-	number = vas_block_table_find(&zone->table, vas_block_offset(zone, upper));
-	if (!number)
-		return -ENOENT;
-	record = vas_block_record_at(&blocks->records, number);
-	if (vas_block_word_state(vas_word_load(&record->word)) != VAS_BLOCK_LIVE)
+	record = vas_block_table_find(&zone->table, vas_block_offset(zone, upper));
+	if (!record || vas_block_word_state(vas_word_load(&record->word)) != VAS_BLOCK_LIVE)
 		return -ENOENT;
 	extent = vas_blocks_extent(blocks, record);
 	last = vas_blocks_zone_number(blocks, extent.start + extent.size - 1);

@@ -20,10 +20,9 @@ struct blocks_walk {
 
 /* The block that begins with a piece. */
 static bool block_check(struct blocks_walk *walk, const struct vas_block_zone *zone,
-			struct vas_block_run piece, uint32_t number)
+			struct vas_block_run piece, const struct vas_block_record *record)
 {
 	const struct vas_blocks *blocks = walk->blocks;
-	const struct vas_block_record *record = vas_block_record_at(&blocks->records, number);
 	uint64_t state = vas_block_word_state(vas_word_load(&record->word));
 	struct vas_span extent = vas_blocks_extent(blocks, record);
 	uint64_t end = extent.start + extent.size;
@@ -44,12 +43,12 @@ static bool block_check(struct blocks_walk *walk, const struct vas_block_zone *z
 static bool piece_check(struct blocks_walk *walk, const struct vas_block_zone *zone,
 			struct vas_block_run piece, uint64_t *blocks)
 {
-	uint32_t number = vas_block_table_find(&zone->table, piece.start);
+	const struct vas_block_record *record = vas_block_table_find(&zone->table, piece.start);
 	uint64_t end = walk->goes_on, limit = vas_block_address(zone, zone->tree.range.end);
 
-	if (number) {
+	if (record) {
 		++*blocks;
-		return !end && block_check(walk, zone, piece, number);
+		return !end && block_check(walk, zone, piece, record);
 	}
 	walk->goes_on = end > limit ? end : 0;
 	return end && piece.start == zone->tree.range.start &&
@@ -67,16 +66,13 @@ static bool zone_check(struct blocks_walk *walk, const struct vas_block_zone *zo
 	while (vas_block_tree_next(&zone->tree, &place))
 		if (!piece_check(walk, zone, vas_block_place_piece(&place), &blocks))
 			return false;
-	return blocks == zone->live && blocks == zone->table.count &&
-	       vas_block_records_check(&walk->blocks->records, &zone->stock);
+	return blocks == zone->live && blocks == zone->table.count;
 }
 
 /* A block in a magazine of a kind is aligned as that says. */
-static bool is_aligned_as(const struct vas_blocks *blocks, uint64_t word)
+static bool is_aligned_as(const struct vas_blocks *blocks, uint64_t word, uint32_t kind)
 {
-	uint32_t kind = vas_block_word_class(word) / VAS_BLOCK_CLASSES;
-	uint64_t start = blocks->span.start +
-			 (vas_block_word_start(word) << blocks->granule_shift);
+	uint64_t start = vas_blocks_word_address(blocks, word);
 
 	return (start & (blocks->alignment[kind] - 1)) == 0;
 }
@@ -93,7 +89,8 @@ static bool list_check(const struct vas_blocks *blocks, uint64_t list, uint32_t 
 		record = vas_block_record_at(&blocks->records, number);
 		word = vas_word_load(&record->word);
 		if (vas_block_word_state(word) != VAS_BLOCK_CACHED ||
-		    vas_block_word_class(word) != class || !is_aligned_as(blocks, word))
+		    vas_block_record_class(record, word) != class ||
+		    !is_aligned_as(blocks, word, class / VAS_BLOCK_CLASSES))
 			return false;
 		number = vas_block_list_link(record);
 	}
@@ -107,7 +104,9 @@ static bool lists_check(const struct vas_blocks *blocks)
 	for (uint32_t kind = 0; kind < VAS_BLOCK_KINDS; kind++)
 		for (uint32_t slot = 0; slot < VAS_BLOCK_SLOTS; slot++) {
 			magazine = blocks->slot[kind][slot];
-			for (uint32_t i = 0; magazine && i < VAS_BLOCK_CLASSES; i++)
+			if (magazine == &vas_block_magazine_none)
+				continue;
+			for (uint32_t i = 0; i < VAS_BLOCK_CLASSES; i++)
 				if (!list_check(blocks, magazine->list[i],
 						kind * VAS_BLOCK_CLASSES + i))
 					return false;
@@ -126,7 +125,8 @@ bool vas_blocks_check(struct vas_blocks *blocks)
 		if (zone ? !zone_check(&walk, zone) : walk.goes_on != 0)
 			return false;
 	}
-	return !walk.goes_on && lists_check(blocks) && vas_blocks_shelves_check(blocks) &&
+	return !walk.goes_on && vas_block_records_check(&blocks->records) && lists_check(blocks) &&
+	       vas_blocks_shelves_check(blocks) &&
 	       walk.cached == vas_blocks_cached(blocks, &bytes) &&
 	       vas_block_pool_check(&blocks->pool);
 }

@@ -34,13 +34,10 @@ static void hold_rest(struct vas_blocks *blocks, struct vas_block_hold *hold)
 }
 
 /* The record of the block that starts at offset of a zone that is locked. False: none does. */
-static bool hold_find(const struct vas_blocks *blocks, struct vas_block_hold *hold, uint32_t offset)
+static bool hold_find(struct vas_block_hold *hold, uint32_t offset)
 {
-	hold->number = vas_block_table_find(&hold->zone->table, offset);
-	if (!hold->number)
-		return false;
-	hold->record = vas_block_record_at(&blocks->records, hold->number);
-	return true;
+	hold->record = vas_block_table_find(&hold->zone->table, offset);
+	return hold->record != NULL;
 }
 
 static bool is_live(const struct vas_block_hold *hold)
@@ -69,7 +66,7 @@ static int cover_try(struct vas_blocks *blocks, uint32_t number, uint64_t addres
 		offset = vas_block_offset(hold->zone, address);
 	vas_block_tree_find(&hold->zone->tree, offset, &place);
 	piece = vas_block_place_piece(&place);
-	if (piece.end > offset && hold_find(blocks, hold, piece.start))
+	if (piece.end > offset && hold_find(hold, piece.start))
 		return 0;
 	vas_blocks_unlock(blocks, &hold->zone->lock);
 	return piece.end > offset ? -EAGAIN : -ENOENT;
@@ -77,8 +74,8 @@ static int cover_try(struct vas_blocks *blocks, uint32_t number, uint64_t addres
 
 int vas_blocks_hold_at(struct vas_blocks *blocks, uint64_t address, struct vas_block_hold *hold)
 {
+	uint32_t number, mark;
 	uint64_t word, size;
-	uint32_t number;
 	int error;
 
 	if (!vas_blocks_covers(blocks, address))
@@ -90,7 +87,7 @@ int vas_blocks_hold_at(struct vas_blocks *blocks, uint64_t address, struct vas_b
 	if (error)
 		return -ENOENT;
 	hold_rest(blocks, hold);
-	if (vas_block_record_read(hold->record, &word, &size) &&
+	if (vas_block_record_read(hold->record, &word, &size, &mark) &&
 	    address - vas_blocks_span(blocks, hold->record).start < size << blocks->granule_shift)
 		return 0;
 	vas_blocks_hold_end(blocks, hold);
@@ -108,7 +105,7 @@ int vas_blocks_hold_start(struct vas_blocks *blocks, uint64_t start, struct vas_
 		return -ENOENT;
 	if ((start & (blocks->granule - 1)) == 0) {
 		vas_blocks_lock(blocks, &hold->zone->lock);
-		if (hold_find(blocks, hold, vas_block_offset(hold->zone, start)) && is_live(hold)) {
+		if (hold_find(hold, vas_block_offset(hold->zone, start)) && is_live(hold)) {
 			hold_rest(blocks, hold);
 			return 0;
 		}

@@ -26,7 +26,8 @@
 
 #define PAGE	      4096u
 #define GRANULE_LEAST 16u
-#define START_MOST    (UINT64_C(1) << VAS_BLOCK_START_BITS) /* granules */
+#define START_MOST                                                                                 \
+	(UINT64_C(1) << 43) /* granules of a span; with a zone more a record's start takes them */
 #define ALIGNMENT_1   (UINT64_C(64) << 10)
 #define ALIGNMENT_2   (UINT64_C(2) << 20)
 #define ZONES	      64u
@@ -115,6 +116,7 @@ int vas_blocks_create(struct vas_span span, uint64_t granule, uint64_t seed,
 	made->zones = vas_block_zones_place(made + 1, first_room(zones));
 	vas_block_pool_init(&made->pool, support, memory, size, header_size(zones));
 	vas_block_records_init(&made->records, &made->pool);
+	vas_blocks_magazines_init(made);
 	vas_blocks_cache_init(made);
 	*blocks = made;
 	return 0;

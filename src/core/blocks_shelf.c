@@ -502,6 +502,7 @@ static bool place_check(const struct vas_blocks *blocks, uint32_t class, uint32_
 {
 	const struct vas_block_shelves *shelves = vas_blocks_shelves(blocks, class);
 	uint64_t at = ((uint64_t)zone << blocks->zone_shift) + vas_block_key_offset(key), word;
+	const struct vas_block_record *record;
 	uint32_t in_shelf = vas_block_key_class(key);
 
 	if (key == VAS_BLOCK_KEY_EMPTY)
@@ -510,10 +511,11 @@ static bool place_check(const struct vas_blocks *blocks, uint32_t class, uint32_
 		return false;
 	if (!((shelves->some[in_shelf] & shelves->ever) >> zone & 1))
 		return false;
-	word = vas_word_load(&vas_block_record_at(&blocks->records, number)->word);
+	record = vas_block_record_at(&blocks->records, number);
+	word = vas_word_load(&record->word);
 	return vas_block_word_state(word) == VAS_BLOCK_CACHED &&
-	       vas_block_word_class(word) == VAS_BLOCK_SHELVED + class + in_shelf &&
-	       vas_block_word_start(word) + blocks->first == at;
+	       vas_block_record_class(record, word) == VAS_BLOCK_SHELVED + class + in_shelf &&
+	       vas_block_word_start(word) == at;
 }
 
 static bool shelf_check(const struct vas_blocks *blocks, uint32_t class, uint32_t zone,

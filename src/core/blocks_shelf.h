@@ -78,9 +78,8 @@ static inline void vas_blocks_shelf_serve(struct vas_blocks *blocks,
 	struct vas_block_record *record = vas_block_record_at(&blocks->records, number);
 	uint64_t size = ((request->size - 1) >> blocks->granule_shift) + 1;
 
-	vas_block_record_set(record, vas_block_word(at, size, class, VAS_BLOCK_LIVE), size,
-			     request->mark);
-	*start = blocks->span.start + (at << blocks->granule_shift);
+	vas_block_record_set(record, at, size, class, request->mark);
+	*start = blocks->base + (at << blocks->granule_shift);
 }
 
 /*
@@ -140,7 +139,7 @@ static inline void vas_blocks_shelf_give(struct vas_blocks *blocks,
 	uint64_t at = ((uint64_t)zone << blocks->zone_shift) + vas_block_key_offset(key);
 
 	class += vas_block_key_class(key) - class % VAS_BLOCK_SHELF_CLASSES;
-	vas_blocks_shelf_serve(blocks, request, class, number, at - blocks->first, start);
+	vas_blocks_shelf_serve(blocks, request, class, number, at, start);
 }
 
 /* What follows on a pick in vain from the first of some zones. False: as take. */
@@ -202,13 +201,13 @@ static inline bool vas_blocks_shelf_lay(struct vas_block_shelf *shelf, uint32_t 
 	return true;
 }
 
-/* Keeps a block whose record is CACHED. False: there is no place. */
+/* Keeps a block of a class whose record is CACHED. False: there is no place. */
 static inline bool vas_blocks_shelf_put(struct vas_blocks *blocks, uint32_t number, uint64_t word,
-					bool alone)
+					uint32_t class, bool alone)
 {
-	uint64_t at = vas_block_word_start(word) + blocks->first, zone = at >> blocks->zone_shift;
+	uint64_t at = vas_block_word_start(word), zone = at >> blocks->zone_shift;
 	uint32_t offset = (uint32_t)(at - (zone << blocks->zone_shift));
-	uint32_t class = vas_block_word_class(word), key = vas_block_key(class, offset);
+	uint32_t key = vas_block_key(class, offset);
 	struct vas_block_shelves *shelves = vas_blocks_shelves(blocks, class);
 	struct vas_block_shelf *shelf;
 

@@ -120,15 +120,20 @@ uint32_t vas_blocks_zone_with(const struct vas_blocks *blocks, uint32_t first, u
 uint64_t vas_block_zones_size(uint32_t room)
 {
 	return sizeof(struct vas_block_zones) +
-	       (sizeof(((struct vas_block_zones *)0)->at[0]) + VAS_BLOCK_ROOMS) * (uint64_t)room;
+	       (sizeof(uint64_t) + sizeof(struct vas_block_zone *) + VAS_BLOCK_ROOMS) *
+		       (uint64_t)room;
 }
 
 struct vas_block_zones *vas_block_zones_place(void *memory, uint32_t room)
 {
 	struct vas_block_zones *zones = memory;
-	uint8_t *hints = (uint8_t *)(zones->at + room);
+	uint8_t *hints;
 
 	zones->room = room;
+	zones->zone = (struct vas_block_zone **)(zones->directory + room);
+	hints = (uint8_t *)(zones->zone + room);
+	for (uint32_t i = 0; i < room; i++)
+		zones->directory[i] = vas_block_table_nothing();
 	for (uint32_t key = 0; key < VAS_BLOCK_ROOMS; key++)
 		zones->hint[key] = hints + (size_t)key * room;
 	return zones;
@@ -184,8 +189,8 @@ static struct vas_block_zones *zones_for(struct vas_blocks *blocks, uint32_t num
 	memset(memory, 0, size);
 	larger = vas_block_zones_place(memory, room);
 	for (uint32_t i = 0; i < zones->room; i++) {
-		larger->at[i].zone = zones->at[i].zone;
-		larger->at[i].directory = vas_word_load(&zones->at[i].directory);
+		larger->zone[i] = zones->zone[i];
+		larger->directory[i] = vas_word_load(&zones->directory[i]);
 		for (uint32_t key = 0; key < VAS_BLOCK_ROOMS; key++)
 			larger->hint[key][i] =
 				__atomic_load_n(&zones->hint[key][i], __ATOMIC_RELAXED);
@@ -207,13 +212,14 @@ static struct vas_block_zone *zone_make(struct vas_blocks *blocks, uint32_t numb
 	memset(zone, 0, sizeof(*zone));
 	zone->number = number;
 	zone->spares = spares;
-	vas_block_table_init(&zone->table);
+	vas_block_table_init(&zone->table, &blocks->records,
+			     (uint64_t)number << blocks->zone_shift);
 	vas_block_tree_init(&zone->tree, &zone->spares, zone_base(blocks, number),
 			    blocks->granule_shift, zone_range(blocks, number));
 	zone->told = vas_block_hints_of(&zone->tree);
 	vas_blocks_hint_tell(blocks, zone);
-	vas_word_store(&zones->at[number].directory, zone->table.directory);
-	__atomic_store_n(&zones->at[number].zone, zone, __ATOMIC_RELEASE);
+	vas_word_store(&zones->directory[number], zone->table.directory);
+	__atomic_store_n(&zones->zone[number], zone, __ATOMIC_RELEASE);
 	return zone;
 }
 

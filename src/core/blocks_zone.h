@@ -41,8 +41,7 @@ struct vas_block_zone {
 	uint32_t told; /* its hints: a byte each, by alignment */
 	uint64_t live; /* blocks that start here, those in magazines too */
 	struct vas_block_spares spares;
-	struct vas_block_record_list stock; /* records that are not in use */
-	uint64_t *entry; /* of the table, for the block that it was prepared for */
+	struct vas_block_record *place; /* of the table, for the block that it was prepared for */
 	struct vas_block_table table;
 	struct vas_block_tree tree;
 };
@@ -52,17 +51,17 @@ struct vas_block_zones {
 	uint32_t room; /* constant: a multiple of 8; zones from here on were not made */
 	/* By alignment: HINT_MOST less the code of the largest gap (atomic). */
 	uint8_t *hint[VAS_BLOCK_ROOMS];
-	struct {
-		struct vas_block_zone *zone; /* NULL = not made (atomic) */
-		/* The directory of its table, for who looks without the lock; it may be an older one (atomic). */
-		uint64_t directory;
-	} at[];
+	struct vas_block_zone **zone; /* each NULL = not made (atomic) */
+	/*
+	 * The directories of their tables, for who looks without the lock; they may be older ones (atomic). Of
+	 * zones that were not made, that of a table without keys.
+	 */
+	uint64_t directory[];
 };
 
 struct vas_blocks {
 	/* What every alloc and free reads stands first. Constant, but for what cut and join change. */
-	struct vas_span span;
-	uint64_t first; /* granules from base to the span's start */
+	uint64_t base; /* of zone 0: a multiple of its size */
 	uint32_t granule_shift;
 	uint32_t zone_shift; /* log2 of a zone's granules */
 	struct vas_block_zones *zones; /* (atomic) larger ones take its place, and old ones stay */
@@ -77,8 +76,9 @@ struct vas_blocks {
 	uint8_t most[VAS_BLOCK_NO_CLASS + 1];
 
 	struct vas_blocks_support support;
+	struct vas_span span;
+	uint64_t first; /* granules from base to the span's start */
 	uint64_t granule;
-	uint64_t base; /* of zone 0: a multiple of its size */
 	uint64_t alignment[VAS_BLOCK_ROOMS]; /* bytes: those that rooms are known for */
 	uint32_t zone_count; /* changed by cut and join, as span is */
 
@@ -88,7 +88,8 @@ struct vas_blocks {
 	uint32_t making; /* lock word: zones and magazines being made */
 	uint32_t frees; /* while magazines rested (atomic) */
 	struct vas_block_shelves *shelves[2]; /* (atomic) of eight groups of classes each */
-	struct vas_block_magazine *slot[VAS_BLOCK_KINDS][VAS_BLOCK_SLOTS]; /* (atomic) */
+	/* (atomic) vas_block_magazine_none where none was made: it has nothing, and takes nothing. */
+	struct vas_block_magazine *slot[VAS_BLOCK_KINDS][VAS_BLOCK_SLOTS];
 	uint64_t made
 		[VAS_BLOCK_KINDS]; /* a bit for each slot that has a magazine, set behind it (atomic) */
 };
@@ -97,6 +98,12 @@ struct vas_blocks {
 static inline bool vas_blocks_single(const struct vas_blocks *blocks)
 {
 	return __atomic_load_n(blocks->single, __ATOMIC_RELAXED) != 0;
+}
+
+/* Where the block begins that a record's word is of. */
+static inline uint64_t vas_blocks_word_address(const struct vas_blocks *blocks, uint64_t word)
+{
+	return blocks->base + (vas_block_word_start(word) << blocks->granule_shift);
 }
 
 static inline uint64_t vas_blocks_end(const struct vas_blocks *blocks)
@@ -139,7 +146,7 @@ static inline struct vas_block_zone *vas_blocks_zone(const struct vas_blocks *bl
 
 	if (__builtin_expect(number >= zones->room, 0))
 		return NULL;
-	return __atomic_load_n(&zones->at[number].zone, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&zones->zone[number], __ATOMIC_ACQUIRE);
 }
 
 /* An address of the zone as an offset; its end, too. */
@@ -201,7 +208,7 @@ static inline struct vas_block_zone *vas_blocks_zone_enter(struct vas_blocks *bl
 static inline void vas_blocks_zone_leave(struct vas_blocks *blocks, struct vas_block_zone *zone)
 {
 	struct vas_block_zones *zones = __atomic_load_n(&blocks->zones, __ATOMIC_ACQUIRE);
-	uint64_t *directory = &zones->at[zone->number].directory;
+	uint64_t *directory = &zones->directory[zone->number];
 	uint32_t hints = vas_block_hints_of(&zone->tree);
 
 	VAS_ASSERT_EXPENSIVE(vas_block_tree_check(&zone->tree));
@@ -275,6 +282,8 @@ struct vas_span vas_blocks_span(const struct vas_blocks *blocks,
 
 /* --- blocks_cache.c: magazines --- */
 
+/* No slot has a magazine. */
+void vas_blocks_magazines_init(struct vas_blocks *blocks);
 /* What each class may keep in a magazine, by the size of the span. */
 void vas_blocks_cache_init(struct vas_blocks *blocks);
 /* Sees to it that the calling thread has a magazine for a class, if there is memory for one. */
@@ -306,7 +315,9 @@ static inline uint32_t vas_blocks_slot(const struct vas_blocks *blocks)
 	return blocks->slot_at ? vas_thread_word(blocks->slot_at) % VAS_BLOCK_SLOTS : 0;
 }
 
-/* The magazine of the calling thread for a class; NULL: none was made yet. A single thread uses the first. */
+extern const struct vas_block_magazine vas_block_magazine_none;
+
+/* The magazine of the calling thread for a class, or none. A single thread uses the first. */
 static inline struct vas_block_magazine *vas_blocks_magazine(const struct vas_blocks *blocks,
 							     uint32_t class, bool single)
 {
@@ -321,8 +332,7 @@ static inline struct vas_block_magazine *vas_blocks_magazine(const struct vas_bl
 /* A block whose zones are locked, all that it touches. */
 struct vas_block_hold {
 	struct vas_block_zone *zone; /* where it starts */
-	struct vas_block_record *record;
-	uint32_t number; /* the record's */
+	struct vas_block_record *record; /* until the next block is prepared for */
 	uint32_t last; /* zone */
 };
 

@@ -44,7 +44,7 @@ static int take(void *context, size_t size, void **memory)
 	}
 	if (source->left < -1)
 		source->left = -1;
-	*memory = aligned_alloc(64, size);
+	*memory = aligned_alloc(4096, size);
 	if (!*memory)
 		tap_bail("no memory");
 	memset(*memory, 0, size);

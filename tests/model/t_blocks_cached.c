@@ -64,18 +64,19 @@ static void stamp(uint64_t start, uint64_t size, uint32_t from, uint32_t to)
 static bool has_room(uint64_t cells, uint64_t min, uint64_t max, uint64_t alignment)
 {
 	static bool taken[CELLS];
-	struct vas_block_record *record = NULL;
 	uint64_t length = 0;
 
 	memset(taken, 0, sizeof(taken));
 	for (uint32_t i = 0; i < run.count; i++) {
-		uint32_t number;
-		uint64_t word;
 		struct vas_span extent;
+		struct vas_block_hold hold;
 
-		run.wrong += !record_find(run.blocks, run.live[i].start, false, &number, &word,
-					  &record);
-		extent = vas_blocks_extent(run.blocks, record);
+		if (vas_blocks_hold_start(run.blocks, run.live[i].start, &hold)) {
+			run.wrong++;
+			continue;
+		}
+		extent = vas_blocks_extent(run.blocks, hold.record);
+		vas_blocks_hold_end(run.blocks, &hold);
 		for (uint64_t j = 0; j < extent.size / GRANULE; j++)
 			taken[(extent.start - START) / GRANULE + j] = true;
 	}

@@ -21,7 +21,7 @@
 
 enum { CELLS_MOST = 40, ARENA = 65536, DEPTH_MOST = 8, GRANULE = 16 };
 
-static _Alignas(64) unsigned char arena[ARENA];
+static _Alignas(4096) unsigned char arena[ARENA];
 static size_t arena_used;
 
 static int take(void *context, size_t size, void **memory)

@@ -2,118 +2,13 @@
 /* labels: noasan */
 /* budget: 10 */
 /*
- * The table of starts and the records in every order of steps that two or three pre-emptions make: look-ups
- * and frees without a lock, against a zone that changes under its lock. Two ways of doing it wrong are
- * explored too, and must be found.
+ * The table of starts and its records in every order of steps that two or three pre-emptions make: look-ups,
+ * frees, pops and marks without a lock, against a zone that changes under its lock, while records move, or
+ * stay behind as strays. Ways of doing it wrong are explored too, and must be found.
  */
-#include "support/explorer.h"
+#include "support/table_world.h"
 
-#define VAS_WORD_STEP()     explorer_step()
-#define VAS_BLOCK_PAGE_LINES 4u
-#define VAS_BLOCK_PAGE_FEW   2u
-/* Pages of records lie further away than this from the first node: they begin where a chunk does, and it ends there. */
-#define VAS_BLOCK_RECORD_NEAR (UINT64_C(16) << 10)
-
-#include "core/block_page.c"
-#include "core/block_record.c"
-#include "core/block_table.c"
-
-#include "base/random.h"
-#include "support/block_memory.h"
-#include "tap/tap.h"
-
-enum { KEYS = 64, RECORDS_IN_NODE = VAS_BLOCK_NODE_SIZE / sizeof(struct vas_block_record) };
-
-/* How a world is made: so many keys, and what the threads then do with which. */
-struct plan {
-	uint32_t count;
-	bool crowded; /* the keys belong to one line */
-	uint32_t changed; /* number of a key that the first thread removes */
-	uint32_t looked; /* number of a key that the second thread looks for; KEYS: the extra one */
-};
-
-/* One zone, as the allocator keeps it. */
-static struct {
-	struct block_memory memory;
-	struct vas_block_pool pool;
-	struct vas_block_records records;
-	struct vas_block_table table;
-	struct vas_block_spares spares;
-	struct vas_block_record_list list;
-	uint32_t lock;
-	uint32_t key[KEYS + 1]; /* the last one is not there at first */
-	uint32_t record[KEYS + 1];
-	uint32_t frees; /* that succeeded */
-} zone;
-
-static void zone_lock(void)
-{
-	explorer_lock(NULL, &zone.lock);
-}
-
-static void zone_unlock(void)
-{
-	explorer_unlock(NULL, &zone.lock);
-}
-
-/* A live block with a record, under the zone's lock. */
-static void block_put(uint32_t index)
-{
-	uint32_t key = zone.key[index], number;
-	uint64_t *entry;
-
-	if (vas_block_records_fill(&zone.records, &zone.list, 1) ||
-	    vas_block_table_prepare(&zone.table, &zone.pool, &zone.spares, key, &entry))
-		tap_bail("no memory");
-	number = vas_block_record_take(&zone.records, &zone.list);
-	zone.record[index] = number;
-	vas_block_record_set(vas_block_record_at(&zone.records, number),
-			     vas_block_word(key, 1, 0, VAS_BLOCK_LIVE), 1, key);
-	vas_block_table_insert(&zone.table, entry, key, number);
-}
-
-/* Removes a block whose record is the caller's. */
-static void block_drop(uint32_t index)
-{
-	uint32_t number = vas_block_table_remove(&zone.table, zone.key[index]);
-
-	if (number != zone.record[index])
-		explorer_fault("record %u was to be removed, and %u was", zone.record[index],
-			       number);
-	vas_block_record_give(&zone.records, &zone.list, number);
-}
-
-static void world_begin(void *state)
-{
-	struct vas_blocks_support support = block_memory_support(&zone.memory);
-	const struct plan *plan = state;
-	uint64_t random = 42;
-	void *first;
-
-	memset(&zone, 0, sizeof(zone));
-	if (support.take(&zone.memory, 32768, &first))
-		tap_bail("no memory");
-	support.lock = NULL;
-	support.unlock = NULL;
-	vas_block_pool_init(&zone.pool, &support, first, 32768, 0);
-	vas_block_records_init(&zone.records, &zone.pool);
-	vas_block_table_init(&zone.table);
-	for (uint32_t i = 0; i <= KEYS; i++)
-		do
-			zone.key[i] = (uint32_t)vas_random_below(&random, 1u << 30);
-		while (plan->crowded && vas_block_page_home(zone.key[i], 30) != 1);
-	for (uint32_t i = 0; i < plan->count; i++)
-		block_put(i);
-}
-
-static void world_end(void *state)
-{
-	(void)state;
-	if (!vas_block_table_check(&zone.table) ||
-	    !vas_block_records_check(&zone.records, &zone.list))
-		explorer_fault("the zone does not hold");
-	vas_block_pool_destroy(&zone.pool);
-}
+#include <stdio.h>
 
 /*
  * The threads that change the zone, under its lock.
@@ -122,388 +17,664 @@ static void insert_main(void *state)
 {
 	(void)state;
 	zone_lock();
-	block_put(KEYS);
+	block_put(NEW);
 	zone_unlock();
 }
 
-static void remove_main(void *state)
+/* Who looks up what is LIVE under the lock lets it come to its own place. */
+static void settle_main(void *state)
 {
 	const struct plan *plan = state;
 
 	zone_lock();
-	block_drop(plan->changed);
+	(void)vas_block_table_find(&zone.table, zone.key[plan->looked]);
+	zone_unlock();
+}
+
+/* The key goes back, and those after it, to the page that it came from when that was cut. */
+static void back_main(void *state)
+{
+	const struct plan *plan = state;
+	struct vas_block_page from, to;
+	struct vas_block_range range;
+	struct run run, back;
+
+	zone_lock();
+	run = run_of(&zone.table, zone.key[plan->looked]);
+	from = page_of(&zone.table, slot_now(plan->looked));
+	to = page_of(&zone.table, table_slots(&zone.table)[run.end]);
+	back = run;
+	back.begin = (uint64_t)(vas_block_table_slot(zone.table.directory, zone.key[plan->looked]) -
+				table_slots(&zone.table));
+	range = run_range(&zone.table, &back);
+	vas_block_page_move(&to, &from, &range);
+	back.end = run_at(&zone.table, run.end).end;
+	run_set(&zone.table, &back, &to);
+	zone.table.pages -= back.begin == run.begin;
+	zone_unlock();
+}
+
+/* Takes the block out of the magazine. */
+static bool unlist(void)
+{
+	struct vas_block_record *record;
+	uint64_t word;
+
+	return vas_block_magazine_take(&zone.magazine, 0, &zone.records, 0, 0, &record, &word,
+				       false);
+}
+
+/* It goes to the books, and its place is another block's at once. */
+static void drop_main(void *state)
+{
+	const struct plan *plan = state;
+
+	if (!unlist())
+		return;
+	zone_lock();
+	vas_block_table_remove(&zone.table, zone.key[plan->looked]);
+	zone.gone = true;
+	block_put(OTHER);
+	zone_unlock();
+}
+
+/* Wrong: what the key is MOVED to is not FREE then. */
+static void drop_place_main(void *state)
+{
+	const struct plan *plan = state;
+
+	if (!unlist())
+		return;
+	zone_lock();
+	vas_word_store(&place_of(plan->looked)->word, VAS_BLOCK_FREE);
+	zone.table.count--;
+	zone.gone = true;
+	zone_unlock();
+}
+
+/* Wrong: a record that is CACHED is its owner's, and must not move. */
+static void move_cached_main(void *state)
+{
+	const struct plan *plan = state;
+	struct vas_block_record *record, *place;
+	struct vas_block_page page;
+	uint64_t word;
+
+	zone_lock();
+	page = page_of(&zone.table, slot_now(plan->looked));
+	record = place_of(plan->looked);
+	word = vas_word_load(&record->word);
+	place = vas_block_page_near(&page, zone.key[plan->looked]);
+	if (vas_block_word_state(word) == VAS_BLOCK_CACHED) {
+		vas_block_record_copy(place, record, word);
+		vas_word_store(&record->word, VAS_BLOCK_FREE);
+	}
+	zone_unlock();
+}
+
+/*
+ * The last one of a page that was retired goes, and its start is taken again; and blocks come until the
+ * page is in use again.
+ */
+static void again_main(void *state)
+{
+	const struct plan *plan = state;
+
+	if (!unlist())
+		return;
+	zone_lock();
+	vas_block_table_remove(&zone.table, zone.key[plan->looked]);
+	block_put(plan->looked);
+	zone.lives++;
+	for (uint32_t i = plan->count; i < plan->more; i++)
+		block_put(i);
 	zone_unlock();
 }
 
 /*
  * The threads that look.
  */
-static bool number_is_sane(uint32_t number)
-{
-	uint32_t first = VAS_BLOCK_RECORD_NEAR / 2 / sizeof(struct vas_block_record);
 
-	/* The node that records begin with is near, and every page is far. */
-	if (number < VAS_BLOCK_RECORD_FAR)
-		return number - first < RECORDS_IN_NODE;
-	return (number - VAS_BLOCK_RECORD_FAR) / VAS_BLOCK_RECORD_PAGE < zone.records.pages;
+/* A key that comes meanwhile is not there, or its record is already what it says. */
+static void look_new_main(void *state)
+{
+	struct found found;
+
+	(void)state;
+	if (found_in(slot_now(NEW), NEW, &found) && !record_seen(found.record, NEW))
+		explorer_fault("a key was found before its record was written");
 }
 
-/* A key that is there all the time is found, by its record: at once, or under the lock. */
+/* A block is seen as it is, or was: at once, or under the lock. */
 static void look_main(void *state)
 {
 	const struct plan *plan = state;
-	uint32_t key = zone.key[plan->looked];
-	uint32_t number = vas_block_table_find(&zone.table, key);
 
-	if (number == 0) {
-		zone_lock();
-		number = vas_block_table_find(&zone.table, key);
-		zone_unlock();
-	}
-	if (number != zone.record[plan->looked])
-		explorer_fault("key %x is record %u, not %u", key, number,
-			       zone.record[plan->looked]);
+	if (!block_look(plan->looked, slot_now(plan->looked)) && plan->stays)
+		explorer_fault("a block that is there is not found");
+}
+
+/* By a page that the key belonged to before. */
+static void look_stale_main(void *state)
+{
+	const struct plan *plan = state;
+
+	if (!block_look(plan->looked, zone.stale) && plan->stays)
+		explorer_fault("a block that is there is not found");
 }
 
 /* Wrong: who finds nothing must look again. */
 static void look_once_main(void *state)
 {
 	const struct plan *plan = state;
+	struct found found;
 
-	if (vas_block_table_find(&zone.table, zone.key[plan->looked]) == 0)
-		explorer_fault("a key is missed without the lock");
+	if (!found_in(slot_now(plan->looked), plan->looked, &found))
+		explorer_fault("a block is missed without the lock");
 }
 
-/* A key that comes meanwhile is not there, or its record is already what it says. */
-static void look_new_main(void *state)
+/* Wrong: what is read one after the other may be of two blocks. */
+static void look_careless_main(void *state)
 {
-	uint32_t number = vas_block_table_find(&zone.table, zone.key[KEYS]);
-	const struct vas_block_record *record;
-	uint64_t word;
+	const struct plan *plan = state;
+	struct found found;
+	uint64_t size;
 
-	(void)state;
-	if (number == 0)
+	if (!found_in(slot_now(plan->looked), plan->looked, &found))
 		return;
-	if (!number_is_sane(number)) {
-		explorer_fault("record %u was never handed out", number);
-		return;
-	}
-	record = vas_block_record_at(&zone.records, number);
-	word = vas_word_load(&record->word);
-	if (word != vas_block_word(zone.key[KEYS], 1, 0, VAS_BLOCK_LIVE) ||
-	    vas_block_record_size(record, word) != 1)
-		explorer_fault("a key was found before its record was written");
+	size = vas_block_record_size(found.record, found.word);
+	seen(plan->looked, size, vas_word_load32(&found.record->link));
 }
 
 /*
- * Frees as the allocator does them: by the record's word, without a lock, or else under it.
+ * The threads that free, take and mark.
  */
-static bool record_free(uint32_t number, uint32_t key)
-{
-	struct vas_block_record *record = vas_block_record_at(&zone.records, number);
-	uint64_t word = vas_word_load(&record->word);
-
-	return vas_block_word_state(word) == VAS_BLOCK_LIVE && vas_block_word_start(word) == key &&
-	       vas_word_exchange(&record->word, word, vas_block_word_with(word, VAS_BLOCK_CACHED));
-}
-
-static bool block_free(uint32_t key)
-{
-	uint32_t number = vas_block_table_find(&zone.table, key);
-	bool won;
-
-	if (number != 0 && record_free(number, key))
-		return true;
-	zone_lock();
-	number = vas_block_table_find(&zone.table, key);
-	won = number != 0 && record_free(number, key);
-	zone_unlock();
-	return won;
-}
-
 static void free_main(void *state)
 {
 	const struct plan *plan = state;
 
-	zone.frees += block_free(zone.key[plan->looked]);
+	(void)block_free(plan->looked, slot_now(plan->looked));
 }
 
-/* Wrong: two of these can both see LIVE. */
-static void free_without_swap_main(void *state)
+static void free_stale_main(void *state)
 {
 	const struct plan *plan = state;
-	uint32_t number = vas_block_table_find(&zone.table, zone.key[plan->looked]);
-	struct vas_block_record *record = vas_block_record_at(&zone.records, number);
-	uint64_t word = vas_word_load(&record->word);
 
-	if (vas_block_word_state(word) != VAS_BLOCK_LIVE)
-		return;
-	vas_word_store(&record->word, vas_block_word_with(word, VAS_BLOCK_CACHED));
-	zone.frees++;
+	(void)block_free(plan->looked, zone.stale);
 }
 
-/* Wrong: the record may have become another block's. */
-static void free_without_start_main(void *state)
+/* Wrong: a record that was found may have moved before it was claimed. */
+static void free_once_main(void *state)
 {
 	const struct plan *plan = state;
-	uint32_t number = vas_block_table_find(&zone.table, zone.key[plan->looked]);
-	struct vas_block_record *record;
-	uint64_t word;
+	struct found found;
 
-	if (number == 0)
+	if (!found_in(slot_now(plan->looked), plan->looked, &found)) {
+		free_main(state);
 		return;
-	record = vas_block_record_at(&zone.records, number);
-	word = vas_word_load(&record->word);
-	if (vas_block_word_state(word) == VAS_BLOCK_LIVE)
-		zone.frees += vas_word_exchange(&record->word, word,
-						 vas_block_word_with(word, VAS_BLOCK_CACHED));
+	}
+	if (!record_claim(&found))
+		return;
+	zone.lives--;
+	zone.frees++;
+	record_push(&found);
 }
 
-/* Frees, and uses the record for another block at once; the start, too, if it is to be taken again. */
-static void reuse(uint32_t key, bool again)
+static void pop_main(void *state)
 {
-	if (!block_free(zone.key[key]))
+	const struct plan *plan = state;
+
+	(void)block_pop(plan->looked);
+}
+
+static void pop_free_main(void *state)
+{
+	const struct plan *plan = state;
+
+	if (block_pop(plan->looked))
+		free_main(state);
+}
+
+static void mark_main(void *state)
+{
+	const struct plan *plan = state;
+
+	if (!block_mark_set(plan->looked, slot_now(plan->looked)) && plan->stays)
+		explorer_fault("a block that is there is not found");
+}
+
+static void mark_stale_main(void *state)
+{
+	const struct plan *plan = state;
+
+	if (!block_mark_set(plan->looked, zone.stale) && plan->stays)
+		explorer_fault("a block that is there is not found");
+}
+
+static void free_pop_main(void *state)
+{
+	free_main(state);
+	pop_main(state);
+}
+
+/* Frees, and lets another block have the place at once; the start, too, if it is to be taken again. */
+static void reuse(const struct plan *plan, bool again)
+{
+	if (!block_free(plan->looked, slot_now(plan->looked)) || (!zone.gone && !unlist()))
 		return;
-	zone.frees++;
 	zone_lock();
-	block_drop(key);
-	block_put(KEYS);
-	if (again)
-		block_put(key);
+	if (!zone.gone)
+		vas_block_table_remove(&zone.table, zone.key[plan->looked]);
+	zone.gone = true;
+	block_put(NEW);
+	if (again) {
+		block_put(plan->looked);
+		zone.lives++;
+		zone.gone = false;
+	}
 	zone_unlock();
 }
 
 static void recycle_main(void *state)
 {
-	reuse(((const struct plan *)state)->looked, false);
+	reuse(state, false);
 }
 
 /* The start then has another record, in another place of the table. */
 static void replace_main(void *state)
 {
-	reuse(((const struct plan *)state)->looked, true);
+	reuse(state, true);
 }
 
-/* Exactly one of the frees succeeded. */
+/* One free worked, whatever came in between. */
 static void one_free_end(void *state)
 {
 	if (zone.frees != 1)
-		explorer_fault("%u frees of one block succeeded", zone.frees);
-	world_end(state);
-}
-
-static uint64_t record_state(uint32_t index)
-{
-	return vas_block_word_state(vas_block_record_at(&zone.records, zone.record[index])->word);
-}
-
-/* One free succeeded; if it was the recycler's, the block that it made is live. */
-static void recycled_end(void *state)
-{
-	if (zone.record[KEYS] != 0 && record_state(KEYS) != VAS_BLOCK_LIVE)
-		explorer_fault("a block was freed by another one's address");
-	one_free_end(state);
-}
-
-/* Each block was freed once at most: the old one, or the old one and the new one. */
-static void replaced_end(void *state)
-{
-	const struct plan *plan = state;
-	bool new_live = record_state(plan->looked) == VAS_BLOCK_LIVE;
-
-	if (zone.record[KEYS] != 0 && record_state(KEYS) != VAS_BLOCK_LIVE)
-		explorer_fault("a block was freed by another one's address");
-	if (zone.frees != (zone.record[KEYS] != 0 ? 2u - new_live : 1u))
-		explorer_fault("%u frees, and the block is %s", zone.frees,
-			       new_live ? "live" : "free");
+		explorer_fault("%u frees of one block worked", zone.frees);
 	world_end(state);
 }
 
 /*
- * Plans: found by trying, so that each change moves the entry that is looked for.
+ * Plans: found by trying, so that each change moves the key that is looked for.
  */
-static const uint64_t *entry_of(uint32_t index)
-{
-	struct vas_block_page page =
-		vas_block_page_of(*vas_block_table_slot(zone.table.directory, zone.key[index]));
-
-	for (uint32_t i = 0; i <= page.mask; i++)
-		for (uint32_t j = 0; j < VAS_BLOCK_LINE_ENTRIES; j++)
-			if ((uint32_t)page.line[i].entry[j] == (zone.key[index] | PRESENT))
-				return &page.line[i].entry[j];
-	return NULL;
-}
-
-enum change { FIRST, GROW, CUT, CUT_AGAIN, SHARE, CHANGES };
+enum change { START, GROW, CUT, CUT_AGAIN, SHARE, HOME, RETIRE, CHANGES };
 
 static const char *const change_name[CHANGES] = {
-	"a table's first page", "a page for a node", "a first cut", "a cut", "a share",
+	[START] = "a table's first page",
+	[GROW] = "a page for a node",
+	[CUT] = "a first cut",
+	[CUT_AGAIN] = "a cut",
+	[SHARE] = "a share",
+	[HOME] = "a way home",
+	[RETIRE] = "a page retired",
 };
 
+static uint32_t pages_retired(void)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; zone.table.retired && i < RETIRED; i++)
+		count += zone.table.retired->page[i] != 0;
+	return count;
+}
+
 /* What an insert does to the table. */
-static enum change change_of(uint32_t pages, uint64_t slot, uint64_t directory)
+static enum change change_by(const struct vas_block_table *was, uint32_t retired)
 {
-	if (pages == 0)
-		return FIRST;
-	if (zone.table.pages > pages)
-		return directory != zone.table.directory ? CUT : CUT_AGAIN;
-	if (slot != zone.table.slot)
-		return GROW;
-	return SHARE;
+	if (was->pages == 0)
+		return START;
+	if (pages_retired() > retired)
+		return RETIRE;
+	if (zone.table.pages > was->pages)
+		return zone.table.directory != was->directory ? CUT : CUT_AGAIN;
+	return zone.table.slot != was->slot ? GROW : SHARE;
 }
 
-/* A number of keys with which the next insert does what is wanted, and a key that it moves. */
-static bool plan_insert(enum change wanted, struct plan *plan)
+static bool is_moved(uint32_t index)
 {
-	const uint64_t *before[KEYS];
+	return vas_block_word_state(place_of(index)->word) == VAS_BLOCK_MOVED;
+}
 
-	*plan = (struct plan){ .looked = KEYS };
-	for (; plan->count < KEYS; plan->count++) {
-		uint64_t slot, directory;
-		uint32_t pages;
+/* Whether the next insert does what is wanted; a key that it moves then. */
+static bool plan_try(enum change wanted_change, struct plan *plan)
+{
+	const struct vas_block_record *was[KEYS];
+	const struct vas_block_line *lines[KEYS];
+	struct vas_block_table table;
+	uint32_t retired;
+	bool home = wanted_change == HOME, is, found = false, moved[KEYS];
 
-		world_begin(plan);
-		pages = zone.table.pages;
-		slot = zone.table.slot;
-		directory = zone.table.directory;
-		for (uint32_t i = 0; i < plan->count; i++)
-			before[i] = entry_of(i);
-		block_put(KEYS);
-		if (change_of(pages, slot, directory) == wanted)
-			for (uint32_t i = 0; i < plan->count; i++)
-				if (entry_of(i) != before[i])
-					plan->looked = i;
-		vas_block_pool_destroy(&zone.pool);
-		if (plan->looked < KEYS || (wanted == FIRST && pages == 0))
-			return true;
+	world_make(plan);
+	for (uint32_t i = plan->less; i < plan->count; i++) {
+		was[i] = place_of(i);
+		moved[i] = is_moved(i);
+		lines[i] = vas_block_page_lines(slot_now(i));
 	}
+	table = zone.table;
+	retired = pages_retired();
+	block_put(NEW);
+	zone.directory = zone.table.directory;
+	is = home || change_by(&table, retired) == wanted_change;
+	for (uint32_t i = plan->less; is && !found && i < plan->count; i++)
+		if (!moved[i] && place_of(i) != was[i] &&
+		    (vas_block_page_lines(slot_now(i)) == lines[i]) == home) {
+			found = true;
+			plan->looked = i;
+		}
+	return found || wanted_change == START;
+}
+
+static bool plan_find(enum change change, struct plan *plan)
+{
+	*plan = (struct plan){ .cached = change == RETIRE ? ALL : NONE, .looked = NEW };
+	for (; plan->count < KEYS; plan->count++)
+		for (plan->seed = 0; plan->seed < 16; plan->seed++)
+			for (plan->less = 0; plan->less <= (change == SHARE) * plan->count / 2;
+			     plan->less += 4)
+				if (plan_try(change, plan))
+					return true;
 	return false;
 }
 
-/* A removal that lets another key's entry come home. more: of a line with more away than it notes. */
-static bool plan_remove(bool more, struct plan *plan)
-{
-	*plan = (struct plan){ .count = more ? 18 : 26, .crowded = more, .looked = KEYS };
-	for (; plan->changed < plan->count; plan->changed++) {
-		const uint64_t *before[KEYS];
+/*
+ * Scenarios.
+ */
+#define BIT(change) (1u << (change))
+#define MOVES	    (BIT(GROW) | BIT(CUT) | BIT(CUT_AGAIN) | BIT(SHARE) | BIT(HOME))
+#define LEAVES	    (BIT(GROW) | BIT(CUT) | BIT(CUT_AGAIN) | BIT(SHARE) | BIT(RETIRE)) /* strays */
+#define LEFT	    (BIT(GROW) | BIT(CUT_AGAIN) | BIT(SHARE) | BIT(RETIRE)) /* the same, afterwards */
+/* For three threads. */
+#define FEW_MOVES  (BIT(CUT) | BIT(SHARE))
+#define FEW_STRAYS (BIT(SHARE) | BIT(RETIRE))
 
-		world_begin(plan);
-		for (uint32_t i = 0; i < plan->count; i++)
-			before[i] = entry_of(i);
-		block_drop(plan->changed);
-		for (uint32_t i = 0; i < plan->count; i++)
-			if (i != plan->changed && entry_of(i) != before[i])
-				plan->looked = i;
-		vas_block_pool_destroy(&zone.pool);
-		if (plan->looked < KEYS)
-			return true;
+struct scene {
+	const char *name;
+	uint32_t changes; /* by which the world is planned */
+	struct plan how; /* but what the change says */
+	void (*thread[EXPLORER_THREADS])(void *state);
+	unsigned int preemptions;
+	enum wrong wrong;
+	bool is_wrong; /* a fault is found */
+	void (*end)(void *state);
+};
+
+static const struct scene scenes[] = {
+	{ "a new key", BIT(CHANGES) - 1, { 0 }, { insert_main, look_new_main }, .preemptions = 3 },
+	{ "a move, looks",
+	  FEW_MOVES | BIT(HOME),
+	  { .stays = true },
+	  { insert_main, look_main, look_main },
+	  .preemptions = 2 },
+	{ "a move, one look",
+	  MOVES,
+	  { .stays = true },
+	  { insert_main, look_once_main },
+	  .preemptions = 2,
+	  .is_wrong = true },
+	{ "a move, a free", MOVES, { 0 }, { insert_main, free_main }, 3, .end = one_free_end },
+	{ "a move, two frees",
+	  FEW_MOVES | BIT(HOME),
+	  { 0 },
+	  { insert_main, free_main, free_main },
+	  .preemptions = 2,
+	  .end = one_free_end },
+	{ "a move, a free and a pop, a look",
+	  FEW_MOVES,
+	  { 0 },
+	  { insert_main, free_pop_main, look_main },
+	  .preemptions = 2 },
+	{ "a move, a mark, a look",
+	  FEW_MOVES,
+	  { 0 },
+	  { insert_main, mark_main, look_main },
+	  .preemptions = 2 },
+	{ "a move, a mark",
+	  MOVES,
+	  { .stays = true },
+	  { insert_main, mark_main },
+	  .preemptions = 3 },
+	{ "a move, a mark, a free",
+	  FEW_MOVES,
+	  { 0 },
+	  { insert_main, mark_main, free_main },
+	  .preemptions = 2 },
+	{ "a plain move, a free",
+	  MOVES,
+	  { 0 },
+	  { insert_main, free_main },
+	  .preemptions = 2,
+	  .wrong = MOVE_PLAINLY,
+	  .is_wrong = true },
+	{ "a move, a free that gives up",
+	  MOVES,
+	  { 0 },
+	  { insert_main, free_once_main },
+	  .preemptions = 2,
+	  .is_wrong = true,
+	  .end = one_free_end },
+
+	{ "a stray is left, a pop and a free",
+	  LEAVES,
+	  { .cached = LOOKED },
+	  { insert_main, pop_free_main },
+	  .preemptions = 3 },
+	{ "a stray is left, a pop and a free, a free",
+	  FEW_STRAYS,
+	  { .cached = LOOKED },
+	  { insert_main, pop_free_main, free_main },
+	  .preemptions = 2 },
+	{ "a stray is left, a pop, a look",
+	  FEW_STRAYS,
+	  { .cached = LOOKED },
+	  { insert_main, pop_main, look_main },
+	  .preemptions = 2 },
+	{ "a stray is left, a pop, a mark",
+	  FEW_STRAYS,
+	  { .cached = LOOKED },
+	  { insert_main, pop_main, mark_main },
+	  .preemptions = 2 },
+	{ "a stray is at home again, a pop and a free",
+	  BIT(CUT_AGAIN),
+	  { .cached = LOOKED, .after = true },
+	  { back_main, pop_free_main },
+	  .preemptions = 3 },
+	{ "a stray is at home again, a pop, a look",
+	  BIT(CUT_AGAIN),
+	  { .cached = LOOKED, .after = true },
+	  { back_main, pop_main, look_main },
+	  .preemptions = 2 },
+	{ "a stray that is LIVE is at home again, a free, a look",
+	  BIT(CUT_AGAIN),
+	  { .cached = LOOKED, .after = true, .popped = true },
+	  { back_main, free_stale_main, look_main },
+	  .preemptions = 2 },
+	{ "what is CACHED moves, a pop",
+	  BIT(CUT_AGAIN),
+	  { .cached = LOOKED },
+	  { move_cached_main, pop_main },
+	  .preemptions = 2,
+	  .is_wrong = true },
+
+	{ "a stray, a pop and a free, a free",
+	  FEW_STRAYS,
+	  { .cached = LOOKED, .after = true },
+	  { pop_free_main, free_stale_main, free_main },
+	  .preemptions = 2 },
+	{ "a stray, a pop, looks",
+	  FEW_STRAYS,
+	  { .cached = LOOKED, .after = true },
+	  { pop_main, look_main, look_stale_main },
+	  .preemptions = 2 },
+	{ "a stray, a pop, a mark, a look",
+	  FEW_STRAYS,
+	  { .cached = LOOKED, .after = true },
+	  { pop_main, mark_main, look_stale_main },
+	  .preemptions = 2 },
+	{ "a stray is dropped, a look, a free",
+	  FEW_STRAYS,
+	  { .cached = LOOKED, .after = true },
+	  { drop_main, look_stale_main, free_stale_main },
+	  .preemptions = 2 },
+	{ "a stray is dropped, a pop and a free",
+	  FEW_STRAYS,
+	  { .cached = LOOKED, .after = true },
+	  { drop_main, pop_free_main, free_stale_main },
+	  .preemptions = 2 },
+	{ "a stray is not dropped",
+	  LEFT - BIT(GROW),
+	  { .cached = LOOKED, .after = true },
+	  { drop_place_main },
+	  .preemptions = 2,
+	  .is_wrong = true },
+
+	{ "a stray settles, a free",
+	  LEFT,
+	  { .cached = LOOKED, .after = true, .popped = true },
+	  { settle_main, free_stale_main },
+	  .preemptions = 3,
+	  .end = one_free_end },
+	{ "a stray settles, two frees",
+	  FEW_STRAYS,
+	  { .cached = LOOKED, .after = true, .popped = true },
+	  { settle_main, free_stale_main, free_stale_main },
+	  .preemptions = 2,
+	  .end = one_free_end },
+	{ "a stray settles, frees",
+	  FEW_STRAYS,
+	  { .cached = LOOKED, .after = true, .popped = true },
+	  { free_main, free_stale_main, free_main },
+	  .preemptions = 2,
+	  .end = one_free_end },
+	{ "a stray settles, a mark, a look",
+	  FEW_STRAYS,
+	  { .cached = LOOKED, .after = true, .popped = true },
+	  { settle_main, mark_stale_main, look_stale_main },
+	  .preemptions = 2 },
+	{ "a stray settles, a mark",
+	  LEFT,
+	  { .cached = LOOKED, .after = true, .popped = true, .stays = true },
+	  { settle_main, mark_stale_main },
+	  .preemptions = 3 },
+	{ "a stray settles, a look",
+	  FEW_STRAYS,
+	  { .cached = LOOKED, .after = true, .popped = true, .stays = true },
+	  { settle_main, look_stale_main, look_main },
+	  .preemptions = 2 },
+	{ "a stray settles plainly, a free",
+	  LEFT,
+	  { .cached = LOOKED, .after = true, .popped = true },
+	  { settle_main, free_stale_main },
+	  .preemptions = 2,
+	  .wrong = MOVE_PLAINLY,
+	  .is_wrong = true },
+
+	{ "three frees",
+	  BIT(HOME),
+	  { 0 },
+	  { free_main, free_main, free_main },
+	  .preemptions = 2,
+	  .end = one_free_end },
+	{ "plain frees",
+	  BIT(HOME),
+	  { 0 },
+	  { free_main, free_main },
+	  .preemptions = 2,
+	  .wrong = FREE_PLAINLY,
+	  .is_wrong = true },
+	{ "a free and a pop, a look",
+	  BIT(HOME),
+	  { 0 },
+	  { free_pop_main, look_main },
+	  .preemptions = 3 },
+	{ "a free and a pop, a careless look",
+	  BIT(HOME),
+	  { 0 },
+	  { free_pop_main, look_careless_main },
+	  .preemptions = 2,
+	  .is_wrong = true },
+	{ "a place that is another block's, a free, a look",
+	  BIT(CUT_AGAIN),
+	  { 0 },
+	  { recycle_main, free_main, look_main },
+	  .preemptions = 2,
+	  .end = one_free_end },
+	{ "a start that is taken again, a free, a look",
+	  BIT(GROW) | BIT(CUT_AGAIN),
+	  { 0 },
+	  { replace_main, free_main, look_main },
+	  .preemptions = 2 },
+
+	{ "a page that is used again, a free",
+	  BIT(RETIRE),
+	  { .cached = ALL, .after = true, .retired = true },
+	  { again_main, free_stale_main },
+	  .preemptions = 3 },
+	{ "a page that is used again, looks",
+	  BIT(RETIRE),
+	  { .cached = ALL, .after = true, .retired = true },
+	  { again_main, look_stale_main, look_main },
+	  .preemptions = 2 },
+};
+
+/* As many more keys as use the page again that was retired. */
+static void plan_more(struct plan *plan)
+{
+	struct plan again = *plan;
+
+	again.after = true;
+	again.retired = true;
+	for (again.more = plan->count; again.more <= KEYS; again.more++) {
+		saved.is = false;
+		world_begin(&again);
+		again_main(&again);
+		if (pages_retired() == 0)
+			break;
 	}
-	return false;
+	plan->more = again.more;
 }
 
-static void test_inserts(void)
+static void scene_run(const struct scene *scene, enum change change, const struct plan *found)
 {
-	for (enum change change = 0; change < CHANGES; change++) {
-		struct plan plan;
-		bool found = plan_insert(change, &plan);
-		struct explorer_scenario scenario = { .name = change_name[change],
-						      .state = &plan,
-						      .begin = world_begin,
-						      .thread = { insert_main, look_new_main },
-						      .end = world_end,
-						      .preemptions = 2 };
-
-		if (!ok(found, "%s: after %u keys", scenario.name, plan.count))
-			continue;
-		explorer_point(&scenario, false);
-		if (change == FIRST)
-			continue;
-		scenario.thread[1] = look_main;
-		explorer_point(&scenario, false);
-		/* But a page that is replaced whole stays as it was. */
-		scenario.thread[1] = look_once_main;
-		explorer_point(&scenario, change != GROW);
-	}
-}
-
-static void test_removes(void)
-{
-	for (uint32_t more = 0; more < 2; more++) {
-		struct plan plan;
-		bool found = plan_remove(more, &plan);
-		struct explorer_scenario scenario = { .name = more ? "a search for what is away"
-								   : "an entry comes home",
-						      .state = &plan,
-						      .begin = world_begin,
-						      .thread = { remove_main, look_main },
-						      .end = world_end,
-						      .preemptions = 3 };
-
-		if (!ok(found, "%s: key %u goes", scenario.name, plan.changed))
-			continue;
-		explorer_point(&scenario, false);
-	}
-}
-
-static void test_frees(void)
-{
-	struct plan plan = { .count = 20, .looked = 7 };
-	struct explorer_scenario scenario = { .name = "three frees of one block",
+	struct plan plan = scene->how;
+	char name[128];
+	struct explorer_scenario scenario = { .name = name,
 					      .state = &plan,
 					      .begin = world_begin,
-					      .thread = { free_main, free_main, free_main },
-					      .end = one_free_end,
-					      .preemptions = 2 };
+					      .end = scene->end ? scene->end : world_end,
+					      .preemptions = scene->preemptions };
 
-	explorer_point(&scenario, false);
-	scenario.name = "frees that do not swap";
-	scenario.thread[0] = free_without_swap_main;
-	scenario.thread[1] = free_without_swap_main;
-	scenario.thread[2] = NULL;
-	explorer_point(&scenario, true);
-	scenario.name = "a free against a recycled record";
-	scenario.thread[0] = recycle_main;
-	scenario.thread[1] = free_main;
-	scenario.end = recycled_end;
-	scenario.preemptions = 3;
-	explorer_point(&scenario, false);
-	scenario.name = "a free that does not look at the start";
-	scenario.thread[1] = free_without_start_main;
-	explorer_point(&scenario, true);
-	scenario.name = "a free against one and an alloc of the same start";
-	scenario.thread[0] = replace_main;
-	scenario.thread[1] = free_main;
-	scenario.end = replaced_end;
-	explorer_point(&scenario, false);
-}
-
-/* A record in a page that is new, of a directory that is new. */
-static void test_records(void)
-{
-	struct plan plan = { .count = RECORDS_IN_NODE, .looked = KEYS };
-	struct explorer_scenario scenario = { .name = "records of a new page",
-					      .state = &plan,
-					      .begin = world_begin,
-					      .thread = { insert_main, look_new_main,
-							  look_new_main },
-					      .end = world_end,
-					      .preemptions = 2 };
-
-	explorer_point(&scenario, false);
-	scenario.name = "a free while the records grow";
-	scenario.thread[1] = free_main;
-	scenario.thread[2] = NULL;
-	scenario.end = one_free_end;
-	plan.looked = 7;
-	explorer_point(&scenario, false);
+	plan.count = found->count;
+	plan.looked = found->looked;
+	plan.seed = found->seed;
+	plan.less = found->less;
+	plan.more = found->more;
+	if (found->cached == ALL)
+		plan.cached = ALL;
+	snprintf(name, sizeof(name), "%s, by %s", scene->name, change_name[change]);
+	memcpy(scenario.thread, scene->thread, sizeof(scenario.thread));
+	explored.wrong = scene->wrong;
+	saved.is = false;
+	if (scene->is_wrong)
+		explorer_find(&scenario);
+	else
+		explorer_point(&scenario, false);
+	explored.wrong = RIGHT;
 }
 
 int main(void)
 {
+	struct plan plan[CHANGES];
+
 	tap_plan(0);
-	test_inserts();
-	test_removes();
-	test_frees();
-	test_records();
+	for (enum change change = 0; change < CHANGES; change++)
+		if (!plan_find(change, &plan[change]))
+			tap_bail("no plan for %s", change_name[change]);
+	plan_more(&plan[RETIRE]);
+	if (plan[RETIRE].more > KEYS)
+		tap_bail("a page that was retired is not used again");
+	for (size_t i = 0; i < sizeof(scenes) / sizeof(scenes[0]); i++)
+		for (enum change change = 0; change < CHANGES; change++)
+			if (scenes[i].changes >> change & 1)
+				scene_run(&scenes[i], change, &plan[change]);
 	return tap_done();
 }

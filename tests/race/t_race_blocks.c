@@ -44,7 +44,7 @@ static struct {
 static int take(void *context, size_t size, void **memory)
 {
 	(void)context;
-	*memory = aligned_alloc(64, size);
+	*memory = aligned_alloc(4096, size);
 	if (*memory)
 		memset(*memory, 0, size);
 	return *memory ? 0 : -ENOMEM;

@@ -19,7 +19,7 @@ static int take(void *context, size_t size, void **memory)
 		return -ENOMEM;
 	}
 	source->left -= source->limited;
-	*memory = aligned_alloc(64, size);
+	*memory = aligned_alloc(4096, size);
 	if (!*memory)
 		tap_bail("no memory");
 	memset(*memory, 0, size);

@@ -12,7 +12,7 @@
 static int take(void *context, size_t size, void **memory)
 {
 	(void)context;
-	*memory = aligned_alloc(64, size);
+	*memory = aligned_alloc(4096, size);
 	if (!*memory)
 		return -ENOMEM;
 	memset(*memory, 0, size);

@@ -12,7 +12,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #include "tap/tap.h"
 
@@ -277,4 +280,22 @@ void explorer_point(const struct explorer_scenario *scenario, bool fault_wanted)
 			  scenario->name, (unsigned long long)result.runs, scenario->preemptions);
 	if (!held && result.fault)
 		tap_diag("%s, in the order %s", result.what, result.order);
+}
+
+void explorer_find(const struct explorer_scenario *scenario)
+{
+	const struct rlimit no_core = { 0, 0 };
+	struct explorer_result result;
+	pid_t child = fork();
+	int status = 0;
+
+	if (child == 0) {
+		close(STDERR_FILENO);
+		setrlimit(RLIMIT_CORE, &no_core);
+		explorer_run(scenario, &result);
+		_exit(result.fault ? 0 : 1);
+	}
+	if (child < 0 || waitpid(child, &status, 0) != child)
+		tap_bail("no child");
+	ok(!WIFEXITED(status) || WEXITSTATUS(status) == 0, "%s: a fault is found", scenario->name);
 }

@@ -44,6 +44,8 @@ struct explorer_result {
 void explorer_run(const struct explorer_scenario *scenario, struct explorer_result *result);
 /* The same, as a point of a test: complete, or (fault_wanted) a fault is found. Prints what went wrong. */
 void explorer_point(const struct explorer_scenario *scenario, bool fault_wanted);
+/* A point of a test: a fault is found, which an assertion of the code may be. Runs it in a child. */
+void explorer_find(const struct explorer_scenario *scenario);
 
 /* In a thread of a scenario; elsewhere these do nothing. Here another thread may come first. */
 void explorer_step(void);

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* labels: msan */
 /*
- * The loops over arrays of tree nodes: codes of sizes against their definition, and what is found in a line of
- * a table against a look at each entry.
+ * The loops over arrays of tree nodes: codes of sizes against their definition; and what is found in a line of
+ * a table against a look at each place.
  */
+#include <stddef.h>
+#include <string.h>
+
+#include "core/block_lanes.h"
 #include "core/block_page.h"
 #include "tap/tap.h"
 
@@ -42,27 +46,73 @@ static void test_codes(void)
 	is_u64(wrong, 0, "sizes have the codes that they should have, as bytes too");
 }
 
+/* Which places of a line are taken, by blocks of what start and state. */
+struct filling {
+	uint32_t taken; /* a bit for each place */
+	uint64_t state;
+	uint32_t class;
+};
+
+static uint64_t start_of(uint32_t i)
+{
+	return UINT64_C(0x512345) * (i + 1);
+}
+
+static struct vas_block_line line_fill(const struct filling *filling)
+{
+	struct vas_block_line line;
+
+	memset(&line, 0, sizeof(line));
+	for (uint32_t i = 0; i < VAS_BLOCK_LINE_PLACES; i++)
+		if (filling->taken >> i & 1)
+			line.record[i].word = vas_block_word(start_of(i), (UINT64_C(3) << 32) + 5,
+							     filling->class, filling->state);
+	return line;
+}
+
+static uint32_t line_wrong(const struct filling *filling)
+{
+	struct vas_block_line line = line_fill(filling);
+	uint32_t wrong = 0, first = 0;
+	uint64_t word;
+
+	while (first < VAS_BLOCK_LINE_PLACES && filling->taken >> first & 1)
+		first++;
+	wrong += vas_block_line_free(&line) !=
+		 (first < VAS_BLOCK_LINE_PLACES ? &line.record[first] : NULL);
+	for (uint32_t i = 0; i < VAS_BLOCK_LINE_PLACES; i++) {
+		struct vas_block_record *there = filling->taken >> i & 1 ? &line.record[i] : NULL;
+		struct vas_block_record *live = filling->state == VAS_BLOCK_LIVE ? there : NULL;
+		uint64_t wanted = vas_block_word(start_of(i), 1, 0, VAS_BLOCK_LIVE);
+
+		wrong += vas_block_line_with(&line, start_of(i)) != there;
+		wrong += vas_block_line_plain(&line, wanted) !=
+			 (filling->class == VAS_BLOCK_NO_CLASS ? NULL : live);
+		wrong += vas_block_line_live(&line, wanted, &word) != live ||
+			 (live && word != live->word);
+	}
+	return wrong;
+}
+
 static void test_line(void)
 {
-	struct vas_block_line line __attribute__((aligned(64))) = { .away = VAS_BLOCK_PRESENT | 7 };
+	struct vas_block_line line;
 	uint32_t wrong = 0;
 
-	for (uint32_t taken = 0; taken < 1u << VAS_BLOCK_LINE_ENTRIES; taken++) {
-		uint32_t first = 0;
+	for (uint32_t i = 0; i < 6u << VAS_BLOCK_LINE_PLACES; i++) {
+		const struct filling filling = {
+			.taken = i / 6,
+			.state = VAS_BLOCK_LIVE + i % 3,
+			.class = i % 6 < 3 ? 7 : VAS_BLOCK_NO_CLASS,
+		};
 
-		for (uint32_t i = 0; i < VAS_BLOCK_LINE_ENTRIES; i++)
-			line.entry[i] = taken >> i & 1 ? vas_block_entry(i, 9) : 0;
-		while (first < VAS_BLOCK_LINE_ENTRIES && taken >> first & 1)
-			first++;
-		wrong += vas_block_line_free(&line) != first;
-		for (uint32_t i = 0; i < VAS_BLOCK_LINE_ENTRIES; i++)
-			wrong += vas_block_line_with(&line, i | VAS_BLOCK_PRESENT) !=
-				 (taken >> i & 1 ? i : VAS_BLOCK_LINE_ENTRIES);
+		wrong += line_wrong(&filling);
 	}
-	is_u64(wrong, 0, "each entry of a line is found, and the first free one");
-	is_u64(vas_block_line_with(&line, VAS_BLOCK_PRESENT | 7), VAS_BLOCK_LINE_ENTRIES,
-	       "the word about those away is none");
-	ok(vas_block_line_of(&line.entry[6]) == &line, "an entry knows its line");
+	is_u64(wrong, 0, "each place of a line is found, and the first free one");
+	memset(&line, 0, sizeof(line));
+	ok(!vas_block_line_with(&line, 0), "a free place is not that of the start 0");
+	line.record[2].word = VAS_BLOCK_LIVE;
+	ok(vas_block_line_with(&line, 0) == &line.record[2], "which may be taken, too");
 }
 
 int main(void)

@@ -12,7 +12,7 @@
 #include "support/block_memory.h"
 #include "tap/tap.h"
 
-#define FIRST 4096u
+#define FIRST 8192u
 
 static struct block_memory memory;
 static struct vas_block_pool *pool;
@@ -57,7 +57,7 @@ static bool piece_holds(const struct piece *piece)
 	for (uint64_t i = 0; i < piece->words; i++)
 		if (piece->memory[i] != piece->stamp + i)
 			return false;
-	return ((uintptr_t)piece->memory & 63) == 0;
+	return ((uintptr_t)piece->memory & (VAS_BLOCK_NODE_SIZE - 1)) == 0;
 }
 
 enum { PIECES = 3000 };

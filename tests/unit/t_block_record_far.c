@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* labels: valgrind */
+/* labels: msan valgrind */
 /* budget: 2 */
-/* The tests of t_block_record.c, when most pages lie too far from the first one to be numbered from there. */
+/* The tests of t_block_record.c, when most memory lies too far from the first one to be numbered from there. */
 #define VAS_BLOCK_RECORD_NEAR (UINT64_C(64) << 10)
 
-#include "core/block_record.c"
-
 #include "t_block_record.c"
+
+#include "core/block_record.c"

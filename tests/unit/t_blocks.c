@@ -32,7 +32,7 @@ static int take(void *context, size_t size, void **memory)
 {
 	struct heap *heap = context;
 
-	*memory = aligned_alloc(64, size);
+	*memory = aligned_alloc(4096, size);
 	if (!*memory)
 		return -ENOMEM;
 	memset(*memory, 0, size);
