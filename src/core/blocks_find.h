@@ -65,20 +65,10 @@ vas_blocks_where(const struct vas_blocks *blocks, uint64_t start, struct vas_blo
 	return true;
 }
 
-/* The record of the block that starts there, found without a lock. False: not found so, or not LIVE. */
-static inline bool vas_blocks_find(const struct vas_blocks *blocks, uint64_t start,
-				   struct vas_blocks_found *found)
-{
-	struct vas_blocks_where where;
-
-	if (!vas_blocks_where(blocks, start, &where))
-		return false;
-	found->record = vas_block_directory_live(where.directory, where.key, where.wanted,
-						 &found->word, &found->area);
-	return __builtin_expect(found->record != NULL, 1);
-}
-
-/* The same for a block with a class, and where most records stand. */
+/*
+ * The record of the block that starts there, found without a lock, if the block has a class and it stands where most
+ * records do. False: not found so, or not LIVE.
+ */
 static inline __attribute__((always_inline)) bool
 vas_blocks_find_plain(const struct vas_blocks *blocks, uint64_t start,
 		      struct vas_blocks_found *found)
@@ -93,7 +83,24 @@ vas_blocks_find_plain(const struct vas_blocks *blocks, uint64_t start,
 	return __builtin_expect(found->record != NULL, 1);
 }
 
-/* The same, in one of the lines where the others stand. */
+/* The same for any block, and wherever its record stands. */
+static inline bool vas_blocks_find(const struct vas_blocks *blocks, uint64_t start,
+				   struct vas_blocks_found *found)
+{
+	struct vas_blocks_where where;
+
+	if (!vas_blocks_where(blocks, start, &where))
+		return false;
+	found->word = where.wanted;
+	found->record =
+		vas_block_directory_plain(where.directory, where.key, where.wanted, &found->area);
+	if (__builtin_expect(!found->record, 0))
+		found->record = vas_block_directory_live(where.directory, where.key, where.wanted,
+							 &found->word, &found->area);
+	return __builtin_expect(found->record != NULL, 1);
+}
+
+/* Of a block with a class, in one of the lines where the others stand. */
 static inline bool vas_blocks_find_beside(const struct vas_blocks *blocks, uint64_t start,
 					  struct vas_blocks_found *found)
 {
