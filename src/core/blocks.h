@@ -30,7 +30,7 @@
  * Requests that have a window, and nothing else but an alignment that is a power of two, are served in
  * the same way from shelves, by the place of a block: these add up to a third, of 8 granules at most below that.
  *
- * Books: 4 KiB at first, some 45 bytes a block as a rule, 512 bytes for each magazine, of which a thread
+ * Books: 4 KiB at first, some 45 to 55 bytes a block as a rule, 512 bytes for each magazine, of which a thread
  * uses one for each of the three alignments above that it asks for. They shrink only when
  * the allocator goes.
  *
