@@ -6,7 +6,7 @@
  *
  * STRATEGY. Extendible hashing over pages of 64 lines of records (block_page.c). When a page has no place near a
  * key's line, and ten of sixteen of its places are taken, it gives a part of its share of the hash to the page before or after it, or, if
- * these have no room, three eighths to a new page. So the table stays as dense at any size, and however
+ * these have no room, three eighths to a new page. So the table is as dense at any size, and stays nearly so however
  * long keys come and go: with cuts into halves and a fair hash all pages would be full at the same time, and
  * all half empty soon after it; and without sharing each page would be cut that is too full only once, and nothing
  * joins them again.

@@ -30,7 +30,7 @@ static inline bool vas_blocks_record_claim(struct vas_block_record *record, uint
  * How many granules an offset from the first zone's base is, by rotation: what begins inside a granule comes out as more than
  * any span has, and need not be told from what lies beyond it.
  */
-static inline uint64_t offset_granules(const struct vas_blocks *blocks, uint64_t offset)
+static inline uint64_t vas_blocks_granules_from(const struct vas_blocks *blocks, uint64_t offset)
 {
 	return offset >> blocks->granule_shift | offset << (64 - blocks->granule_shift);
 }
@@ -54,7 +54,7 @@ static inline __attribute__((always_inline)) bool
 vas_blocks_where(const struct vas_blocks *blocks, uint64_t start, struct vas_blocks_where *where)
 {
 	const struct vas_block_zones *zones = __atomic_load_n(&blocks->zones, __ATOMIC_ACQUIRE);
-	uint64_t granule = offset_granules(blocks, start - blocks->base);
+	uint64_t granule = vas_blocks_granules_from(blocks, start - blocks->base);
 	uint64_t index = granule >> blocks->zone_shift;
 
 	if (__builtin_expect(index >= zones->room, 0))
