@@ -533,7 +533,8 @@ vas_block_table_insert(struct vas_block_table *table, struct vas_block_record *p
 	VAS_ASSERT_DEBUG(!vas_block_table_find(table, key));
 	if (__builtin_expect(!place, 0))
 		place = place_away(table, key);
-	VAS_ASSERT(place != NULL && place->word == VAS_BLOCK_FREE);
+	/* Read as a word: who looked up what stood here may still try to claim it, in vain. */
+	VAS_ASSERT(place != NULL && vas_word_load(&place->word) == VAS_BLOCK_FREE);
 	table->count++;
 	return place;
 }
