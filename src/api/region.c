@@ -86,31 +86,17 @@ static int load_alloc(const struct vas_alloc_opts *opts, struct vas_alloc_opts *
 	return err;
 }
 
-/* What most calls ask for, without looking at all options first. */
-static inline bool alloc_short(struct vas_region *region, uint64_t size,
-			       const struct vas_alloc_opts *opts, struct vas_block *block,
-			       int *tried)
-{
-	static const struct vas_alloc_opts none = { .size = sizeof(none) };
-
-	if (!opts)
-		opts = &none;
-	return region && block && opts->size == sizeof(*opts) &&
-	       vas_block_alloc_short(region, size, opts, block, tried);
-}
-
-VAS_HOT int vas_region_alloc(struct vas_region *region, uint64_t size,
-			     const struct vas_alloc_opts *opts,
-		     struct vas_block *block)
+/* What the short way did not do; it came to tried. */
+static VAS_HOT __attribute__((noinline)) int alloc_long(struct vas_region *region, uint64_t size,
+							const struct vas_alloc_opts *opts,
+							int tried, struct vas_block *block)
 {
 	struct vas_commit_opts commit;
 	struct vas_alloc_opts known;
 	struct vas_policy policy;
 	struct vas_failure failure;
-	int err, tried = 0;
+	int err;
 
-	if (__builtin_expect(alloc_short(region, size, opts, block, &tried), 1))
-		return 0;
 	begin(&failure, VAS_OPERATION_ALLOC, size, NULL);
 	err = region && block ? load_alloc(opts, &known, &commit, &policy) : -EINVAL;
 	if (err)
@@ -126,34 +112,58 @@ VAS_HOT int vas_region_alloc(struct vas_region *region, uint64_t size,
 	return err;
 }
 
+VAS_HOT int vas_region_alloc(struct vas_region *region, uint64_t size,
+			     const struct vas_alloc_opts *opts, struct vas_block *block)
+{
+	int err = VAS_SWIFT_LONG;
+
+	/* What most calls ask for, without looking at all options first. */
+	if (__builtin_expect(region && block && (!opts || opts->size == sizeof(*opts)), 1))
+		err = vas_swift_alloc(region, size, opts, block);
+	if (__builtin_expect(err == 0, 1))
+		return 0;
+	return alloc_long(region, size, opts, err, block);
+}
+
+/* What the short way did not do, or not to the end. */
+static VAS_HOT __attribute__((noinline)) int free_long(struct vas_region *region, void *start,
+						       enum vas_swift way,
+						       const struct vas_block_info *info,
+						       enum vas_retired *state)
+{
+	struct vas_failure failure;
+	enum vas_retired reached;
+	int err;
+
+	begin(&failure, VAS_OPERATION_FREE, 0, start);
+	if (way == VAS_SWIFT_SEIZED)
+		err = vas_block_free_seized(region, info, &failure, &reached);
+	else
+		err = vas_block_free_long(region, number_of(start), 0, info->mark, &failure,
+					  &reached);
+	err = vas_edge_finish(&failure, err);
+	if (!err && state)
+		*state = reached;
+	return err;
+}
+
 VAS_HOT int vas_region_free(struct vas_region *region, void *start, enum vas_retired *state)
 {
 	struct vas_failure failure;
 	struct vas_block_info info;
 	enum vas_retired reached;
 	enum vas_swift way;
-	int err;
 
 	if (__builtin_expect(!region, 0)) {
 		begin(&failure, VAS_OPERATION_FREE, 0, start);
 		return vas_edge_fail(&failure, VAS_WHY_ARGUMENT, -EINVAL);
 	}
 	way = vas_swift_free(region, number_of(start), &reached, &info);
-	if (__builtin_expect(way == VAS_SWIFT_DONE, 1)) {
-		if (state)
-			*state = reached;
-		return 0;
-	}
-	begin(&failure, VAS_OPERATION_FREE, 0, start);
-	if (way == VAS_SWIFT_SEIZED)
-		err = vas_block_free_seized(region, &info, &failure, &reached);
-	else
-		err = vas_block_free_long(region, number_of(start), 0, info.mark, &failure,
-					  &reached);
-	err = vas_edge_finish(&failure, err);
-	if (!err && state)
+	if (__builtin_expect(way != VAS_SWIFT_DONE, 0))
+		return free_long(region, start, way, &info, state);
+	if (state)
 		*state = reached;
-	return err;
+	return 0;
 }
 
 int vas_region_free_tagged(struct vas_region *region, void *start, uint32_t tag,

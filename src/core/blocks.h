@@ -113,7 +113,7 @@ struct vas_block_info {
 	uint32_t mark; /* of live blocks */
 };
 
-/* A block that is a caller's alone for a moment: see vas_blocks_claim. */
+/* A block that is a caller's alone for a moment: see vas_blocks_free_or_claim. */
 struct vas_block_claim {
 	struct vas_block_info info;
 	/* The allocator's own: */
@@ -165,16 +165,16 @@ int vas_blocks_free(struct vas_blocks *blocks, uint64_t start, struct vas_block_
 /* Some live blocks will be freed soon: asks the processor to fetch what that takes. */
 void vas_blocks_foresee(struct vas_blocks *blocks, const uint64_t *starts, uint32_t count);
 /*
- * Makes the block that starts there the caller's alone, if its mark is expected but for the bits in beside: until it ends
- * that by one of the two below, others find no block there, or wait. After an error nothing is changed.
+ * Frees the block that starts there, if its mark is plain: 0. If the mark differs from that by bits in beside alone, the block is the
+ * caller's: CLAIMED; until it ends that by claim_mark, others find no block there, or wait. claim->info is what the block
+ * was; after 0 its span is. After an error nothing is changed.
  *  -ERANGE	outside the span
- *  -EBUSY	the mark differs, or differed a moment ago
+ *  -EBUSY	the mark differs, or did a moment ago, or the block is just freed by another call: ask the others, too
  *  -EAGAIN	the block was not found at once: ask the others why
  */
-int vas_blocks_claim(struct vas_blocks *blocks, uint64_t start, uint32_t expected, uint32_t beside,
-		     struct vas_block_claim *claim);
-/* As free. */
-void vas_blocks_claim_free(struct vas_blocks *blocks, const struct vas_block_claim *claim);
+#define VAS_BLOCKS_CLAIMED 1
+int vas_blocks_free_or_claim(struct vas_blocks *blocks, uint64_t start, uint32_t plain,
+			     uint32_t beside, struct vas_block_claim *claim);
 /* The block lives on, with another mark, or the same. */
 void vas_blocks_claim_mark(struct vas_blocks *blocks, const struct vas_block_claim *claim,
 			   uint32_t mark);

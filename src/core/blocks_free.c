@@ -9,7 +9,8 @@
  * magazine, onto a shelf, or to the books under the zone's lock. Who finds nothing, or cannot claim what it found, looks
  * again under the lock: the block's record may have moved. While magazines rest, all begins with the lock.
  *
- * A claim is a free in two steps, for who must know more of a block before it decides.
+ * Who must know more of some blocks before it decides frees by the mark: a block that has any other one is claimed, and the
+ * caller's for as long as it takes.
  *
  * CONCURRENCY. As said in blocks.c.
  *
@@ -127,29 +128,16 @@ static __attribute__((noinline)) int free_rest(struct vas_blocks *blocks,
 }
 
 /*
- * A block with a class that was found, into its magazine. Each way out of it is the last thing that it does, so that
- * the short one need not save a register.
+ * A block with a class that was claimed, into its magazine. size: of the record, which like its mark is the block's until that
+ * is linked, and no other call's. Each way out is the last thing that a free does, so that the short one need not save a register.
  */
-static inline __attribute__((always_inline)) int free_plain(struct vas_blocks *blocks,
-							    uint64_t start,
-							    struct vas_blocks_found found,
-							    bool alone, struct vas_block_info *info)
+static inline __attribute__((always_inline)) int
+free_kept(struct vas_blocks *blocks, struct vas_blocks_found found, uint32_t size, bool alone)
 {
+	uint32_t class = size >> VAS_BLOCK_CLASS_SHIFT;
+	uint32_t most = __atomic_load_n(&blocks->most[class], __ATOMIC_RELAXED);
 	struct vas_block_magazine *magazine;
-	uint32_t size, class, most;
 
-	if (__builtin_expect(!vas_blocks_record_claim(found.record, found.word, alone), 0))
-		return free_held(blocks, start, info);
-	/* Size and mark are the block's until the record is linked, and no other call's. */
-	size = vas_word_load32(&found.record->size);
-	if (info) {
-		info->span.start = start;
-		info->span.size = vas_block_size_of(found.word, size) << blocks->granule_shift;
-		info->live = true;
-		info->mark = vas_word_load32(&found.record->link);
-	}
-	class = size >> VAS_BLOCK_CLASS_SHIFT;
-	most = __atomic_load_n(&blocks->most[class], __ATOMIC_RELAXED);
 	if (__builtin_expect(!most || found.area != 0, 0))
 		return free_rest(blocks, found.record, found.area);
 	magazine = vas_blocks_magazine(blocks, class, alone);
@@ -159,6 +147,26 @@ static inline __attribute__((always_inline)) int free_plain(struct vas_blocks *b
 			     0))
 		return free_rest(blocks, found.record, found.area);
 	return 0;
+}
+
+/* A block with a class that was found. */
+static inline __attribute__((always_inline)) int free_plain(struct vas_blocks *blocks,
+							    uint64_t start,
+							    struct vas_blocks_found found,
+							    bool alone, struct vas_block_info *info)
+{
+	uint32_t size;
+
+	if (__builtin_expect(!vas_blocks_record_claim(found.record, found.word, alone), 0))
+		return free_held(blocks, start, info);
+	size = vas_word_load32(&found.record->size);
+	if (info) {
+		info->span.start = start;
+		info->span.size = vas_block_size_of(found.word, size) << blocks->granule_shift;
+		info->live = true;
+		info->mark = vas_word_load32(&found.record->link);
+	}
+	return free_kept(blocks, found, size, alone);
 }
 
 /* A free of what is not in its own line: one block of sixteen, or less. */
@@ -198,43 +206,115 @@ VAS_HOT int vas_blocks_free(struct vas_blocks *blocks, uint64_t start, struct va
 	return free_near(blocks, start, true, info);
 }
 
-/* --- claims --- */
+/* --- by the mark --- */
 
-VAS_HOT int vas_blocks_claim(struct vas_blocks *blocks, uint64_t start, uint32_t expected,
-			     uint32_t beside, struct vas_block_claim *claim)
+/* What was found, as claim has it. */
+static __attribute__((noinline)) int free_or_claim_found(struct vas_blocks *blocks, uint32_t plain,
+							 uint32_t beside,
+							 struct vas_block_claim *claim)
+{
+	const struct vas_blocks_found found = { claim->record, claim->word, claim->area };
+	bool alone = vas_blocks_single(blocks);
+
+	/* Most likely so; then nobody need notice that it was looked at. */
+	if ((vas_word_load32(&claim->record->link) ^ plain) & ~beside)
+		return -EBUSY;
+	if (__builtin_expect(!vas_blocks_record_claim(claim->record, claim->word, alone), 0))
+		return -EAGAIN;
+	/* Marks change only while a record is claimed. */
+	claim->info = vas_blocks_claimed_info(blocks, claim->record, claim->word);
+	if (__builtin_expect((claim->info.mark ^ plain) & ~beside, 0)) {
+		vas_word_store(&claim->record->word, claim->word);
+		return -EBUSY;
+	}
+	if (claim->info.mark != plain)
+		return VAS_BLOCKS_CLAIMED;
+	free_claimed(blocks, &found, alone);
+	return 0;
+}
+
+static inline void claim_note(struct vas_block_claim *claim, const struct vas_blocks_found *found)
+{
+	claim->record = found->record;
+	claim->word = found->word;
+	claim->area = found->area;
+}
+
+/* Any block. */
+static __attribute__((noinline)) int free_or_claim_away(struct vas_blocks *blocks, uint64_t start,
+							uint32_t plain, uint32_t beside,
+							struct vas_block_claim *claim)
 {
 	struct vas_blocks_found found;
-	uint32_t differs;
 
 	if (!vas_blocks_covers(blocks, start))
 		return -ERANGE;
 	if (__builtin_expect(!vas_blocks_find(blocks, start, &found), 0))
 		return -EAGAIN;
-	claim->record = found.record;
-	claim->word = found.word;
-	claim->area = found.area;
-	/* Most likely so; then nobody need notice that it was looked at. */
-	differs = (vas_word_load32(&claim->record->link) ^ expected) & ~beside;
-	if (__builtin_expect(differs, 0))
-		return -EBUSY;
-	if (__builtin_expect(
-		    !vas_blocks_record_claim(claim->record, claim->word, vas_blocks_single(blocks)),
-		    0))
-		return -EAGAIN;
-	/* Marks change only while a record is claimed. */
-	claim->info = vas_blocks_claimed_info(blocks, claim->record, claim->word);
-	differs = (claim->info.mark ^ expected) & ~beside;
-	if (__builtin_expect(!differs, 1))
-		return 0;
-	vas_word_store(&claim->record->word, claim->word);
-	return -EBUSY;
+	claim_note(claim, &found);
+	return free_or_claim_found(blocks, plain, beside, claim);
 }
 
-VAS_HOT void vas_blocks_claim_free(struct vas_blocks *blocks, const struct vas_block_claim *claim)
+/* A block with a class. With the plain mark it is freed here. */
+static inline __attribute__((always_inline)) int
+free_or_claim_plain(struct vas_blocks *blocks, uint64_t start, struct vas_blocks_found found,
+		    uint32_t plain, uint32_t beside, struct vas_block_claim *claim, bool alone)
 {
-	const struct vas_blocks_found found = { claim->record, claim->word, claim->area };
+	uint32_t size;
 
-	free_claimed(blocks, &found, vas_blocks_single(blocks));
+	if (__builtin_expect(vas_word_load32(&found.record->link) != plain, 0)) {
+		claim_note(claim, &found);
+		return free_or_claim_found(blocks, plain, beside, claim);
+	}
+	if (__builtin_expect(!vas_blocks_record_claim(found.record, found.word, alone), 0))
+		return -EAGAIN;
+	/* Marks change only while a record is claimed. */
+	if (!alone && __builtin_expect(vas_word_load32(&found.record->link) != plain, 0)) {
+		vas_word_store(&found.record->word, found.word);
+		return -EBUSY;
+	}
+	size = vas_word_load32(&found.record->size);
+	claim->info.span.start = start;
+	claim->info.span.size = vas_block_size_of(found.word, size) << blocks->granule_shift;
+	return free_kept(blocks, found, size, alone);
+}
+
+static __attribute__((noinline)) int free_or_claim_beside(struct vas_blocks *blocks, uint64_t start,
+							  uint32_t plain, uint32_t beside,
+							  struct vas_block_claim *claim)
+{
+	struct vas_blocks_found found;
+
+	if (__builtin_expect(!vas_blocks_find_beside(blocks, start, &found), 0))
+		return free_or_claim_away(blocks, start, plain, beside, claim);
+	return free_or_claim_plain(blocks, start, found, plain, beside, claim,
+				   vas_blocks_single(blocks));
+}
+
+static inline __attribute__((always_inline)) int
+free_or_claim(struct vas_blocks *blocks, uint64_t start, uint32_t plain, uint32_t beside,
+	      struct vas_block_claim *claim, bool alone)
+{
+	struct vas_blocks_found found;
+
+	if (__builtin_expect(!vas_blocks_find_plain(blocks, start, &found), 0))
+		return free_or_claim_beside(blocks, start, plain, beside, claim);
+	return free_or_claim_plain(blocks, start, found, plain, beside, claim, alone);
+}
+
+static __attribute__((noinline)) int free_or_claim_shared(struct vas_blocks *blocks, uint64_t start,
+							  uint32_t plain, uint32_t beside,
+							  struct vas_block_claim *claim)
+{
+	return free_or_claim(blocks, start, plain, beside, claim, false);
+}
+
+VAS_HOT int vas_blocks_free_or_claim(struct vas_blocks *blocks, uint64_t start, uint32_t plain,
+				     uint32_t beside, struct vas_block_claim *claim)
+{
+	if (!vas_blocks_single(blocks))
+		return free_or_claim_shared(blocks, start, plain, beside, claim);
+	return free_or_claim(blocks, start, plain, beside, claim, true);
 }
 
 VAS_HOT void vas_blocks_claim_mark(struct vas_blocks *blocks, const struct vas_block_claim *claim,

@@ -27,18 +27,13 @@
 
 #include "base/assert.h"
 #include "base/hot.h"
-#include "base/number.h"
 #include "region/region.h"
+#include "region/request.h"
 #include "region/tray.h"
 
-#define PLACES (VAS_ALLOC_LOW | VAS_ALLOC_HIGH | VAS_ALLOC_EXACT | VAS_ALLOC_RANDOM)
 #define ADVANCE 4u /* blocks that a free lets out of quarantine */
 #define FILL_BYTE 0xa5 /* of memory that nobody may rely on */
 #define RETRIES 16u /* refusals that an allocation without room bears, in getting RETIRED blocks back */
-
-_Static_assert(VAS_ALLOC_LOW == VAS_BLOCKS_LOW && VAS_ALLOC_HIGH == VAS_BLOCKS_HIGH &&
-		       VAS_ALLOC_EXACT == VAS_BLOCKS_EXACT && VAS_ALLOC_RANDOM == VAS_BLOCKS_RANDOM,
-	       "the places have the same bits");
 
 void vas_block_mark(struct vas_region *region, uint64_t start, uint32_t mark)
 {
@@ -147,7 +142,8 @@ static int alloc_take(struct vas_region *region, struct vas_block_request *reque
 static int alloc_place(struct vas_region *region, struct vas_block_request *request,
 		       uint32_t tag, int tried, struct vas_failure *failure, uint64_t *start)
 {
-	int err = vas_leaving_end(region) || !tried ? alloc_take(region, request, tag, start) : tried;
+	bool anew = vas_leaving_end(region) || tried == VAS_SWIFT_LONG;
+	int err = anew ? alloc_take(region, request, tag, start) : tried;
 
 	if (__builtin_expect(err, 0) && (err == -ENOSPC || err == -EEXIST) && region->retired) {
 		vas_region_unlock(region);
@@ -225,21 +221,6 @@ static bool warm_suits(const struct vas_alloc_opts *opts)
 	       vas_cache_is_plain(opts->commit);
 }
 
-/* A block that was warm is handed out. No lock. */
-static void warm_finish(struct vas_region *region, struct vas_span span,
-			const struct vas_alloc_opts *opts, struct vas_block *block)
-{
-	bool dirty = (opts->flags & VAS_ALLOC_DIRTY) != 0;
-
-	if (!dirty)
-		vas_cache_zero(region, span);
-	else if (region->flags & VAS_REGION_FILL)
-		region->fill(span, FILL_BYTE);
-	*block = (struct vas_block){ (void *)(uintptr_t)span.start, span.size,
-				     VAS_BLOCK_COMMITTED | (dirty ? VAS_BLOCK_DIRTY : 0),
-				     opts->tag };
-}
-
 /*
  * A warm block, if there is one that suits. Lock held; not after success. False also when there is no
  * record for its tag.
@@ -262,7 +243,7 @@ static bool alloc_warm(struct vas_region *region, uint64_t size, const struct va
 	alloc_count(region, size);
 	region->warm_hits++;
 	vas_region_unlock(region);
-	warm_finish(region, (struct vas_span){ start, size }, opts, block);
+	vas_block_warm_finish(region, (struct vas_span){ start, size }, opts, block);
 	return true;
 }
 
@@ -314,73 +295,18 @@ static int block_alloc(struct vas_region *region, struct vas_block_request *requ
 	return 0;
 }
 
-/* What the options ask of the allocator. False: a size that cannot be. */
-static inline bool request_build(const struct vas_region *region, uint64_t size,
-				 const struct vas_alloc_opts *opts,
-				 struct vas_block_request *request)
+void vas_block_warm_finish(struct vas_region *region, struct vas_span span,
+			   const struct vas_alloc_opts *opts, struct vas_block *block)
 {
-	*request = (struct vas_block_request){
-		.size = (size + region->granule - 1) & ~(region->granule - 1),
-		.alignment = opts->alignment,
-		.phase = opts->phase,
-		.min = opts->min,
-		.max = opts->max,
-		.boundary = opts->boundary,
-		.margin = vas_region_margin(region),
-		.address = (uint64_t)(uintptr_t)opts->address,
-		.flags = opts->flags & PLACES,
-		.mark = VAS_MARK_LIVE,
-	};
-	/* I: it was 0, or wrapped. */
-	return request->size >= size && size != 0;
-}
+	bool dirty = (opts->flags & VAS_ALLOC_DIRTY) != 0;
 
-/* Where a block may be, the options do not say. */
-static inline bool opts_are_plain(const struct vas_region *region, const struct vas_alloc_opts *opts)
-{
-	return (opts->alignment | opts->phase | opts->min | opts->max | opts->boundary |
-		(uintptr_t)opts->address | (opts->flags & PLACES) |
-		(region->flags & VAS_REGION_RED_ZONES)) == 0;
-}
-
-/* A block without memory. */
-static bool short_place(struct vas_region *region, uint64_t size, const struct vas_alloc_opts *opts,
-			struct vas_block *block, int *tried)
-{
-	struct vas_block_request request;
-	uint64_t start;
-	bool gone;
-
-	/* Who says where to look for a place is to find all that is free. */
-	if ((opts->flags & PLACES) && vas_leaving_count(&region->leaving))
-		return false;
-	if (__builtin_expect(opts_are_plain(region, opts), 1)) {
-		gone = vas_swift_size(region, size, &start, tried);
-	} else {
-		(void)request_build(region, size, opts, &request);
-		gone = vas_swift_place(region, &request, &start, tried);
-	}
-	if (!gone || *tried)
-		return false;
-	*block = (struct vas_block){ (void *)(uintptr_t)start, size, 0, 0 };
-	return true;
-}
-
-VAS_HOT bool vas_block_alloc_short(struct vas_region *region, uint64_t size,
-				   const struct vas_alloc_opts *opts, struct vas_block *block,
-				   int *tried)
-{
-	uint64_t whole = (size + region->granule - 1) & ~(region->granule - 1), start;
-
-	if (opts->tag || opts->commit || (opts->flags & ~VAS_ALLOC_ALL) || size == 0 ||
-	    whole < size)
-		return false;
-	if (!(opts->flags & VAS_ALLOC_COMMIT))
-		return short_place(region, whole, opts, block, tried);
-	if ((opts->flags & PLACES) || opts->address || !vas_swift_warm(region, whole, opts, &start))
-		return false;
-	warm_finish(region, (struct vas_span){ start, whole }, opts, block);
-	return true;
+	if (!dirty)
+		vas_cache_zero(region, span);
+	else if (region->flags & VAS_REGION_FILL)
+		region->fill(span, FILL_BYTE);
+	*block = (struct vas_block){ (void *)(uintptr_t)span.start, span.size,
+				     VAS_BLOCK_COMMITTED | (dirty ? VAS_BLOCK_DIRTY : 0),
+				     opts->tag };
 }
 
 int vas_block_alloc_long(struct vas_region *region, uint64_t size,
@@ -392,7 +318,7 @@ int vas_block_alloc_long(struct vas_region *region, uint64_t size,
 	struct vas_span way = { 0 };
 	int err;
 
-	if (!request_build(region, size, opts, &request))
+	if (!vas_block_request_build(region, size, opts, &request))
 		return vas_region_refuse(failure, VAS_WHY_ARGUMENT, -EINVAL);
 	err = block_alloc(region, &request, opts, tried, failure, block);
 	if (__builtin_expect(err == 0, 1))
@@ -405,19 +331,20 @@ int vas_block_alloc_long(struct vas_region *region, uint64_t size,
 	if (!vas_region_relieve(region, way))
 		return err;
 	failure->why = VAS_WHY_NONE;
-	(void)request_build(region, size, opts, &request);
-	return block_alloc(region, &request, opts, 0, failure, block);
+	(void)vas_block_request_build(region, size, opts, &request);
+	return block_alloc(region, &request, opts, VAS_SWIFT_LONG, failure, block);
 }
 
 int vas_block_alloc(struct vas_region *region, uint64_t size, const struct vas_alloc_opts *opts,
 		    struct vas_failure *failure, struct vas_block *block)
 {
 	struct vas_alloc_opts plain = *opts;
-	int tried = 0;
+	int tried;
 
 	if (opts->commit && warm_suits(opts))
 		plain.commit = NULL;
-	if (vas_block_alloc_short(region, size, &plain, block, &tried))
+	tried = vas_swift_alloc(region, size, &plain, block);
+	if (tried == 0)
 		return 0;
 	return vas_block_alloc_long(region, size, opts, tried, failure, block);
 }

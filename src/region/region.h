@@ -225,15 +225,9 @@ static inline int vas_region_refuse(struct vas_failure *failure, enum vas_why wh
 
 /* --- block.c --- */
 
-/*
- * The short way, without the region's lock, if that will do, and the long way. short: opts need not be loaded, but have
- * the size of this version, and NULL for plain options of the commit; false: not this way, and *tried is
- * an error if that is what it came to. long: tried, 0 = nothing. With options that are loaded, vas_block_alloc does both.
- */
+/* The short way is vas_swift_alloc; long goes on with what it came to, tried. With options that are loaded, vas_block_alloc does both. */
 int vas_block_alloc(struct vas_region *region, uint64_t size, const struct vas_alloc_opts *opts,
 		    struct vas_failure *failure, struct vas_block *block);
-bool vas_block_alloc_short(struct vas_region *region, uint64_t size,
-			   const struct vas_alloc_opts *opts, struct vas_block *block, int *tried);
 int vas_block_alloc_long(struct vas_region *region, uint64_t size,
 			 const struct vas_alloc_opts *opts, int tried,
 			 struct vas_failure *failure, struct vas_block *block);
@@ -248,6 +242,9 @@ int vas_block_free_long(struct vas_region *region, uint64_t start, uint32_t tag,
 int vas_block_free_seized(struct vas_region *region, const struct vas_block_info *info,
 			  struct vas_failure *failure, enum vas_retired *state);
 
+/* A block that was warm is handed out: zeroed or filled, as opts want it. No lock. */
+void vas_block_warm_finish(struct vas_region *region, struct vas_span span,
+			   const struct vas_alloc_opts *opts, struct vas_block *block);
 /* The live block that starts there. Lock held. -ERANGE, -EINVAL, -ENOENT. */
 int vas_block_find(struct vas_region *region, uint64_t start, struct vas_failure *failure,
 		   struct vas_block_info *info);
@@ -285,16 +282,15 @@ enum vas_swift {
 };
 
 /*
- * Without the lock, behind the calling thread's gate. False: not this way, nothing is changed. size: of whole
- * granules. size and place take a block without memory, or find none: *err then; warm one that is warm.
+ * Without the lock, behind the calling thread's gate. opts may be NULL and need not be loaded, but have the size of this
+ * version, and NULL for plain options of the commit. LONG: not this way, nothing is changed; an error is what it came to: it
+ * may do the long way all the same.
  */
-bool vas_swift_size(struct vas_region *region, uint64_t size, uint64_t *start, int *err);
-bool vas_swift_place(struct vas_region *region, const struct vas_block_request *request,
-		     uint64_t *start, int *err);
-bool vas_swift_warm(struct vas_region *region, uint64_t size, const struct vas_alloc_opts *opts,
-		    uint64_t *start);
+#define VAS_SWIFT_LONG 1
+int vas_swift_alloc(struct vas_region *region, uint64_t size, const struct vas_alloc_opts *opts,
+		    struct vas_block *block);
 /*
- * *info: what the block was, or after NOT its mark if it is worth while to look whether it is that still, or
+ * *info: after SEIZED what the block was; after NOT its mark if it is worth while to look whether it is that still, or
  * mark 0. SEIZED: the region is pinned, vas_block_free_seized does the rest.
  */
 enum vas_swift vas_swift_free(struct vas_region *region, uint64_t start, enum vas_retired *state,

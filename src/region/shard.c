@@ -24,26 +24,13 @@
 #include "region/shard.h"
 
 #include "base/assert.h"
-#include "base/hot.h"
-#include "base/thread_word.h"
 #include "region/region.h"
-
-static inline uint32_t slot_now(const struct vas_shards *shards)
-{
-	return shards->place ? vas_thread_word(shards->place) % VAS_SLOT_COUNT : 0;
-}
 
 void vas_shards_init(struct vas_region *region)
 {
 	region->shards.wanted =
 		!(region->flags & (VAS_REGION_QUARANTINE | VAS_REGION_DELAY | VAS_REGION_FILL));
 	region->shards.place = vas_slot_place();
-}
-
-struct vas_shard *vas_shard_own(const struct vas_region *region)
-{
-	return __atomic_load_n(&region->shards.by_slot[slot_now(&region->shards)],
-			       __ATOMIC_ACQUIRE);
 }
 
 void vas_shard_make(struct vas_region *region)
@@ -55,31 +42,17 @@ void vas_shard_make(struct vas_region *region)
 
 	VAS_ASSERT_DEBUG(vas_lock_held(&region->lock));
 	/* One that is made while gates are shut would not be. */
-	if (!shards->wanted || vas_shard_own(region) ||
+	if (!shards->wanted || vas_shards_own(shards) ||
 	    __atomic_load_n(&shards->shut, __ATOMIC_RELAXED))
 		return;
 	vas_slot_own();
-	slot = slot_now(shards);
+	slot = vas_shards_slot(shards);
 	if (shards->by_slot[slot] || vas_region_take(region->space, sizeof(*shard), &memory))
 		return;
 	shard = memory;
 	shard->next = shards->first;
 	__atomic_store_n(&shards->first, shard, __ATOMIC_RELEASE);
 	__atomic_store_n(&shards->by_slot[slot], shard, __ATOMIC_RELEASE);
-}
-
-VAS_HOT struct vas_shard *vas_shard_enter(struct vas_region *region)
-{
-	struct vas_shard *shard = vas_shard_own(region);
-
-	if (__builtin_expect(!shard, 0) || vas_books_are_lost(region->alive, region->era) ||
-	    __builtin_expect(!vas_gate_enter(&shard->gate), 0))
-		return NULL;
-	if (__builtin_expect(region->state == VAS_REGION_LIVE, 1) &&
-	    __builtin_expect(__atomic_load_n(&region->orphans, __ATOMIC_RELAXED) == 0, 1))
-		return shard;
-	vas_gate_leave(&shard->gate);
-	return NULL;
 }
 
 /* --- all gates --- */

@@ -14,6 +14,7 @@
 
 #include <vaspace/base.h>
 
+#include "base/thread_word.h"
 #include "sys/gate.h"
 #include "sys/slot.h"
 
@@ -68,15 +69,16 @@ struct vas_shard_sums {
 void vas_shards_init(struct vas_region *region);
 /* Sees to it that the calling thread has one, if there is memory. Lock held. Not for a free. */
 void vas_shard_make(struct vas_region *region);
-/* The calling thread's; NULL: it has none. */
-struct vas_shard *vas_shard_own(const struct vas_region *region);
-/*
- * Behind the calling thread's gate, in a region that is LIVE; NULL: not now. leave: out of it.
- */
-struct vas_shard *vas_shard_enter(struct vas_region *region);
-static inline void vas_shard_leave(struct vas_shard *shard)
+
+static inline uint32_t vas_shards_slot(const struct vas_shards *shards)
 {
-	vas_gate_leave(&shard->gate);
+	return shards->place ? vas_thread_word(shards->place) % VAS_SLOT_COUNT : 0;
+}
+
+/* The calling thread's; NULL: it has none. */
+static inline struct vas_shard *vas_shards_own(const struct vas_shards *shards)
+{
+	return __atomic_load_n(&shards->by_slot[vas_shards_slot(shards)], __ATOMIC_ACQUIRE);
 }
 
 static inline void vas_shard_add(uint64_t *sum, uint64_t add)

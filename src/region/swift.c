@@ -20,47 +20,43 @@
 #include "base/assert.h"
 #include "base/hot.h"
 #include "region/region.h"
+#include "region/request.h"
 #include "region/tray.h"
 
 #define LOOSE_WARM (VAS_MARK_LIVE | VAS_MARK_PROMISED | VAS_MARK_PLAIN) /* to become warm */
 
-/* It was tried to take a block. */
-static inline void place_end(struct vas_shard *shard, uint64_t size, int err)
+/* Behind the calling thread's gate, in a region that is LIVE; NULL: not now. leave: out of it. */
+static inline struct vas_shard *swift_enter(struct vas_region *region)
 {
-	if (__builtin_expect(err == 0, 1)) {
-		vas_shard_add(&shard->allocs, 1);
-		vas_shard_add(&shard->used, size);
-	}
-	vas_shard_leave(shard);
+	struct vas_shard *shard = vas_shards_own(&region->shards);
+
+	if (__builtin_expect(!shard, 0) || vas_books_are_lost(region->alive, region->era) ||
+	    __builtin_expect(!vas_gate_enter(&shard->gate), 0))
+		return NULL;
+	if (__builtin_expect(region->state == VAS_REGION_LIVE, 1) &&
+	    __builtin_expect(__atomic_load_n(&region->orphans, __ATOMIC_RELAXED) == 0, 1))
+		return shard;
+	vas_gate_leave(&shard->gate);
+	return NULL;
 }
 
-VAS_HOT bool vas_swift_size(struct vas_region *region, uint64_t size, uint64_t *start, int *err)
+static inline void swift_leave(struct vas_shard *shard)
 {
-	struct vas_shard *shard = vas_shard_enter(region);
-
-	if (__builtin_expect(!shard, 0))
-		return false;
-	*err = vas_blocks_alloc_size(region->blocks, size, VAS_MARK_LIVE, start);
-	place_end(shard, size, *err);
-	return true;
+	vas_gate_leave(&shard->gate);
 }
 
-VAS_HOT bool vas_swift_place(struct vas_region *region, const struct vas_block_request *request,
-			     uint64_t *start, int *err)
-{
-	struct vas_shard *shard = vas_shard_enter(region);
+/* --- alloc --- */
 
-	if (__builtin_expect(!shard, 0))
-		return false;
-	*err = vas_blocks_alloc(region->blocks, request, start);
-	place_end(shard, request->size, *err);
-	return true;
+static inline void count_alloc(struct vas_shard *shard, uint64_t size)
+{
+	vas_shard_add(&shard->allocs, 1);
+	vas_shard_add(&shard->used, size);
 }
 
-VAS_HOT bool vas_swift_warm(struct vas_region *region, uint64_t size,
-			    const struct vas_alloc_opts *opts, uint64_t *start)
+static inline bool alloc_warm(struct vas_region *region, uint64_t size,
+			      const struct vas_alloc_opts *opts, uint64_t *start)
 {
-	struct vas_shard *shard = vas_shard_enter(region);
+	struct vas_shard *shard = swift_enter(region);
 	bool found;
 	int err;
 
@@ -70,12 +66,92 @@ VAS_HOT bool vas_swift_warm(struct vas_region *region, uint64_t size,
 	if (found) {
 		err = vas_blocks_mark(region->blocks, *start, NULL, LOOSE_WARM);
 		VAS_ASSERT(err == 0);
-		vas_shard_add(&shard->allocs, 1);
-		vas_shard_add(&shard->used, size);
+		count_alloc(shard, size);
 		vas_shard_add(&shard->warm_hits, 1);
 	}
-	vas_shard_leave(shard);
+	swift_leave(shard);
 	return found;
+}
+
+/* It was tried to take a block without memory; err is what it came to. */
+static inline int alloc_end(struct vas_shard *shard, uint64_t start, uint64_t size, int err,
+			    struct vas_block *block)
+{
+	if (__builtin_expect(err == 0, 1)) {
+		count_alloc(shard, size);
+		*block = (struct vas_block){ (void *)(uintptr_t)start, size, 0, 0 };
+	}
+	swift_leave(shard);
+	return err;
+}
+
+/* A block without memory, wherever opts want it. */
+static inline int alloc_placed(struct vas_region *region, uint64_t size,
+			       const struct vas_alloc_opts *opts, struct vas_block *block)
+{
+	struct vas_block_request request;
+	struct vas_shard *shard;
+	uint64_t start = 0;
+	int err;
+
+	/* Who says where to look for a place is to find all that is free. */
+	if ((opts->flags & VAS_REQUEST_PLACES) && vas_leaving_count(&region->leaving))
+		return VAS_SWIFT_LONG;
+	(void)vas_block_request_build(region, size, opts, &request);
+	shard = swift_enter(region);
+	if (__builtin_expect(!shard, 0))
+		return VAS_SWIFT_LONG;
+	err = vas_blocks_alloc(region->blocks, &request, &start);
+	return alloc_end(shard, start, size, err, block);
+}
+
+/* With options that say something. Out of line, as most calls have none. */
+static VAS_HOT __attribute__((noinline)) int alloc_other(struct vas_region *region, uint64_t size,
+							 const struct vas_alloc_opts *opts,
+							 struct vas_block *block)
+{
+	static const struct vas_alloc_opts none = { .size = sizeof(none) };
+	uint64_t whole, start;
+
+	if (!opts)
+		opts = &none;
+	if (opts->tag || opts->commit || (opts->flags & ~VAS_ALLOC_ALL) ||
+	    !vas_block_request_size(region, size, &whole))
+		return VAS_SWIFT_LONG;
+	if (!(opts->flags & VAS_ALLOC_COMMIT))
+		return alloc_placed(region, whole, opts, block);
+	if ((opts->flags & VAS_REQUEST_PLACES) || opts->address ||
+	    !alloc_warm(region, whole, opts, &start))
+		return VAS_SWIFT_LONG;
+	vas_block_warm_finish(region, (struct vas_span){ start, whole }, opts, block);
+	return 0;
+}
+
+/* Whether options say no more than none. */
+static inline bool opts_are_plain(const struct vas_region *region,
+				  const struct vas_alloc_opts *opts)
+{
+	return ((opts->alignment & ~region->granule) | opts->phase | opts->min | opts->max |
+		opts->boundary | (uintptr_t)opts->address | opts->flags | opts->tag |
+		(uintptr_t)opts->commit) == 0;
+}
+
+VAS_HOT int vas_swift_alloc(struct vas_region *region, uint64_t size,
+			    const struct vas_alloc_opts *opts, struct vas_block *block)
+{
+	struct vas_shard *shard;
+	uint64_t whole, start = 0;
+	int err;
+
+	if ((opts && !opts_are_plain(region, opts)) ||
+	    __builtin_expect(!vas_block_request_size(region, size, &whole), 0) ||
+	    __builtin_expect(region->flags & VAS_REGION_RED_ZONES, 0))
+		return alloc_other(region, size, opts, block);
+	shard = swift_enter(region);
+	if (__builtin_expect(!shard, 0))
+		return VAS_SWIFT_LONG;
+	err = vas_blocks_alloc_size(region->blocks, whole, VAS_MARK_LIVE, &start);
+	return alloc_end(shard, start, whole, err, block);
 }
 
 /* --- free --- */
@@ -112,46 +188,56 @@ static inline bool free_seize(struct vas_region *region, struct vas_shard *shard
 	return pinned;
 }
 
-/* What becomes of a block that was claimed. */
-static inline enum vas_swift free_claimed(struct vas_region *region, struct vas_shard *shard,
-					  const struct vas_block_claim *claim,
-					  enum vas_retired *state)
+static inline void count_free(struct vas_shard *shard, uint64_t size)
 {
+	vas_shard_add(&shard->frees, 1);
+	vas_shard_add(&shard->used, -size);
+}
+
+/* What was not freed at once: it was claimed, or err. */
+static VAS_HOT __attribute__((noinline)) enum vas_swift
+free_claimed(struct vas_region *region, struct vas_shard *shard,
+	     const struct vas_block_claim *claim, int err, enum vas_retired *state,
+	     struct vas_block_info *info)
+{
+	enum vas_swift way = VAS_SWIFT_NOT;
 	bool done;
 
-	if (__builtin_expect(claim->info.mark == VAS_MARK_LIVE, 1)) {
-		vas_blocks_claim_free(region->blocks, claim);
-		*state = VAS_RETIRED_GONE;
-		return VAS_SWIFT_DONE;
+	info->mark = 0;
+	if (__builtin_expect(err == VAS_BLOCKS_CLAIMED, 1)) {
+		*info = claim->info;
+		*state = VAS_RETIRED_WARM;
+		if (free_warm(region, shard, claim, &done))
+			way = done ? VAS_SWIFT_DONE : VAS_SWIFT_NOT;
+		else
+			way = free_seize(region, shard, claim) ? VAS_SWIFT_SEIZED : VAS_SWIFT_NOT;
 	}
-	*state = VAS_RETIRED_WARM;
-	if (free_warm(region, shard, claim, &done))
-		return done ? VAS_SWIFT_DONE : VAS_SWIFT_NOT;
-	return free_seize(region, shard, claim) ? VAS_SWIFT_SEIZED : VAS_SWIFT_NOT;
+	if (__builtin_expect(way != VAS_SWIFT_NOT, 1))
+		count_free(shard, info->span.size);
+	swift_leave(shard);
+	return way;
 }
 
 VAS_HOT enum vas_swift vas_swift_free(struct vas_region *region, uint64_t start,
 				      enum vas_retired *state, struct vas_block_info *info)
 {
-	struct vas_shard *shard = vas_shard_enter(region);
-	enum vas_swift way = VAS_SWIFT_NOT;
+	struct vas_shard *shard = swift_enter(region);
 	struct vas_block_claim claim;
+	int err;
 
-	info->mark = 0;
-	if (__builtin_expect(!shard, 0))
+	if (__builtin_expect(!shard, 0)) {
+		info->mark = 0;
 		return VAS_SWIFT_NOT;
+	}
 	/* If there is memory in it, that is known elsewhere; let it come while the block is looked up. */
 	vas_part_foresee(region->user.holding, start);
 	/* Who has a record may have a tag to be compared. */
-	if (__builtin_expect(vas_blocks_claim(region->blocks, start, VAS_MARK_LIVE,
-					      VAS_MARK_PROMISED | VAS_MARK_PLAIN, &claim) == 0, 1)) {
-		way = free_claimed(region, shard, &claim, state);
-		*info = claim.info;
-	}
-	if (__builtin_expect(way != VAS_SWIFT_NOT, 1)) {
-		vas_shard_add(&shard->frees, 1);
-		vas_shard_add(&shard->used, -info->span.size);
-	}
-	vas_shard_leave(shard);
-	return way;
+	err = vas_blocks_free_or_claim(region->blocks, start, VAS_MARK_LIVE,
+				       VAS_MARK_PROMISED | VAS_MARK_PLAIN, &claim);
+	if (__builtin_expect(err, 0))
+		return free_claimed(region, shard, &claim, err, state, info);
+	count_free(shard, claim.info.span.size);
+	swift_leave(shard);
+	*state = VAS_RETIRED_GONE;
+	return VAS_SWIFT_DONE;
 }

@@ -102,7 +102,7 @@ static void tray_grant(struct vas_region *region, struct vas_shard *shard)
 
 void vas_tray_renew(struct vas_region *region)
 {
-	struct vas_shard *shard = vas_shard_own(region);
+	struct vas_shard *shard = vas_shards_own(&region->shards);
 
 	/* An empty one that did not take the block would not take it next time. */
 	if (!shard || (shard->room && __atomic_load_n(&shard->tray_bytes, __ATOMIC_RELAXED) == 0))
@@ -128,7 +128,7 @@ static bool tray_take(struct vas_region *region, struct vas_shard *shard, uint64
 bool vas_trays_take_own(struct vas_region *region, uint64_t size, const struct vas_alloc_opts *opts,
 			uint64_t *start)
 {
-	struct vas_shard *shard = region->cache.aside ? vas_shard_own(region) : NULL;
+	struct vas_shard *shard = region->cache.aside ? vas_shards_own(&region->shards) : NULL;
 
 	return shard && tray_take(region, shard, size, opts, start);
 }

@@ -51,7 +51,9 @@ void vas_part_unpin_lent(struct vas_space *space, const struct vas_part_pinned *
 /* A change at address comes soon: see extents.h. Pinned, or by the holding's user, no lock needed. */
 static inline void vas_part_foresee(const struct vas_holding *holding, uint64_t address)
 {
-	vas_extents_foresee(&holding->extents, address);
+	/* Else there is little to fetch. */
+	if (__atomic_load_n(&holding->extents.near, __ATOMIC_RELAXED))
+		vas_extents_foresee(&holding->extents, address);
 }
 
 /*

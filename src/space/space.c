@@ -34,7 +34,7 @@
 static struct vas_lock default_lock = VAS_LOCK_INIT;
 static struct vas_space default_space;
 static struct vas_legacy default_legacy; /* of the one before */
-static uint32_t default_era; /* how often the process's books were given up */
+uint32_t vas_space_given_up; /* how often the process's books were */
 /*
  * The process in which somebody wanted the space made first; 0 = nobody, or not known (atomic). Another
  * one's: this is a child that nobody announced, and the lock may be a lost thread's.
@@ -236,16 +236,11 @@ void vas_space_forget(void)
 
 void vas_space_give_up(void)
 {
-	default_era++;
+	vas_space_given_up++;
 	__atomic_store_n(&default_space.alive, NULL, __ATOMIC_RELEASE);
 	vas_process_watch(NULL, NULL);
 	default_legacy.generation = vas_owner_index_generation_next(&default_space.index);
 	default_legacy.subscription = default_space.notices.last_id;
-}
-
-uint32_t vas_space_era(void)
-{
-	return default_era;
 }
 
 /* Here, and not in fork.c, which a linker would leave out of a static program: nothing refers to it. */

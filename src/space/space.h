@@ -204,8 +204,12 @@ void vas_space_adopted(void);
 struct vas_space *vas_space_inherited(void);
 /* Gives the process's books up, in a child: what they own is nobody's. The next use makes new ones. */
 void vas_space_give_up(void);
-/* How often that was. What was made under another count is dead. */
-uint32_t vas_space_era(void);
+/* How often that was. What was made under another count is dead. In line: every call on a region asks. */
+extern uint32_t vas_space_given_up; /* only space.c writes it */
+static inline uint32_t vas_space_era(void)
+{
+	return vas_space_given_up;
+}
 /*
  * Gives back all that the process's space mapped for itself; the next use makes another. -EBUSY: it
  * is in use. I: nobody is in a call, not even in one that takes no lock.

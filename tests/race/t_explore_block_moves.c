@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* labels: noasan */
-/* budget: 10 */
+/* budget: 15 */
 /*
  * The calls of the block allocator on a block whose record moves meanwhile, or stays behind as a stray,
  * in every order of steps that two pre-emptions make. No call may be told that a block is not there
@@ -50,6 +50,7 @@ static struct {
 	uint64_t block[BLOCKS];
 	uint64_t start; /* of the one that is looked at */
 	uint32_t lives; /* how many times that is live, as those say who took it and freed it */
+	bool retaken; /* with another mark, before anybody else freed it */
 	uint64_t other[EXPLORER_THREADS]; /* what threads took, but that one */
 } world;
 
@@ -217,34 +218,89 @@ static void mark_main(void *state)
 		explorer_fault("a mark is answered %d", error);
 }
 
+/* Nobody's free is plain enough for this mark. */
 static void claim_main(void *state)
 {
 	struct vas_block_claim claim;
-	int error = vas_blocks_claim(world.blocks, world.start, MARK, 1, &claim);
+	int answer = vas_blocks_free_or_claim(world.blocks, world.start, MARK - 1, 1, &claim);
 
 	(void)state;
-	if (error && error != -EAGAIN)
-		explorer_fault("a claim is answered %d", error);
-	if (error)
+	if (answer == -EAGAIN)
 		return;
+	if (answer != VAS_BLOCKS_CLAIMED) {
+		explorer_fault("a claim is answered %d", answer);
+		return;
+	}
 	seen(&claim.info);
 	vas_blocks_claim_mark(world.blocks, &claim, MARK + 1);
 }
 
-static void claim_free_main(void *state)
+/* A free by the mark; what was not found at once, another one finds. */
+static void free_marked_main(void *state)
 {
 	struct vas_block_claim claim;
-	int error = vas_blocks_claim(world.blocks, world.start, MARK, 15, &claim);
+	int answer = vas_blocks_free_or_claim(world.blocks, world.start, MARK, 8, &claim);
 
-	if (error && error != -EAGAIN)
-		explorer_fault("a claim is answered %d", error);
-	if (error) {
+	if (answer && answer != -EAGAIN && answer != -EBUSY)
+		explorer_fault("a free by the mark is answered %d", answer);
+	if (answer) {
 		free_main(state);
 		return;
 	}
+	claim.info.mark = MARK;
 	seen(&claim.info);
 	world.lives--;
-	vas_blocks_claim_free(world.blocks, &claim);
+}
+
+/* The same while another call changes the mark. */
+static void free_remarked_main(void *state)
+{
+	struct vas_block_claim claim;
+	int answer = vas_blocks_free_or_claim(world.blocks, world.start, MARK, 0, &claim);
+
+	(void)state;
+	if (answer && answer != -EAGAIN && answer != -EBUSY)
+		explorer_fault("a free by the mark is answered %d", answer);
+	if (!answer && world.retaken)
+		explorer_fault("a block with another mark is freed");
+	if (!answer)
+		world.lives--;
+}
+
+/* The same, where it may be freed or marked meanwhile. */
+static void claim_once_main(void *state)
+{
+	struct vas_block_claim claim;
+	int answer = vas_blocks_free_or_claim(world.blocks, world.start, MARK - 1, 1, &claim);
+
+	(void)state;
+	if (answer == VAS_BLOCKS_CLAIMED && claim.info.mark != MARK)
+		explorer_fault("a block with the mark %x is claimed", claim.info.mark);
+	if (answer == VAS_BLOCKS_CLAIMED)
+		vas_blocks_claim_mark(world.blocks, &claim, MARK);
+	else if (answer != -EAGAIN && answer != -EBUSY)
+		explorer_fault("a claim is answered %d", answer);
+}
+
+/* It is freed, and taken again with a mark that the free by the mark must not take for plain. */
+static void free_retake_main(void *state)
+{
+	const struct vas_block_request request = { .size = GRANULE, .mark = MARK + 1 };
+	struct vas_block_info info;
+	uint64_t start;
+
+	(void)state;
+	if (vas_blocks_free(world.blocks, world.start, &info))
+		return;
+	world.lives--;
+	if (vas_blocks_alloc(world.blocks, &request, &start)) {
+		explorer_fault("a request is refused");
+	} else if (start == world.start) {
+		world.retaken = true;
+		world.lives++;
+	} else {
+		world.other[explorer_thread()] = start;
+	}
 }
 
 /* Takes what is in the magazine, or another one. */
@@ -291,10 +347,10 @@ struct scene {
 
 static const struct scene scenes[] = {
 	{ "a move, a free", ANY, { .ends = true }, { large_main, free_main }, one_free_end },
-	{ "a move, a claim that frees",
+	{ "a move, a free by the mark",
 	  ANY,
 	  { .ends = true },
-	  { large_main, claim_free_main },
+	  { large_main, free_marked_main },
 	  one_free_end },
 	{ "a move, a look", ANY, { .ends = false }, { large_main, at_main }, world_end },
 	{ "a move, a mark", ANY, { .ends = false }, { large_main, mark_main }, world_end },
@@ -314,10 +370,10 @@ static const struct scene scenes[] = {
 	  { .cached = true, .after = true, .popped = true, .ends = true },
 	  { free_main, free_main },
 	  one_free_end },
-	{ "a stray is freed, and claimed and freed",
+	{ "a stray is freed by the mark, and freed",
 	  ANY,
 	  { .cached = true, .after = true, .popped = true, .ends = true },
-	  { claim_free_main, free_main },
+	  { free_marked_main, free_main },
 	  one_free_end },
 	{ "a stray is marked, and looked at",
 	  ANY,
@@ -364,6 +420,32 @@ static const struct scene scenes[] = {
 	  { .ends = true, .tight = true },
 	  { free_large_main, at_main },
 	  one_free_end },
+	{ "a free by the mark, and another one",
+	  NODE,
+	  { .ends = true },
+	  { free_marked_main, free_marked_main },
+	  one_free_end },
+	{ "a free by the mark, a mark",
+	  NODE,
+	  { .ends = true },
+	  { free_remarked_main, mark_main },
+	  world_end },
+	{ "a free by the mark, a mark, a look",
+	  NODE,
+	  { .ends = true },
+	  { free_remarked_main, mark_main, at_main },
+	  world_end },
+	{ "a free by the mark, a claim",
+	  NODE,
+	  { .ends = true },
+	  { free_remarked_main, claim_once_main },
+	  world_end },
+	{ "a claim, a mark", NODE, { .ends = true }, { claim_once_main, mark_main }, world_end },
+	{ "a free by the mark, it is taken with another mark",
+	  NODE,
+	  { .ends = true },
+	  { free_remarked_main, free_retake_main },
+	  world_end },
 	{ "a stray is freed, and freed, and looked at",
 	  CUT,
 	  { .cached = true, .after = true, .popped = true, .ends = true },

@@ -26,9 +26,16 @@ static void step(void);
 enum { BLOCKS = 12, OTHERS = 60, CALL_STEPS = 60 };
 
 /* What is done to a block while its record moves. */
-enum call { FREE, AT, MARK, SWAP, CLAIM, CALLS };
+enum call { FREE, FREE_MARKED, AT, MARK, SWAP, CLAIM, CALLS };
 
-static const char *const call_name[CALLS] = { "free", "at", "mark", "swap", "claim" };
+static const char *const call_name[CALLS] = {
+	"free", "free by the mark", "at", "mark", "swap", "claim",
+};
+
+static bool frees(enum call call)
+{
+	return call == FREE || call == FREE_MARKED;
+}
 
 static struct {
 	struct block_memory memory;
@@ -124,13 +131,20 @@ static uint64_t call_wrong(enum call call, uint32_t i)
 	case SWAP:
 		error = vas_blocks_swap(blocks, world.start[i], i, 7, &info);
 		break;
+	case FREE_MARKED:
+		error = vas_blocks_free_or_claim(blocks, world.start[i], i, 0, &claim);
+		/* Who frees so asks others then. */
+		if (error == -EAGAIN)
+			return vas_blocks_free(blocks, world.start[i], &info) != 0;
+		return error != 0 || claim.info.span.start != world.start[i] ||
+		       claim.info.span.size != world.size;
 	default:
-		error = vas_blocks_claim(blocks, world.start[i], i, 0, &claim);
-		/* Who claims asks others then. */
+		error = vas_blocks_free_or_claim(blocks, world.start[i], ~i, UINT32_MAX, &claim);
 		if (error == -EAGAIN)
 			return 0;
-		if (!error)
+		if (error == VAS_BLOCKS_CLAIMED)
 			vas_blocks_claim_mark(blocks, &claim, 7);
+		error -= VAS_BLOCKS_CLAIMED;
 		info = claim.info;
 		break;
 	}
@@ -144,7 +158,7 @@ static uint64_t rest_wrong(enum call call, uint32_t i)
 	uint64_t wrong = !vas_blocks_check(world.blocks);
 	int error = vas_blocks_at(world.blocks, world.start[i], &info);
 
-	if (call == FREE)
+	if (frees(call))
 		return wrong + (error != -ENOENT);
 	wrong += error != 0 || info.span.start != world.start[i] || info.span.size != world.size;
 	wrong += vas_blocks_free(world.blocks, world.start[i], &info) != 0;
@@ -163,7 +177,7 @@ static bool call_run(enum call call, uint32_t i, uint32_t steps)
 	world.wrong += call_wrong(call, i);
 	reached = world.left == 0;
 	world.left = 0;
-	world.moved += call != FREE && block_record(i) != before;
+	world.moved += !frees(call) && block_record(i) != before;
 	world.wrong += rest_wrong(call, i);
 	vas_blocks_destroy(world.blocks);
 	return reached;
@@ -182,7 +196,7 @@ static void test_call(enum call call)
 	is_u64(world.wrong, 0, "%s of %llu granules is right at each of %u steps", call_name[call],
 	       (unsigned long long)(world.size / GRANULE), steps - 2);
 	ok(steps > 4 && steps < CALL_STEPS, "and has some");
-	ok(call == FREE || world.moved > steps, "records moved (%llu)",
+	ok(frees(call) || world.moved > steps, "records moved (%llu)",
 	   (unsigned long long)world.moved);
 }
 
