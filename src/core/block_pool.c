@@ -7,7 +7,7 @@
  * by a system call.
  *
  * STRATEGY. Chunks are taken from support in proportion to what there is, so that takes are rare and
- * little lies idle: a sixteenth of the books at most, but 4 KiB. A chunk is cut as needed, into pages of
+ * little lies idle: a thirty-second of the books at most, but 4 KiB. A chunk is cut as needed, into pages of
  * 4 KiB from its start and nodes of 512 bytes from its end. What users give back waits in two lists; nodes
  * do not become pages again, pages become nodes when no other are left.
  *
@@ -32,7 +32,7 @@
 
 #define CHUNK_LEAST   VAS_BLOCK_PAGE_SIZE
 #define CHUNK_MOST    (UINT64_C(1) << 20)
-#define CHUNK_SHARE   16u /* a chunk is this part of the books */
+#define CHUNK_SHARE   32u /* a chunk is this part of the books */
 #define NODES_IN_PAGE (VAS_BLOCK_PAGE_SIZE / VAS_BLOCK_NODE_SIZE)
 
 static void pool_enter(struct vas_block_pool *pool)

@@ -136,6 +136,49 @@ uint32_t vas_block_record_number_far(const struct vas_block_records *records,
 	       (uint32_t)(((uintptr_t)record - from) / sizeof(*record));
 }
 
+/* Linked through their first places, as lists in magazines are; the words stay FREE. */
+void vas_block_records_keep(struct vas_block_records *records, void *page, uint32_t area)
+{
+	struct vas_block_record *first = page;
+
+	records_enter(records);
+	vas_word_store32(&first->link, records->kept);
+	records->kept = vas_block_record_number(records, first, area);
+	(void)records_leave(records, 0);
+}
+
+void *vas_block_records_again(struct vas_block_records *records, uint32_t *area)
+{
+	struct vas_block_record *first = NULL;
+	uint32_t number;
+
+	records_enter(records);
+	number = records->kept;
+	if (number) {
+		first = vas_block_record_at(records, number);
+		records->kept = vas_word_load32(&first->link);
+		*area = number < VAS_BLOCK_RECORD_FAR
+				? 0
+				: ((number - VAS_BLOCK_RECORD_FAR) >> VAS_BLOCK_AREA_SHIFT) + 1;
+	}
+	(void)records_leave(records, 0);
+	return first;
+}
+
+/* What is kept has no record. */
+static bool kept_check(const struct vas_block_records *records)
+{
+	const struct vas_block_record *place;
+
+	for (uint32_t number = records->kept; number; number = vas_word_load32(&place->link)) {
+		place = vas_block_record_at(records, number);
+		for (uint32_t i = 0; i < VAS_BLOCK_PAGE_SIZE / sizeof(*place); i++)
+			if (vas_word_load(&place[i].word) != VAS_BLOCK_FREE)
+				return false;
+	}
+	return true;
+}
+
 bool vas_block_records_check(const struct vas_block_records *records)
 {
 	const uint64_t *areas = (const uint64_t *)(uintptr_t)records->directory;
@@ -145,5 +188,5 @@ bool vas_block_records_check(const struct vas_block_records *records)
 	for (uint32_t i = 0; i < records->areas; i++)
 		if (areas[i] == 0 || (areas[i] & 63) != 0)
 			return false;
-	return true;
+	return kept_check(records);
 }

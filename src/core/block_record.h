@@ -171,6 +171,8 @@ struct vas_block_records {
 	uint32_t lock;
 	uint32_t areas; /* I: at most room */
 	uint32_t room; /* areas that the directory has place for */
+	uint32_t
+		kept; /* the first page of a list of those that no table uses, by its first place; 0: none */
 };
 
 /* No memory is taken before the first room that is far away. It stays where it is. */
@@ -181,6 +183,12 @@ void vas_block_records_init(struct vas_block_records *records, struct vas_block_
  */
 int vas_block_records_room(struct vas_block_records *records, const void *memory, uint64_t size,
 			   uint32_t *area);
+/*
+ * A page in which no record stands, for whoever wants one: it stays memory of records. again: such a page, and its
+ * area; NULL: there is none.
+ */
+void vas_block_records_keep(struct vas_block_records *records, void *page, uint32_t area);
+void *vas_block_records_again(struct vas_block_records *records, uint32_t *area);
 /* Every invariant. */
 bool vas_block_records_check(const struct vas_block_records *records);
 

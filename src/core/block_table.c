@@ -8,14 +8,15 @@
  * key's line, and ten of sixteen of its places are taken, it gives a part of its share of the hash to the page before or after it, or, if
  * these have no room, three eighths to a new page. So the table is as dense at any size, and stays nearly so however
  * long keys come and go: with cuts into halves and a fair hash all pages would be full at the same time, and
- * all half empty soon after it; and without sharing each page would be cut that is too full only once, and nothing
- * joins them again.
+ * all half empty soon after it; and without sharing each page would be cut that is too full only once.
  *
  * STRAYS. What is CACHED stays in the page that its key was moved from (block_page.c). Such a record is gone when its
  * block goes to the books, and moves to its own place when the zone's lock is held and it is LIVE: whoever looks it
  * up then does that, and a page that wants room. When a page is not full but seven of eight places of it are taken, with
  * strays, another page takes its share; it is noted, and used again when it is empty. 64 can be noted;
  * then a page like that goes on while it has a place.
+ *
+ * KEYS THAT GO. Pages are joined when they are too many for the keys (block_join.c).
  *
  * STRUCTURE. The directory is an array of 2^n slots, each the word of a page; a page has a run
  * of slots that follow each other, slots are in the order of the hash. A page with a run of less than five
@@ -31,7 +32,7 @@
  * may miss a key that moves meanwhile, but never follows a pointer astray; and a record that is LIVE and has
  * the start that was looked for is that block's, in whatever page it was found.
  *
- * WHAT IT DOES NOT DO. Pages are not joined when keys go: the memory stays with the table.
+ * WHAT IT DOES NOT DO. The directory stays as large as it was.
  */
 #include "core/block_table.h"
 
@@ -40,106 +41,30 @@
 
 #include "base/assert.h"
 #include "base/hot.h"
+#include "core/block_join.h"
 
 #define RUN_LEAST 5u /* slots of a page that is cut */
 #define LOG2_NODE 6u /* of the slots of a directory that fills a node */
 #define LOG2_PAGE 9u
 #define LOG2_MOST 28u
-#define RETIRED	  64u
-/*
- * In sixteenths of a page: how full one is that gives keys away, and at most one that takes them, before it does
- * and then.
- */
-#define SHARE_OF   16u
+/* In sixteenths of a page: how full one is that gives keys away, and at most one that takes them. */
 #define FULL	   10u
-#define LADEN	   14u /* with strays; it takes no more than so many */
 #define SHARE_FROM 8u
-#define SHARE_MOST 9u
 
 /* Where records stand before there are any; readers may look, nobody writes. */
 static const struct vas_block_line nothing[VAS_BLOCK_PAGE_FEW] __attribute__((aligned(512)));
 
 static const struct vas_block_range everything = { 0, VAS_BLOCK_HASH_END };
 
-/* Pages without a share of the hash, in which strays stand; a node. */
-struct vas_block_retired {
-	uint64_t page[RETIRED]; /* their words; 0 = none */
-};
-
-_Static_assert(sizeof(struct vas_block_retired) == VAS_BLOCK_NODE_SIZE, "they fill a node");
-
-/* Slots [begin, end). */
-struct run {
-	uint64_t begin;
-	uint64_t end;
-};
-
-static uint64_t *table_slots(const struct vas_block_table *table)
-{
-	return (uint64_t *)(uintptr_t)(table->directory & ~UINT64_C(63));
-}
-
-static uint32_t table_log2(const struct vas_block_table *table)
-{
-	return 63 - (uint32_t)(table->directory & 63);
-}
-
-static uint64_t table_slot_count(const struct vas_block_table *table)
-{
-	return UINT64_C(1) << table_log2(table);
-}
-
-static struct vas_block_page page_of(const struct vas_block_table *table, uint64_t word)
-{
-	struct vas_block_page page = vas_block_page_of(word);
-
-	page.records = table->records;
-	page.origin = table->origin;
-	return page;
-}
-
 static struct vas_block_page table_page(const struct vas_block_table *table, uint32_t key)
 {
-	return page_of(table, *vas_block_table_slot(table->directory, key));
+	return vas_block_page_in(table, *vas_block_table_slot(table->directory, key));
 }
 
-/* The hashes of a run's keys. */
-static struct vas_block_range run_range(const struct vas_block_table *table, const struct run *run)
+static struct vas_block_share run_of(const struct vas_block_table *table, uint32_t key)
 {
-	uint32_t shift = 63 - table_log2(table);
-
-	return (struct vas_block_range){ run->begin << shift, run->end << shift };
-}
-
-/* All slots with the same page as slot at. */
-static struct run run_at(const struct vas_block_table *table, uint64_t at)
-{
-	const uint64_t *slots = table_slots(table);
-	uint64_t count = table_slot_count(table);
-	struct run run = { at, at + 1 };
-
-	while (run.begin > 0 && slots[run.begin - 1] == slots[at])
-		run.begin--;
-	while (run.end < count && slots[run.end] == slots[at])
-		run.end++;
-	return run;
-}
-
-static struct run run_of(const struct vas_block_table *table, uint32_t key)
-{
-	return run_at(table,
-		      (uint64_t)(vas_block_table_slot(table->directory, key) - table_slots(table)));
-}
-
-/* The slots of a run lead to a page from now on. */
-static void run_set(struct vas_block_table *table, const struct run *run,
-		    const struct vas_block_page *page)
-{
-	uint64_t *slots = table_slots(table), word = vas_block_page_word(page);
-
-	for (uint64_t i = run->begin; i < run->end; i++)
-		if (slots[i] != word)
-			vas_word_store(&slots[i], word);
+	return vas_block_share_at(table, (uint64_t)(vas_block_table_slot(table->directory, key) -
+						    vas_block_slots(table)));
 }
 
 /* The word of the page of nothing. */
@@ -174,8 +99,8 @@ void vas_block_table_init(struct vas_block_table *table, struct vas_block_record
 
 static int directory_grow(struct vas_block_table *table, struct vas_block_pool *pool)
 {
-	const uint64_t *old = table_slots(table);
-	uint32_t before = table_log2(table), log2 = before + 1;
+	const uint64_t *old = vas_block_slots(table);
+	uint32_t before = vas_block_slots_log2(table), log2 = before + 1;
 	uint64_t *slots;
 	void *memory;
 	int error;
@@ -197,20 +122,29 @@ static int directory_grow(struct vas_block_table *table, struct vas_block_pool *
 
 /* --- new pages --- */
 
-/* A page that was retired and in which nothing stands any more; false: there is none. */
-static bool page_again(struct vas_block_table *table, struct vas_block_page *made)
+/* Memory in which no record stands. */
+static struct vas_block_page page_of_lines(const struct vas_block_table *table, void *memory,
+					   uint32_t lines, uint32_t area)
 {
-	for (uint32_t i = 0; table->retired && i < RETIRED; i++) {
-		if (!table->retired->page[i])
-			continue;
-		*made = page_of(table, table->retired->page[i]);
-		made->reach = 0;
-		if (vas_block_page_used(made))
-			continue;
-		table->retired->page[i] = 0;
-		return true;
-	}
-	return false;
+	return (struct vas_block_page){
+		.line = memory,
+		.shift = 32 - (uint32_t)__builtin_ctz(lines),
+		.mask = lines - 1,
+		.area = area,
+		.records = table->records,
+		.origin = table->origin,
+	};
+}
+
+/* A page that another table had. False: there is none. */
+static bool page_kept(const struct vas_block_table *table, struct vas_block_page *made)
+{
+	uint32_t area;
+	void *memory = vas_block_records_again(table->records, &area);
+
+	if (memory)
+		*made = page_of_lines(table, memory, VAS_BLOCK_PAGE_LINES, area);
+	return memory != NULL;
 }
 
 /* An empty page of so many lines; a node if few. */
@@ -222,7 +156,7 @@ static int page_make(struct vas_block_table *table, struct vas_block_pool *pool,
 	void *memory;
 	int error;
 
-	if (!few && page_again(table, made))
+	if (!few && (vas_block_retired_again(table, made) || page_kept(table, made)))
 		return 0;
 	error = vas_block_pool_fill(pool, spares, few, !few);
 	if (error)
@@ -237,74 +171,15 @@ static int page_make(struct vas_block_table *table, struct vas_block_pool *pool,
 		return error;
 	}
 	memset(memory, 0, size);
-	*made = (struct vas_block_page){
-		.line = memory,
-		.shift = 32 - (uint32_t)__builtin_ctz(lines),
-		.mask = lines - 1,
-		.area = area,
-		.records = table->records,
-		.origin = table->origin,
-	};
+	*made = page_of_lines(table, memory, lines, area);
 	return 0;
-}
-
-/* Strays in a page that are LIVE by now move to where they belong. True: some did. */
-static bool strays_settle(const struct vas_block_table *table, const struct vas_block_page *page,
-			  const struct vas_block_range *range)
-{
-	const struct vas_block_record *stray = vas_block_page_stray(page, range, NULL);
-	bool any = false;
-
-	for (; stray; stray = vas_block_page_stray(page, range, stray))
-		any |= vas_block_table_find(table, vas_block_page_key(page, stray)) != stray;
-	return any;
-}
-
-/*
- * Whether a place to note a page that is retired is free; or, soon, when the next page is made, of which what is
- * LIVE goes.
- */
-static bool retired_is_free(const struct vas_block_table *table, uint32_t index, bool soon)
-{
-	const struct vas_block_range none = { 0, 0 };
-	struct vas_block_page page;
-
-	if (!table->retired->page[index] || !soon)
-		return !table->retired->page[index];
-	page = page_of(table, table->retired->page[index]);
-	(void)strays_settle(table, &page, &none);
-	return vas_block_page_used(&page) == 0;
-}
-
-/*
- * Sees to it that there is a place to note one more page that is retired when one was made for its keys,
- * *index. -ENOSPC: there is none. -ENOMEM.
- */
-static int retired_prepare(struct vas_block_table *table, struct vas_block_pool *pool,
-			   struct vas_block_spares *spares, uint32_t *index)
-{
-	int error;
-
-	if (!table->retired) {
-		error = vas_block_pool_fill(pool, spares, 1, 0);
-		if (error)
-			return error;
-		table->retired = vas_block_spares_take(spares);
-		memset(table->retired, 0, sizeof(*table->retired));
-	}
-	for (uint32_t i = 0; i < 2 * RETIRED; i++) {
-		*index = i % RETIRED;
-		if (retired_is_free(table, *index, i >= RETIRED))
-			return 0;
-	}
-	return -ENOSPC;
 }
 
 /* --- relief for a page --- */
 
 /* The page beside a run that has fewer records, and their number. False: there is none. */
-static bool page_beside(const struct vas_block_table *table, const struct run *run,
-			struct run *beside, uint32_t *used)
+static bool page_beside(const struct vas_block_table *table, const struct vas_block_share *run,
+			struct vas_block_share *beside, uint32_t *used)
 {
 	uint64_t at[2] = { run->begin - 1, run->end };
 
@@ -313,43 +188,33 @@ static bool page_beside(const struct vas_block_table *table, const struct run *r
 		struct vas_block_page page;
 		uint32_t found;
 
-		if (at[i] >= table_slot_count(table)) /* -1, too */
+		if (at[i] >= vas_block_slot_count(table)) /* -1, too */
 			continue;
-		page = page_of(table, table_slots(table)[at[i]]);
+		page = vas_block_page_in(table, vas_block_slots(table)[at[i]]);
 		found = vas_block_page_used(&page);
 		if (found < *used) {
 			*used = found;
-			*beside = run_at(table, at[i]);
+			*beside = vas_block_share_at(table, at[i]);
 		}
 	}
 	return *used != UINT32_MAX;
-}
-
-/* What has given keys away, and keeps those of a run, has room for some at home. */
-static void page_tidy(struct vas_block_table *table, struct vas_block_page *page,
-		      const struct run *run)
-{
-	struct vas_block_range range = run_range(table, run);
-
-	vas_block_page_tidy(page, &range);
-	run_set(table, run, page);
 }
 
 /*
  * A page, whose run this is and which has so many keys, gives slots to one beside it that has room, so that
  * both have about the same. False: it cannot, or it would not last.
  */
-static bool page_share(struct vas_block_table *table, struct vas_block_page *page, struct run *run,
-		       uint32_t count)
+static bool page_share(struct vas_block_table *table, struct vas_block_page *page,
+		       struct vas_block_share *run, uint32_t count)
 {
 	uint32_t most = vas_block_page_most(page), least, found;
 	uint64_t length = run->end - run->begin, moves;
 	struct vas_block_range range;
 	struct vas_block_page to;
-	struct run part = *run, beside;
+	struct vas_block_share part = *run, beside = *run;
 
 	if (!page_beside(table, run, &beside, &least) || least >= count ||
-	    least > most / SHARE_OF * SHARE_FROM)
+	    least > most / VAS_BLOCK_SHARE_OF * SHARE_FROM)
 		return false;
 	moves = (length * (count - least) / 2 + count / 2) / count;
 	if (moves == 0 || moves == length)
@@ -358,19 +223,19 @@ static bool page_share(struct vas_block_table *table, struct vas_block_page *pag
 		part.end = run->begin + moves;
 	else
 		part.begin = run->end - moves;
-	range = run_range(table, &part);
+	range = vas_block_share_range(table, &part);
 	found = vas_block_page_count(page, &range);
-	if (found < most / 16 || least + found > most / SHARE_OF * SHARE_MOST)
+	if (found < most / 16 || least + found > most / VAS_BLOCK_SHARE_OF * VAS_BLOCK_SHARE_MOST)
 		return false;
-	to = page_of(table, table_slots(table)[beside.begin]);
+	to = vas_block_page_in(table, vas_block_slots(table)[beside.begin]);
 	vas_block_page_move(&to, page, &range);
-	run_set(table, &beside, &to);
-	run_set(table, &part, &to);
+	vas_block_share_set(table, &beside, &to);
+	vas_block_share_set(table, &part, &to);
 	if (beside.end == run->begin)
 		run->begin = part.end;
 	else
 		run->end = part.begin;
-	page_tidy(table, page, run);
+	vas_block_share_tidy(table, page, run);
 	return true;
 }
 
@@ -379,7 +244,7 @@ static int page_cut(struct vas_block_table *table, struct vas_block_pool *pool,
 		    struct vas_block_spares *spares, uint32_t key)
 {
 	struct vas_block_page page = table_page(table, key), made;
-	struct run run = run_of(table, key), rest;
+	struct vas_block_share run = run_of(table, key), rest;
 	struct vas_block_range range;
 	int error;
 
@@ -389,17 +254,23 @@ static int page_cut(struct vas_block_table *table, struct vas_block_pool *pool,
 			return error;
 		run = run_of(table, key);
 	}
-	error = page_make(table, pool, spares, false, &made);
+	/* Later, when pages are joined, there is no memory for it. */
+	if (table->pages + 1 >= VAS_BLOCK_JOIN_LEAST)
+		error = vas_block_retired_make(table, pool, spares);
+	else
+		error = 0;
+	if (!error)
+		error = page_make(table, pool, spares, false, &made);
 	if (error)
 		return error;
 	rest = run;
 	run.end = run.begin + ((run.end - run.begin) * 3 + 4) / 8;
 	rest.begin = run.end;
-	range = run_range(table, &run);
+	range = vas_block_share_range(table, &run);
 	vas_block_page_move(&made, &page, &range);
-	run_set(table, &run, &made);
-	table->pages++;
-	page_tidy(table, &page, &rest);
+	vas_block_share_set(table, &run, &made);
+	vas_block_join_pages(table, table->pages + 1);
+	vas_block_share_tidy(table, &page, &rest);
 	return 0;
 }
 
@@ -408,18 +279,18 @@ static int page_retire(struct vas_block_table *table, struct vas_block_pool *poo
 		       struct vas_block_spares *spares, uint32_t key)
 {
 	struct vas_block_page page = table_page(table, key), made;
-	struct run run = run_of(table, key);
-	struct vas_block_range range = run_range(table, &run);
+	struct vas_block_share run = run_of(table, key);
+	struct vas_block_range range = vas_block_share_range(table, &run);
 	uint32_t index;
-	int error = retired_prepare(table, pool, spares, &index);
+	int error = vas_block_retired_prepare(table, pool, spares, &index);
 
 	if (!error)
 		error = page_make(table, pool, spares, false, &made);
 	if (error)
 		return error;
 	vas_block_page_move(&made, &page, &range);
-	run_set(table, &run, &made);
-	table->retired->page[index] = vas_block_page_word(&page);
+	vas_block_share_set(table, &run, &made);
+	vas_block_retired_note(table, index, &page);
 	return 0;
 }
 
@@ -427,21 +298,21 @@ static int page_retire(struct vas_block_table *table, struct vas_block_pool *poo
 static int page_grow(struct vas_block_table *table, struct vas_block_pool *pool,
 		     struct vas_block_spares *spares)
 {
-	struct vas_block_page page = page_of(table, table->slot), made;
+	struct vas_block_page page = vas_block_page_in(table, table->slot), made;
 	int error = page_make(table, pool, spares, table->pages == 0, &made);
 
 	if (error)
 		return error;
 	vas_block_page_move(&made, &page, &everything);
 	vas_word_store(&table->slot, vas_block_page_word(&made));
-	table->pages = 1;
+	vas_block_join_pages(table, 1);
 	return 0;
 }
 
 /* Whether a page has so many keys that others should take some of them. */
 static bool is_full(const struct vas_block_page *page, uint32_t count)
 {
-	return count >= vas_block_page_most(page) / SHARE_OF * FULL;
+	return count >= vas_block_page_most(page) / VAS_BLOCK_SHARE_OF * FULL;
 }
 
 /* A page that has no place near a key's line. */
@@ -450,14 +321,14 @@ static int page_relieve(struct vas_block_table *table, struct vas_block_pool *po
 {
 	struct vas_block_page page = table_page(table, key);
 	struct vas_block_range range;
-	struct run run;
+	struct vas_block_share run;
 	uint32_t count;
 
 	if (page.mask + 1 < VAS_BLOCK_PAGE_LINES)
 		return page_grow(table, pool, spares);
 	run = run_of(table, key);
-	range = run_range(table, &run);
-	if (strays_settle(table, &page, &range))
+	range = vas_block_share_range(table, &run);
+	if (vas_block_strays_settle(table, &page, &range))
 		return 0;
 	count = vas_block_page_count(&page, &range);
 	if (!is_full(&page, count))
@@ -472,7 +343,7 @@ static bool page_takes(const struct vas_block_table *table, uint32_t key)
 {
 	struct vas_block_page page = table_page(table, key);
 	struct vas_block_range range;
-	struct run run;
+	struct vas_block_share run;
 	uint32_t most, used, count;
 
 	if (table->pages == 0)
@@ -484,9 +355,9 @@ static bool page_takes(const struct vas_block_table *table, uint32_t key)
 	if (page.mask + 1 < VAS_BLOCK_PAGE_LINES)
 		return used < most;
 	run = run_of(table, key);
-	range = run_range(table, &run);
+	range = vas_block_share_range(table, &run);
 	count = vas_block_page_count(&page, &range);
-	return !is_full(&page, count) && used <= most / SHARE_OF * LADEN;
+	return !is_full(&page, count) && used <= most / VAS_BLOCK_SHARE_OF * VAS_BLOCK_SHARE_LADEN;
 }
 
 static bool page_is_full_up(const struct vas_block_table *table, uint32_t key)
@@ -517,11 +388,11 @@ static struct vas_block_record *place_away(struct vas_block_table *table, uint32
 	struct vas_block_page page = table_page(table, key);
 	uint32_t reach = page.reach;
 	struct vas_block_record *place = vas_block_page_any(&page, key);
-	struct run run;
+	struct vas_block_share run;
 
 	if (page.reach != reach) {
 		run = run_of(table, key);
-		run_set(table, &run, &page);
+		vas_block_share_set(table, &run, &page);
 	}
 	return place;
 }
@@ -599,60 +470,24 @@ VAS_HOT void vas_block_table_remove(struct vas_block_table *table, uint32_t key)
 	table->count--;
 }
 
-/* Each stray of a page is what its key is MOVED to. */
-static bool strays_check(const struct vas_block_table *table, const struct vas_block_page *page,
-			 const struct vas_block_range *range)
-{
-	struct vas_block_record *place;
-	struct vas_block_page other;
-	uint32_t key;
-
-	for (const struct vas_block_record *stray = vas_block_page_stray(page, range, NULL); stray;
-	     stray = vas_block_page_stray(page, range, stray)) {
-		key = vas_block_page_key(page, stray);
-		other = table_page(table, key);
-		place = vas_block_page_find(&other, key);
-		if (!place ||
-		    vas_block_word_state(vas_word_load(&place->word)) != VAS_BLOCK_MOVED ||
-		    vas_block_record_at(table->records, vas_word_load32(&place->link)) != stray)
-			return false;
-	}
-	return true;
-}
-
-static bool retired_check(const struct vas_block_table *table)
-{
-	const struct vas_block_range none = { 0, 0 };
-	struct vas_block_page page;
-	bool sound = true;
-
-	for (uint32_t i = 0; table->retired && i < RETIRED && sound; i++) {
-		if (!table->retired->page[i])
-			continue;
-		page = page_of(table, table->retired->page[i]);
-		sound = strays_check(table, &page, &none);
-	}
-	return sound;
-}
-
 bool vas_block_table_check(const struct vas_block_table *table)
 {
-	const uint64_t *slots = table_slots(table);
+	const uint64_t *slots = vas_block_slots(table);
 	uint32_t count = 0, pages = 0;
 
 	if (table->pages == 0)
-		return table->count == 0 && table_log2(table) == 0;
-	for (uint64_t at = 0; at < table_slot_count(table);) {
-		struct run run = run_at(table, at);
-		struct vas_block_range range = run_range(table, &run);
-		struct vas_block_page page = page_of(table, slots[at]);
+		return table->count == 0 && vas_block_slots_log2(table) == 0;
+	for (uint64_t at = 0; at < vas_block_slot_count(table);) {
+		struct vas_block_share run = vas_block_share_at(table, at);
+		struct vas_block_range range = vas_block_share_range(table, &run);
+		struct vas_block_page page = vas_block_page_in(table, slots[at]);
 
 		if (run.begin != at || !vas_block_page_check(&page, &range) ||
-		    !strays_check(table, &page, &range))
+		    !vas_block_strays_check(table, &page, &range))
 			return false;
 		count += vas_block_page_count(&page, &range);
 		pages++;
 		at = run.end;
 	}
-	return count == table->count && pages == table->pages && retired_check(table);
+	return count == table->count && pages == table->pages && vas_block_retired_check(table);
 }

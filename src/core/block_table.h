@@ -5,11 +5,10 @@
  *
  * Bounds: find, insert and remove as those of block_page.h, with a page of 64 lines. prepare now and then
  * moves the records of a part of a page, at most 256, and much more rarely copies a directory of
- * 8 bytes a slot, 7 slots a page or so.
+ * 8 bytes a slot, 7 slots a page or so. join moves those of a part of a page one time in eight, while there is need.
  *
- * Memory: 28 to 35 bytes a key as it grows, from a few hundred keys on, and some 40 when keys have come and gone for
- * long; 512 bytes up to 32 keys, nothing without any.
- * It is not given back when keys go.
+ * Memory: 28 to 37 bytes a key, from a few hundred keys on, however they come and go; 512 bytes up to 32 keys, nothing without any.
+ * Pages that are left over when keys go are for other tables with the same records.
  *
  * Concurrency: live needs no lock. While somebody changes the table it may miss a key that is there all the
  * time, so who finds nothing looks again under the lock, where the answer is exact. What it finds had the start
@@ -38,7 +37,11 @@ struct vas_block_table {
 	struct vas_block_retired *retired; /* NULL: none */
 	uint32_t count; /* of keys */
 	uint32_t pages; /* in use */
+	uint64_t swept; /* a hash: pages below have been looked at whether they can be joined */
+	uint32_t loose; /* below so many keys the pages are joined */
+	uint32_t ticks; /* chances to join some that there were */
 } __attribute__((aligned(64)));
+_Static_assert(sizeof(struct vas_block_table) == 64, "a table is one cache line");
 
 /* Makes a table without keys. Takes no memory. */
 void vas_block_table_init(struct vas_block_table *table, struct vas_block_records *records,
@@ -67,6 +70,20 @@ static inline void vas_block_table_remove_own(struct vas_block_table *table,
 {
 	vas_word_store(&record->word, VAS_BLOCK_FREE);
 	table->count--;
+}
+
+/* What join does where pages are joined, one time in eight: one page takes keys from the next one, or all of them. */
+const struct vas_block_record *vas_block_table_gather(struct vas_block_table *table);
+
+/*
+ * Joins pages a little if there are too many for the keys. Records that are LIVE may move, as by prepare. Never needs
+ * memory. A record that is in the way of a page that is left over, if there is one: it cannot move while it is CACHED.
+ */
+static inline const struct vas_block_record *vas_block_table_join(struct vas_block_table *table)
+{
+	if (__builtin_expect(table->retired != NULL, 0))
+		return vas_block_table_gather(table);
+	return NULL;
 }
 
 /* Every invariant. */

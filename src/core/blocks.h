@@ -20,7 +20,8 @@
  * as large as the block and yet do not take it. Without a flag that is at most 128 of them in a zone
  * where some free range takes the block wherever it begins, and where an alignment alone refuses them, it is once
  * until a free range appears that does take it. A request that empties magazines takes
- * O(log n) steps more for each block in them, once; see block_search.h and blocks_cache.c.
+ * O(log n) steps more for each block in them, once; see block_search.h and blocks_cache.c. In a zone that has lost many of its
+ * blocks, one change of the books in eight looks at three pages of records besides, and may walk along one list of a magazine.
  *
  * Spans from 16 GiB on have magazines: plain requests of up to 1024 granules are rounded up to size classes, by an
  * eighth at most, and freed blocks of a class wait to be handed out again. A block's size is still
@@ -30,7 +31,7 @@
  * Requests that have a window, and nothing else but an alignment that is a power of two, are served in
  * the same way from shelves, by the place of a block: these add up to a third, of 8 granules at most below that.
  *
- * Books: 4 KiB at first, some 45 to 55 bytes a block as a rule, 512 bytes for each magazine, of which a thread
+ * Books: 4 KiB at first, some 45 to 55 bytes a block as a rule, wherever blocks wander, 512 bytes for each magazine, of which a thread
  * uses one for each of the three alignments above that it asks for. They shrink only when
  * the allocator goes.
  *

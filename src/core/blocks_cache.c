@@ -270,6 +270,23 @@ bool vas_blocks_drain_window(struct vas_blocks *blocks, struct vas_span window, 
 	return any | vas_blocks_shelves_drain_window(blocks, window);
 }
 
+void vas_blocks_recall_slow(struct vas_blocks *blocks, struct vas_block_zone *zone)
+{
+	uint64_t stray = __atomic_exchange_n(&zone->stray, 0, __ATOMIC_RELAXED);
+	uint32_t class = (uint8_t)stray;
+	struct vas_block_magazine *magazine;
+	struct magazines walk = { 0 };
+	struct vas_span block;
+
+	if (!stray || class >= VAS_BLOCK_SHELVED)
+		return;
+	block.start = blocks->base + (stray >> 8 << blocks->granule_shift);
+	block.size = blocks->granule;
+	while ((magazine = magazines_next(blocks, &walk)))
+		if (walk.kinds - 1 == class / VAS_BLOCK_CLASSES)
+			(void)list_drain_window(blocks, magazine, class, block);
+}
+
 uint64_t vas_blocks_cached(const struct vas_blocks *blocks, uint64_t *bytes)
 {
 	const struct vas_block_magazine *magazine;

@@ -75,8 +75,10 @@ free_claimed(struct vas_blocks *blocks, const struct vas_blocks_found *found, bo
 						      vas_blocks_found_number(blocks, found),
 						      found->record, most, alone);
 	}
-	if (!kept)
-		vas_blocks_free_claimed(blocks, found->record);
+	if (kept)
+		return;
+	vas_blocks_free_claimed(blocks, found->record);
+	vas_blocks_recall(blocks, vas_blocks_word_address(blocks, found->word));
 }
 
 /* A free of a block that was found. Out of line: the way past it is short. */

@@ -39,6 +39,11 @@ struct vas_block_zone {
 	uint32_t number;
 	uint32_t used; /* granules, as of the last change (atomic): for looks without the lock */
 	uint32_t told; /* its hints: a byte each, by alignment */
+	/*
+	 * A block that a magazine should give up, as its record is in the way: what its start and class were, 8 bits of that. 0 = none
+	 * (atomic).
+	 */
+	uint64_t stray;
 	uint64_t live; /* blocks that start here, those in magazines too */
 	struct vas_block_spares spares;
 	struct vas_block_record *place; /* of the table, for the block that it was prepared for */
@@ -204,6 +209,22 @@ static inline struct vas_block_zone *vas_blocks_zone_enter(struct vas_blocks *bl
 	return zone;
 }
 
+/* Nodes that a zone keeps for itself at most, when nobody is at it. */
+#define VAS_BLOCK_ZONE_SPARES 12u
+
+/* Its table may want less memory. Records that are LIVE may move. */
+static inline void vas_blocks_zone_join(struct vas_block_zone *zone)
+{
+	const struct vas_block_record *stray = vas_block_table_join(&zone->table);
+	uint64_t word, class;
+
+	if (__builtin_expect(!stray, 1))
+		return;
+	word = vas_word_load(&stray->word);
+	class = vas_block_record_class(stray, word);
+	__atomic_store_n(&zone->stray, vas_block_word_start(word) << 8 | class, __ATOMIC_RELAXED);
+}
+
 /* Drops its lock, after telling what room it has, and where its table is. */
 static inline void vas_blocks_zone_leave(struct vas_blocks *blocks, struct vas_block_zone *zone)
 {
@@ -212,6 +233,9 @@ static inline void vas_blocks_zone_leave(struct vas_blocks *blocks, struct vas_b
 	uint32_t hints = vas_block_hints_of(&zone->tree);
 
 	VAS_ASSERT_EXPENSIVE(vas_block_tree_check(&zone->tree));
+	vas_blocks_zone_join(zone);
+	if (__builtin_expect(zone->spares.node_count > VAS_BLOCK_ZONE_SPARES, 0))
+		vas_block_pool_trim(&blocks->pool, &zone->spares, VAS_BLOCK_ZONE_SPARES / 2, 0);
 	__atomic_store_n(&zone->used, zone->tree.used, __ATOMIC_RELAXED);
 	if (__builtin_expect(vas_word_load(directory) != zone->table.directory, 0))
 		vas_word_store(directory, zone->table.directory);
@@ -305,6 +329,16 @@ static inline void vas_blocks_loosen(struct vas_blocks *blocks)
 	if (__builtin_expect(
 		    __atomic_load_n(&blocks->shelved, __ATOMIC_RELAXED) != blocks->cached_most, 0))
 		vas_blocks_loosen_slow(blocks);
+}
+/* If a record is in the way of a page in the zone of that start, its block goes back to the books. No lock held. */
+void vas_blocks_recall_slow(struct vas_blocks *blocks, struct vas_block_zone *zone);
+static inline void vas_blocks_recall(struct vas_blocks *blocks, uint64_t start)
+{
+	struct vas_block_zone *zone =
+		vas_blocks_zone(blocks, vas_blocks_zone_number(blocks, start));
+
+	if (__builtin_expect(zone && __atomic_load_n(&zone->stray, __ATOMIC_RELAXED) != 0, 0))
+		vas_blocks_recall_slow(blocks, zone);
 }
 /* The blocks in magazines, and the bytes that they cover. Exact while no one is at them. */
 uint64_t vas_blocks_cached(const struct vas_blocks *blocks, uint64_t *bytes);

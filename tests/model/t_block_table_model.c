@@ -243,6 +243,12 @@ static uint64_t zone_step(struct zone *zone, uint32_t fill, uint32_t keep)
 	/* The latest more often, so that some are held for long. */
 	if (zone->held_count > keep || (zone->held_count && below(8) == 0))
 		wrong += step_held(zone, below(4) ? zone->held_count - 1 : below(zone->held_count));
+	/* What is in the way is held. */
+	if (below(2)) {
+		const struct vas_block_record *stray = vas_block_table_join(&zone->table);
+
+		wrong += stray && vas_block_word_state(stray->word) != VAS_BLOCK_CACHED;
+	}
 	return wrong + (below(4) ? look_wrong(zone, truth) : find_wrong(zone, truth)) +
 	       look_wrong(zone, other);
 }

@@ -9,6 +9,7 @@
 #define VAS_BLOCK_PAGE_FEW    2u
 #define VAS_BLOCK_RECORD_NEAR (UINT64_C(64) << 10)
 
+#include "core/block_join.c"
 #include "core/block_page.c"
 #include "core/block_record.c"
 #include "core/block_table.c"

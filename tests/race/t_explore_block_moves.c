@@ -12,9 +12,11 @@
 #define VAS_BLOCKS_CACHE_LEAST 1
 #define VAS_BLOCK_PAGE_LINES   4u
 #define VAS_BLOCK_PAGE_FEW     2u
+#define VAS_BLOCK_JOIN_EACH    1u
 
 /* Another file has one, too. */
 #define place_check page_place_check
+#include "core/block_join.c"
 #include "core/block_page.c"
 #undef place_check
 #include "core/block_record.c"
@@ -41,7 +43,12 @@ struct plan {
 	bool after; /* that has come */
 	bool popped; /* and the stray was taken again */
 	bool tight; /* magazines rest */
+	uint32_t
+		stride; /* all other blocks have no class, and are so many granules apart; 0: none is so */
+	uint32_t
+		gone; /* of these, so many are free again; the next one that goes makes pages join */
 	bool ends; /* threads free it */
+	bool once; /* it is long: with one pre-emption */
 };
 
 static struct {
@@ -66,6 +73,21 @@ static uint64_t take(uint64_t granules)
 	return start;
 }
 
+static uint64_t take_odd(const struct plan *plan, uint32_t i)
+{
+	const struct vas_block_request request = {
+		.size = GRANULE,
+		.flags = VAS_BLOCKS_EXACT,
+		.address = START + (CELLS / 2 + (uint64_t)i * plan->stride) * GRANULE,
+		.mark = MARK,
+	};
+	uint64_t start = 0;
+
+	if (vas_blocks_alloc(world.blocks, &request, &start))
+		tap_bail("no block");
+	return start;
+}
+
 /* The record of a block, or where it is MOVED. */
 static const struct vas_block_record *place_of(uint64_t start)
 {
@@ -73,7 +95,7 @@ static const struct vas_block_record *place_of(uint64_t start)
 		vas_blocks_zone(world.blocks, vas_blocks_zone_number(world.blocks, start));
 	uint32_t key = vas_block_offset(zone, start);
 	struct vas_block_page page =
-		page_of(&zone->table, *vas_block_table_slot(zone->table.directory, key));
+		vas_block_page_in(&zone->table, *vas_block_table_slot(zone->table.directory, key));
 
 	return vas_block_page_find(&page, key);
 }
@@ -90,9 +112,24 @@ static void world_make(const struct plan *plan)
 			      &world.blocks))
 		tap_bail("no allocator");
 	for (uint32_t i = 0; i < plan->count; i++)
-		world.block[i] = take(1);
+		world.block[i] = plan->stride && i != plan->looked ? take_odd(plan, i) : take(1);
 	world.start = world.block[plan->looked];
 	world.lives = 1;
+}
+
+static void give(uint64_t start)
+{
+	struct vas_block_info info;
+
+	if (vas_blocks_free(world.blocks, start, &info))
+		explorer_fault("a block is lost");
+}
+
+/* Of those without a class, which come after the one that is looked at. */
+static void odd_give(uint32_t i)
+{
+	give(world.block[i]);
+	world.block[i] = 0;
 }
 
 static void world_begin(void *state)
@@ -109,6 +146,8 @@ static void world_begin(void *state)
 		world.lives += take(1) == world.start;
 	if (plan->tight)
 		vas_blocks_tighten(world.blocks);
+	for (uint32_t i = 0; i < plan->gone; i++)
+		odd_give(i + 1);
 	if (world.lives != (!plan->cached || plan->popped))
 		tap_bail("a world is not made");
 }
@@ -119,14 +158,6 @@ static bool all_free(void)
 
 	vas_blocks_stats(world.blocks, &stats);
 	return stats.live == 0 && stats.used == 0 && stats.free_ranges == 1;
-}
-
-static void give(uint64_t start)
-{
-	struct vas_block_info info;
-
-	if (vas_blocks_free(world.blocks, start, &info))
-		explorer_fault("a block is lost");
 }
 
 /* All that is live can be freed, and then all is one free range. */
@@ -140,7 +171,7 @@ static void world_end(void *state)
 		explorer_fault("a block was taken or freed %d times", (int)world.lives);
 	} else {
 		for (uint32_t i = 0; i < plan->count; i++)
-			if (i != plan->looked || world.lives)
+			if (world.block[i] && (i != plan->looked || world.lives))
 				give(world.block[i]);
 		for (uint32_t i = 0; i < EXPLORER_THREADS; i++)
 			if (world.other[i])
@@ -173,6 +204,14 @@ static void large_main(void *state)
 {
 	(void)state;
 	world.other[explorer_thread()] = take(LARGE);
+}
+
+/* Makes pages join. */
+static void join_main(void *state)
+{
+	const struct plan *plan = state;
+
+	odd_give(plan->gone + 1);
 }
 
 static void free_main(void *state)
@@ -453,6 +492,52 @@ static const struct scene scenes[] = {
 	  one_free_end },
 };
 
+/* With pages that are joined. */
+static const struct scene joins[] = {
+	{ "a join, a free", ANY, { .ends = true }, { join_main, free_main }, one_free_end },
+	{ "a join, a free by the mark",
+	  ANY,
+	  { .ends = true },
+	  { join_main, free_marked_main },
+	  one_free_end },
+	{ "a join, a look", ANY, { .ends = false }, { join_main, at_main }, world_end },
+	{ "a join, a mark", ANY, { .ends = false }, { join_main, mark_main }, world_end },
+	{ "a join, a claim", ANY, { .ends = false }, { join_main, claim_main }, world_end },
+	{ "a join leaves a stray, it is taken and freed",
+	  ANY,
+	  { .cached = true, .ends = true },
+	  { join_main, take_free_main },
+	  world_end },
+	{ "a join leaves a stray, the magazine is emptied",
+	  ANY,
+	  { .cached = true, .ends = true, .once = true },
+	  { join_main, drain_main },
+	  world_end },
+};
+
+/* How many blocks are there, and how far apart, when the next one that goes moves the key of the first. */
+static bool plan_find_join(struct plan *plan)
+{
+	const struct vas_block_record *was;
+	bool moved;
+
+	plan->count = BLOCKS;
+	plan->looked = 0;
+	for (plan->stride = 1; plan->stride < CELLS / 2 / BLOCKS; plan->stride++)
+		for (plan->gone = 1; plan->gone + 2 < BLOCKS; plan->gone++) {
+			world_make(plan);
+			for (uint32_t i = 0; i < plan->gone; i++)
+				odd_give(i + 1);
+			was = place_of(world.start);
+			odd_give(plan->gone + 1);
+			moved = place_of(world.start) != was;
+			vas_blocks_destroy(world.blocks);
+			if (moved)
+				return true;
+		}
+	return false;
+}
+
 /* How many blocks there are when the next one moves a key, least on; and which key. */
 static bool plan_find(uint32_t least, struct plan *plan)
 {
@@ -483,10 +568,12 @@ static void scene_run(const struct scene *scene, const struct plan *found)
 					      .state = &plan,
 					      .begin = world_begin,
 					      .end = scene->end,
-					      .preemptions = 2 };
+					      .preemptions = plan.once ? 1 : 2 };
 
 	plan.count = found->count;
 	plan.looked = found->looked;
+	plan.stride = found->stride;
+	plan.gone = found->gone;
 	snprintf(name, sizeof(name), "%s, of %u blocks", scene->name, plan.count);
 	memcpy(scenario.thread, scene->thread, sizeof(scenario.thread));
 	explorer_point(&scenario, false);
@@ -504,5 +591,9 @@ int main(void)
 			if (scenes[i].moves & move)
 				scene_run(&scenes[i], &plan);
 	}
+	if (!plan_find_join(&plan))
+		tap_bail("no pages are joined");
+	for (size_t i = 0; i < sizeof(joins) / sizeof(joins[0]); i++)
+		scene_run(&joins[i], &plan);
 	return tap_done();
 }

@@ -37,19 +37,19 @@ static void back_main(void *state)
 	const struct plan *plan = state;
 	struct vas_block_page from, to;
 	struct vas_block_range range;
-	struct run run, back;
+	struct vas_block_share run, back;
 
 	zone_lock();
 	run = run_of(&zone.table, zone.key[plan->looked]);
-	from = page_of(&zone.table, slot_now(plan->looked));
-	to = page_of(&zone.table, table_slots(&zone.table)[run.end]);
+	from = vas_block_page_in(&zone.table, slot_now(plan->looked));
+	to = vas_block_page_in(&zone.table, vas_block_slots(&zone.table)[run.end]);
 	back = run;
 	back.begin = (uint64_t)(vas_block_table_slot(zone.table.directory, zone.key[plan->looked]) -
-				table_slots(&zone.table));
-	range = run_range(&zone.table, &back);
+				vas_block_slots(&zone.table));
+	range = vas_block_share_range(&zone.table, &back);
 	vas_block_page_move(&to, &from, &range);
-	back.end = run_at(&zone.table, run.end).end;
-	run_set(&zone.table, &back, &to);
+	back.end = vas_block_share_at(&zone.table, run.end).end;
+	vas_block_share_set(&zone.table, &back, &to);
 	zone.table.pages -= back.begin == run.begin;
 	zone_unlock();
 }
@@ -101,7 +101,7 @@ static void move_cached_main(void *state)
 	uint64_t word;
 
 	zone_lock();
-	page = page_of(&zone.table, slot_now(plan->looked));
+	page = vas_block_page_in(&zone.table, slot_now(plan->looked));
 	record = place_of(plan->looked);
 	word = vas_word_load(&record->word);
 	place = vas_block_page_near(&page, zone.key[plan->looked]);

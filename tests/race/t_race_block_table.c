@@ -9,7 +9,9 @@
  */
 #define VAS_BLOCK_PAGE_LINES 4u
 #define VAS_BLOCK_PAGE_FEW   2u
+#define VAS_BLOCK_JOIN_EACH  1u
 
+#include "core/block_join.c"
 #include "core/block_page.c"
 #include "core/block_table.c"
 
@@ -169,6 +171,7 @@ static void block_drop(struct vas_block_record *record, uint32_t index)
 	vas_block_table_remove(&zone.table, key_of(index));
 	if (vas_word_load(&record->word) != VAS_BLOCK_FREE)
 		crew_fault("block %u is still there", index);
+	(void)vas_block_table_join(&zone.table);
 	zone_unlock();
 }
 

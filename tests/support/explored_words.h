@@ -33,6 +33,7 @@ static void explored_store32(uint32_t *word, uint32_t value);
 /* Some pages lie further away than this from the first node, others do not. */
 #define VAS_BLOCK_RECORD_NEAR (UINT64_C(16) << 10)
 
+#include "core/block_join.c"
 #include "core/block_page.c"
 #include "core/block_record.c"
 #include "core/block_table.c"

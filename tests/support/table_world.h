@@ -147,7 +147,7 @@ static void block_put(uint32_t index)
 static struct vas_block_record *place_of(uint32_t index)
 {
 	uint64_t word = *vas_block_table_slot(zone.table.directory, zone.key[index]);
-	struct vas_block_page page = page_of(&zone.table, word);
+	struct vas_block_page page = vas_block_page_in(&zone.table, word);
 
 	return vas_block_page_find(&page, zone.key[index]);
 }

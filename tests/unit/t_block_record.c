@@ -378,6 +378,38 @@ static void test_refusals(void)
 	books_end();
 }
 
+/* Pages that are kept come back, with their areas. */
+static void test_kept(void)
+{
+	enum { KEPT = 40 };
+	uint32_t area[KEPT], found = 0;
+	struct vas_block_spares spares = { 0 };
+	void *page[KEPT];
+	uint64_t wrong = 0;
+
+	block_books_open(&books);
+	ok(!vas_block_records_again(&books.records, &found), "no page is kept");
+	for (uint32_t i = 0; i < KEPT; i++) {
+		if (vas_block_pool_fill(&books.pool, &spares, 0, 1))
+			tap_bail("no memory");
+		page[i] = memset(vas_block_spares_take_page(&spares), 0, VAS_BLOCK_PAGE_SIZE);
+		if (vas_block_records_room(&books.records, page[i], VAS_BLOCK_PAGE_SIZE, &area[i]))
+			tap_bail("no numbers");
+	}
+	for (uint32_t i = 0; i < KEPT; i++)
+		vas_block_records_keep(&books.records, page[i], area[i]);
+	ok(vas_block_records_check(&books.records), "so many are: %u", KEPT);
+	((struct vas_block_record *)page[7])[5].word = 1;
+	ok(!vas_block_records_check(&books.records), "none that has a record");
+	((struct vas_block_record *)page[7])[5].word = VAS_BLOCK_FREE;
+	for (uint32_t i = KEPT; i-- > 0;)
+		wrong += vas_block_records_again(&books.records, &found) != page[i] ||
+			 found != area[i];
+	is_u64(wrong, 0, "they come back, from near and far");
+	ok(!vas_block_records_again(&books.records, &found), "once each");
+	books_end();
+}
+
 int main(void)
 {
 	tap_plan(0);
@@ -387,5 +419,6 @@ int main(void)
 	test_numbers();
 	test_areas();
 	test_refusals();
+	test_kept();
 	return tap_done();
 }

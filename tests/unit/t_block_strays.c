@@ -12,6 +12,7 @@ static void step(void);
 
 #define VAS_WORD_STEP() step()
 
+#include "core/block_join.c"
 #include "core/block_page.c"
 #include "core/block_table.c"
 
@@ -294,7 +295,7 @@ static void test_retired(void)
 	table_open();
 	retire(1);
 	is_u64(retired_count(), 1, "a page full of what is held rests");
-	page = page_of(&table, table.retired->page[0]);
+	page = vas_block_page_in(&table, table.retired->page[0]);
 	before = vas_block_page_used(&page);
 	ok(before > vas_block_page_most(&page) / 4, "with %u of them", before);
 	is_u64(all_wrong(), 0, "all are found");
@@ -557,11 +558,11 @@ static void test_tidy(void)
 /* Whether a record stands in the page that rests; or in one that has keys. */
 static bool is_in(const struct vas_block_record *record, bool rests)
 {
-	struct vas_block_page page = page_of(&table, table.retired->page[0]);
+	struct vas_block_page page = vas_block_page_in(&table, table.retired->page[0]);
 	bool is = rests && vas_block_page_has(&page, record);
 
-	for (uint64_t at = 0; !rests && !is && at < table_slot_count(&table); at++) {
-		page = page_of(&table, table_slots(&table)[at]);
+	for (uint64_t at = 0; !rests && !is && at < vas_block_slot_count(&table); at++) {
+		page = vas_block_page_in(&table, vas_block_slots(&table)[at]);
 		is = vas_block_page_has(&page, record);
 	}
 	return is;
@@ -665,8 +666,8 @@ static void damage_do(enum damage damage)
 	uint32_t stray = held_one(true, false), resting = held_one(true, true);
 	uint32_t home = held_one(false, false), old = 1;
 	struct vas_block_record *place;
-	uint64_t *slots = table_slots(&table);
-	struct run run;
+	uint64_t *slots = vas_block_slots(&table);
+	struct vas_block_share run;
 
 	switch (damage) {
 	case COUNT:
@@ -725,7 +726,7 @@ static void damage_do(enum damage damage)
 		block[old].held->word = vas_block_word_with(block[old].held->word, VAS_BLOCK_MOVED);
 		break;
 	default:
-		run = run_at(&table, 0);
+		run = vas_block_share_at(&table, 0);
 		slots[run.begin] = slots[run.end];
 		break;
 	}
