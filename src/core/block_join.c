@@ -227,6 +227,8 @@ static void join_next(struct vas_block_table *table)
 	right = vas_block_share_at(table, left.end);
 	if (!join_take(table, &left, &right) || right.begin < right.end)
 		table->swept = right.begin << shift;
+	else
+		VAS_ASSERT_EXPENSIVE(vas_block_table_check(table));
 }
 
 const struct vas_block_record *vas_block_table_gather(struct vas_block_table *table)
@@ -238,7 +240,6 @@ const struct vas_block_record *vas_block_table_gather(struct vas_block_table *ta
 	stray = retired_next(table);
 	if (table->count < table->loose)
 		join_next(table);
-	VAS_ASSERT_EXPENSIVE(vas_block_table_check(table));
 	return stray;
 }
 

@@ -154,7 +154,7 @@ static void test_churn(void)
 	put_all(KEYS);
 	first = bytes_a_key();
 	memory = books.pool.books;
-	for (uint32_t turn = 0; turn < 12; turn++) {
+	for (uint32_t turn = 0; turn < 6; turn++) {
 		while (count > KEYS * 3 / 4) {
 			drop(0);
 			(void)vas_block_table_join(&table);
@@ -166,7 +166,7 @@ static void test_churn(void)
 		}
 		worst = bytes_a_key() > worst ? bytes_a_key() : worst;
 	}
-	is_u64(wrong(), 0, "after twelve times three quarters of the keys");
+	is_u64(wrong(), 0, "after six times three quarters of the keys");
 	ok(worst < 40, "they take %.1f bytes each, %.1f at most", first, worst);
 	ok(books.pool.books <= memory + memory / 8, "and the memory that they began with");
 	world_close();

@@ -16,7 +16,7 @@
 #define START	(UINT64_C(9) << 40)
 #define ZONE	(UINT64_C(1) << 30)
 
-enum { ZONES = 64, BLOCKS = 4000, VISITS = 24, MIXED = 24000, LEFT = 3000 };
+enum { ZONES = 64, BLOCKS = 3000, VISITS = 16, MIXED = 16000, LEFT = 2000 };
 
 static struct block_memory memory;
 static struct vas_blocks *blocks;
@@ -145,7 +145,7 @@ static void test_magazines(void)
 	kept = vas_blocks_cached(blocks, &bytes);
 	visit_zones(200);
 	retired = retired_pages();
-	visit_zones(8000);
+	visit_zones(2000);
 	ok(vas_blocks_cached(blocks, &bytes) < kept, "of %llu blocks in magazines %llu are left",
 	   (unsigned long long)kept, (unsigned long long)vas_blocks_cached(blocks, &bytes));
 	ok(retired_pages() < retired, "so that no more than %u of %u pages wait for theirs",
