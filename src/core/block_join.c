@@ -49,7 +49,12 @@ void vas_block_join_pages(struct vas_block_table *table, uint32_t pages)
 
 /* --- retired pages --- */
 
-/* A page that was retired and in which nothing stands any more; false: there is none. */
+static void retired_forget(struct vas_block_table *table, uint32_t index)
+{
+	table->retired->page[index] = 0;
+	table->noted--;
+}
+
 bool vas_block_retired_again(struct vas_block_table *table, struct vas_block_page *made)
 {
 	for (uint32_t i = 0; table->retired && i < RETIRED; i++) {
@@ -59,7 +64,7 @@ bool vas_block_retired_again(struct vas_block_table *table, struct vas_block_pag
 		made->reach = 0;
 		if (vas_block_page_used(made))
 			continue;
-		table->retired->page[i] = 0;
+		retired_forget(table, i);
 		return true;
 	}
 	return false;
@@ -127,6 +132,8 @@ int vas_block_retired_prepare(struct vas_block_table *table, struct vas_block_po
 void vas_block_retired_note(struct vas_block_table *table, uint32_t index,
 			    const struct vas_block_page *page)
 {
+	/* One that is empty by now may have been noted there. */
+	table->noted += table->retired->page[index] == 0;
 	table->retired->page[index] = vas_block_page_word(page);
 }
 
@@ -140,7 +147,7 @@ static const struct vas_block_record *retired_look(struct vas_block_table *table
 
 	if (!retired_is_free(table, index, true))
 		return vas_block_page_stray(&page, &none, NULL);
-	table->retired->page[index] = 0;
+	retired_forget(table, index);
 	vas_block_records_keep(table->records, page.line, page.area);
 	return NULL;
 }
@@ -150,7 +157,7 @@ static const struct vas_block_record *retired_next(struct vas_block_table *table
 {
 	uint32_t from = table->ticks / VAS_BLOCK_JOIN_EACH;
 
-	for (uint32_t i = 0; i < RETIRED; i++)
+	for (uint32_t i = 0; table->noted > 0 && i < RETIRED; i++)
 		if (table->retired->page[(from + i) % RETIRED])
 			return retired_look(table, (from + i) % RETIRED);
 	return NULL;
@@ -270,13 +277,15 @@ bool vas_block_retired_check(const struct vas_block_table *table)
 {
 	const struct vas_block_range none = { 0, 0 };
 	struct vas_block_page page;
+	uint32_t noted = 0;
 	bool sound = true;
 
 	for (uint32_t i = 0; table->retired && i < RETIRED && sound; i++) {
 		if (!table->retired->page[i])
 			continue;
+		noted++;
 		page = vas_block_page_in(table, table->retired->page[i]);
 		sound = vas_block_strays_check(table, &page, &none);
 	}
-	return sound;
+	return sound && noted == table->noted;
 }

@@ -39,7 +39,8 @@ struct vas_block_table {
 	uint32_t pages; /* in use */
 	uint64_t swept; /* a hash: pages below have been looked at whether they can be joined */
 	uint32_t loose; /* below so many keys the pages are joined */
-	uint32_t ticks; /* chances to join some that there were */
+	uint16_t ticks; /* chances to join some that there were */
+	uint16_t noted; /* pages that are retired */
 } __attribute__((aligned(64)));
 _Static_assert(sizeof(struct vas_block_table) == 64, "a table is one cache line");
 
@@ -81,7 +82,7 @@ const struct vas_block_record *vas_block_table_gather(struct vas_block_table *ta
  */
 static inline const struct vas_block_record *vas_block_table_join(struct vas_block_table *table)
 {
-	if (__builtin_expect(table->retired != NULL, 0))
+	if (__builtin_expect(table->count < table->loose || table->noted > 0, 0))
 		return vas_block_table_gather(table);
 	return NULL;
 }

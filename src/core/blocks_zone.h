@@ -233,7 +233,8 @@ static inline void vas_blocks_zone_leave(struct vas_blocks *blocks, struct vas_b
 	uint32_t hints = vas_block_hints_of(&zone->tree);
 
 	VAS_ASSERT_EXPENSIVE(vas_block_tree_check(&zone->tree));
-	vas_blocks_zone_join(zone);
+	if (__atomic_load_n(&zone->used, __ATOMIC_RELAXED) != zone->tree.used)
+		vas_blocks_zone_join(zone);
 	if (__builtin_expect(zone->spares.node_count > VAS_BLOCK_ZONE_SPARES, 0))
 		vas_block_pool_trim(&blocks->pool, &zone->spares, VAS_BLOCK_ZONE_SPARES / 2, 0);
 	__atomic_store_n(&zone->used, zone->tree.used, __ATOMIC_RELAXED);
