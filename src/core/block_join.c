@@ -5,11 +5,11 @@
  * WHAT FOR. The keys of a table come and go, and wander from table to table: low zones get more and more small blocks over time,
  * and others lose them. The books of them all are to be in proportion to the blocks.
  *
- * STRATEGY. When less than half of the places of a table's pages are taken, on average, its pages are filled up in the order of the
- * hash, each from the one behind it: one page takes keys from the next one, or all of them, one time in eight that there is a
- * chance. What is left over is retired: noted, until the strays are gone that stand in it. Then it is for all tables with the
- * same records, which ask for such pages before they take new memory. A sweep over all pages that does not help is not
- * begun again before more keys have gone.
+ * STRATEGY. When less than two fifths of the places of a table's pages are taken, on average, a sweep begins: in the order of the
+ * hash, each page is filled up from the one behind it; one page takes keys from the next one, or all of them, one time in eight that there
+ * is a chance. It goes on to the last page, so that the next one is far off. What is left over is retired: noted, until the strays are gone
+ * that stand in it. Then it is for all tables with the same records, which ask for such pages before they take new memory. After a
+ * sweep that did not help, none begins before more keys have gone.
  *
  * A stray that is LIVE comes home when the page is looked at. One that is CACHED cannot; it is told to the caller, who has
  * the block given up by its magazine.
@@ -29,7 +29,7 @@
 #include "base/assert.h"
 
 #define RETIRED 64u
-#define LOOSE	16u /* of 32 places, on average, when pages are joined */
+#define LOOSE	13u /* of 32 places, on average, when joining begins */
 
 /* Pages without a share of the hash, in which strays stand; a node. */
 struct vas_block_retired {
@@ -245,7 +245,7 @@ const struct vas_block_record *vas_block_table_gather(struct vas_block_table *ta
 	if (++table->ticks % VAS_BLOCK_JOIN_EACH)
 		return NULL;
 	stray = retired_next(table);
-	if (table->count < table->loose)
+	if (table->count < table->loose || table->swept > 0)
 		join_next(table);
 	return stray;
 }

@@ -7,7 +7,7 @@
  * moves the records of a part of a page, at most 256, and much more rarely copies a directory of
  * 8 bytes a slot, 7 slots a page or so. join moves those of a part of a page one time in eight, while there is need.
  *
- * Memory: 28 to 37 bytes a key, from a few hundred keys on, however they come and go; 512 bytes up to 32 keys, nothing without any.
+ * Memory: 28 to 40 bytes a key, from a few hundred keys on, however they come and go; 512 bytes up to 32 keys, nothing without any.
  * Pages that are left over when keys go are for other tables with the same records.
  *
  * Concurrency: live needs no lock. While somebody changes the table it may miss a key that is there all the
@@ -37,8 +37,8 @@ struct vas_block_table {
 	struct vas_block_retired *retired; /* NULL: none */
 	uint32_t count; /* of keys */
 	uint32_t pages; /* in use */
-	uint64_t swept; /* a hash: pages below have been looked at whether they can be joined */
-	uint32_t loose; /* below so many keys the pages are joined */
+	uint64_t swept; /* a hash: a sweep that joins pages has come so far; 0: there is none */
+	uint32_t loose; /* below so many keys one begins */
 	uint16_t ticks; /* chances to join some that there were */
 	uint16_t noted; /* pages that are retired */
 } __attribute__((aligned(64)));
@@ -82,7 +82,7 @@ const struct vas_block_record *vas_block_table_gather(struct vas_block_table *ta
  */
 static inline const struct vas_block_record *vas_block_table_join(struct vas_block_table *table)
 {
-	if (__builtin_expect(table->count < table->loose || table->noted > 0, 0))
+	if (__builtin_expect(table->count < table->loose || (table->swept | table->noted) > 0, 0))
 		return vas_block_table_gather(table);
 	return NULL;
 }

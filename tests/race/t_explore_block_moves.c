@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* labels: noasan */
-/* budget: 15 */
+/* budget: 20 */
 /*
  * The calls of the block allocator on a block whose record moves meanwhile, or stays behind as a stray,
  * in every order of steps that two pre-emptions make. No call may be told that a block is not there

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* budget: 5 */
+/* budget: 8 */
 /*
  * Blocks that wander from zone to zone: the books are in proportion to the blocks there are, wherever they were
  * before, also when magazines keep some of them.
