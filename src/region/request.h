@@ -15,7 +15,8 @@ _Static_assert(VAS_ALLOC_LOW == VAS_BLOCKS_LOW && VAS_ALLOC_HIGH == VAS_BLOCKS_H
 	       "the places have the same bits");
 
 /* A size in whole granules. False: it was 0, or there is none. */
-static inline bool vas_block_request_size(const struct vas_region *region, uint64_t size, uint64_t *whole)
+static inline bool vas_block_request_size(const struct vas_region *region, uint64_t size,
+					  uint64_t *whole)
 {
 	*whole = (size + region->granule - 1) & ~(region->granule - 1);
 	if (__builtin_expect(size == 0, 0))
@@ -25,8 +26,8 @@ static inline bool vas_block_request_size(const struct vas_region *region, uint6
 
 /* False: a size that cannot be. */
 static inline bool vas_block_request_build(const struct vas_region *region, uint64_t size,
-				     const struct vas_alloc_opts *opts,
-				     struct vas_block_request *request)
+					   const struct vas_alloc_opts *opts,
+					   struct vas_block_request *request)
 {
 	*request = (struct vas_block_request){
 		.alignment = opts->alignment,

@@ -15,8 +15,6 @@
  *
  * WHAT IT DOES NOT DO. No tags, and nothing in regions whose blocks wait or are filled.
  */
-#include <errno.h>
-
 #include "base/assert.h"
 #include "base/hot.h"
 #include "region/region.h"
