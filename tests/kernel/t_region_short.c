@@ -5,7 +5,10 @@
  * with red zones. What is out of the ordinary it leaves to the long way.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdint.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <vaspace/vaspace.h>
@@ -110,6 +113,31 @@ static void test_plain(void)
 	end();
 }
 
+/* What may not be done there, the short way does not do either. */
+static void test_refusals(void)
+{
+	struct vas_block block = { .start = NULL }, other;
+	int status = -1;
+	pid_t child;
+
+	begin(0);
+	is_err(vas_region_alloc(region, page, NULL, &block), 0, "a block");
+	child = (pid_t)syscall(SYS_clone, (long)SIGCHLD, 0L, 0L, 0L, 0L);
+	if (child == 0)
+		_exit(vas_region_alloc(region, page, NULL, &other) == -EOWNERDEAD &&
+				      vas_region_free(region, block.start, NULL) == -EOWNERDEAD
+			      ? 0
+			      : 1);
+	ok(child > 0 && waitpid(child, &status, 0) == child && status == 0,
+	   "a child that nobody announced takes and frees nothing");
+	is_err(vas_region_park(region, NULL), 0, "parked");
+	is_err(vas_region_alloc(region, page, NULL, &other), EBUSY, "nothing is taken");
+	is_err(vas_region_free(region, block.start, NULL), EBUSY, "nor freed");
+	is_err(vas_region_unpark(region, NULL), 0, "unparked");
+	is_err(vas_region_free(region, block.start, NULL), 0, "then it is");
+	end();
+}
+
 static void test_red_zones(void)
 {
 	uint64_t start[BLOCKS], near = 0;
@@ -130,6 +158,7 @@ int main(void)
 	page = (uint64_t)sysconf(_SC_PAGESIZE);
 	test_options();
 	test_plain();
+	test_refusals();
 	test_red_zones();
 	return tap_done();
 }
